@@ -1,0 +1,2 @@
+//! Offhook.
+fn main() {}
