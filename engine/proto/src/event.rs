@@ -1,0 +1,125 @@
+//! What the engine tells its subscribers.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// One event: numbered per subscription without gaps, sent again until acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Run of the engine that raised it.
+    pub instance: String,
+    /// Number within the subscription, from 1.
+    pub seq: u64,
+    /// Milliseconds since the engine started.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum EventBody {
+    /// A leg's source was learnt.
+    #[serde(rename = "leg.latched")]
+    LegLatched {
+        /// Which leg.
+        leg: String,
+        /// The source.
+        source: SocketAddr,
+    },
+    /// No packet of a leg came for its `silent_after_ms`.
+    #[serde(rename = "leg.silent")]
+    LegSilent {
+        /// Which leg.
+        leg: String,
+        /// Milliseconds since its last packet, or since it was created.
+        silent_ms: u64,
+    },
+    /// Packets of a silent leg come again.
+    #[serde(rename = "leg.alive")]
+    LegAlive {
+        /// Which leg.
+        leg: String,
+    },
+    /// The peer closed its stream (RTCP BYE, RFC 3550 section 6.6).
+    #[serde(rename = "leg.bye")]
+    LegBye {
+        /// Which leg.
+        leg: String,
+    },
+    /// A leg ended without being deleted: its lease ran out, or its socket failed.
+    #[serde(rename = "leg.released")]
+    LegReleased {
+        /// Which leg.
+        leg: String,
+        /// Why, in a sentence.
+        reason: String,
+    },
+    /// A key was pressed on a leg (RFC 4733): one event per press.
+    #[serde(rename = "dtmf")]
+    Dtmf {
+        /// Which leg.
+        leg: String,
+        /// One of `0-9*#A-D`.
+        digit: char,
+        /// How long it was held, in milliseconds.
+        duration_ms: u32,
+    },
+    /// Audio flows in a direction of a new splice, or of one whose gate was opened: the first packet was sent on.
+    #[serde(rename = "splice.audio")]
+    SpliceAudio(SpliceAudio),
+    /// A play ended.
+    #[serde(rename = "play.ended")]
+    PlayEnded {
+        /// Which leg.
+        leg: String,
+        /// Name of the play.
+        play: String,
+        /// How.
+        end: PlayEnd,
+    },
+    /// A controller has been silent for its lease; its legs are released after as much again.
+    #[serde(rename = "lease.expired")]
+    LeaseExpired {
+        /// Which controller.
+        controller: String,
+        /// How many legs it owns.
+        legs: u64,
+    },
+    /// The subscriber did not keep up: events were thrown away.
+    #[serde(rename = "events.lost")]
+    EventsLost {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// First packet sent on in one direction of a splice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpliceAudio {
+    /// Leg whose packet it was.
+    pub from: String,
+    /// Leg that hears it.
+    pub to: String,
+    /// Microseconds since the moment named in the splice request.
+    pub after_us: u64,
+    /// Packets of `from` that were dropped between that moment and this one.
+    pub dropped_packets: u32,
+}
+
+/// How a play ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayEnd {
+    /// Played to its end.
+    Finished,
+    /// Stopped by request.
+    Stopped,
+    /// Another play took its place.
+    Replaced,
+    /// The leg was deleted.
+    LegDeleted,
+}

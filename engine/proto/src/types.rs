@@ -1,0 +1,167 @@
+//! Values that requests, replies and events share.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Audio encoding of a leg, by its SDP encoding name (RFC 3551 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Codec {
+    /// G.711 µ-law, 8 kHz, static payload type 0.
+    #[serde(rename = "PCMU")]
+    Pcmu,
+    /// G.711 A-law, 8 kHz, static payload type 8.
+    #[serde(rename = "PCMA")]
+    Pcma,
+    /// G.722, sampled at 16 kHz with an RTP clock of 8 kHz (RFC 3551 section 4.5.2).
+    #[serde(rename = "G722")]
+    G722,
+    /// Opus (RFC 7587), RTP clock 48 kHz.
+    #[serde(rename = "opus")]
+    Opus,
+    /// 16-bit linear PCM in network order, 8 kHz mono.
+    #[serde(rename = "L16")]
+    L16,
+}
+
+/// What a leg's packets carry, as signalled in its SDP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Media {
+    /// Audio encoding in both directions.
+    pub codec: Codec,
+    /// RTP payload type of the audio, 0 to 127.
+    pub payload_type: u8,
+    /// RTP payload type of telephone-events (RFC 4733), where negotiated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telephone_event: Option<u8>,
+    /// RTP payload type of comfort noise (RFC 3389), where negotiated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comfort_noise: Option<u8>,
+    /// Packet time of what the engine sends, 10 to 60 ms in steps of 10.
+    pub ptime_ms: u8,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            telephone_event: Some(101),
+            comfort_noise: Some(13),
+            ptime_ms: 20,
+        }
+    }
+}
+
+/// Where the peer said that it receives media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// Address and port of its RTP.
+    pub rtp: SocketAddr,
+    /// Address and port of its RTCP; the port after `rtp` when absent (RFC 3550 section 11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtcp: Option<SocketAddr>,
+}
+
+/// How a leg learns the address that its peer really sends from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatchMode {
+    /// The signalled address and port first, then the signalled address with another port, then the signalled network
+    /// (/24 or /64); anything else is dropped. The safe default.
+    #[default]
+    Signalled,
+    /// As `Signalled`, and any source after that. For peers behind NAT; open to RTP injection until the latch.
+    Any,
+    /// Never learnt: only the signalled address and port may send.
+    Strict,
+}
+
+/// What the engine sends to a leg that hears nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Idle {
+    /// Nothing at all.
+    None,
+    /// Encoded silence, one packet per packet time.
+    Silence,
+    /// A comfort-noise packet (RFC 3389) every `interval_ms`; encoded silence at that rate where none was negotiated.
+    ComfortNoise {
+        /// Milliseconds between packets, 20 to 60,000.
+        interval_ms: u32,
+    },
+    /// An empty RTP packet every `interval_ms` (RFC 6263 section 4.1), to keep a NAT binding open.
+    Keepalive {
+        /// Milliseconds between packets, 1,000 to 60,000.
+        interval_ms: u32,
+    },
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self::ComfortNoise { interval_ms: 1_000 }
+    }
+}
+
+/// A tone that the engine can make by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToneName {
+    /// Dial tone.
+    Dial,
+    /// Ringback: what a caller hears while the called phone rings.
+    Ringback,
+    /// Subscriber busy.
+    Busy,
+    /// Network busy, reorder.
+    Congestion,
+    /// One beep of 1 kHz, 200 ms.
+    Beep,
+}
+
+/// One thing to play.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaySource {
+    /// A WAV file under the engine's prompt directory, by relative name.
+    File(String),
+    /// A tone of a country's plan, by ISO 3166 code in lower case (`us`, `uk`, `de`, `nl`, `fr`); `us` when absent.
+    Tone {
+        /// Which tone.
+        name: ToneName,
+        /// Whose plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+    },
+    /// A DTMF key sequence of `0-9*#A-D`, 100 ms each with 100 ms between.
+    Dtmf(String),
+    /// Silence of so many milliseconds.
+    SilenceMs(u32),
+}
+
+/// Packets dropped on arrival, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drops {
+    /// Shorter than a header, wrong version, or lengths that do not add up.
+    pub malformed: u64,
+    /// From an address that the latching rules refuse.
+    pub stranger: u64,
+    /// The leg hears and is heard by nobody.
+    pub not_spliced: u64,
+    /// The direction's gate is closed.
+    pub gate_closed: u64,
+    /// A payload type that was not negotiated.
+    pub payload_type: u64,
+    /// Older than what the other side has already been sent.
+    pub late: u64,
+    /// Larger than the receive buffer.
+    pub truncated: u64,
+    /// The kernel refused to send it on.
+    pub send_failed: u64,
+    /// The other leg plays a prompt or tone.
+    pub covered: u64,
+    /// The other leg has no known address yet.
+    pub no_remote: u64,
+}
