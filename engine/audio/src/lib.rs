@@ -7,3 +7,8 @@
 //! Samples are 16-bit linear, mono, unless a name says otherwise; 0 dBm0 is a sine 3.14 dB below full scale (G.711).
 
 pub mod g711;
+pub mod level;
+pub mod tones;
+
+#[cfg(test)]
+mod testing;
