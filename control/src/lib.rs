@@ -1,0 +1,3 @@
+//! The shell around the pure control core: SIP, REST, the journal, the clock.
+
+pub mod journal;
