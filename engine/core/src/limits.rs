@@ -1,0 +1,34 @@
+//! Limits of the engine. Reaching one gives a clear error or a counted drop, never a stall.
+
+/// Largest RTP or RTCP packet that the engine makes, in bytes.
+pub const PACKET_BYTES: usize = 1_500;
+/// Packets of unknown sources that a latch looks at before only the signalled source can latch.
+pub const LATCH_BUDGET_PACKETS: u16 = 50;
+/// Packets that another port of the signalled address must send to latch.
+pub const LATCH_SAME_ADDRESS_PACKETS: u8 = 2;
+/// Packets that another address of the signalled network must send to latch.
+pub const LATCH_SAME_NETWORK_PACKETS: u8 = 5;
+/// Packets that any other address must send to latch, where that is allowed.
+pub const LATCH_ANY_PACKETS: u8 = 8;
+/// Sequence numbers ahead that still count as the same stream (RFC 3550 A.1 MAX_DROPOUT).
+pub const MAX_DROPOUT: u16 = 3_000;
+/// Sequence numbers behind that still count as the same stream (RFC 3550 A.1 MAX_MISORDER).
+pub const MAX_MISORDER: u16 = 100;
+/// Outputs that may wait for the shell; more are refused by ending the round.
+pub const OUTPUTS: usize = 65_536;
+/// Legs in one engine unless configured lower.
+pub const LEGS: usize = 65_536;
+/// Operations that wait for a worker, a socket or a file at once.
+pub const OPERATIONS: usize = 8_192;
+/// Operations that wait for one leg at once.
+pub const OPERATIONS_PER_LEG: usize = 64;
+/// Subscribers at once.
+pub const SUBSCRIBERS: usize = 64;
+/// Bytes of replies kept for repeated cookies.
+pub const REPLIES_KEPT_BYTES: usize = 64 << 20;
+/// Ports in a row that may turn out to be taken by somebody else before a leg is refused.
+pub const BIND_ATTEMPTS: u8 = 16;
+/// Legs of an expired lease that are released in one go.
+pub const RELEASES_PER_ROUND: usize = 256;
+/// Longest rendered prompt, tone or key sequence in bytes of payload: an hour of G.711.
+pub const PROMPT_BYTES: usize = 28_800_000;

@@ -1,0 +1,339 @@
+//! What passes between a worker, its shell and the director.
+
+use std::net::SocketAddr;
+
+use offhook_proto::{Error, EventBody, LegInfo, LegUpdate, WorkerInfo};
+
+use crate::leg::{Leg, LegSetup};
+use crate::prompt::Segment;
+
+/// A leg for as long as the engine runs: never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u64);
+
+/// A leg's place in its worker: small, dense, used again after the leg has gone. The shell keeps sockets by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegIx(pub u32);
+
+impl LegIx {
+    /// As an index into a table.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One operation that the director has under way; the worker hands it back with the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// Which socket of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Socket {
+    /// The even port: media.
+    Rtp,
+    /// The odd port above it: reports.
+    Rtcp,
+}
+
+/// What to do with a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send the first `len` bytes of the buffer on from the RTP socket of leg `to`.
+    Forward {
+        /// Leg whose RTP socket sends.
+        to: LegIx,
+        /// Bytes of the buffer to send.
+        len: usize,
+        /// Destination; absent when the socket is connected.
+        address: Option<SocketAddr>,
+    },
+    /// Nothing more to do.
+    Consume,
+    /// Dropped and counted.
+    Drop(DropReason),
+}
+
+/// Why a packet was dropped; the counters are [`offhook_proto::Drops`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// Shorter than a header, wrong version, or lengths that do not add up.
+    Malformed,
+    /// From an address that the latching rules refuse.
+    Stranger,
+    /// The leg is heard by nobody.
+    NotSpliced,
+    /// The direction's gate is closed.
+    GateClosed,
+    /// A payload type that was not negotiated on one of the sides.
+    PayloadType,
+    /// Older than what the other side has already been sent.
+    Late,
+    /// The other leg plays a prompt or tone.
+    Covered,
+    /// The other leg has no known address yet.
+    NoRemote,
+    /// Larger than the receive buffer.
+    Truncated,
+    /// The kernel refused to send it on.
+    SendFailed,
+}
+
+/// What the director asks of a worker. Each is answered by one [`WorkerReport`] with the same `op`.
+#[derive(Debug)]
+pub enum WorkerCommand {
+    /// Opens a leg. Its sockets travel with this command.
+    Create {
+        /// Operation to report.
+        op: OpId,
+        /// The leg as configured.
+        setup: Box<LegSetup>,
+    },
+    /// Takes over a leg that another worker gave up. Its sockets travel with this command. Reports nothing.
+    Adopt {
+        /// The leg with all its state.
+        leg: Box<Leg>,
+    },
+    /// Gives a leg up for another worker: answered with [`WorkerReport::Detached`], or `Done` with an error.
+    Detach {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// Part it from its partner first; an error otherwise when it has one.
+        replace: bool,
+    },
+    /// Closes a leg: answered with [`WorkerReport::Closed`].
+    Delete {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Changes a leg.
+    Update {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// What to change.
+        change: Box<LegUpdate>,
+    },
+    /// Asks for a leg's state and counters.
+    Query {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Parks a leg.
+    Park {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// Pass one packet in so many: a power of two from 1 to 1,024.
+        keep_one_in: u16,
+    },
+    /// Unparks a leg.
+    Unpark {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Joins two legs of this worker, or changes the gates of a pair.
+    Splice {
+        /// Operation to report.
+        op: OpId,
+        /// One leg.
+        a: LegId,
+        /// The other leg.
+        b: LegId,
+        /// Whether `a` hears `b`.
+        a_hears_b: bool,
+        /// Whether `b` hears `a`.
+        b_hears_a: bool,
+        /// Part either from a third partner first.
+        replace: bool,
+        /// Moment that the `splice.audio` events count from.
+        since: crate::Time,
+    },
+    /// Parts a leg from its partner, and parks the named ones of the two.
+    Unsplice {
+        /// Operation to report.
+        op: OpId,
+        /// Either leg.
+        leg: LegId,
+        /// Which of the two to park afterwards.
+        park: Vec<LegId>,
+    },
+    /// Plays to a leg.
+    Play {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// Name that the `play.ended` event carries.
+        play: String,
+        /// What to play, one after another.
+        segments: Vec<Segment>,
+        /// How often to play the whole list; 0 = until stopped.
+        times: u32,
+    },
+    /// Stops playing.
+    PlayStop {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// Only the play of this name; whatever plays when absent.
+        play: Option<String>,
+    },
+    /// Asks for the worker's figures: answered with [`WorkerReport::Info`].
+    Info {
+        /// Operation to report.
+        op: OpId,
+    },
+}
+
+impl WorkerCommand {
+    /// The leg whose sockets travel with this command, if they do.
+    pub fn carries_sockets_of(&self) -> Option<LegId> {
+        match self {
+            Self::Create { setup, .. } => Some(setup.id),
+            Self::Adopt { leg } => Some(leg.id()),
+            Self::Detach { .. }
+            | Self::Delete { .. }
+            | Self::Update { .. }
+            | Self::Query { .. }
+            | Self::Park { .. }
+            | Self::Unpark { .. }
+            | Self::Splice { .. }
+            | Self::Unsplice { .. }
+            | Self::Play { .. }
+            | Self::PlayStop { .. }
+            | Self::Info { .. } => None,
+        }
+    }
+}
+
+/// What a worker tells the director.
+#[derive(Debug)]
+pub enum WorkerReport {
+    /// A command was executed or refused.
+    Done {
+        /// Operation of the command.
+        op: OpId,
+        /// The answer, or why it was refused.
+        result: Result<Answer, Error>,
+    },
+    /// A leg was given up. Its sockets travel with this report.
+    Detached {
+        /// Operation of the command.
+        op: OpId,
+        /// The leg with all its state.
+        leg: Box<Leg>,
+    },
+    /// A leg was closed. Its sockets have been closed before this report is handed over.
+    Closed {
+        /// Operation of the command.
+        op: OpId,
+        /// The leg as it was last.
+        info: Box<LegInfo>,
+    },
+    /// The worker's figures. The shell fills in `cpu`, `cpu_us`, `wakeups` and `buffers_exhausted`.
+    Info {
+        /// Operation of the command.
+        op: OpId,
+        /// The figures.
+        info: Box<WorkerInfo>,
+    },
+    /// Something happened on a leg.
+    Event(EventBody),
+    /// A leg's socket failed for good: the director releases the leg.
+    SocketFailed {
+        /// Which leg.
+        leg: LegId,
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
+/// The answer to a command that was executed.
+#[derive(Debug)]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// The leg as it is now.
+    Leg(Box<LegInfo>),
+}
+
+/// What a worker's shell has to do. A [`WorkerOutput::Transmit`]'s bytes are in the buffer given to the poll.
+#[derive(Debug)]
+pub enum WorkerOutput {
+    /// Send `len` bytes of the buffer from a leg's socket.
+    Transmit {
+        /// Which leg.
+        leg: LegIx,
+        /// Which of its sockets.
+        socket: Socket,
+        /// Bytes of the buffer to send.
+        len: usize,
+        /// Destination; absent when the socket is connected.
+        address: Option<SocketAddr>,
+    },
+    /// Start receiving on a leg's sockets, which came with a command that named `id`.
+    Arm {
+        /// Its place from now on.
+        leg: LegIx,
+        /// Which leg.
+        id: LegId,
+    },
+    /// Stop receiving on both sockets of a leg, handle what has been received, then call
+    /// [`crate::Worker::handle_disarmed`].
+    Disarm {
+        /// Which leg.
+        leg: LegIx,
+    },
+    /// Connect a socket, so that the kernel drops strangers.
+    Connect {
+        /// Which leg.
+        leg: LegIx,
+        /// Which of its sockets.
+        socket: Socket,
+        /// Peer.
+        address: SocketAddr,
+    },
+    /// Dissolve a socket's connection: its source is learnt anew.
+    Disconnect {
+        /// Which leg.
+        leg: LegIx,
+        /// Which of its sockets.
+        socket: Socket,
+    },
+    /// Put the park filter on a leg's RTP socket, in place of one that is there.
+    Park {
+        /// Which leg.
+        leg: LegIx,
+        /// Pass packets whose sequence number is divisible by this: a power of two from 1 to 1,024.
+        keep_one_in: u16,
+        /// Payload type that always passes.
+        telephone_event: Option<u8>,
+    },
+    /// Take the park filter off.
+    Unpark {
+        /// Which leg.
+        leg: LegIx,
+    },
+    /// Hand a report to the director.
+    Report(WorkerReport),
+}
+
+/// A leg has left its worker.
+#[derive(Debug)]
+pub enum Disarmed {
+    /// It moves: hand its sockets over with this report.
+    Moved(WorkerReport),
+    /// It ended: close its sockets, then hand over this report.
+    Closed(WorkerReport),
+}
