@@ -6,8 +6,11 @@
 //!
 //! Samples are 16-bit linear, mono, unless a name says otherwise; 0 dBm0 is a sine 3.14 dB below full scale (G.711).
 
+pub mod dtmf;
 pub mod g711;
+pub mod goertzel;
 pub mod level;
+pub mod telephone_event;
 pub mod tones;
 
 #[cfg(test)]
