@@ -1,0 +1,64 @@
+#!/bin/sh
+# Installs what a build (`build`) and the tests with real peers (`peers`) need from Debian, and only what is missing.
+# Says exactly what is missing where it cannot install.
+set -eu
+
+missing=""
+problem=""
+
+# need COMMAND-OR-FILE PACKAGE
+need() {
+    case "$1" in
+        pkg:*) pkg-config --exists "${1#pkg:}" 2>/dev/null && return 0 ;;
+        *) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+    esac
+    missing="$missing $2"
+}
+
+for group in "$@"; do
+    case "$group" in
+        build)
+            need gcc gcc
+            need pkg-config pkg-config
+            need pkg:opus libopus-dev
+            ;;
+        peers)
+            need sipp sip-tester
+            ;;
+        *)
+            echo "setup: no such group: $group" >&2
+            exit 2
+            ;;
+    esac
+done
+
+if [ -n "$missing" ]; then
+    as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+    if ! command -v apt-get >/dev/null 2>&1; then
+        problem="this machine has no apt-get"
+    elif [ -n "$as_root" ] && ! sudo -n true 2>/dev/null; then
+        problem="you are not root and sudo asks for a password"
+    else
+        echo "setup: installing$missing"
+        log=$(mktemp)
+        # shellcheck disable=SC2086
+        if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+            tail -n 5 "$log" >&2
+            problem="apt-get failed (all of its output: $log)"
+        else
+            rm -f "$log"
+        fi
+    fi
+    if [ -n "$problem" ]; then
+        echo "setup: $problem. Missing:$missing" >&2
+        echo "setup: install it by hand (Debian, Ubuntu: apt-get install$missing), then run this again." >&2
+        exit 1
+    fi
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "setup: cargo is missing. Install a Rust toolchain, 1.95 or newer (see the Rust project's site), then run this again." >&2
+    exit 1
+fi
