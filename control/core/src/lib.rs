@@ -1,1 +1,29 @@
-//! Offhook.
+//! The control plane's decisions: agents, their off-hook legs, callbacks, preview dialling, queues.
+//!
+//! Pure: it opens no socket, reads no clock and writes no file. [`Core`] is driven in five steps:
+//!
+//! 1. [`Core::new`] with a [`Config`] and a seed, then [`Core::replay`] of every journal [`Record`] in order.
+//! 2. [`Core::start`] once; it emits the record that opens this run.
+//! 3. [`Core::handle`] with [`Now`] and one [`Input`].
+//! 4. [`Core::poll_output`] until it is empty. Whatever follows an [`Output::Record`] within one step waits until that
+//!    record is durable; [`Output::key`] says whose order has to be kept.
+//! 5. [`Core::poll_timeout`] says when to come back with [`Input::Tick`].
+//!
+//! Signalling, engine replies and events may come late, twice or in another order: each is matched against the state that
+//! it meets, and one that fits nothing changes nothing.
+
+pub mod api;
+pub mod config;
+mod ids;
+mod io;
+pub mod limits;
+pub mod record;
+pub mod sip;
+pub mod view;
+
+pub use config::Config;
+pub use ids::{AgentId, CallId, CallbackId, ContactId, OfferId, OpId, RequestId};
+pub use io::{EngineReply, Input, Key, Now, Output};
+pub use record::Record;
+mod core;
+pub use core::Core;

@@ -1,0 +1,320 @@
+//! What can be asked of the control plane, and what it answers. The HTTP layer maps these one to one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::record::Station;
+use crate::view::{AgentView, CallView, CallbackView, ContactView, HealthView, QueueView, StatisticsView};
+use crate::{AgentId, CallId, CallbackId, ContactId};
+
+/// One request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiRequest {
+    /// `PUT /agents/{id}`.
+    PutAgent(AgentId, AgentBody),
+    /// `GET /agents`.
+    Agents,
+    /// `GET /agents/{id}`.
+    Agent(AgentId),
+    /// `POST /agents/{id}/login`.
+    Login(AgentId, LoginBody),
+    /// `POST /agents/{id}/logout`.
+    Logout(AgentId),
+    /// `POST /agents/{id}/status`.
+    SetStatus(AgentId, StatusBody),
+    /// `POST /agents/{id}/connection`.
+    Connect(AgentId, ConnectBody),
+    /// `DELETE /agents/{id}/connection`.
+    Disconnect(AgentId),
+    /// `POST /agents/{id}/pin`.
+    Pin(AgentId, PinBody),
+    /// `POST /agents/{id}/accept`.
+    Accept(AgentId),
+    /// `POST /agents/{id}/reject`.
+    Reject(AgentId),
+    /// `POST /agents/{id}/cancel`.
+    Cancel(AgentId),
+    /// `POST /agents/{id}/hangup`.
+    HangUp(AgentId),
+    /// `POST /agents/{id}/wrap_up_done`.
+    WrapUpDone(AgentId),
+    /// `POST /contacts`.
+    AddContact(ContactBody),
+    /// `GET /contacts`.
+    Contacts,
+    /// `GET /contacts/{id}`.
+    Contact(ContactId),
+    /// `GET /calls`.
+    Calls,
+    /// `GET /calls/{id}`.
+    Call(CallId),
+    /// `DELETE /calls/{id}`.
+    EndCall(CallId),
+    /// `GET /queues`.
+    Queues,
+    /// `GET /statistics`.
+    Statistics,
+    /// `GET /healthz`.
+    Health,
+    /// `POST /service/callback/{service}`: JSON or form fields, whose values are strings, numbers or booleans.
+    StartCallback {
+        /// Service name.
+        service: String,
+        /// Parameters by their GMS names.
+        params: Map<String, Value>,
+    },
+    /// `GET /service/callback/{service}`.
+    QueryCallbacks {
+        /// Service name.
+        service: String,
+        /// Which ones.
+        filter: CallbackFilter,
+    },
+    /// `DELETE /service/callback/{service}/{id}`.
+    CancelCallback {
+        /// Service name.
+        service: String,
+        /// Which.
+        id: CallbackId,
+    },
+    /// `PUT /service/callback/{service}/{id}`.
+    RescheduleCallback {
+        /// Service name.
+        service: String,
+        /// Which.
+        id: CallbackId,
+        /// Body: `_new_desired_time`.
+        params: Map<String, Value>,
+    },
+}
+
+/// Body of `PUT /agents/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentBody {
+    /// Shown name; the id when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Skills.
+    #[serde(default)]
+    pub skills: Vec<String>,
+    /// Where the phone is.
+    #[serde(default)]
+    pub station: Option<Station>,
+    /// One leg for the working day.
+    #[serde(default = "yes")]
+    pub persistent: bool,
+    /// Take offers without a click.
+    #[serde(default)]
+    pub auto_accept: bool,
+    /// Validate the leg with a spoken PIN.
+    #[serde(default)]
+    pub pin: bool,
+    /// SIP digest password; unchanged when absent.
+    #[serde(default)]
+    pub password: Option<String>,
+}
+
+/// Body of `POST /agents/{id}/login`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoginBody {
+    /// Establish the persistent connection at once (PC-06).
+    pub initiate: bool,
+}
+
+/// Body of `POST /agents/{id}/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusBody {
+    /// Wanted status.
+    pub status: WantedStatus,
+}
+
+/// Statuses that an agent can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedStatus {
+    /// Ready for customers.
+    Available,
+    /// Break.
+    OnBreak,
+    /// Work without customers.
+    WorkingOffline,
+}
+
+/// Body of `POST /agents/{id}/connection`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConnectBody {
+    /// Where the outcome is posted.
+    pub callback_url: Option<String>,
+}
+
+/// Body of `POST /agents/{id}/pin`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinBody {
+    /// As typed.
+    pub pin: String,
+}
+
+impl std::fmt::Debug for PinBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PinBody(…)")
+    }
+}
+
+/// Body of `POST /contacts`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactBody {
+    /// Queue whose agents see it.
+    pub queue: String,
+    /// Number to call.
+    pub number: String,
+    /// For the screen-pop.
+    #[serde(default)]
+    pub data: Value,
+}
+
+/// Which callbacks a query wants; an absent field matches all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallbackFilter {
+    /// By id.
+    #[serde(rename = "_id")]
+    pub id: Option<CallbackId>,
+    /// By customer's number.
+    #[serde(rename = "_customer_number")]
+    pub customer_number: Option<String>,
+    /// By state.
+    #[serde(rename = "_callback_state")]
+    pub state: Option<String>,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiReply {
+    /// An agent, and whether it is new.
+    Agent(Box<AgentView>, bool),
+    /// All agents.
+    Agents(Vec<AgentView>),
+    /// An operation runs, or did not need to.
+    Operation(OperationReply),
+    /// A contact was stored.
+    ContactStored(ContactId),
+    /// A contact.
+    Contact(Box<ContactView>),
+    /// All contacts.
+    Contacts(Vec<ContactView>),
+    /// A call.
+    Call(Box<CallView>),
+    /// All calls.
+    Calls(Vec<CallView>),
+    /// All queues.
+    Queues(Vec<QueueView>),
+    /// Statistics.
+    Statistics(Box<StatisticsView>),
+    /// Health.
+    Health(HealthView),
+    /// A callback was stored.
+    CallbackStored(CallbackId),
+    /// Callbacks that match.
+    Callbacks(Vec<CallbackView>),
+    /// Refused.
+    Error(ApiError),
+}
+
+/// Answer to `POST /agents/{id}/connection`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationReply {
+    /// Names the operation in its `operation` event.
+    pub operation: String,
+    /// What comes of it.
+    pub outcome: Outcome,
+}
+
+/// What came of asking for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The phone is being called.
+    Started,
+    /// It was being called already.
+    InProgress,
+    /// The leg is open already.
+    AlreadyUp,
+    /// The agent has no station, is not logged in, or works without a persistent connection (PC-03).
+    Ignored,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApiError {
+    /// HTTP status.
+    #[serde(skip)]
+    pub status: u16,
+    /// What a program can act on.
+    #[serde(rename = "error")]
+    pub code: &'static str,
+    /// What a person can read.
+    pub message: String,
+    /// Tries left, for a wrong PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts_left: Option<u32>,
+}
+
+impl ApiError {
+    /// A refusal with its HTTP status, code and sentence.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), attempts_left: None }
+    }
+}
+
+impl ApiReply {
+    /// HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Agent(_, true) | Self::ContactStored(_) => 201,
+            Self::Operation(_) => 202,
+            Self::Error(error) => error.status,
+            Self::Agent(_, false)
+            | Self::Agents(_)
+            | Self::Contact(_)
+            | Self::Contacts(_)
+            | Self::Call(_)
+            | Self::Calls(_)
+            | Self::Queues(_)
+            | Self::Statistics(_)
+            | Self::Health(_)
+            | Self::CallbackStored(_)
+            | Self::Callbacks(_) => 200,
+        }
+    }
+
+    /// JSON body.
+    pub fn body(&self) -> Value {
+        let value = match self {
+            Self::Agent(view, _) => serde_json::to_value(view),
+            Self::Agents(views) => serde_json::to_value(views),
+            Self::Operation(reply) => serde_json::to_value(reply),
+            Self::ContactStored(id) => Ok(serde_json::json!({ "id": id })),
+            Self::Contact(view) => serde_json::to_value(view),
+            Self::Contacts(views) => serde_json::to_value(views),
+            Self::Call(view) => serde_json::to_value(view),
+            Self::Calls(views) => serde_json::to_value(views),
+            Self::Queues(views) => serde_json::to_value(views),
+            Self::Statistics(view) => serde_json::to_value(view),
+            Self::Health(view) => serde_json::to_value(view),
+            Self::CallbackStored(id) => Ok(serde_json::json!({ "_id": id })),
+            Self::Callbacks(views) => serde_json::to_value(views),
+            Self::Error(error) => serde_json::to_value(error),
+        };
+        value.unwrap_or(Value::Null)
+    }
+}
+
+fn yes() -> bool {
+    true
+}

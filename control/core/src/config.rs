@@ -1,0 +1,219 @@
+//! What an administrator sets. The shell reads and checks the file; these are the values.
+
+use offhook_proto::{Idle, Media};
+use serde::{Deserialize, Serialize};
+
+/// Everything that the core is configured with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Name under which the engine knows this controller.
+    pub controller: String,
+    /// Encodings offered to phones and trunk, best first.
+    pub media: Vec<Media>,
+    /// Agents and their legs.
+    pub agents: AgentConfig,
+    /// WAV files under the engine's prompt directory.
+    pub prompts: Prompts,
+    /// Country of tones that are made locally, ISO 3166 in lower case.
+    pub country: String,
+    /// Number shown to customers where the queue sets none.
+    pub caller_id: Option<String>,
+    /// Queues.
+    pub queues: Vec<QueueConfig>,
+    /// Callback services.
+    pub services: Vec<ServiceConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            controller: "control".into(),
+            media: vec![Media::default()],
+            agents: AgentConfig::default(),
+            prompts: Prompts::default(),
+            country: "us".into(),
+            caller_id: None,
+            queues: Vec::new(),
+            services: Vec::new(),
+        }
+    }
+}
+
+/// Agents and their off-hook legs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentConfig {
+    /// Milliseconds that an agent's phone may ring.
+    pub ring_timeout_ms: u32,
+    /// PIN tries per validation call (PM-05).
+    pub pin_attempts: u32,
+    /// Times that the PIN is spoken.
+    pub pin_times: u32,
+    /// Milliseconds within which the PIN has to be typed.
+    pub pin_timeout_ms: u32,
+    /// Minutes of idleness after which the connection is closed; 0 never (PC-09).
+    pub idle_timeout_min: u32,
+    /// What an idle leg is sent.
+    pub idle: Idle,
+    /// Milliseconds without a packet after which the engine reports an agent's leg as silent; 0 never.
+    pub silent_after_ms: u32,
+    /// Pass one packet in so many of a parked leg, a power of two.
+    pub park_keep_one_in: u16,
+    /// Milliseconds to wait before a lost leg is dialled again.
+    pub redial_delay_ms: u32,
+    /// Times that a lost leg is dialled again without success before the agent is put on break.
+    pub redial_attempts: u32,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            ring_timeout_ms: 30_000,
+            pin_attempts: 3,
+            pin_times: 3,
+            pin_timeout_ms: 60_000,
+            idle_timeout_min: 0,
+            idle: Idle::default(),
+            silent_after_ms: 3_000,
+            park_keep_one_in: 32,
+            redial_delay_ms: 1_000,
+            redial_attempts: 3,
+        }
+    }
+}
+
+/// WAV files, by name relative to the engine's prompt directory; an empty name plays nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompts {
+    /// Where `0.wav` to `9.wav` are: a prefix such as `digits/`.
+    pub digits: String,
+    /// Before the PIN.
+    pub pin_intro: String,
+    /// After the right PIN.
+    pub pin_ok: String,
+    /// After a wrong PIN.
+    pub wrong_pin: String,
+    /// When the persistent connection is up, where the queue sets none (PC-04).
+    pub connected: String,
+    /// To a customer whose agent is lost.
+    pub hold: String,
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        Self {
+            digits: String::new(),
+            pin_intro: "pin_intro.wav".into(),
+            pin_ok: "pin_ok.wav".into(),
+            wrong_pin: "wrong_pin.wav".into(),
+            connected: "connected.wav".into(),
+            hold: "hold.wav".into(),
+        }
+    }
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueConfig {
+    /// Name.
+    pub name: String,
+    /// Skill that an agent needs; none = any agent.
+    pub skill: Option<String>,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Numbers whose callers enter here.
+    pub dnis: Vec<String>,
+    /// WAV that waiting callers hear, looped; empty = ringback.
+    pub music: String,
+    /// Number shown to customers.
+    pub caller_id: Option<String>,
+    /// WAV that an agent of this skill hears when the persistent connection is up; empty = the general one (PC-04).
+    pub connected: String,
+    /// Milliseconds that a customer's phone may ring.
+    pub ring_timeout_ms: u32,
+    /// Milliseconds from the INVITE to the first ringing.
+    pub setup_timeout_ms: u32,
+    /// Milliseconds that an agent has for an offer.
+    pub offer_timeout_ms: u32,
+    /// Milliseconds of wrap-up after a conversation; 0 none.
+    pub wrap_up_ms: u32,
+    /// Seconds that a caller may wait; 0 = for ever.
+    pub max_wait_s: u32,
+    /// Attempts at a preview contact that could not be reached.
+    pub max_attempts: u32,
+    /// Seconds between them.
+    pub retry_s: u32,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            skill: None,
+            priority: 0,
+            dnis: Vec::new(),
+            music: "music.wav".into(),
+            caller_id: None,
+            connected: String::new(),
+            ring_timeout_ms: 30_000,
+            setup_timeout_ms: 10_000,
+            offer_timeout_ms: 15_000,
+            wrap_up_ms: 5_000,
+            max_wait_s: 0,
+            max_attempts: 1,
+            retry_s: 300,
+        }
+    }
+}
+
+/// One callback service; its values are the defaults of a request's parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Name in the path.
+    pub name: String,
+    /// Queue whose agents call back.
+    pub queue: String,
+    /// `_max_dial_attempts`.
+    pub max_dial_attempts: u32,
+    /// `_dial_retry_timeout`, in seconds.
+    pub dial_retry_timeout_s: u32,
+    /// `_ttl`, in seconds after the desired time.
+    pub ttl_s: u64,
+    /// `_wait_for_agent`.
+    pub wait_for_agent: bool,
+    /// Most callbacks of this service that wait (CB-16).
+    pub max_queued: u32,
+    /// Most callbacks of one number in 24 hours (CB-16).
+    pub max_per_number_and_day: u32,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            queue: String::new(),
+            max_dial_attempts: 3,
+            dial_retry_timeout_s: 300,
+            ttl_s: 86_400,
+            wait_for_agent: true,
+            max_queued: 1_000,
+            max_per_number_and_day: 6,
+        }
+    }
+}
+
+impl Config {
+    /// The queue of this name.
+    pub fn queue(&self, name: &str) -> Option<&QueueConfig> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
+        self.services.iter().find(|service| service.name == name)
+    }
+}

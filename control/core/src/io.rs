@@ -1,0 +1,137 @@
+//! What goes into the core and what comes out of it.
+
+use offhook_proto::{Command, Error, EventBody, Reply};
+
+use crate::api::{ApiReply, ApiRequest};
+use crate::sip::{SipCommand, SipEvent};
+use crate::view::Notification;
+use crate::{AgentId, CallId, CallbackId, Config, ContactId, OpId, Record, RequestId};
+
+/// The two clocks, read by the shell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Microseconds on a clock that never jumps. Timers count on it.
+    pub mono_us: u64,
+    /// Milliseconds since 1970 UTC. Records and schedules count on it.
+    pub unix_ms: u64,
+}
+
+/// What the engine's client library brings back for one request.
+pub type EngineReply = Result<Reply, Error>;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Somebody asked; answered with exactly one [`Output::Reply`].
+    Api {
+        /// Which request.
+        op: OpId,
+        /// What is asked.
+        request: ApiRequest,
+    },
+    /// Something happened to a call.
+    Sip {
+        /// Which call.
+        call: CallId,
+        /// What.
+        event: SipEvent,
+    },
+    /// A phone registered, or (without contact) is gone.
+    Registration {
+        /// Its user name: an agent's id.
+        aor: String,
+        /// Where it can be reached.
+        contact: Option<String>,
+    },
+    /// The engine answered, refused, or (`timeout`) did not answer: then whether the command was executed is unknown.
+    EngineReply {
+        /// Which request.
+        request: RequestId,
+        /// What came back.
+        result: EngineReply,
+    },
+    /// The engine reports.
+    EngineEvent(EventBody),
+    /// The engine can be reached. Commands are sent only between this and `EngineDown`.
+    EngineUp {
+        /// Its run.
+        instance: String,
+        /// True when it is another run than the one before: every leg is gone.
+        restarted: bool,
+    },
+    /// The engine cannot be reached. Its legs may live on.
+    EngineDown,
+    /// New configuration, already checked.
+    Config(Box<Config>),
+    /// A deadline of [`crate::Core::poll_timeout`] has passed.
+    Tick,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Append to the journal. What follows in the same step waits until it is durable.
+    Record(Record),
+    /// Ask something of a call.
+    Sip {
+        /// Which call.
+        call: CallId,
+        /// What.
+        command: SipCommand,
+    },
+    /// Ask something of the engine.
+    Engine {
+        /// Comes back in the reply.
+        request: RequestId,
+        /// Whose order it belongs to.
+        key: Key,
+        /// What.
+        command: Command,
+    },
+    /// Answer an API request.
+    Reply {
+        /// Which.
+        op: OpId,
+        /// The answer.
+        reply: ApiReply,
+    },
+    /// Tell whoever listens.
+    Notify(Notification),
+    /// POST a JSON body; no answer is awaited, the shell retries.
+    Webhook {
+        /// Where.
+        url: String,
+        /// What.
+        body: serde_json::Value,
+    },
+}
+
+/// Whose outputs have to be done in order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// An agent's own: status, leg.
+    Agent(AgentId),
+    /// A call's own.
+    Call(CallId),
+    /// A callback's own.
+    Callback(CallbackId),
+    /// A contact's own.
+    Contact(ContactId),
+    /// An API answer, a notification: no order with anything but its own step.
+    None,
+    /// Everything: the record that opens a run.
+    All,
+}
+
+impl Output {
+    /// Whose order this output belongs to. An output whose key has nothing pending, and which follows no record of its own
+    /// step, may be done at once.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Record(record) => record.key(),
+            Self::Sip { call, .. } => Key::Call(*call),
+            Self::Engine { key, .. } => key.clone(),
+            Self::Reply { .. } | Self::Notify(_) | Self::Webhook { .. } => Key::None,
+        }
+    }
+}

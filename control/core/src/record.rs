@@ -1,0 +1,348 @@
+//! Journal records: the facts from which everything is rebuilt.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::io::Key;
+use crate::view::AgentStatus;
+use crate::{AgentId, CallId, CallbackId, ContactId};
+
+/// Version of the records that this build writes. It reads all versions up to this one.
+pub const VERSION: u16 = 1;
+
+/// One durable fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of its layout.
+    pub v: u16,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What became true.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A run began.
+    Booted {
+        /// Its number, from 1.
+        run: u64,
+    },
+    /// An agent was created or changed.
+    AgentSaved(Box<AgentProfile>),
+    /// An agent's own choice of status changed.
+    AgentStatus {
+        /// Who.
+        agent: AgentId,
+        /// One of `logged_out`, `on_break`, `working_offline`, `available`.
+        status: AgentStatus,
+    },
+    /// An agent's phone answered and its leg is open.
+    LegUp {
+        /// Whose.
+        agent: AgentId,
+        /// The call.
+        call: CallId,
+    },
+    /// A dialog can be restored.
+    Dialog {
+        /// Which call.
+        call: CallId,
+        /// As the SIP adaptor gave it.
+        snapshot: String,
+    },
+    /// A call is over.
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// Its record, for calls with a customer.
+        summary: Option<Box<CallSummary>>,
+    },
+    /// A caller waits.
+    InboundArrived {
+        /// The call.
+        call: CallId,
+        /// Queue.
+        queue: String,
+        /// Who calls.
+        number: String,
+        /// What was called.
+        dnis: String,
+    },
+    /// A callback was taken.
+    CallbackAdded(Box<CallbackSpec>),
+    /// A customer is about to be dialled for a callback.
+    CallbackDialled {
+        /// Which.
+        id: CallbackId,
+        /// From 1.
+        attempt: u32,
+        /// The call.
+        call: CallId,
+        /// For whom.
+        agent: AgentId,
+    },
+    /// An attempt ended without a conversation.
+    CallbackAttempted {
+        /// Which.
+        id: CallbackId,
+        /// From 1.
+        attempt: u32,
+        /// `_CB_DIAL_n_RESULT`.
+        result: DialResult,
+        /// Not dialled again before this, in milliseconds since 1970 UTC.
+        not_before_ms: u64,
+    },
+    /// A callback was rescheduled.
+    CallbackMoved {
+        /// Which.
+        id: CallbackId,
+        /// Milliseconds since 1970 UTC.
+        desired_ms: u64,
+    },
+    /// A callback is complete.
+    CallbackEnded {
+        /// Which.
+        id: CallbackId,
+        /// Why.
+        reason: CallbackReason,
+    },
+    /// A contact was taken.
+    ContactAdded {
+        /// Id.
+        id: ContactId,
+        /// Queue.
+        queue: String,
+        /// Number.
+        number: String,
+        /// For the screen-pop.
+        data: Value,
+    },
+    /// A contact is about to be dialled.
+    ContactDialled {
+        /// Which.
+        id: ContactId,
+        /// From 1.
+        attempt: u32,
+        /// The call.
+        call: CallId,
+        /// For whom.
+        agent: AgentId,
+    },
+    /// The contact's leg ended, was answered, or was never dialled.
+    ContactResult {
+        /// Which.
+        id: ContactId,
+        /// Result code.
+        code: ResultCode,
+        /// SIP status behind it.
+        response: Option<u16>,
+        /// Not dialled again before this; none = done.
+        again_ms: Option<u64>,
+        /// Whether the agent took it out of the list (PV-05).
+        disabled: bool,
+    },
+    /// A customer talks with an agent.
+    Connected {
+        /// The customer's call.
+        call: CallId,
+        /// With whom.
+        agent: AgentId,
+    },
+}
+
+/// An agent as stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentProfile {
+    /// Id.
+    pub id: AgentId,
+    /// Shown name.
+    pub name: String,
+    /// Skills.
+    pub skills: Vec<String>,
+    /// Where the phone is.
+    pub station: Option<Station>,
+    /// One leg for the working day.
+    pub persistent: bool,
+    /// Takes offers without a click.
+    pub auto_accept: bool,
+    /// Validates the leg with a PIN.
+    pub pin: bool,
+    /// SIP digest password.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for AgentProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentProfile")
+            .field("id", &self.id)
+            .field("station", &self.station)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where an agent's phone is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Station {
+    /// It registers here under the agent's id.
+    Registered,
+    /// A SIP URI.
+    Sip {
+        /// `sip:…`.
+        uri: String,
+    },
+    /// A telephone number through the trunk.
+    Number {
+        /// `+` and digits.
+        number: String,
+    },
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// An agent's persistent leg.
+    AgentLeg,
+    /// A customer who asked to be called back.
+    Callback,
+    /// A contact that an agent has seen before.
+    Preview,
+    /// A caller.
+    Inbound,
+}
+
+/// A callback as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallbackSpec {
+    /// Id.
+    pub id: CallbackId,
+    /// Service.
+    pub service: String,
+    /// Queue whose agents call.
+    pub queue: String,
+    /// Whom to call.
+    pub number: String,
+    /// When it was asked for, in milliseconds since 1970 UTC: its place in the queue.
+    pub arrival_ms: u64,
+    /// Not before, in milliseconds since 1970 UTC.
+    pub desired_ms: u64,
+    /// Whether the desired time was asked for.
+    pub scheduled: bool,
+    /// `_ttl` in seconds.
+    pub ttl_s: u64,
+    /// `_max_dial_attempts`.
+    pub max_attempts: u32,
+    /// `_dial_retry_timeout` in seconds.
+    pub retry_s: u32,
+    /// Everything else that the request held.
+    pub data: Map<String, Value>,
+}
+
+/// `_CB_DIAL_n_RESULT` (CB-15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "the names are the field's")]
+pub enum DialResult {
+    CreateCallError,
+    Busy,
+    NoAnswer,
+    AnsweringMachine,
+    ErrorTone,
+    Fax,
+    Person,
+    Connected,
+    Unknown,
+}
+
+/// `_callback_reason` (CB-13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "the names are the field's")]
+pub enum CallbackReason {
+    AgentConnected,
+    Cancelled,
+    NotAvailable,
+    FailTimeoutTtl,
+    FailCallToCustomer,
+    FailAgentConnect,
+    FailQueueing,
+    FailTargetNotFound,
+    FailNoCustomerNumber,
+    FailUserNoConfirm,
+    FailInteractionDeleted,
+    FailError,
+}
+
+/// Result of a contact's leg (PV-06).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultCode {
+    /// Answered.
+    K,
+    /// Busy or rejected.
+    B,
+    /// Alerting timeout.
+    T,
+    /// Agent hung up while alerting, or cancelled.
+    H,
+    /// Agent hung up during set-up.
+    Q,
+    /// Set-up timeout.
+    C,
+    /// Network error, or number not in use.
+    E,
+}
+
+/// A call with a customer, once it is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallSummary {
+    /// What it was for.
+    pub kind: CallKind,
+    /// The customer's number.
+    pub number: String,
+    /// Agent.
+    pub agent: Option<AgentId>,
+    /// Milliseconds since 1970 UTC.
+    pub started_ms: u64,
+    /// Milliseconds since 1970 UTC.
+    pub answered_ms: Option<u64>,
+    /// Milliseconds from answer to audio in both directions (BY-01).
+    pub answer_to_audio_ms: Option<f64>,
+    /// How it ended.
+    pub result: String,
+}
+
+impl Record {
+    /// A fact of this build's version.
+    pub fn new(at_ms: u64, fact: Fact) -> Self {
+        Self { v: VERSION, at_ms, fact }
+    }
+
+    /// Whose order it belongs to.
+    pub fn key(&self) -> Key {
+        match &self.fact {
+            Fact::Booted { .. } => Key::All,
+            Fact::AgentSaved(profile) => Key::Agent(profile.id.clone()),
+            Fact::AgentStatus { agent, .. } | Fact::LegUp { agent, .. } => Key::Agent(agent.clone()),
+            Fact::Dialog { call, .. }
+            | Fact::CallEnded { call, .. }
+            | Fact::InboundArrived { call, .. }
+            | Fact::Connected { call, .. } => Key::Call(*call),
+            Fact::CallbackAdded(spec) => Key::Callback(spec.id.clone()),
+            Fact::CallbackDialled { id, .. }
+            | Fact::CallbackAttempted { id, .. }
+            | Fact::CallbackMoved { id, .. }
+            | Fact::CallbackEnded { id, .. } => Key::Callback(id.clone()),
+            Fact::ContactAdded { id, .. }
+            | Fact::ContactDialled { id, .. }
+            | Fact::ContactResult { id, .. } => Key::Contact(id.clone()),
+        }
+    }
+}

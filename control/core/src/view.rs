@@ -1,0 +1,289 @@
+//! What people and programs see: objects of the REST interface and of live events.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::record::{CallKind, Station};
+use crate::{AgentId, CallbackId, ContactId, OfferId};
+
+/// An agent's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// Not at work.
+    #[default]
+    LoggedOut,
+    /// Logged in, on break.
+    OnBreak,
+    /// Logged in, working without customers.
+    WorkingOffline,
+    /// Wants to be available; the phone is being called or validated.
+    PersistentCallOffered,
+    /// Ready for a customer.
+    Available,
+    /// Has an offer to accept.
+    Offered,
+    /// Looks at a contact before it is called.
+    Preview,
+    /// With a customer, or one is being called for the agent.
+    OnCall,
+    /// After a conversation.
+    WrapUp,
+    /// Let too much go by.
+    Refused,
+}
+
+/// State of an agent's persistent leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// No leg.
+    #[default]
+    Down,
+    /// The phone is being called.
+    Dialling,
+    /// Answered; the PIN is awaited.
+    Validating,
+    /// Open.
+    Up,
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// Id.
+    pub id: AgentId,
+    /// Shown name.
+    pub name: String,
+    /// Skills.
+    pub skills: Vec<String>,
+    /// Where the phone is.
+    pub station: Option<Station>,
+    /// One leg for the working day.
+    pub persistent: bool,
+    /// Takes offers without a click.
+    pub auto_accept: bool,
+    /// Validates the leg with a PIN.
+    pub pin: bool,
+    /// Status.
+    pub status: AgentStatus,
+    /// Persistent leg.
+    pub connection: ConnectionStatus,
+    /// What is offered now.
+    pub offer: Option<OfferView>,
+    /// Customer's call.
+    pub call: Option<String>,
+    /// When the status began, in milliseconds since 1970 UTC.
+    pub since_ms: u64,
+    /// Why the leg is down: `busy`, `no_answer`, `rejected`, `network`, `lost`, `hung_up`, `engine`, `pin`.
+    pub last_error: Option<String>,
+}
+
+/// An offer to an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// Id.
+    pub id: OfferId,
+    /// To whom.
+    pub agent: AgentId,
+    /// What it is: `callback`, `preview` or `inbound`.
+    pub kind: CallKind,
+    /// The customer's number.
+    pub number: String,
+    /// For the screen-pop.
+    pub data: Value,
+    /// `offered`, `accepted`, `rejected`, `cancelled`, `timed_out` or `withdrawn`.
+    pub state: String,
+}
+
+/// A callback, by its GMS names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallbackView {
+    /// Id.
+    #[serde(rename = "_id")]
+    pub id: CallbackId,
+    /// When it should be made, ISO 8601 UTC.
+    #[serde(rename = "_desired_time")]
+    pub desired_time: String,
+    /// Service.
+    #[serde(rename = "_service_name")]
+    pub service_name: String,
+    /// `SCHEDULED`, `QUEUED`, `ROUTING`, `PROCESSING` or `COMPLETED`.
+    #[serde(rename = "_callback_state")]
+    pub state: String,
+    /// Why, once there is a reason; else empty.
+    #[serde(rename = "_callback_reason")]
+    pub reason: String,
+    /// When it expires, ISO 8601 UTC.
+    #[serde(rename = "_expiration_time")]
+    pub expiration_time: String,
+    /// Whom to call.
+    #[serde(rename = "_customer_number")]
+    pub customer_number: String,
+    /// Path of this service.
+    #[serde(rename = "_url")]
+    pub url: String,
+    /// `_CB_DIAL_n_RESULT` and the request's own data.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, Value>,
+}
+
+/// A contact of preview dialling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContactView {
+    /// Id.
+    pub id: ContactId,
+    /// Queue.
+    pub queue: String,
+    /// Number.
+    pub number: String,
+    /// `queued`, `offered`, `dialling`, `connected`, `done` or `disabled`.
+    pub state: String,
+    /// Result of the contact's leg: `k b t h q c e`.
+    pub result_code: Option<String>,
+    /// SIP status behind an `e`.
+    pub result_response: Option<u16>,
+    /// Dialled so often.
+    pub attempts: u32,
+    /// Agent who has it, or had it.
+    pub agent: Option<AgentId>,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallView {
+    /// Id.
+    pub id: String,
+    /// What it is for.
+    pub kind: CallKind,
+    /// The other end.
+    pub number: String,
+    /// Agent.
+    pub agent: Option<AgentId>,
+    /// `dialling`, `ringing`, `queued`, `spliced` or `ended`.
+    pub state: String,
+    /// Milliseconds since 1970 UTC.
+    pub started_ms: u64,
+    /// Milliseconds since 1970 UTC.
+    pub answered_ms: Option<u64>,
+    /// Milliseconds since 1970 UTC.
+    pub ended_ms: Option<u64>,
+    /// Milliseconds from the answer to audio in both directions, measured at the engine (BY-01).
+    pub answer_to_audio_ms: Option<f64>,
+    /// How it ended.
+    pub result: Option<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Name.
+    pub name: String,
+    /// Waiting customers, callbacks and contacts.
+    pub waiting: u64,
+    /// Age of the oldest, in milliseconds.
+    pub oldest_ms: u64,
+    /// Agents with the skill who are ready.
+    pub agents_ready: u64,
+}
+
+/// Figures since start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatisticsView {
+    /// Agents by status.
+    pub agents: std::collections::BTreeMap<String, u64>,
+    /// Legs that are open.
+    pub legs_up: u64,
+    /// Waiting in all queues.
+    pub waiting: u64,
+    /// Customers with an agent now.
+    pub spliced: u64,
+    /// Customers dialled.
+    pub dialled: u64,
+    /// Customers answered or taken.
+    pub answered: u64,
+    /// Customers spliced with an agent.
+    pub connected: u64,
+    /// Inbound callers who left before an agent.
+    pub abandoned: u64,
+    /// Callbacks completed, by reason.
+    pub callbacks: std::collections::BTreeMap<String, u64>,
+    /// Contacts, by result code.
+    pub contacts: std::collections::BTreeMap<String, u64>,
+    /// Milliseconds from answer to two-way audio, median.
+    pub answer_to_audio_p50_ms: Option<f64>,
+    /// The same, 99th percentile.
+    pub answer_to_audio_p99_ms: Option<f64>,
+    /// Signals that fitted no state, by kind.
+    pub ignored: u64,
+}
+
+/// Health.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// `ok`.
+    pub status: String,
+    /// `up` or `down`.
+    pub engine: String,
+}
+
+/// Completion of an asynchronous operation (PC-07).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationView {
+    /// As in the reply to the request.
+    pub operation: String,
+    /// Whose.
+    pub agent: AgentId,
+    /// `up` or `failed`.
+    pub result: String,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// One live event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notification {
+    /// An agent changed.
+    Agent(Box<AgentView>),
+    /// An offer changed.
+    Offer(Box<OfferView>),
+    /// A callback changed.
+    Callback(Box<CallbackView>),
+    /// A contact changed.
+    Contact(Box<ContactView>),
+    /// A call changed.
+    Call(Box<CallView>),
+    /// An operation ended.
+    Operation(Box<OperationView>),
+    /// Statistics.
+    Statistics(Box<StatisticsView>),
+}
+
+impl Notification {
+    /// Name of the server-sent event.
+    pub fn topic(&self) -> &'static str {
+        match self {
+            Self::Agent(_) => "agent",
+            Self::Offer(_) => "offer",
+            Self::Callback(_) => "callback",
+            Self::Contact(_) => "contact",
+            Self::Call(_) => "call",
+            Self::Operation(_) => "operation",
+            Self::Statistics(_) => "statistics",
+        }
+    }
+
+    /// Its data.
+    pub fn body(&self) -> Value {
+        let value = match self {
+            Self::Agent(view) => serde_json::to_value(view),
+            Self::Offer(view) => serde_json::to_value(view),
+            Self::Callback(view) => serde_json::to_value(view),
+            Self::Contact(view) => serde_json::to_value(view),
+            Self::Call(view) => serde_json::to_value(view),
+            Self::Operation(view) => serde_json::to_value(view),
+            Self::Statistics(view) => serde_json::to_value(view),
+        };
+        value.unwrap_or(Value::Null)
+    }
+}
