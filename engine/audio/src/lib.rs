@@ -6,6 +6,7 @@
 //!
 //! Samples are 16-bit linear, mono, unless a name says otherwise; 0 dBm0 is a sine 3.14 dB below full scale (G.711).
 
+pub mod comfort_noise;
 pub mod dtmf;
 pub mod g711;
 pub mod goertzel;

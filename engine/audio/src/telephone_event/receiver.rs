@@ -31,7 +31,7 @@ pub enum KeyEvent {
 pub struct EventReceiver {
     clock_rate_hz: u32,
     current: Option<Current>,
-    /// Timestamp of the newest event that ended; nothing at or before it is reported.
+    /// Timestamp of the newest event that ended; nothing at or shortly before it is reported.
     ended_ts: Option<u32>,
     /// Packets that told nothing: repeats, late ones, no keys, short ones.
     pub ignored_packets: u64,
@@ -82,7 +82,7 @@ impl EventReceiver {
             self.ignored_packets += 1;
             return;
         };
-        if self.ended_ts.is_some_and(|ended| !is_after(ts, ended)) {
+        if self.ended_ts.is_some_and(|ended| is_late(ts, ended)) {
             self.ignored_packets += 1;
             return;
         }
@@ -100,7 +100,7 @@ impl EventReceiver {
                 current.duration_ts = payload.duration_ts;
                 current.heard_at_ms = now_ms;
             }
-            Some(current) if !is_after(ts, current.segment_ts) => {
+            Some(current) if is_late(ts, current.segment_ts) => {
                 self.ignored_packets += 1;
                 return;
             }
@@ -153,11 +153,12 @@ impl Current {
     }
 }
 
-/// Whether `a` is later than `b`, around the wrap.
-fn is_after(a: u32, b: u32) -> bool {
-    a != b && a.wrapping_sub(b) < 1 << 31
+/// Whether `ts` is `known` or shortly before it, around the wrap. Far before it is a stream that started anew.
+fn is_late(ts: u32, known: u32) -> bool {
+    known.wrapping_sub(ts) <= LATE_MAX_TS
 }
 
+const LATE_MAX_TS: u32 = 160_000;
 const SEGMENT_MIN_TS: u32 = 0xE000;
 const SEGMENT_MAX_TS: u32 = 0xFFFF;
 
@@ -267,9 +268,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_starts_anew_far_back_is_heard_again_only_ahead() {
+    fn a_stream_that_starts_anew_far_back_is_heard_at_once() {
         let mut b = Bench::new();
-        b.packet(1000, true, 5, true, 800).packet(900, true, 6, true, 800);
-        assert_eq!(b.events.len(), 2);
+        b.packet(1_000_000, true, 5, true, 800).packet(0, true, 6, true, 800);
+        assert_eq!(b.events.len(), 4);
     }
 }
