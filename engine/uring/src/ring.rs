@@ -1,0 +1,382 @@
+//! The ring itself: arm, send, wait, and take what came of it.
+
+use crate::completion::{Completion, Datagram, Kind, ReceiveEnd, Tag};
+use crate::enter::{Entrance, Wait};
+use crate::error::{SendError, SetupError, SlotError};
+use crate::pool::{Buffer, HEADER_LEN, Pool};
+use crate::slots::{FileSlot, Slots};
+use crate::{RingConfig, Waker, setup};
+use io_uring::squeue::Flags;
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+use std::{io, mem, ptr};
+
+/// One thread's io_uring with its sockets and buffers. It lives and dies on the thread that made it.
+pub struct Ring {
+    /// Before `ring`, and so dropped before it: its index is given back while the ring is still open.
+    entrance: Entrance,
+    ring: IoUring,
+    slots: Slots,
+    received: Rc<Pool>,
+    arena: Rc<Pool>,
+    /// Buffers of the sends queued since the last submission; see [`Ring::release_sent`].
+    sending: Vec<Buffer>,
+    /// The end of a receive whose last datagram was handed out just now.
+    ended: Option<Completion>,
+    waker: Waker,
+    /// What every multishot receive points to: room for an address, none for control data.
+    message: Box<libc::msghdr>,
+    gathers: bool,
+}
+
+impl Ring {
+    /// A ring of the given sizes for the calling thread.
+    ///
+    /// Sends one datagram to itself over loopback, to find out now what the kernel lacks.
+    pub fn new(config: &RingConfig) -> Result<Self, SetupError> {
+        config.validate()?;
+        let ring = setup::build(config)?;
+        let (buffers, table) = ("receive and send buffers", "the table of registered sockets");
+        let os = |what| move |error| SetupError::from_os(what, error);
+        ring.submitter().register_files_sparse(config.files).map_err(|error| match error.raw_os_error() {
+            Some(libc::EMFILE) => SetupError::Files { wanted: config.files },
+            _ => SetupError::from_os(table, error),
+        })?;
+        let received = Pool::provided(config.receive_buffers, config.receive_len).map_err(os(buffers))?;
+        let arena = Pool::arena(config.send_buffers, config.send_len).map_err(os(buffers))?;
+        let (address, entries) = received.provided_ring().expect("receive buffers are provided");
+        // SAFETY: the ring of entries and the buffers they name belong to `received`, which `Ring::drop` keeps
+        // until no receive is armed; none of its buffers is in a program's hands while the kernel has it.
+        unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
+            .map_err(os("rings of provided buffers"))?;
+        let mut this = Self {
+            entrance: Entrance::new(ring.as_raw_fd()),
+            gathers: ring.params().is_feature_min_timeout(),
+            ring,
+            slots: Slots::new(config.files),
+            received,
+            arena,
+            sending: Vec::with_capacity(config.submissions as usize),
+            ended: None,
+            waker: Waker::new().map_err(os("the wake-up event"))?,
+            message: receive_message(),
+        };
+        setup::check_datapath(&mut this)?;
+        let poll = this.waker.poll();
+        // SAFETY: a poll points to no memory.
+        unsafe { this.push(&poll) }.map_err(|QueueFull| SetupError::unsupported("polls"))?;
+        Ok(this)
+    }
+
+    /// A handle with which other threads wake this one.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Registers a socket. The ring keeps the descriptor until [`Ring::unregister`].
+    pub fn register(&mut self, socket: OwnedFd) -> Result<FileSlot, SlotError> {
+        let index = self.slots.vacant()?;
+        self.ring.submitter().register_files_update(index, &[socket.as_raw_fd()])?;
+        self.slots.insert(socket)
+    }
+
+    /// Takes a socket out, for instance to hand it to another thread's ring. Sends queued on it leave first.
+    ///
+    /// `Armed` while its receive has not ended: cancel it and await `ReceiveEnded`.
+    pub fn unregister(&mut self, slot: FileSlot) -> Result<OwnedFd, SlotError> {
+        if !self.slots.is_idle(slot)? {
+            return Err(SlotError::Armed);
+        }
+        self.submit()?;
+        if !self.ring.submission().is_empty() {
+            return Err(SlotError::QueueFull);
+        }
+        self.ring.submitter().register_files_update(slot.index, &[-1])?;
+        self.slots.remove(slot)
+    }
+
+    /// The registered socket, for calls outside the ring such as connect; `None` if the slot was given back.
+    pub fn socket(&self, slot: FileSlot) -> Option<BorrowedFd<'_>> {
+        self.slots.file(slot).map(AsFd::as_fd)
+    }
+
+    /// Starts receiving on a socket: each datagram is reported with `token`, until [`Completion::ReceiveEnded`].
+    pub fn receive(&mut self, slot: FileSlot, token: u32) -> Result<(), SlotError> {
+        self.slots.arm(slot, token)?;
+        let tag = Tag { kind: Kind::Receive, slot: slot.index, token };
+        let entry =
+            opcode::RecvMsgMulti::new(types::Fixed(slot.index), &raw const *self.message, BUFFER_GROUP)
+                .build()
+                .user_data(tag.pack());
+        // SAFETY: the message is boxed, lives as long as the ring and is never written; what it receives goes into
+        // provided buffers.
+        unsafe { self.push(&entry) }.map_err(|QueueFull| {
+            self.slots.ended(slot.index);
+            SlotError::QueueFull
+        })
+    }
+
+    /// Stops receiving on a socket. Datagrams already taken from it are still reported, then
+    /// [`Completion::ReceiveEnded`]; after that none. What arrives later waits in the socket.
+    pub fn cancel_receive(&mut self, slot: FileSlot) -> Result<(), SlotError> {
+        let token = self.slots.cancel(slot)?;
+        self.push_cancel(slot.index, token).map_err(|QueueFull| SlotError::QueueFull)
+    }
+
+    /// A buffer for a packet of our own making, empty; `None` while the program itself holds them all.
+    ///
+    /// When the rest wait to be sent, what is queued is submitted first.
+    pub fn buffer(&mut self) -> Option<Buffer> {
+        if let Some(buffer) = self.arena.take() {
+            return Some(buffer);
+        }
+        // A refused submission leaves the buffers where they are, and `take` finds none.
+        let _ = self.submit();
+        self.arena.take()
+    }
+
+    /// Queues a packet on a connected socket. The buffer may come from any ring of this thread, received or made.
+    ///
+    /// Nothing is reported when it has left, `SendFailed` with `token` if it did not. It never waits: a socket
+    /// whose send buffer is full refuses it with EAGAIN.
+    pub fn send(&mut self, slot: FileSlot, token: u32, buffer: Buffer) -> Result<(), SendError> {
+        self.queue_send(slot, token, buffer, (ptr::null(), 0))
+    }
+
+    /// As [`send`](Self::send), to `address`, on a socket that is not connected.
+    pub fn send_to(
+        &mut self,
+        slot: FileSlot,
+        token: u32,
+        mut buffer: Buffer,
+        address: SocketAddr,
+    ) -> Result<(), SendError> {
+        let address = buffer.write_address(address);
+        self.queue_send(slot, token, buffer, address)
+    }
+
+    /// Hands everything queued to the kernel, without waiting for anything.
+    pub fn submit(&mut self) -> io::Result<()> {
+        let count = self.ring.submission().len() as u32;
+        if count == 0 {
+            return Ok(());
+        }
+        let outcome = self.entrance.submit(count);
+        self.release_sent();
+        tolerate(outcome)
+    }
+
+    /// Hands everything queued to the kernel and waits until `min_complete` completions are there, or `timeout` has
+    /// passed (`None`: no limit). `min_complete` of 0 looks without waiting.
+    ///
+    /// With `min_wait`, one completion is enough once that time has passed: it gathers a batch, to a limit. Where
+    /// the kernel cannot do that (before 6.12), `min_wait` is ignored and the first completion ends the wait.
+    ///
+    /// A time-out, a signal, or a kernel short of room or memory for now is no error: look for completions, go on.
+    pub fn submit_and_wait(
+        &mut self,
+        min_complete: u32,
+        timeout: Option<Duration>,
+        min_wait: Option<Duration>,
+    ) -> io::Result<()> {
+        let count = self.ring.submission().len() as u32;
+        let gather = min_wait.filter(|_| self.gathers);
+        let min_complete =
+            if gather.is_none() && min_wait.is_some() { min_complete.min(1) } else { min_complete };
+        let wait = Wait { min_complete, timeout, min_wait: gather.unwrap_or_default() };
+        let outcome = self.entrance.submit_and_wait(count, &wait);
+        self.release_sent();
+        tolerate(outcome)
+    }
+
+    /// The next thing the kernel has to report; `None` when there is nothing more for now.
+    pub fn next_completion(&mut self) -> Option<Completion> {
+        if let Some(ended) = self.ended.take() {
+            return Some(ended);
+        }
+        loop {
+            let entry = self.ring.completion().next()?;
+            let completion = Tag::unpack(entry.user_data()).and_then(|tag| match tag.kind {
+                Kind::Receive => self.on_receive(tag, &entry),
+                Kind::Send => Some(Completion::SendFailed { token: tag.token, errno: -entry.result() }),
+                Kind::Cancel => self.on_cancel_failed(tag),
+                Kind::Wake => self.on_wake(&entry),
+            });
+            if completion.is_some() {
+                return completion;
+            }
+        }
+    }
+
+    /// Whether waits gather batches (`min_wait`, Linux 6.12).
+    pub fn gathers(&self) -> bool {
+        self.gathers
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    fn on_receive(&mut self, tag: Tag, entry: &cqueue::Entry) -> Option<Completion> {
+        let ended = (!cqueue::more(entry.flags())).then(|| {
+            self.slots.ended(tag.slot);
+            let reason = ReceiveEnd::from_result(entry.result());
+            Completion::ReceiveEnded { token: tag.token, reason }
+        });
+        let datagram = cqueue::buffer_select(entry.flags()).and_then(|index| {
+            let written = usize::try_from(entry.result()).unwrap_or(0);
+            let received = self.received.received(index, written)?;
+            let source = received.source.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+            let (truncated, buffer) = (received.truncated, received.buffer);
+            // A buffer that came with an error holds no datagram; dropping it here recycles it.
+            (written >= HEADER_LEN).then_some(Datagram { token: tag.token, source, truncated, buffer })
+        });
+        match datagram {
+            Some(datagram) => {
+                self.ended = ended;
+                Some(Completion::Datagram(datagram))
+            }
+            None => ended,
+        }
+    }
+
+    /// A cancellation found nothing. If its receive has not ended, it was between two stations inside the kernel
+    /// (a requeued retry is on no list that a cancellation searches): try again.
+    fn on_cancel_failed(&mut self, tag: Tag) -> Option<Completion> {
+        if self.slots.is_cancelling(tag.slot) {
+            // When even the queue is full, the next completion round of the receive itself will have to end it.
+            let _ = self.push_cancel(tag.slot, tag.token);
+        }
+        None
+    }
+
+    fn on_wake(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
+        if !cqueue::more(entry.flags()) {
+            let poll = self.waker.poll();
+            // SAFETY: a poll points to no memory. A full queue empties itself in `push`.
+            let _ = unsafe { self.push(&poll) };
+        }
+        self.waker.answer();
+        Some(Completion::Woken)
+    }
+
+    fn queue_send(
+        &mut self,
+        slot: FileSlot,
+        token: u32,
+        buffer: Buffer,
+        (address, address_len): (*const libc::sockaddr, u32),
+    ) -> Result<(), SendError> {
+        self.slots.file(slot).ok_or(SendError::Stale)?;
+        let tag = Tag { kind: Kind::Send, slot: slot.index, token };
+        let entry = opcode::Send::new(types::Fixed(slot.index), buffer.as_ptr(), buffer.len() as u32)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .dest_addr(address)
+            .dest_addr_len(address_len)
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data(tag.pack());
+        // SAFETY: payload and address lie in `buffer`, which is kept in `sending` until the kernel is done with
+        // them; `release_sent` says when that is.
+        unsafe { self.push(&entry) }.map_err(|QueueFull| SendError::QueueFull)?;
+        self.sending.push(buffer);
+        Ok(())
+    }
+
+    /// Recycles the buffers of sends that the kernel has taken from the queue.
+    ///
+    /// A send is over once io_uring_enter has consumed it, because it is issued there and then, and can neither
+    /// wait nor be retried: with MSG_DONTWAIT a full socket fails it with EAGAIN at once (the kernel marks such a
+    /// request "no wait" and never polls for it), no operation of ours is drained, linked or forced onto a worker
+    /// thread, and a UDP send without MSG_ZEROCOPY copies its payload and address before it returns. So an empty
+    /// queue means that no buffer is read any more. When the kernel stopped half-way (short of memory), the queue
+    /// is not empty and all buffers are kept until it is.
+    fn release_sent(&mut self) {
+        if self.ring.submission().is_empty() {
+            self.sending.clear();
+        }
+    }
+
+    fn push_cancel(&mut self, slot: u32, token: u32) -> Result<(), QueueFull> {
+        let receive = Tag { kind: Kind::Receive, slot, token };
+        let entry = opcode::AsyncCancel::new(receive.pack())
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data(Tag { kind: Kind::Cancel, ..receive }.pack());
+        // SAFETY: a cancellation points to no memory.
+        unsafe { self.push(&entry) }
+    }
+
+    /// Queues an operation; a full queue is submitted first.
+    ///
+    /// # Safety
+    ///
+    /// Whatever memory `entry` points to must stay as the operation needs it until the operation is over.
+    unsafe fn push(&mut self, entry: &squeue::Entry) -> Result<(), QueueFull> {
+        if self.ring.submission().is_full() {
+            self.submit().map_err(|_| QueueFull)?;
+        }
+        // SAFETY: what the caller promises.
+        unsafe { self.ring.submission().push(entry) }.map_err(|_| QueueFull)
+    }
+
+    /// Ends every receive; whether that worked.
+    fn quiesce(&mut self) -> bool {
+        let mut from = 0;
+        for _ in 0..QUIESCE_ROUNDS {
+            while let Some((index, token)) = self.slots.cancel_next(from) {
+                if self.push_cancel(index, token).is_err() {
+                    return false;
+                }
+                from = index + 1;
+            }
+            let wait = self.submit_and_wait(1, Some(QUIESCE_TIMEOUT), None);
+            while self.next_completion().is_some() {}
+            if self.slots.receiving() == 0 || wait.is_err() {
+                break;
+            }
+        }
+        self.slots.receiving() == 0
+    }
+}
+
+impl Drop for Ring {
+    /// Sends what is queued, ends every receive, and only then lets go of the memory.
+    fn drop(&mut self) {
+        if !self.quiesce() || self.ring.submitter().unregister_buf_ring(BUFFER_GROUP).is_err() {
+            // The kernel may still write there: better lost than shared.
+            mem::forget(Rc::clone(&self.received));
+        }
+        if !self.sending.is_empty() {
+            mem::forget(mem::take(&mut self.sending));
+        }
+    }
+}
+
+/// No entry is free and the kernel takes none.
+struct QueueFull;
+
+/// Outcomes of entering the ring after which the caller just goes on.
+fn tolerate(outcome: io::Result<u32>) -> io::Result<()> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
+fn receive_message() -> Box<libc::msghdr> {
+    // SAFETY: msghdr consists of integers and raw pointers, for which zeroes are a value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_namelen = crate::address::ADDRESS_LEN as libc::socklen_t;
+    Box::new(message)
+}
+
+const BUFFER_GROUP: u16 = 0;
+const QUIESCE_ROUNDS: u32 = 1000;
+const QUIESCE_TIMEOUT: Duration = Duration::from_millis(10);
