@@ -56,7 +56,7 @@ impl Error {
         Self { code, reason: reason.into() }
     }
 
-    pub(crate) fn bad_reply(error: serde_json::Error) -> Self {
+    pub(crate) fn bad_reply(error: &serde_json::Error) -> Self {
         Self::new(ErrorCode::BadReply, format!("the reply has another shape than expected: {error}"))
     }
 }

@@ -1,19 +1,36 @@
 //! The contract between a media engine and whoever drives it: requests, replies and events in datagrams of JSON.
 //!
 //! This crate holds the types ([`Request`], [`Reply`], [`Event`]), the framing ([`frame`]), the signature for sockets that
-//! are not on loopback ([`auth`]) and a client ([`client`]). It opens no socket and reads no clock. `PROTOCOL.md` beside it
-//! describes the same contract in prose, and `golden/` holds example datagrams that the tests check against these types.
+//! are not on loopback ([`auth`]) and a client as a state machine ([`client`]). `PROTOCOL.md` beside it describes the same
+//! contract in prose, and `golden/` holds example datagrams that the tests check against these types.
+//!
+//! It opens no socket and reads no clock, except in the two thin shells around the client, which are features:
+//! `blocking` (`BlockingClient`) and `tokio` (`AsyncClient`).
 
+#[cfg(feature = "tokio")]
+mod async_client;
 pub mod auth;
+#[cfg(feature = "blocking")]
+mod blocking;
 pub mod client;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod clock;
 mod error;
 mod event;
 pub mod frame;
 pub mod limits;
+mod parse;
 mod reply;
 mod request;
 mod types;
+pub mod validate;
 
+#[cfg(feature = "tokio")]
+pub use async_client::AsyncClient;
+#[cfg(feature = "blocking")]
+pub use blocking::BlockingClient;
+
+pub use client::{Client, ClientEvent, Config, RequestId};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, SpliceAudio};
 pub use reply::{

@@ -30,13 +30,25 @@ impl Reply {
         Self::Ok(serde_json::Map::new())
     }
 
+    /// The answer to `ping`: `"result": "pong"` and the engine's figures.
+    pub fn pong(info: &EngineInfo) -> Self {
+        match Self::ok(info) {
+            Self::Ok(mut map) => {
+                map.insert("result".to_owned(), "pong".into());
+                Self::Ok(map)
+            }
+            Self::Error(error) => Self::Error(error),
+        }
+    }
+
     /// The body as the type that the command names.
     ///
     /// # Errors
     /// The engine's own refusal, or `bad_reply` when the body has another shape.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T, Error> {
         match self {
-            Self::Ok(map) => serde_json::from_value(serde_json::Value::Object(map)).map_err(Error::bad_reply),
+            Self::Ok(map) => serde_json::from_value(serde_json::Value::Object(map))
+                .map_err(|error| Error::bad_reply(&error)),
             Self::Error(error) => Err(error),
         }
     }
@@ -70,9 +82,11 @@ impl Serialize for Reply {
 impl<'de> Deserialize<'de> for Reply {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = serde_json::Map::deserialize(deserializer)?;
-        let failed = map.get("result").and_then(|r| r.as_str()) == Some("error");
-        if !failed {
-            if map.get("result").and_then(|r| r.as_str()) == Some("ok") {
+        let Some(result) = map.get("result").and_then(|result| result.as_str()) else {
+            return Err(serde::de::Error::missing_field("result"));
+        };
+        if result != "error" {
+            if result == "ok" {
                 map.remove("result");
             }
             return Ok(Self::Ok(map));

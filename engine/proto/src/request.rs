@@ -78,7 +78,7 @@ pub enum Command {
 /// Opens a leg. Creating a leg that exists with the same parameters answers as the first time; with others it is an error
 /// (`leg_exists`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LegCreate {
     /// Name, chosen by the controller: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub leg: String,
@@ -108,7 +108,7 @@ pub struct LegCreate {
 
 /// Changes the named parts of a leg and leaves the others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LegUpdate {
     /// Which leg.
     pub leg: String,
@@ -133,6 +133,7 @@ pub struct LegUpdate {
 
 /// Closes a leg.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LegDelete {
     /// Which leg.
     pub leg: String,
@@ -140,7 +141,7 @@ pub struct LegDelete {
 
 /// Asks for a page of leg names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LegList {
     /// Only names that sort after this one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +156,7 @@ pub struct LegList {
 
 /// Asks for one leg.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LegQuery {
     /// Which leg.
     pub leg: String,
@@ -162,6 +164,7 @@ pub struct LegQuery {
 
 /// Parks a leg. A spliced leg is an error (`already_spliced`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LegPark {
     /// Which leg.
     pub leg: String,
@@ -172,6 +175,7 @@ pub struct LegPark {
 
 /// Unparks a leg.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LegUnpark {
     /// Which leg.
     pub leg: String,
@@ -179,6 +183,7 @@ pub struct LegUnpark {
 
 /// Joins two legs. Each direction has a gate, so that a leg can be joined while it still rings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Splice {
     /// One leg. When the two live on different workers, `b` moves to the worker of `a`.
     pub a: String,
@@ -201,6 +206,7 @@ pub struct Splice {
 
 /// Parts a leg from its partner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unsplice {
     /// Either leg of the pair.
     pub leg: String,
@@ -211,6 +217,7 @@ pub struct Unsplice {
 
 /// Plays a list of sources to a leg, in place of whatever it hears, and of what was playing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Play {
     /// Which leg.
     pub leg: String,
@@ -226,6 +233,7 @@ pub struct Play {
 
 /// Stops playing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlayStop {
     /// Which leg.
     pub leg: String,
@@ -236,7 +244,7 @@ pub struct PlayStop {
 
 /// Asks for events and sets the lease. Sent again, it only renews.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Subscribe {
     /// Milliseconds of silence of this controller after which its legs are reported (`lease.expired`), 1,000 to 3,600,000;
     /// they are released after as much again. 0 = no lease.
@@ -251,6 +259,7 @@ pub struct Subscribe {
 
 /// Acknowledges all events up to and with `seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EventAck {
     /// Highest number seen without a gap below it.
     pub seq: u64,

@@ -26,7 +26,7 @@ pub enum Codec {
 
 /// What a leg's packets carry, as signalled in its SDP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Media {
     /// Audio encoding in both directions.
     pub codec: Codec,

@@ -1,0 +1,326 @@
+//! Whether a request's values are in their ranges. One function per request that has values to check.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use crate::limits::{
+    COMFORT_NOISE_MS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN, KEEPALIVE_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
+    PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
+};
+use crate::parse::shown;
+use crate::{
+    Codec, Command, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate, Media, Play,
+    PlaySource, PlayStop, Remote, Request, Splice, Subscribe, Unsplice,
+};
+
+/// Checks a whole request.
+///
+/// # Errors
+/// `bad_value` with a sentence that names the field, what it takes and what it was; `same_leg` for a splice of a leg to
+/// itself.
+pub fn request(request: &Request) -> Result<(), Error> {
+    if let Some(controller) = &request.controller {
+        name("controller", controller)?;
+    }
+    match &request.command {
+        Command::Ping | Command::Statistics | Command::Unsubscribe | Command::EventAck(_) => Ok(()),
+        Command::LegCreate(body) => leg_create(body),
+        Command::LegUpdate(body) => leg_update(body),
+        Command::LegDelete(body) => name("leg", &body.leg),
+        Command::LegList(body) => leg_list(body),
+        Command::LegQuery(body) => name("leg", &body.leg),
+        Command::LegPark(body) => leg_park(body),
+        Command::LegUnpark(body) => name("leg", &body.leg),
+        Command::Splice(body) => splice(body),
+        Command::Unsplice(body) => unsplice(body),
+        Command::Play(body) => play(body),
+        Command::PlayStop(body) => play_stop(body),
+        Command::Subscribe(body) => subscribe(body),
+    }
+}
+
+/// Checks the opening of a leg.
+///
+/// # Errors
+/// As [`request`].
+pub fn leg_create(body: &LegCreate) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    if let Some(address) = body.address {
+        local_address("address", address)?;
+    }
+    if let Some(it) = &body.remote {
+        remote(it)?;
+        if body.address.is_some_and(|address| address.is_ipv4() != it.rtp.is_ipv4()) {
+            return Err(bad("remote.rtp", "an address of the same IP version as address", it.rtp));
+        }
+    }
+    media(&body.media)?;
+    idle(&body.idle)?;
+    if let Some(beside) = &body.beside {
+        name("beside", beside)?;
+    }
+    silent_after(body.silent_after_ms)
+}
+
+/// Checks a change of a leg. One that changes nothing is sound.
+///
+/// # Errors
+/// As [`request`].
+pub fn leg_update(body: &LegUpdate) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    body.remote.as_ref().map_or(Ok(()), remote)?;
+    body.media.as_ref().map_or(Ok(()), media)?;
+    body.idle.as_ref().map_or(Ok(()), idle)?;
+    body.silent_after_ms.map_or(Ok(()), silent_after)
+}
+
+/// Checks a page of names.
+///
+/// # Errors
+/// As [`request`].
+pub fn leg_list(body: &LegListRequest) -> Result<(), Error> {
+    if let Some(after) = &body.after {
+        name("after", after)?;
+    }
+    if let Some(owner) = &body.owner {
+        name("owner", owner)?;
+    }
+    body.limit.map_or(Ok(()), |limit| range("limit", limit, &(1..=LIST_PAGE)))
+}
+
+/// Checks a parking.
+///
+/// # Errors
+/// As [`request`].
+pub fn leg_park(body: &LegPark) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    match body.keep_one_in {
+        Some(n) if !n.is_power_of_two() || n > KEEP_ONE_IN => {
+            Err(bad("keep_one_in", &format!("a power of two from 1 to {KEEP_ONE_IN}"), n))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Checks a splice.
+///
+/// # Errors
+/// As [`request`].
+pub fn splice(body: &Splice) -> Result<(), Error> {
+    name("a", &body.a)?;
+    name("b", &body.b)?;
+    if body.a == body.b {
+        return Err(Error::new(ErrorCode::SameLeg, "a and b: a leg cannot be joined to itself"));
+    }
+    body.since_us.map_or(Ok(()), |since| range("since_us", since, &(0..=SINCE_US)))
+}
+
+/// Checks a parting.
+///
+/// # Errors
+/// As [`request`].
+pub fn unsplice(body: &Unsplice) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    if body.park.len() > 2 {
+        return Err(bad("park", "at most 2 names", format_args!("{} names", body.park.len())));
+    }
+    body.park.iter().try_for_each(|leg| name("park", leg))
+}
+
+/// Checks a play.
+///
+/// # Errors
+/// As [`request`].
+pub fn play(body: &Play) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    if body.sources.is_empty() || body.sources.len() > PLAY_SOURCES {
+        let found = format_args!("{} sources", body.sources.len());
+        return Err(bad("sources", &format!("1 to {PLAY_SOURCES} sources"), found));
+    }
+    body.sources.iter().enumerate().try_for_each(|(at, it)| source(&format!("sources[{at}]"), it))?;
+    if body.play.is_empty() { Ok(()) } else { name("play", &body.play) }
+}
+
+/// Checks the end of a play.
+///
+/// # Errors
+/// As [`request`].
+pub fn play_stop(body: &PlayStop) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    body.play.as_deref().map_or(Ok(()), |play| name("play", play))
+}
+
+/// Checks a subscription.
+///
+/// # Errors
+/// As [`request`].
+pub fn subscribe(body: &Subscribe) -> Result<(), Error> {
+    zero_or("lease_ms", body.lease_ms, &LEASE_MS)?;
+    body.address.map_or(Ok(()), |address| destination("address", address))
+}
+
+/// Checks a name: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+///
+/// # Errors
+/// `bad_value`.
+pub fn name(field: &str, value: &str) -> Result<(), Error> {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if (1..=NAME_BYTES).contains(&value.len()) && value.bytes().all(sound) {
+        return Ok(());
+    }
+    Err(bad(field, &format!("1 to {NAME_BYTES} of A-Z a-z 0-9 . _ -"), shown(value)))
+}
+
+fn media(media: &Media) -> Result<(), Error> {
+    payload_type("media.payload_type", media.payload_type)?;
+    assigned("media.payload_type", media.payload_type, static_payload_type(media.codec))?;
+    if let Some(events) = media.telephone_event {
+        payload_type("media.telephone_event", events)?;
+        assigned("media.telephone_event", events, None)?;
+    }
+    if let Some(noise) = media.comfort_noise {
+        payload_type("media.comfort_noise", noise)?;
+        assigned("media.comfort_noise", noise, Some(13))?;
+    }
+    if media.telephone_event == Some(media.payload_type) {
+        return Err(bad(
+            "media.telephone_event",
+            "another payload type than the audio's",
+            media.payload_type,
+        ));
+    }
+    if media.comfort_noise == Some(media.payload_type) {
+        return Err(bad("media.comfort_noise", "another payload type than the audio's", media.payload_type));
+    }
+    if let Some(noise) = media.comfort_noise.filter(|_| media.comfort_noise == media.telephone_event) {
+        return Err(bad("media.comfort_noise", "another payload type than telephone_event's", noise));
+    }
+    if !PTIME_MS.contains(&media.ptime_ms) || !media.ptime_ms.is_multiple_of(PTIME_STEP_MS) {
+        return Err(bad("media.ptime_ms", "10, 20, 30, 40, 50 or 60", media.ptime_ms));
+    }
+    Ok(())
+}
+
+/// 72 to 76 with the marker bit look like RTCP packet types 200 to 204 (RFC 3551 section 6).
+fn payload_type(field: &str, value: u8) -> Result<(), Error> {
+    if value <= 127 && !(72..=76).contains(&value) {
+        return Ok(());
+    }
+    Err(bad(field, "0 to 127 but not 72 to 76, which look like RTCP", value))
+}
+
+/// Payload types below 35 mean one encoding each (RFC 3551 table 4), so `own` is the only one of them that may be used.
+fn assigned(field: &str, value: u8, own: Option<u8>) -> Result<(), Error> {
+    if value >= 35 || own == Some(value) {
+        return Ok(());
+    }
+    let takes = match own {
+        Some(own) => format!("{own} or 35 and above, because RFC 3551 gives the others another meaning"),
+        None => "35 and above, because RFC 3551 gives those below another meaning".to_owned(),
+    };
+    Err(bad(field, &takes, value))
+}
+
+/// RFC 3551 table 4.
+fn static_payload_type(codec: Codec) -> Option<u8> {
+    match codec {
+        Codec::Pcmu => Some(0),
+        Codec::Pcma => Some(8),
+        Codec::G722 => Some(9),
+        Codec::Opus | Codec::L16 => None,
+    }
+}
+
+fn remote(remote: &Remote) -> Result<(), Error> {
+    destination("remote.rtp", remote.rtp)?;
+    let Some(rtcp) = remote.rtcp else { return Ok(()) };
+    destination("remote.rtcp", rtcp)?;
+    if rtcp.is_ipv4() != remote.rtp.is_ipv4() {
+        return Err(bad("remote.rtcp", "an address of the same IP version as rtp", rtcp));
+    }
+    Ok(())
+}
+
+fn destination(field: &str, address: SocketAddr) -> Result<(), Error> {
+    let ip = address.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast {
+        return Err(bad(field, "the address and port of one host", address));
+    }
+    Ok(())
+}
+
+fn local_address(field: &str, address: IpAddr) -> Result<(), Error> {
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(bad(field, "one of the engine's own addresses", address));
+    }
+    Ok(())
+}
+
+fn idle(idle: &Idle) -> Result<(), Error> {
+    match *idle {
+        Idle::None | Idle::Silence => Ok(()),
+        Idle::ComfortNoise { interval_ms } => range("idle.interval_ms", interval_ms, &COMFORT_NOISE_MS),
+        Idle::Keepalive { interval_ms } => range("idle.interval_ms", interval_ms, &KEEPALIVE_MS),
+    }
+}
+
+fn silent_after(value_ms: u32) -> Result<(), Error> {
+    zero_or("silent_after_ms", value_ms, &SILENT_AFTER_MS)
+}
+
+fn source(field: &str, source: &PlaySource) -> Result<(), Error> {
+    match source {
+        PlaySource::File(path) => file(&format!("{field}.file"), path),
+        PlaySource::Tone { name: _, country: None } => Ok(()),
+        PlaySource::Tone { name: _, country: Some(code) } => {
+            if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                return Ok(());
+            }
+            Err(bad(&format!("{field}.tone.country"), "a country's two letters in lower case", shown(code)))
+        }
+        PlaySource::Dtmf(keys) => {
+            let sound = |key: u8| matches!(key, b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D');
+            if (1..=DTMF_KEYS).contains(&keys.len()) && keys.bytes().all(sound) {
+                return Ok(());
+            }
+            Err(bad(&format!("{field}.dtmf"), &format!("1 to {DTMF_KEYS} of 0-9 * # A-D"), shown(keys)))
+        }
+        PlaySource::SilenceMs(ms) => range(&format!("{field}.silence_ms"), *ms, &(1..=SILENCE_MS)),
+    }
+}
+
+/// A relative name that cannot leave the prompt directory.
+fn file(field: &str, path: &str) -> Result<(), Error> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    let sound = |byte: u8| !byte.is_ascii_control() && byte != b'\\';
+    if path.len() <= FILE_BYTES && path.split('/').all(plain) && path.bytes().all(sound) {
+        return Ok(());
+    }
+    let takes =
+        format!("a name under the prompt directory, 1 to {FILE_BYTES} bytes, relative and without ..");
+    Err(bad(field, &takes, shown(path)))
+}
+
+fn range<T: Copy + PartialOrd + Display>(
+    field: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(bad(field, &format!("{} to {}", range.start(), range.end()), value))
+}
+
+fn zero_or(field: &str, value: u32, range: &RangeInclusive<u32>) -> Result<(), Error> {
+    if value == 0 || range.contains(&value) {
+        return Ok(());
+    }
+    Err(bad(field, &format!("0, or {} to {}", range.start(), range.end()), value))
+}
+
+fn bad(field: &str, takes: &str, found: impl Display) -> Error {
+    Error::new(ErrorCode::BadValue, format!("{field}: takes {takes}; this is {found}"))
+}
