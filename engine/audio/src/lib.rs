@@ -6,11 +6,15 @@
 //!
 //! Samples are 16-bit linear, mono, unless a name says otherwise; 0 dBm0 is a sine 3.14 dB below full scale (G.711).
 
+pub mod codec;
 pub mod comfort_noise;
 pub mod dtmf;
 pub mod g711;
 pub mod goertzel;
 pub mod level;
+pub mod mix;
+pub mod plc;
+pub mod resample;
 pub mod telephone_event;
 pub mod tones;
 

@@ -1,0 +1,109 @@
+//! Samples to payloads.
+
+use super::opus::{LibopusEncoder, OpusEncode};
+use super::{Codec, CodecError};
+use crate::g711;
+use audio_codec::Encoder as _;
+use audio_codec::g722::G722Encoder;
+
+/// Encodes one stream.
+pub struct Encoder {
+    codec: Codec,
+    rate_hz: u32,
+    kind: Kind,
+}
+
+enum Kind {
+    Pcmu,
+    Pcma,
+    G722(Box<G722Encoder>),
+    L16,
+    Opus(Box<dyn OpusEncode + Send>),
+}
+
+/// How Opus encodes; other codecs have no settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusConfig {
+    /// Bits per second, 6,000 to 510,000.
+    pub bitrate: u32,
+    /// Effort, 0 to 10.
+    pub complexity: u8,
+    /// Whether each packet carries a copy of the one before (`useinbandfec`).
+    pub fec: bool,
+    /// Whether silence is not sent (`usedtx`).
+    pub dtx: bool,
+    /// The loss that the copy is made for, in percent.
+    pub expected_loss_percent: u8,
+}
+
+impl Default for OpusConfig {
+    fn default() -> Self {
+        Self { bitrate: 24_000, complexity: 5, fec: true, dtx: false, expected_loss_percent: 5 }
+    }
+}
+
+impl Encoder {
+    /// An encoder. Opus takes samples at `wanted_hz` if that is 8, 12, 16, 24 or 48 kHz, else at 48 kHz; the others
+    /// have one rate. [`Self::rate_hz`] says which it is.
+    ///
+    /// # Errors
+    /// `Unsupported` if the Opus library refuses a setting.
+    pub fn new(codec: Codec, wanted_hz: u32, opus: &OpusConfig) -> Result<Self, CodecError> {
+        let rate_hz =
+            if codec == Codec::Opus { super::opus::rate_near(wanted_hz) } else { codec.sample_rate_hz() };
+        let kind = match codec {
+            Codec::Pcmu => Kind::Pcmu,
+            Codec::Pcma => Kind::Pcma,
+            Codec::G722 => Kind::G722(Box::default()),
+            Codec::L16 { .. } => Kind::L16,
+            Codec::Opus => Kind::Opus(Box::new(LibopusEncoder::new(rate_hz, opus)?)),
+        };
+        Ok(Self { codec, rate_hz, kind })
+    }
+
+    /// The codec.
+    #[must_use]
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Rate of the samples, in Hz.
+    #[must_use]
+    pub const fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Encodes samples and returns the payload's length, zero if there is nothing to send (Opus in silence).
+    ///
+    /// Opus takes 10, 20, 40 or 60 ms at a time, G.722 an even number of samples, the others any.
+    ///
+    /// # Errors
+    /// `TooShort` if `out` has no room, `Unsupported` if the number of samples is none that the codec takes.
+    pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
+        match &mut self.kind {
+            Kind::Pcmu => {
+                let out = out.get_mut(..samples.len()).ok_or(CodecError::TooShort)?;
+                Ok(g711::encode_ulaw(samples, out))
+            }
+            Kind::Pcma => {
+                let out = out.get_mut(..samples.len()).ok_or(CodecError::TooShort)?;
+                Ok(g711::encode_alaw(samples, out))
+            }
+            Kind::G722(encoder) => {
+                if !samples.len().is_multiple_of(2) {
+                    return Err(CodecError::Unsupported);
+                }
+                let out = out.get_mut(..samples.len() / 2).ok_or(CodecError::TooShort)?;
+                encoder.encode_into(samples, out).map_err(|_| CodecError::TooShort)
+            }
+            Kind::L16 => {
+                let out = out.get_mut(..samples.len() * 2).ok_or(CodecError::TooShort)?;
+                for (bytes, sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples) {
+                    *bytes = sample.to_be_bytes();
+                }
+                Ok(samples.len() * 2)
+            }
+            Kind::Opus(encoder) => encoder.encode(samples, out),
+        }
+    }
+}
