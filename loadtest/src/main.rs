@@ -1,2 +1,5 @@
-//! Offhook.
+mod clock;
+mod media;
+mod sip;
+mod units;
 fn main() {}

@@ -1,0 +1,97 @@
+//! One endpoint's media: its stream out, and what it hears.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use super::continuity::Continuity;
+use super::hearing::Hearing;
+use super::rtp::{HEADER_BYTES, Header, PCMU};
+use super::stamp::{PAYLOAD_BYTES, Stamp};
+use super::{EndpointId, PTIME_TS, Role};
+
+/// Bytes of every packet that an endpoint sends.
+pub(crate) const PACKET_BYTES: usize = HEADER_BYTES + PAYLOAD_BYTES;
+
+/// Sockets of an endpoint that has not hung up long ago.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+}
+
+/// The media state of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Party {
+    pub(crate) id: EndpointId,
+    pub(crate) role: Role,
+    pub(crate) sockets: Option<Sockets>,
+    /// Where its packets go, from answer to hang-up.
+    pub(crate) remote: Option<SocketAddr>,
+    header: Header,
+    /// Stamped packets sent in its life.
+    pub(crate) sent: u64,
+    pub(crate) continuity: Continuity,
+    /// When its 200 OK left; only customers that we play as callees.
+    pub(crate) answered_ns: Option<u64>,
+    pub(crate) over_ns: Option<u64>,
+    /// A customer's ear: its agent, before the answer and after.
+    pub(crate) hears: Hearing,
+    /// How a customer was heard by its agent.
+    pub(crate) heard: Hearing,
+    /// Agent's packets that reached the customer before it had answered.
+    pub(crate) early_packets: u64,
+    pub(crate) rtcp_received: u64,
+    /// Packets that the kernel dropped because the harness was slow to read.
+    pub(crate) overflowed: u32,
+}
+
+impl Party {
+    /// An endpoint that is silent until [`Self::talk`]; `seed` picks SSRC and the starts of both counters.
+    pub(crate) fn new(id: EndpointId, role: Role, sockets: Sockets, seed: u64) -> Self {
+        let mixed = (seed ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let header = Header {
+            marker: true,
+            payload_type: PCMU,
+            sequence: (mixed >> 48) as u16,
+            timestamp: (mixed >> 16) as u32,
+            ssrc: (mixed.rotate_left(17) >> 32) as u32,
+        };
+        Self {
+            id,
+            role,
+            sockets: Some(sockets),
+            remote: None,
+            header,
+            sent: 0,
+            continuity: Continuity::default(),
+            answered_ns: None,
+            over_ns: None,
+            hears: Hearing::default(),
+            heard: Hearing::default(),
+            early_packets: 0,
+            rtcp_received: 0,
+            overflowed: 0,
+        }
+    }
+
+    /// Begins to send to `remote`, or goes on there. True: it was silent before.
+    pub(crate) fn talk(&mut self, remote: SocketAddr) -> bool {
+        let silent = self.remote.replace(remote).is_none();
+        self.header.marker |= silent;
+        silent
+    }
+
+    /// Writes the next packet of the stream.
+    pub(crate) fn write_packet(&mut self, packet: &mut [u8; PACKET_BYTES], run: u64, now_ns: u64) {
+        let stamp = Stamp { run, speaker: self.id, sequence: self.sent, sent_ns: now_ns };
+        if let Some((header, payload)) = packet.split_first_chunk_mut::<HEADER_BYTES>() {
+            self.header.write(header);
+            if let Some(payload) = payload.first_chunk_mut() {
+                stamp.write(payload);
+            }
+        }
+        self.sent += 1;
+        self.header.marker = false;
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        self.header.timestamp = self.header.timestamp.wrapping_add(PTIME_TS);
+    }
+}
