@@ -9,11 +9,13 @@
 pub mod codec;
 pub mod comfort_noise;
 pub mod dtmf;
+pub mod fifo;
 pub mod g711;
 pub mod goertzel;
 pub mod level;
 pub mod mix;
 pub mod plc;
+pub mod repacketise;
 pub mod resample;
 pub mod telephone_event;
 pub mod tones;
