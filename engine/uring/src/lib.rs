@@ -24,8 +24,6 @@ mod address;
 pub mod clock;
 mod completion;
 mod config;
-#[allow(unsafe_code)]
-mod enter;
 mod error;
 pub mod filter;
 pub mod limits;

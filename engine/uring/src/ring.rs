@@ -1,7 +1,6 @@
 //! The ring itself: arm, send, wait, and take what came of it.
 
 use crate::completion::{Completion, Datagram, Kind, ReceiveEnd, Tag};
-use crate::enter::{Entrance, Wait};
 use crate::error::{SendError, SetupError, SlotError};
 use crate::pool::{Buffer, HEADER_LEN, Pool};
 use crate::slots::{FileSlot, Slots};
@@ -16,8 +15,6 @@ use std::{io, mem, ptr};
 
 /// One thread's io_uring with its sockets and buffers. It lives and dies on the thread that made it.
 pub struct Ring {
-    /// Before `ring`, and so dropped before it: its index is given back while the ring is still open.
-    entrance: Entrance,
     ring: IoUring,
     slots: Slots,
     received: Rc<Pool>,
@@ -53,7 +50,6 @@ impl Ring {
         unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
             .map_err(os("rings of provided buffers"))?;
         let mut this = Self {
-            entrance: Entrance::new(ring.as_raw_fd()),
             gathers: ring.params().is_feature_min_timeout(),
             ring,
             slots: Slots::new(config.files),
@@ -120,9 +116,10 @@ impl Ring {
     }
 
     /// Stops receiving on a socket. Datagrams already taken from it are still reported, then
-    /// [`Completion::ReceiveEnded`]; after that none. What arrives later waits in the socket.
+    /// [`Completion::ReceiveEnded`]; after that none. What arrives later waits in the socket. Cancelling again is
+    /// harmless.
     pub fn cancel_receive(&mut self, slot: FileSlot) -> Result<(), SlotError> {
-        let token = self.slots.cancel(slot)?;
+        let token = self.slots.token(slot)?;
         self.push_cancel(slot.index, token).map_err(|QueueFull| SlotError::QueueFull)
     }
 
@@ -160,11 +157,10 @@ impl Ring {
 
     /// Hands everything queued to the kernel, without waiting for anything.
     pub fn submit(&mut self) -> io::Result<()> {
-        let count = self.ring.submission().len() as u32;
-        if count == 0 {
+        if self.ring.submission().is_empty() {
             return Ok(());
         }
-        let outcome = self.entrance.submit(count);
+        let outcome = self.ring.submit();
         self.release_sent();
         tolerate(outcome)
     }
@@ -182,12 +178,17 @@ impl Ring {
         timeout: Option<Duration>,
         min_wait: Option<Duration>,
     ) -> io::Result<()> {
-        let count = self.ring.submission().len() as u32;
-        let gather = min_wait.filter(|_| self.gathers);
-        let min_complete =
-            if gather.is_none() && min_wait.is_some() { min_complete.min(1) } else { min_complete };
-        let wait = Wait { min_complete, timeout, min_wait: gather.unwrap_or_default() };
-        let outcome = self.entrance.submit_and_wait(count, &wait);
+        let gather = min_wait.filter(|_| self.gathers && min_complete > 1);
+        let wanted = if gather.is_none() && min_wait.is_some() { 1 } else { min_complete.max(1) };
+        // Deferred work runs only in a wait, so that a look without waiting is a wait that is over at once.
+        let timeout = if min_complete == 0 { Some(Duration::ZERO) } else { timeout };
+        let timeout = timeout.map(|timeout| types::Timespec::from(timeout.min(LONGEST_WAIT)));
+        let min_wait_us = gather.map_or(0, |gather| u32::try_from(gather.as_micros()).unwrap_or(u32::MAX));
+        let mut wait = types::SubmitArgs::new().min_wait_usec(min_wait_us);
+        if let Some(timeout) = &timeout {
+            wait = wait.timespec(timeout);
+        }
+        let outcome = self.ring.submitter().submit_with_args(wanted as usize, &wait);
         self.release_sent();
         tolerate(outcome)
     }
@@ -202,7 +203,8 @@ impl Ring {
             let completion = Tag::unpack(entry.user_data()).and_then(|tag| match tag.kind {
                 Kind::Receive => self.on_receive(tag, &entry),
                 Kind::Send => Some(Completion::SendFailed { token: tag.token, errno: -entry.result() }),
-                Kind::Cancel => self.on_cancel_failed(tag),
+                // The receive had ended by itself, and has reported that.
+                Kind::Cancel => None,
                 Kind::Wake => self.on_wake(&entry),
             });
             if completion.is_some() {
@@ -241,16 +243,6 @@ impl Ring {
             }
             None => ended,
         }
-    }
-
-    /// A cancellation found nothing. If its receive has not ended, it was between two stations inside the kernel
-    /// (a requeued retry is on no list that a cancellation searches): try again.
-    fn on_cancel_failed(&mut self, tag: Tag) -> Option<Completion> {
-        if self.slots.is_cancelling(tag.slot) {
-            // When even the queue is full, the next completion round of the receive itself will have to end it.
-            let _ = self.push_cancel(tag.slot, tag.token);
-        }
-        None
     }
 
     fn on_wake(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
@@ -325,9 +317,9 @@ impl Ring {
 
     /// Ends every receive; whether that worked.
     fn quiesce(&mut self) -> bool {
-        let mut from = 0;
         for _ in 0..QUIESCE_ROUNDS {
-            while let Some((index, token)) = self.slots.cancel_next(from) {
+            let mut from = 0;
+            while let Some((index, token)) = self.slots.next_receiving(from) {
                 if self.push_cancel(index, token).is_err() {
                     return false;
                 }
@@ -360,7 +352,7 @@ impl Drop for Ring {
 struct QueueFull;
 
 /// Outcomes of entering the ring after which the caller just goes on.
-fn tolerate(outcome: io::Result<u32>) -> io::Result<()> {
+fn tolerate(outcome: io::Result<usize>) -> io::Result<()> {
     match outcome {
         Ok(_) => Ok(()),
         Err(error) => match error.raw_os_error() {
@@ -378,5 +370,7 @@ fn receive_message() -> Box<libc::msghdr> {
 }
 
 const BUFFER_GROUP: u16 = 0;
-const QUIESCE_ROUNDS: u32 = 1000;
+/// What the kernel's clock can count; longer waits end early, as if a signal had come.
+const LONGEST_WAIT: Duration = Duration::from_secs(1 << 31);
+const QUIESCE_ROUNDS: u32 = 100;
 const QUIESCE_TIMEOUT: Duration = Duration::from_millis(10);

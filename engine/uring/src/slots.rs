@@ -3,31 +3,18 @@
 use crate::error::SlotError;
 use std::os::fd::OwnedFd;
 
-/// A socket registered with a ring. A slot that was given back is recognised, even when its place is taken again.
+/// A socket registered with the ring that made this; it means nothing to another. A slot that was given back is recognised, even when its place is taken again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSlot {
     pub(crate) index: u32,
     generation: u32,
 }
 
-/// What a slot's receive is doing.
-///
-/// ```text
-/// Idle ──arm──▶ Armed { token } ──cancel──▶ Cancelling { token }
-///  ▲                  └──────── ended ─────────────┘ │
-///  └─────────────────────────────────────────────────┘
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receive {
-    Idle,
-    Armed { token: u32 },
-    Cancelling { token: u32 },
-}
-
 #[derive(Debug)]
 struct Entry {
     generation: u32,
-    receive: Receive,
+    /// The token of the receive that has not ended, if there is one.
+    receive: Option<u32>,
     file: Option<OwnedFd>,
 }
 
@@ -41,7 +28,7 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(count: u32) -> Self {
-        let entry = |_| Entry { generation: 0, receive: Receive::Idle, file: None };
+        let entry = |_| Entry { generation: 0, receive: None, file: None };
         Self { entries: (0..count).map(entry).collect(), free: (0..count).rev().collect(), receiving: 0 }
     }
 
@@ -82,59 +69,38 @@ impl Slots {
     /// Whether the slot's receive has ended; an error if the slot is stale.
     pub(crate) fn is_idle(&self, slot: FileSlot) -> Result<bool, SlotError> {
         self.file(slot).ok_or(SlotError::Stale)?;
-        Ok(self.entries[slot.index as usize].receive == Receive::Idle)
+        Ok(self.entries[slot.index as usize].receive.is_none())
     }
 
     pub(crate) fn arm(&mut self, slot: FileSlot, token: u32) -> Result<(), SlotError> {
         let entry = self.entry(slot)?;
-        if entry.receive != Receive::Idle {
+        if entry.receive.is_some() {
             return Err(SlotError::Armed);
         }
-        entry.receive = Receive::Armed { token };
+        entry.receive = Some(token);
         self.receiving += 1;
         Ok(())
     }
 
-    /// Notes that a cancellation is under way; gives the receive's token.
-    pub(crate) fn cancel(&mut self, slot: FileSlot) -> Result<u32, SlotError> {
-        let entry = self.entry(slot)?;
-        match entry.receive {
-            Receive::Idle => Err(SlotError::Idle),
-            Receive::Armed { token } | Receive::Cancelling { token } => {
-                entry.receive = Receive::Cancelling { token };
-                Ok(token)
-            }
-        }
+    /// The token of the slot's receive.
+    pub(crate) fn token(&self, slot: FileSlot) -> Result<u32, SlotError> {
+        self.file(slot).ok_or(SlotError::Stale)?;
+        self.entries[slot.index as usize].receive.ok_or(SlotError::Idle)
+    }
+
+    /// The index and token of the first receive from slot `from` on that has not ended.
+    pub(crate) fn next_receiving(&self, from: u32) -> Option<(u32, u32)> {
+        let entries = (from..).zip(self.entries.get(from as usize..)?);
+        entries.filter_map(|(index, entry)| Some((index, entry.receive?))).next()
     }
 
     /// Notes that the receive on slot `index` has ended.
     pub(crate) fn ended(&mut self, index: u32) {
         if let Some(entry) = self.entries.get_mut(index as usize)
-            && entry.receive != Receive::Idle
+            && entry.receive.take().is_some()
         {
-            entry.receive = Receive::Idle;
             self.receiving -= 1;
         }
-    }
-
-    /// Whether slot `index` awaits the end of a cancelled receive.
-    pub(crate) fn is_cancelling(&self, index: u32) -> bool {
-        let entry = self.entries.get(index as usize);
-        entry.is_some_and(|entry| matches!(entry.receive, Receive::Cancelling { .. }))
-    }
-
-    /// Notes that the next armed receive from slot `from` on is being cancelled; gives its slot and token.
-    pub(crate) fn cancel_next(&mut self, from: u32) -> Option<(u32, u32)> {
-        (from..self.entries.len() as u32).find_map(|index| {
-            let receive = &mut self.entries[index as usize].receive;
-            match *receive {
-                Receive::Armed { token } => {
-                    *receive = Receive::Cancelling { token };
-                    Some((index, token))
-                }
-                Receive::Idle | Receive::Cancelling { .. } => None,
-            }
-        })
     }
 
     fn entry(&mut self, slot: FileSlot) -> Result<&mut Entry, SlotError> {
@@ -170,11 +136,11 @@ mod tests {
     fn one_receive_at_a_time_is_armed_on_a_slot() {
         let mut slots = Slots::new(2);
         let slot = slots.insert(file()).unwrap();
-        assert!(matches!(slots.cancel(slot), Err(SlotError::Idle)));
+        assert!(matches!(slots.token(slot), Err(SlotError::Idle)));
         slots.arm(slot, 7).unwrap();
         assert!(matches!(slots.arm(slot, 8), Err(SlotError::Armed)));
-        assert_eq!(slots.cancel(slot).unwrap(), 7);
-        assert!(slots.is_cancelling(slot.index) && slots.receiving() == 1);
+        assert_eq!((slots.token(slot).unwrap(), slots.receiving()), (7, 1));
+        assert_eq!(slots.next_receiving(0), Some((slot.index, 7)));
         slots.ended(slot.index);
         slots.ended(slot.index);
         assert!(slots.is_idle(slot).unwrap() && slots.receiving() == 0);

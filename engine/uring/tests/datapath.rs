@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use offhook_uring::{Completion, ReceiveEnd, Ring, RingConfig, SendError};
+use std::os::unix::net::UnixDatagram;
 
 const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 
@@ -177,7 +178,7 @@ fn a_dead_peer_shows_as_an_error_and_the_socket_lives_on() {
     ring.receive(slot, 3).unwrap();
     let buffer = packet(&mut ring, b"anyone?");
     ring.send(slot, 4, buffer).unwrap();
-    assert_eq!(ended(&mut ring), (3, ReceiveEnd::Failed(libc_econnrefused())));
+    assert_eq!(ended(&mut ring), (3, ReceiveEnd::Failed(libc::ECONNREFUSED)));
     ring.receive(slot, 3).unwrap();
     ring.submit().unwrap();
     let phone = std::net::UdpSocket::bind(phone_address).unwrap();
@@ -196,6 +197,30 @@ fn a_send_that_fails_reports_its_token() {
         Completion::SendFailed { token: 77, errno } => assert!(errno > 0),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_full_socket_refuses_a_packet_at_once_and_never_sends_it_late() {
+    let mut ring = ring();
+    let (leg, peer) = UnixDatagram::pair().unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let slot = ring.register(leg.into()).unwrap();
+    let (mut refused, mut heard, mut bytes) = (Vec::new(), Vec::new(), [0; 4]);
+    for n in 0..2000_u32 {
+        let buffer = packet(&mut ring, &n.to_be_bytes());
+        ring.send(slot, n, buffer).unwrap();
+        refused.extend(rest(&mut ring).into_iter().map(|completion| match completion {
+            Completion::SendFailed { token, errno: libc::EAGAIN } => token,
+            other => panic!("{other:?}"),
+        }));
+        if n % 500 == 499 {
+            heard.extend(std::iter::from_fn(|| peer.recv(&mut bytes).ok().map(|_| number(&bytes))));
+        }
+    }
+    assert!(rest(&mut ring).is_empty() && peer.recv(&mut bytes).is_err());
+    assert!(!refused.is_empty());
+    let sent: Vec<_> = (0..2000).filter(|n| !refused.contains(n)).collect();
+    assert_eq!(heard, sent);
 }
 
 #[test]
@@ -232,8 +257,4 @@ fn a_completion_queue_that_overflows_loses_no_datagram() {
             other => panic!("{other:?}"),
         }
     }
-}
-
-fn libc_econnrefused() -> i32 {
-    111
 }

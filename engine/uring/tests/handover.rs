@@ -36,8 +36,8 @@ fn after_a_cancelled_receive_has_ended_no_datagram_of_it_comes() {
 }
 
 #[test]
-fn a_cancel_finds_a_receive_that_the_kernel_has_requeued() {
-    // More than 32 datagrams at once make the kernel requeue the receive, off every list that a cancel searches.
+fn a_receive_is_cancelled_in_the_middle_of_a_burst() {
+    // After 32 datagrams at once the kernel puts a receive at the back of its queue, and a cancel must find it there.
     let mut ring = Ring::new(&RingConfig { receive_buffers: 1024, completions: 2048, ..small() }).unwrap();
     let (slot, address) = armed(&mut ring, "127.0.0.1:0", 2);
     let (phone, _) = socket("127.0.0.1:0");
