@@ -12,13 +12,17 @@ pub mod dtmf;
 pub mod fifo;
 pub mod g711;
 pub mod goertzel;
+pub mod jitter;
 pub mod level;
 pub mod mix;
+pub mod packetise;
+pub mod playout;
 pub mod plc;
 pub mod repacketise;
 pub mod resample;
 pub mod telephone_event;
 pub mod tones;
+pub mod transcode;
 
 #[cfg(test)]
 mod testing;
