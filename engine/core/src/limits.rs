@@ -14,8 +14,7 @@ pub const LATCH_ANY_PACKETS: u8 = 8;
 pub const MAX_DROPOUT: u16 = 3_000;
 /// Sequence numbers behind that still count as the same stream (RFC 3550 A.1 MAX_MISORDER).
 pub const MAX_MISORDER: u16 = 100;
-/// Outputs that may wait for the shell; more are refused by ending the round.
-pub const OUTPUTS: usize = 65_536;
+
 /// Legs in one engine unless configured lower.
 pub const LEGS: usize = 65_536;
 /// Operations that wait for a worker, a socket or a file at once.
@@ -32,3 +31,5 @@ pub const BIND_ATTEMPTS: u8 = 16;
 pub const RELEASES_PER_ROUND: usize = 256;
 /// Longest rendered prompt, tone or key sequence in bytes of payload: an hour of G.711.
 pub const PROMPT_BYTES: usize = 28_800_000;
+/// Packets of a parked leg of which one passes the filter, unless asked otherwise.
+pub const KEEP_ONE_IN: u16 = 32;

@@ -1,54 +1,204 @@
 //! One leg: a port pair, its peer, and the one stream that the peer hears for ever.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+pub(crate) mod digits;
+pub(crate) mod encoding;
+mod idle;
+mod info;
+pub(crate) mod latch;
+pub(crate) mod player;
+pub(crate) mod receive;
+mod recent;
+pub(crate) mod report;
+mod setup;
+pub(crate) mod stream;
+pub(crate) mod timer;
 
-use offhook_proto::{Idle, LatchMode, Media, Remote};
+use offhook_proto::{Drops, Idle, Media};
+pub use setup::LegSetup;
 
-use crate::LegId;
-
-/// A leg as the director opens it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LegSetup {
-    /// Identity for as long as the engine runs.
-    pub id: LegId,
-    /// Name, as the controller chose it.
-    pub name: Arc<str>,
-    /// Controller that created it.
-    pub owner: Option<Arc<str>>,
-    /// Where it receives RTP.
-    pub rtp: SocketAddr,
-    /// Where it receives RTCP.
-    pub rtcp: SocketAddr,
-    /// SSRC of everything that its peer will be sent.
-    pub ssrc: u32,
-    /// First sequence number that its peer will be sent.
-    pub sequence: u16,
-    /// First timestamp that its peer will be sent.
-    pub timestamp: u32,
-    /// Where the peer receives, when known.
-    pub remote: Option<Remote>,
-    /// What the packets carry.
-    pub media: Media,
-    /// How the peer's source is learnt.
-    pub latch: LatchMode,
-    /// What the peer is sent when it hears nobody.
-    pub idle: Idle,
-    /// Whether it starts parked.
-    pub park: bool,
-    /// Milliseconds without a packet after which it counts as silent; 0 never.
-    pub silent_after_ms: u32,
-}
+use self::digits::Digits;
+use self::latch::Latch;
+use self::player::Player;
+use self::receive::Receive;
+use self::recent::RecentDrops;
+use self::report::Reports;
+use self::stream::Stream;
+use self::timer::{Deadlines, Timer};
+use crate::{DropReason, LegId, LegIx, OpId, Time};
 
 /// A leg with all its state, as it moves between workers.
 #[derive(Debug)]
 pub struct Leg {
-    setup: LegSetup,
+    pub(crate) identity: Box<setup::Identity>,
+    pub(crate) media: Media,
+    pub(crate) idle: Idle,
+    pub(crate) silent_after_ms: u32,
+    pub(crate) created: Time,
+    pub(crate) latch: Latch,
+    pub(crate) receive: Receive,
+    pub(crate) stream: Stream,
+    pub(crate) digits: Digits,
+    pub(crate) reports: Reports,
+    pub(crate) player: Option<Box<Player>>,
+    pub(crate) splice: Option<Half>,
+    /// Present while parked: one packet in so many passes.
+    pub(crate) parked: Option<u16>,
+    pub(crate) last_packet: Option<Time>,
+    /// Whether `leg.silent` was raised and no packet came since.
+    pub(crate) silent: bool,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) leaving: Option<Leaving>,
+    pub(crate) packets_received: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) packets_forwarded: u64,
+    pub(crate) drops: Drops,
+    pub(crate) recent_drops: RecentDrops,
+}
+
+/// This leg's half of a splice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Half {
+    pub(crate) partner: LegIx,
+    /// Whether this leg hears its partner.
+    pub(crate) hears: bool,
+    /// Present until this leg has heard the first packet.
+    pub(crate) awaits: Option<Awaits>,
+}
+
+/// What is measured until the first packet is heard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaits {
+    pub(crate) since: Time,
+    /// Drops of the partner as of that moment.
+    pub(crate) drops_before: u64,
+}
+
+/// Why a leg leaves its worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Leaving {
+    Moves(OpId),
+    Ends(OpId),
+}
+
+/// What a packet carries, by its payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Audio,
+    TelephoneEvent,
+    ComfortNoise,
 }
 
 impl Leg {
+    /// Opens a leg. `random` seeds its CNAME.
+    pub(crate) fn new(now: Time, setup: LegSetup, random: u64) -> Self {
+        Self {
+            media: setup.media.clone(),
+            idle: setup.idle,
+            silent_after_ms: setup.silent_after_ms,
+            created: now,
+            latch: Latch::new(setup.latch, setup.remote),
+            receive: Receive::default(),
+            stream: Stream::new(setup.ssrc, setup.sequence, setup.timestamp),
+            digits: Digits::default(),
+            reports: Reports::new(random),
+            player: None,
+            splice: None,
+            parked: None,
+            last_packet: None,
+            silent: false,
+            deadlines: Deadlines::default(),
+            leaving: None,
+            packets_received: 0,
+            bytes_received: 0,
+            packets_forwarded: 0,
+            drops: Drops::default(),
+            recent_drops: RecentDrops::default(),
+            identity: Box::new(setup::Identity::from(setup)),
+        }
+    }
+
     /// Identity for as long as the engine runs.
     pub fn id(&self) -> LegId {
-        self.setup.id
+        self.identity.id
     }
+
+    /// Name, as the controller chose it.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// What a payload type means on this leg; none when it was not negotiated.
+    pub(crate) fn payload(&self, payload_type: u8) -> Option<Payload> {
+        if payload_type == self.media.payload_type {
+            Some(Payload::Audio)
+        } else if self.media.telephone_event == Some(payload_type) {
+            Some(Payload::TelephoneEvent)
+        } else if self.media.comfort_noise == Some(payload_type) {
+            Some(Payload::ComfortNoise)
+        } else {
+            None
+        }
+    }
+
+    /// The payload type for something on this leg; none when it was not negotiated.
+    pub(crate) fn payload_type(&self, payload: Payload) -> Option<u8> {
+        match payload {
+            Payload::Audio => Some(self.media.payload_type),
+            Payload::TelephoneEvent => self.media.telephone_event,
+            Payload::ComfortNoise => self.media.comfort_noise,
+        }
+    }
+
+    /// Timestamp units a second.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        encoding::clock_rate(self.media.codec)
+    }
+
+    /// Whether it hears its partner or a play.
+    pub(crate) fn hears_somebody(&self) -> bool {
+        self.player.is_some() || self.splice.is_some_and(|half| half.hears)
+    }
+
+    /// Counts a packet of this leg that is dropped.
+    pub(crate) fn count_drop(&mut self, now: Time, reason: DropReason) {
+        count(&mut self.drops, reason);
+        self.recent_drops.on_drop(now);
+    }
+
+    /// Takes note of a packet of the peer. Returns whether the leg had been reported silent.
+    pub(crate) fn on_alive(&mut self, now: Time) -> bool {
+        self.last_packet = Some(now);
+        std::mem::take(&mut self.silent)
+    }
+
+    /// When it counts as silent, as far as is known now.
+    pub(crate) fn silent_at(&self) -> Time {
+        if self.silent_after_ms == 0 || self.silent {
+            return Time::NEVER;
+        }
+        self.last_packet.unwrap_or(self.created).plus_ms(u64::from(self.silent_after_ms))
+    }
+
+    /// Sets the deadline of its silence anew.
+    pub(crate) fn watch_silence(&mut self) {
+        let at = self.silent_at();
+        self.deadlines.set(Timer::Silence, at);
+    }
+}
+
+/// Counts a drop.
+pub(crate) fn count(drops: &mut Drops, reason: DropReason) {
+    let counter = match reason {
+        DropReason::Malformed => &mut drops.malformed,
+        DropReason::Stranger => &mut drops.stranger,
+        DropReason::NotSpliced => &mut drops.not_spliced,
+        DropReason::GateClosed => &mut drops.gate_closed,
+        DropReason::PayloadType => &mut drops.payload_type,
+        DropReason::Late => &mut drops.late,
+        DropReason::Covered => &mut drops.covered,
+        DropReason::NoRemote => &mut drops.no_remote,
+        DropReason::Truncated => &mut drops.truncated,
+        DropReason::SendFailed => &mut drops.send_failed,
+    };
+    *counter += 1;
 }

@@ -1,13 +1,27 @@
 //! One worker: the legs of one thread.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+mod command;
+mod forward;
+mod leave;
+mod play;
+mod reports;
+mod splice;
+mod spread;
+mod timeout;
+mod wheel;
 
-use offhook_proto::WorkerInfo;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+
+use offhook_proto::{Drops, EventBody, WorkerInfo};
 use slab::Slab;
 
-use crate::leg::Leg;
-use crate::{Disarmed, LegIx, Socket, Time, Verdict, WorkerCommand, WorkerOutput};
+use self::spread::Spread;
+use self::wheel::Wheel;
+use crate::leg::{Leg, count};
+use crate::{DropReason, LegId, LegIx, Socket, Time, WorkerOutput, WorkerReport};
 
 /// What a worker needs to know at start.
 #[derive(Clone, Debug)]
@@ -18,78 +32,133 @@ pub struct WorkerConfig {
     pub unix_us_at_start: u64,
     /// Seed of everything that is spread at random.
     pub seed: u64,
-    /// Legs that it can hold at once.
+    /// Legs that it is laid out for; more are taken too.
     pub max_legs: usize,
 }
 
 /// One worker: the legs of one thread.
 ///
-/// Driven by its shell: give one input with the time, then poll outputs until there are none, then wait for the next input
-/// or [`Worker::poll_timeout`]. A [`Verdict`] is acted on before the outputs are polled.
+/// Driven by its shell: give one input with the time, act on the [`crate::Verdict`] if there is one, poll outputs until there
+/// are none, then wait for the next input or [`Worker::poll_timeout`].
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
+    /// Time of the last input.
+    now: Time,
     legs: Slab<Box<Leg>>,
-    outputs: VecDeque<WorkerOutput>,
+    by_id: HashMap<LegId, LegIx>,
+    wheel: Wheel,
+    /// Legs with timers that are due, to be worked off by polling.
+    due: VecDeque<LegIx>,
+    queue: VecDeque<Queued>,
+    spread: Spread,
+    totals: Totals,
+}
+
+/// What waits to be polled.
+#[derive(Debug)]
+enum Queued {
+    Output(WorkerOutput),
+    /// A last report with BYE, written when it is polled.
+    Goodbye(LegIx),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    splices: u64,
+    plays: u64,
+    received: u64,
+    forwarded: u64,
+    generated: u64,
+    drops: Drops,
 }
 
 impl Worker {
     /// A worker without legs.
     pub fn new(config: WorkerConfig) -> Self {
-        Self { config, legs: Slab::new(), outputs: VecDeque::new() }
+        Self {
+            now: Time(0),
+            legs: Slab::with_capacity(config.max_legs.min(1_024)),
+            by_id: HashMap::new(),
+            wheel: Wheel::new(),
+            due: VecDeque::new(),
+            queue: VecDeque::new(),
+            spread: Spread::new(config.seed),
+            totals: Totals::default(),
+            config,
+        }
     }
-
-    /// Takes one RTP packet as received by `leg` and rewrites it in place for whoever hears it.
-    pub fn handle_rtp(
-        &mut self,
-        _now: Time,
-        _leg: LegIx,
-        _source: SocketAddr,
-        _packet: &mut [u8],
-    ) -> Verdict {
-        Verdict::Consume
-    }
-
-    /// Takes one RTCP packet as received by `leg`.
-    pub fn handle_rtcp(&mut self, _now: Time, _leg: LegIx, _source: SocketAddr, _packet: &[u8]) {}
 
     /// Counts a datagram that was larger than the receive buffer.
-    pub fn handle_truncated(&mut self, _leg: LegIx, _socket: Socket) {}
+    pub fn handle_truncated(&mut self, leg: LegIx, socket: Socket) {
+        match socket {
+            Socket::Rtp => self.drop_of(leg, DropReason::Truncated),
+            Socket::Rtcp => {}
+        }
+    }
 
     /// Counts a packet that the kernel refused to send from `leg`.
-    pub fn handle_send_failed(&mut self, _leg: LegIx) {}
+    pub fn handle_send_failed(&mut self, leg: LegIx) {
+        self.drop_of(leg, DropReason::SendFailed);
+    }
 
     /// Takes note that a [`WorkerOutput::Connect`] failed: the socket is sent from by address.
-    pub fn handle_connect_failed(&mut self, _leg: LegIx, _socket: Socket) {}
-
-    /// Takes note that a leg's socket is broken for good.
-    pub fn handle_socket_failed(&mut self, _leg: LegIx, _reason: String) {}
-
-    /// Executes one command.
-    pub fn handle_command(&mut self, _now: Time, _command: WorkerCommand) {}
-
-    /// Ends the stay of a leg after [`WorkerOutput::Disarm`]: nothing more can come from its sockets. None when the leg was not
-    /// leaving.
-    pub fn handle_disarmed(&mut self, _now: Time, _leg: LegIx) -> Option<Disarmed> {
-        None
+    pub fn handle_connect_failed(&mut self, leg: LegIx, socket: Socket) {
+        let Some(leg) = self.legs.get_mut(leg.index()) else { return };
+        match socket {
+            Socket::Rtp => leg.latch.rtp_connected = false,
+            Socket::Rtcp => leg.latch.rtcp_connected = false,
+        }
     }
 
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Time) {}
-
-    /// When to call [`Worker::handle_timeout`]; none when nothing is planned.
-    pub fn poll_timeout(&self) -> Option<Time> {
-        None
+    /// Takes note that a leg's socket is broken for good: the director will delete the leg.
+    pub fn handle_socket_failed(&mut self, leg: LegIx, reason: String) {
+        if let Some(failed) = self.legs.get(leg.index()) {
+            let leg = failed.id();
+            self.report(WorkerReport::SocketFailed { leg, reason });
+        }
     }
 
-    /// The next thing to do. `buffer` takes the bytes of a [`WorkerOutput::Transmit`] and must hold
-    /// [`crate::limits::PACKET_BYTES`].
-    pub fn poll_output(&mut self, _buffer: &mut [u8]) -> Option<WorkerOutput> {
-        self.outputs.pop_front()
-    }
-
-    /// Its figures.
+    /// Its figures. `cpu`, `cpu_us`, `wakeups` and `buffers_exhausted` are the shell's to fill in.
     pub fn info(&self) -> WorkerInfo {
-        WorkerInfo { worker: self.config.worker, legs: self.legs.len() as u64, ..WorkerInfo::default() }
+        WorkerInfo {
+            worker: self.config.worker,
+            legs: self.legs.len() as u64,
+            splices: self.totals.splices,
+            plays: self.totals.plays,
+            packets_received: self.totals.received,
+            packets_forwarded: self.totals.forwarded,
+            packets_generated: self.totals.generated,
+            drops: self.totals.drops,
+            ..WorkerInfo::default()
+        }
+    }
+
+    fn output(&mut self, output: WorkerOutput) {
+        self.queue.push_back(Queued::Output(output));
+    }
+
+    fn report(&mut self, report: WorkerReport) {
+        self.output(WorkerOutput::Report(report));
+    }
+
+    fn event(&mut self, body: EventBody) {
+        self.report(WorkerReport::Event(body));
+    }
+
+    fn drop_of(&mut self, leg: LegIx, reason: DropReason) {
+        count(&mut self.totals.drops, reason);
+        if let Some(leg) = self.legs.get_mut(leg.index()) {
+            leg.count_drop(self.now, reason);
+        }
+    }
+
+    /// Brings the wheel up to date with a leg's deadlines.
+    fn rewind(&mut self, leg: LegIx) {
+        let deadline = match self.legs.get(leg.index()) {
+            Some(leg) if leg.leaving.is_none() => leg.deadlines.earliest(),
+            _ => Time::NEVER,
+        };
+        self.wheel.set(leg.0, deadline);
     }
 }

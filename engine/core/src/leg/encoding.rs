@@ -1,0 +1,69 @@
+//! What the engine must know of an encoding: its clock, its silence, and G.711 conversion in place.
+
+use offhook_audio::g711;
+use offhook_proto::Codec;
+
+/// Timestamp units a second of an encoding (RFC 3551 section 6, RFC 7587 section 4.1).
+pub(crate) const fn clock_rate(codec: Codec) -> u32 {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => 8_000,
+        Codec::Opus => 48_000,
+    }
+}
+
+/// Timestamp units that a payload lasts. For Opus, whose packets say it themselves, the packet time.
+pub(crate) fn duration_ts(codec: Codec, payload_bytes: usize, ptime_ms: u8) -> u32 {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => payload_bytes as u32,
+        Codec::L16 => payload_bytes as u32 / 2,
+        Codec::Opus => u32::from(ptime_ms) * 48,
+    }
+}
+
+/// Payload bytes a millisecond; none for an encoding whose packets are not slices of one run of bytes.
+pub(crate) const fn bytes_per_ms(codec: Codec) -> Option<usize> {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(8),
+        Codec::L16 => Some(16),
+        Codec::Opus => None,
+    }
+}
+
+/// Fills `out` with silence. For G.722 with the code of no change in either band, which decays to silence.
+pub(crate) fn fill(codec: Codec, out: &mut [u8]) {
+    let byte = match codec {
+        Codec::Pcmu => g711::ULAW_SILENCE,
+        Codec::Pcma => g711::ALAW_SILENCE,
+        Codec::G722 => 0xFA,
+        Codec::L16 | Codec::Opus => 0,
+    };
+    out.fill(byte);
+}
+
+/// Writes one packet time of silence and returns its bytes.
+pub(crate) fn packet(codec: Codec, ptime_ms: u8, out: &mut [u8]) -> usize {
+    /// One frame of 20 ms, full band, mono, that decodes to nothing (RFC 6716 section 3.1).
+    const OPUS: [u8; 3] = [0xF8, 0xFF, 0xFE];
+    if let Some(rate) = bytes_per_ms(codec) {
+        let len = (rate * usize::from(ptime_ms)).min(out.len());
+        fill(codec, &mut out[..len]);
+        return len;
+    }
+    let len = OPUS.len().min(out.len());
+    out[..len].copy_from_slice(&OPUS[..len]);
+    len
+}
+
+/// Whether one leg's packets can be turned into another's, and into its own.
+pub(crate) fn convertible(from: Codec, to: Codec) -> bool {
+    from == to || matches!((from, to), (Codec::Pcmu, Codec::Pcma) | (Codec::Pcma, Codec::Pcmu))
+}
+
+/// Converts a payload in place, where [`convertible`].
+pub(crate) fn convert(from: Codec, to: Codec, payload: &mut [u8]) {
+    match (from, to) {
+        (Codec::Pcmu, Codec::Pcma) => g711::ulaw_to_alaw_in_place(payload),
+        (Codec::Pcma, Codec::Pcmu) => g711::alaw_to_ulaw_in_place(payload),
+        _ => debug_assert_eq!(from, to, "only convertible legs are joined"),
+    }
+}

@@ -1,0 +1,101 @@
+//! What a leg is sent when it hears nobody.
+
+use offhook_proto::Idle;
+
+use super::encoding::{duration_ts, packet};
+use super::receive::ts_of;
+use super::stream::{Numbered, Source};
+use super::timer::Timer;
+use super::{Leg, Payload};
+use crate::Time;
+use crate::rtp::HEADER_BYTES;
+
+/// Level of comfort noise in −dBov (RFC 3389 section 3): barely there.
+const NOISE_LEVEL: u8 = 70;
+
+impl Leg {
+    /// Time between two packets of idle sending; none when it sends nothing.
+    pub(crate) fn idle_interval_us(&self) -> Option<u64> {
+        match self.idle {
+            Idle::None => None,
+            Idle::Silence => Some(u64::from(self.media.ptime_ms) * 1_000),
+            Idle::ComfortNoise { interval_ms } | Idle::Keepalive { interval_ms } => {
+                Some(u64::from(interval_ms.max(1)) * 1_000)
+            }
+        }
+    }
+
+    /// Starts or stops idle sending, as the leg hears nobody or somebody. The first packet is due at `first`.
+    pub(crate) fn plan_idle(&mut self, first: Time) {
+        let wanted = !self.hears_somebody() && self.leaving.is_none();
+        match self.idle_interval_us() {
+            Some(_) if wanted => {
+                if self.deadlines.is_off(Timer::Idle) {
+                    self.deadlines.set(Timer::Idle, first);
+                }
+            }
+            _ => self.deadlines.stop(Timer::Idle),
+        }
+    }
+
+    /// Writes one packet of idle sending. Returns its bytes: 0 is an empty datagram (RFC 6263 section 4.1).
+    pub(crate) fn write_idle(&mut self, tick: Time, out: &mut [u8]) -> usize {
+        match self.idle {
+            Idle::None | Idle::Keepalive { .. } => 0,
+            Idle::Silence => self.write_silence(tick, out),
+            Idle::ComfortNoise { .. } => match self.media.comfort_noise {
+                Some(payload_type) => self.write_noise(tick, payload_type, out),
+                None => self.write_silence(tick, out),
+            },
+        }
+    }
+
+    fn write_silence(&mut self, tick: Time, out: &mut [u8]) -> usize {
+        let len = packet(self.media.codec, self.media.ptime_ms, &mut out[HEADER_BYTES..]);
+        let lasts = duration_ts(self.media.codec, len, self.media.ptime_ms);
+        self.write_made(tick, Source::Idle, tick, Payload::Audio, lasts, len, out)
+    }
+
+    fn write_noise(&mut self, tick: Time, payload_type: u8, out: &mut [u8]) -> usize {
+        out[HEADER_BYTES] = NOISE_LEVEL;
+        let numbered = Numbered {
+            source: Source::Idle,
+            sequence: 0,
+            timestamp: ts_of(tick, self.clock_rate()),
+            marker: false,
+            payload_type,
+            // Noise begins no talkspurt, so it bears no marker.
+            audio: false,
+            duration_ts: 0,
+            clock_rate: self.clock_rate(),
+        };
+        self.stream.stamp_made(tick, numbered, 1).write(out);
+        HEADER_BYTES + 1
+    }
+
+    /// Stamps a packet made here, whose payload of `len` bytes lies behind the header's place. Returns its bytes.
+    #[expect(clippy::too_many_arguments, reason = "each says one thing about the packet")]
+    pub(crate) fn write_made(
+        &mut self,
+        tick: Time,
+        source: Source,
+        timestamp_of: Time,
+        payload: Payload,
+        duration_ts: u32,
+        len: usize,
+        out: &mut [u8],
+    ) -> usize {
+        let numbered = Numbered {
+            source,
+            sequence: 0,
+            timestamp: ts_of(timestamp_of, self.clock_rate()),
+            marker: false,
+            payload_type: self.payload_type(payload).unwrap_or(self.media.payload_type),
+            audio: payload == Payload::Audio,
+            duration_ts,
+            clock_rate: self.clock_rate(),
+        };
+        self.stream.stamp_made(tick, numbered, len).write(out);
+        HEADER_BYTES + len
+    }
+}

@@ -1,0 +1,55 @@
+//! A leg as a controller sees it.
+
+use offhook_proto::{LegCounters, LegInfo, LegState};
+
+use super::Leg;
+use crate::Time;
+
+impl Leg {
+    /// All about it. The name of its partner is the worker's to know.
+    pub(crate) fn info(&self, now: Time, worker: u16, spliced_to: Option<String>) -> LegInfo {
+        let state = match (self.splice, self.parked) {
+            (Some(_), _) => LegState::Spliced,
+            (None, Some(_)) => LegState::Parked,
+            (None, None) => LegState::Idle,
+        };
+        LegInfo {
+            leg: self.identity.name.to_string(),
+            owner: self.identity.owner.as_deref().map(str::to_owned),
+            state,
+            spliced_to,
+            hears: self.splice.is_some_and(|half| half.hears),
+            playing: self.player.as_ref().map(|player| player.name().to_owned()),
+            worker,
+            rtp: self.identity.rtp,
+            rtcp: self.identity.rtcp,
+            remote: self.latch.remote(),
+            latched: self.latch.latched(),
+            latch: self.latch.mode(),
+            idle: self.idle,
+            codec: self.media.codec,
+            ssrc: self.stream.ssrc(),
+            remote_ssrc: self.receive.ssrc(),
+            age_ms: now.since(self.created) / 1_000,
+            last_packet_ms: self.last_packet.map(|at| now.since(at) / 1_000),
+            counters: self.counters(),
+            rtcp_report: self.reports.peer(),
+        }
+    }
+
+    fn counters(&self) -> LegCounters {
+        let (packets_sent, bytes_sent) = self.stream.sent();
+        let totals = self.receive.totals();
+        LegCounters {
+            packets_received: self.packets_received,
+            bytes_received: self.bytes_received,
+            packets_sent,
+            bytes_sent,
+            packets_forwarded: self.packets_forwarded,
+            packets_lost: totals.lost(),
+            packets_filtered: totals.filtered,
+            jitter_ms: self.receive.jitter_ts() as f32 * 1_000.0 / self.clock_rate() as f32,
+            drops: self.drops,
+        }
+    }
+}

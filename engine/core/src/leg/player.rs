@@ -1,0 +1,301 @@
+//! Playing to a leg: prompts, tones, silence and keys, one packet per tick.
+
+use offhook_proto::{Codec, Media};
+
+use super::encoding::{bytes_per_ms, clock_rate, convert, convertible, fill};
+use super::receive::us_to_ts;
+use crate::Time;
+use crate::prompt::Segment;
+
+/// Milliseconds that a key is held, and the pause after it.
+const KEY_MS: u32 = 100;
+
+/// One play on one leg.
+#[derive(Clone, Debug)]
+pub(crate) struct Player {
+    name: String,
+    segments: Vec<Segment>,
+    /// Rounds left, this one included; 0 = until stopped.
+    rounds: u32,
+    at: usize,
+    /// Progress within the segment: payload bytes, milliseconds or packet times, as the segment is counted in.
+    position: usize,
+    next_tick: Time,
+    /// When the present key began.
+    key_began: Time,
+    /// Whether anything was played in this round: a list of nothing ends instead of going round for ever.
+    sounded: bool,
+}
+
+/// What a tick gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// A payload of audio, this many bytes.
+    Audio(usize),
+    /// A telephone-event's payload of 4 bytes, of a key that began then.
+    Event { began: Time, first: bool },
+    /// Nothing to send in this packet time.
+    Pause,
+    /// The play is over, and nothing is to be sent.
+    End,
+}
+
+/// One packet time of a key sequence.
+enum KeyStep {
+    Held { first: bool },
+    Pause,
+}
+
+impl Player {
+    /// A play whose first packet is due at `first_tick`.
+    pub(crate) fn new(name: String, segments: Vec<Segment>, times: u32, first_tick: Time) -> Self {
+        Self {
+            name,
+            segments,
+            rounds: times,
+            at: 0,
+            position: 0,
+            next_tick: first_tick,
+            key_began: first_tick,
+            sounded: false,
+        }
+    }
+
+    /// Name that the controller gave.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name, when the play has ended.
+    pub(crate) fn into_name(self) -> String {
+        self.name
+    }
+
+    /// When the next packet is due.
+    pub(crate) fn next_tick(&self) -> Time {
+        self.next_tick
+    }
+
+    /// Plans the tick after this one. One that comes late by more than a packet time moves the rest of the play back, so that
+    /// nothing is skipped and nothing bursts. Returns the moment that this tick stands for.
+    pub(crate) fn advance(&mut self, now: Time, ptime_ms: u8) -> Time {
+        let ptime_us = u64::from(ptime_ms) * 1_000;
+        let late_us = now.since(self.next_tick);
+        let tick = self.next_tick + late_us / ptime_us * ptime_us;
+        self.next_tick = tick + ptime_us;
+        tick
+    }
+
+    /// Writes the next packet's payload.
+    pub(crate) fn tick(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
+        let Some(rate) = bytes_per_ms(media.codec) else {
+            return Tick::End;
+        };
+        let wanted = (rate * usize::from(media.ptime_ms)).min(out.len());
+        let mut filled = 0;
+        while filled < wanted {
+            let Some(segment) = self.segments.get(self.at) else {
+                if self.next_round() {
+                    continue;
+                }
+                break;
+            };
+            let room = &mut out[filled..wanted];
+            let step = match segment {
+                Segment::Audio(prompt) => audio(prompt, self.position, media.codec, room),
+                Segment::SilenceMs(ms) => silence(*ms, self.position, media.codec, rate, room),
+                // A key starts on a packet of its own: what is left of this one is silence.
+                Segment::Keys(_) if filled > 0 => {
+                    fill(media.codec, room);
+                    return Tick::Audio(wanted);
+                }
+                Segment::Keys(keys) => match key(keys, self.position, media, room) {
+                    Some(step) => {
+                        self.position += 1;
+                        self.sounded = true;
+                        return match step {
+                            KeyStep::Held { first } => {
+                                self.key_began = if first { tick } else { self.key_began };
+                                Tick::Event { began: self.key_began, first }
+                            }
+                            KeyStep::Pause => Tick::Pause,
+                        };
+                    }
+                    None => 0,
+                },
+            };
+            if step == 0 {
+                (self.at, self.position) = (self.at + 1, 0);
+                continue;
+            }
+            self.position += step;
+            filled += step;
+            self.sounded = true;
+        }
+        if filled == 0 {
+            return Tick::End;
+        }
+        fill(media.codec, &mut out[filled..wanted]);
+        Tick::Audio(wanted)
+    }
+
+    fn next_round(&mut self) -> bool {
+        let again = self.sounded && self.rounds != 1;
+        if again {
+            self.rounds = self.rounds.saturating_sub(1);
+            (self.at, self.position, self.sounded) = (0, 0, false);
+        }
+        again
+    }
+}
+
+/// Copies audio from `position` on, and returns how much; 0 at the end, and for an encoding that the leg cannot be sent.
+fn audio(prompt: &crate::EncodedPrompt, position: usize, codec: Codec, out: &mut [u8]) -> usize {
+    let payload = prompt.payload();
+    if !convertible(prompt.codec(), codec) || payload.is_empty() {
+        return 0;
+    }
+    let position = if prompt.is_endless() { position % payload.len() } else { position };
+    let left = payload.get(position..).unwrap_or_default();
+    let count = left.len().min(out.len());
+    out[..count].copy_from_slice(&left[..count]);
+    convert(prompt.codec(), codec, &mut out[..count]);
+    count
+}
+
+fn silence(ms: u32, position: usize, codec: Codec, rate: usize, out: &mut [u8]) -> usize {
+    let left = (ms as usize * rate).saturating_sub(position);
+    let count = left.min(out.len());
+    fill(codec, &mut out[..count]);
+    count
+}
+
+/// The telephone-event of packet time `position` of a key sequence; none after the last (RFC 4733 section 2.5.1).
+///
+/// A key's end is sent three times, one packet time apart.
+fn key(keys: &str, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
+    let ptime_ms = u32::from(media.ptime_ms);
+    let held = KEY_MS.div_ceil(ptime_ms) as usize;
+    let steps = (2 * held).max(held + 2);
+    let (at, step) = (position / steps, position % steps);
+    let event = event_code(*keys.as_bytes().get(at)?);
+    if step > held + 1 {
+        return Some(KeyStep::Pause);
+    }
+    let duration_ms = ptime_ms * (step.min(held - 1) as u32 + 1);
+    let duration = us_to_ts(u64::from(duration_ms) * 1_000, clock_rate(media.codec)).min(0xFFFF) as u16;
+    let [high, low] = duration.to_be_bytes();
+    /// Power level in −dBm0, in the low six bits.
+    const LEVEL: u8 = 10;
+    let end = u8::from(step + 1 >= held) << 7;
+    out.get_mut(..4)?.copy_from_slice(&[event, end | LEVEL, high, low]);
+    Some(KeyStep::Held { first: step == 0 })
+}
+
+fn event_code(key: u8) -> u8 {
+    match key.to_ascii_uppercase() {
+        digit @ b'0'..=b'9' => digit - b'0',
+        b'*' => 10,
+        b'#' => 11,
+        letter @ b'A'..=b'D' => letter - b'A' + 12,
+        _ => 16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use offhook_audio::g711::{ALAW_SILENCE, ULAW_SILENCE};
+
+    use super::*;
+    use crate::EncodedPrompt;
+
+    fn prompt(bytes: std::ops::Range<u8>) -> Segment {
+        Segment::Audio(Arc::new(EncodedPrompt::new(Codec::Pcmu, 8, bytes.collect::<Vec<_>>())))
+    }
+
+    fn media() -> Media {
+        Media { ptime_ms: 10, ..Media::default() }
+    }
+
+    /// All that a play sends, at most 100 packets.
+    fn play(segments: Vec<Segment>, times: u32, media: &Media) -> Vec<Vec<u8>> {
+        let mut player = Player::new("p".into(), segments, times, Time(0));
+        let mut packets = Vec::new();
+        while packets.len() < 100 {
+            let mut out = [0; 1_000];
+            let now = player.next_tick();
+            let tick = player.advance(now, media.ptime_ms);
+            match player.tick(tick, media, &mut out) {
+                Tick::Audio(len) => packets.push(out[..len].to_vec()),
+                Tick::Event { .. } => packets.push(out[..4].to_vec()),
+                Tick::Pause => packets.push(Vec::new()),
+                Tick::End => break,
+            }
+        }
+        packets
+    }
+
+    #[test]
+    fn parts_follow_each_other_without_a_seam_and_the_last_packet_is_filled_up() {
+        let packets = play(vec![prompt(0..100), Segment::SilenceMs(1), prompt(100..120)], 1, &media());
+        let all: Vec<u8> = packets.concat();
+        assert_eq!(all[..100], (0..100).collect::<Vec<u8>>());
+        assert_eq!(all[100..108], [ULAW_SILENCE; 8]);
+        assert_eq!(all[108..128], (100..120).collect::<Vec<u8>>());
+        assert_eq!(all[128..], [ULAW_SILENCE; 32]);
+    }
+
+    #[test]
+    fn a_list_is_played_as_often_as_asked() {
+        let all = play(vec![prompt(0..80)], 3, &media()).concat();
+        assert_eq!(all, [(0..80).collect::<Vec<u8>>(); 3].concat());
+        assert_eq!(play(vec![prompt(0..80)], 0, &media()).len(), 100, "until stopped");
+    }
+
+    #[test]
+    fn an_endless_tone_goes_round_without_a_seam() {
+        let tone = EncodedPrompt::new(Codec::Pcmu, 8, (0..50).collect::<Vec<u8>>()).endless();
+        let all = play(vec![Segment::Audio(Arc::new(tone))], 1, &media()).concat();
+        assert!(all.iter().enumerate().all(|(at, &byte)| usize::from(byte) == at % 50));
+    }
+
+    #[test]
+    fn a_list_of_nothing_ends() {
+        assert_eq!(
+            play(vec![Segment::SilenceMs(0), prompt(0..0), Segment::Keys("".into())], 0, &media()).len(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_prompt_is_converted_to_the_other_law_and_one_of_another_codec_is_passed_over() {
+        let silent = EncodedPrompt::new(Codec::Pcmu, 8, vec![ULAW_SILENCE; 80]);
+        let a_law = Media { codec: Codec::Pcma, ..media() };
+        assert_eq!(play(vec![Segment::Audio(Arc::new(silent))], 1, &a_law), [[ALAW_SILENCE; 80]]);
+        assert_eq!(play(vec![prompt(0..80)], 1, &Media { codec: Codec::L16, ..media() }).len(), 0);
+    }
+
+    #[test]
+    fn a_key_grows_ends_three_times_and_is_followed_by_a_pause() {
+        let packets = play(vec![Segment::Keys("5#".into())], 1, &Media { ptime_ms: 20, ..media() });
+        let durations = |event: u8| {
+            let step = |end: u8, ms: u16| [&[event, end | 10], &(ms * 8).to_be_bytes()[..]].concat();
+            let growing = [20, 40, 60, 80].map(|ms| step(0, ms));
+            let mut all = growing.to_vec();
+            all.extend(vec![step(0x80, 100); 3]);
+            all.extend(vec![Vec::new(); 3]);
+            all
+        };
+        assert_eq!(packets, [durations(5), durations(11)].concat());
+    }
+
+    #[test]
+    fn a_late_tick_moves_the_rest_back_without_a_burst() {
+        let mut player = Player::new("p".into(), vec![prompt(0..200)], 1, Time::from_ms(100));
+        assert_eq!(player.advance(Time::from_ms(105), 20), Time::from_ms(100));
+        assert_eq!(player.advance(Time::from_ms(190), 20), Time::from_ms(180));
+        assert_eq!(player.next_tick(), Time::from_ms(200));
+    }
+}

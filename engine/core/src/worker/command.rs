@@ -1,0 +1,179 @@
+//! The director's commands.
+
+use offhook_proto::{Error, ErrorCode, LatchMode, LegUpdate, Media};
+
+use super::Worker;
+use super::splice::Gates;
+use crate::leg::encoding::convertible;
+use crate::leg::report::Reports;
+use crate::leg::timer::Timer;
+use crate::leg::{Leg, LegSetup};
+use crate::limits::KEEP_ONE_IN;
+use crate::{Answer, LegId, LegIx, OpId, Socket, Time, WorkerCommand, WorkerOutput, WorkerReport};
+
+impl Worker {
+    /// Executes one command.
+    pub fn handle_command(&mut self, now: Time, command: WorkerCommand) {
+        self.now = now;
+        match command {
+            WorkerCommand::Create { op, setup } => {
+                self.create(*setup);
+                self.done(op, Ok(()));
+            }
+            WorkerCommand::Adopt { leg } => {
+                self.adopt(leg);
+            }
+            WorkerCommand::Detach { op, leg, replace } => {
+                if let Err(error) = self.find(leg).and_then(|leg| self.detach(op, leg, replace)) {
+                    self.done(op, Err(error));
+                }
+            }
+            WorkerCommand::Delete { op, leg } => match self.find(leg) {
+                Ok(leg) => self.delete(op, leg),
+                Err(error) => self.done(op, Err(error)),
+            },
+            WorkerCommand::Update { op, leg, change } => {
+                let result = self.find(leg).and_then(|leg| self.update(leg, *change).map(|()| leg));
+                self.show(op, result);
+            }
+            WorkerCommand::Query { op, leg } => {
+                let result = self.find(leg);
+                self.show(op, result);
+            }
+            WorkerCommand::Park { op, leg, keep_one_in } => {
+                let result = self.find(leg).and_then(|leg| self.park(leg, keep_one_in));
+                self.done(op, result);
+            }
+            WorkerCommand::Unpark { op, leg } => {
+                let result = self.find(leg).map(|leg| self.unpark(leg));
+                self.done(op, result);
+            }
+            WorkerCommand::Splice { op, a, b, a_hears_b, b_hears_a, replace, since } => {
+                let gates = Gates { a_hears_b, b_hears_a, replace, since };
+                let result = self.find(a).and_then(|a| self.splice(a, self.find(b)?, gates));
+                self.done(op, result);
+            }
+            WorkerCommand::Unsplice { op, leg, park } => {
+                let result = self.find(leg).and_then(|leg| self.unsplice(leg, &park));
+                self.done(op, result);
+            }
+            WorkerCommand::Play { op, leg, play, segments, times } => {
+                let result = self.find(leg).map(|leg| self.start_play(leg, play, segments, times));
+                self.done(op, result);
+            }
+            WorkerCommand::PlayStop { op, leg, play } => {
+                let result = self.find(leg).map(|leg| self.stop_play(leg, play.as_deref()));
+                self.done(op, result);
+            }
+            WorkerCommand::Info { op } => {
+                let info = Box::new(self.info());
+                self.report(WorkerReport::Info { op, info });
+            }
+        }
+    }
+
+    fn create(&mut self, setup: LegSetup) {
+        let park = setup.park;
+        let leg = Box::new(Leg::new(self.now, setup, self.spread.next()));
+        let ix = self.adopt(leg);
+        let first_report = Reports::next(self.now, self.spread.next());
+        let created = &mut self.legs[ix.index()];
+        created.deadlines.set(Timer::Report, first_report);
+        created.watch_silence();
+        self.connect_if_strict(ix);
+        if park {
+            self.park(ix, KEEP_ONE_IN).expect("a new leg is not spliced");
+        }
+        self.plan_idle(ix);
+    }
+
+    fn update(&mut self, leg: LegIx, change: LegUpdate) -> Result<(), Error> {
+        if let Some(media) = change.media {
+            self.update_media(leg, media)?;
+        }
+        let updated = &mut self.legs[leg.index()];
+        if let Some(silent_after_ms) = change.silent_after_ms {
+            updated.silent_after_ms = silent_after_ms;
+            updated.silent = false;
+            updated.watch_silence();
+        }
+        if let Some(idle) = change.idle
+            && updated.idle != idle
+        {
+            updated.idle = idle;
+            updated.deadlines.stop(Timer::Idle);
+        }
+        let mode = change.latch.unwrap_or(updated.latch.mode());
+        let remote = change.remote.or(updated.latch.remote());
+        if change.relatch || mode != updated.latch.mode() || remote != updated.latch.remote() {
+            let (rtp, rtcp) = (updated.latch.rtp_connected, updated.latch.rtcp_connected);
+            updated.latch.restart(mode, remote);
+            for (socket, connected) in [(Socket::Rtp, rtp), (Socket::Rtcp, rtcp)] {
+                if connected {
+                    self.output(WorkerOutput::Disconnect { leg, socket });
+                }
+            }
+            self.connect_if_strict(leg);
+        }
+        self.plan_idle(leg);
+        Ok(())
+    }
+
+    fn update_media(&mut self, leg: LegIx, media: Media) -> Result<(), Error> {
+        if let Some(partner) = self.partner(leg) {
+            let other = self.legs[partner.index()].media.codec;
+            if !convertible(media.codec, other) {
+                let reason = format!("{:?} cannot be converted into the partner's {other:?}", media.codec);
+                return Err(Error::new(ErrorCode::CodecMismatch, reason));
+            }
+            // What the partner hears may have another clock from now on.
+            self.legs[partner.index()].stream.break_off();
+        }
+        let updated = &mut self.legs[leg.index()];
+        let filter_changes = updated.media.telephone_event != media.telephone_event;
+        if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms {
+            updated.stream.break_off();
+        }
+        updated.media = media;
+        if let (Some(keep_one_in), true) = (updated.parked, filter_changes) {
+            let telephone_event = updated.media.telephone_event;
+            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
+        }
+        Ok(())
+    }
+
+    /// A strict leg's peer is known before it speaks.
+    fn connect_if_strict(&mut self, leg: LegIx) {
+        let strict = &mut self.legs[leg.index()].latch;
+        if let (LatchMode::Strict, Some(remote)) = (strict.mode(), strict.remote()) {
+            strict.rtp_connected = true;
+            self.output(WorkerOutput::Connect { leg, socket: Socket::Rtp, address: remote.rtp });
+        }
+    }
+
+    fn stop_play(&mut self, leg: LegIx, play: Option<&str>) {
+        let playing = self.legs[leg.index()].player.as_ref();
+        if playing.is_some_and(|player| play.is_none_or(|play| play == player.name())) {
+            self.end_play(leg, offhook_proto::PlayEnd::Stopped);
+        }
+    }
+
+    fn find(&self, leg: LegId) -> Result<LegIx, Error> {
+        self.by_id.get(&leg).copied().ok_or_else(|| Error::new(ErrorCode::LegNotFound, "the leg is gone"))
+    }
+
+    fn done(&mut self, op: OpId, result: Result<(), Error>) {
+        self.report(WorkerReport::Done { op, result: result.map(|()| Answer::Done) });
+    }
+
+    fn show(&mut self, op: OpId, result: Result<LegIx, Error>) {
+        let result = result.map(|leg| Answer::Leg(Box::new(self.leg_info(leg, self.now))));
+        self.report(WorkerReport::Done { op, result });
+    }
+
+    fn leg_info(&self, leg: LegIx, now: Time) -> offhook_proto::LegInfo {
+        let shown = &self.legs[leg.index()];
+        let partner = shown.splice.map(|half| self.legs[half.partner.index()].name().to_owned());
+        shown.info(now, self.config.worker, partner)
+    }
+}

@@ -1,0 +1,176 @@
+//! The path of a packet: judged, measured, rewritten where it lies.
+
+use std::net::SocketAddr;
+
+use offhook_proto::{EventBody, SpliceAudio};
+
+use super::Worker;
+use crate::leg::encoding::{convert, duration_ts};
+use crate::leg::latch::Admission;
+use crate::leg::stream::{Numbered, Source};
+use crate::leg::timer::Timer;
+use crate::leg::{Leg, Payload, count};
+use crate::rtp::{Header, is_rtcp};
+use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
+
+impl Worker {
+    /// Takes one RTP packet as received by `leg` and rewrites it in place for whoever hears it.
+    pub fn handle_rtp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &mut [u8]) -> Verdict {
+        self.now = now;
+        let Some(from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
+        self.totals.received += 1;
+        from.packets_received += 1;
+        let header = Header::parse(packet);
+        if header.is_none() && !packet.is_empty() {
+            return self.dropped(leg, DropReason::Malformed);
+        }
+        let reports = is_rtcp(packet);
+        // What is no audio must not teach the latch.
+        let admission = match (header, reports) {
+            (Some(_), false) => from.latch.admit(source),
+            _ if from.latch.latched() == Some(source) => Admission::Known,
+            _ => Admission::Refused,
+        };
+        match admission {
+            Admission::Known => {}
+            Admission::Learnt => self.on_latched(leg, source),
+            Admission::Refused => return self.dropped(leg, DropReason::Stranger),
+        }
+        self.on_alive(leg);
+        match header {
+            Some(_) if reports => {
+                self.on_reports(leg, packet);
+                Verdict::Consume
+            }
+            Some(header) => self.on_media(leg, header, packet),
+            None => Verdict::Consume,
+        }
+    }
+
+    fn on_media(&mut self, leg: LegIx, header: Header, packet: &mut [u8]) -> Verdict {
+        let now = self.now;
+        let from = &mut self.legs[leg.index()];
+        from.bytes_received += header.payload_len as u64;
+        let in_order = from.receive.on_packet(header.ssrc, header.sequence);
+        let Some(payload) = from.payload(header.payload_type) else {
+            return self.dropped(leg, DropReason::PayloadType);
+        };
+        match payload {
+            Payload::Audio if in_order => from.receive.on_timing(now, header.timestamp, from.clock_rate()),
+            Payload::Audio | Payload::ComfortNoise => {}
+            Payload::TelephoneEvent => self.on_telephone_event(leg, &header, packet),
+        }
+        match self.forward(leg, &header, payload, packet) {
+            Ok((to, address)) => {
+                self.totals.forwarded += 1;
+                Verdict::Forward { to, len: packet.len(), address }
+            }
+            Err(reason) => self.dropped(leg, reason),
+        }
+    }
+
+    /// Rewrites a packet for the partner of `leg`. Returns who sends it, and where to when that socket is not connected.
+    fn forward(
+        &mut self,
+        leg: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &mut [u8],
+    ) -> Result<(LegIx, Option<SocketAddr>), DropReason> {
+        let partner = self.legs[leg.index()].splice.ok_or(DropReason::NotSpliced)?.partner;
+        let (from, to) = self
+            .legs
+            .get2_mut(leg.index(), partner.index())
+            .expect("both legs of a splice live on its worker");
+        let half = to.splice.as_mut().expect("a splice has two halves");
+        if !half.hears {
+            return Err(DropReason::GateClosed);
+        }
+        if to.player.is_some() {
+            return Err(DropReason::Covered);
+        }
+        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        let source = Source::Partner(header.ssrc);
+        let Some(payload_type) = to.payload_type(payload) else {
+            to.stream.swallow(source, header.sequence);
+            return Err(DropReason::PayloadType);
+        };
+        let (codec, audio) = (from.media.codec, payload == Payload::Audio);
+        let numbered = Numbered {
+            source,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload_type,
+            audio,
+            duration_ts: if audio { duration_ts(codec, header.payload_len, from.media.ptime_ms) } else { 0 },
+            clock_rate: from.clock_rate(),
+        };
+        to.stream.stamp(self.now, &numbered, header.payload_len)?.rewrite(packet);
+        if audio && codec != to.media.codec {
+            let end = header.payload_at + header.payload_len;
+            convert(codec, to.media.codec, &mut packet[header.payload_at..end]);
+        }
+        from.packets_forwarded += 1;
+        let awaits = to.splice.as_mut().and_then(|half| half.awaits.take());
+        let address = (!to.latch.rtp_connected).then_some(destination);
+        if let Some(awaits) = awaits {
+            let body = EventBody::SpliceAudio(SpliceAudio {
+                from: from.name().to_owned(),
+                to: to.name().to_owned(),
+                after_us: self.now.since(awaits.since),
+                dropped_packets: dropped_since(from, awaits.drops_before),
+            });
+            self.event(body);
+        }
+        Ok((partner, address))
+    }
+
+    fn on_latched(&mut self, leg: LegIx, source: SocketAddr) {
+        let learnt = &mut self.legs[leg.index()];
+        let connected = std::mem::replace(&mut learnt.latch.rtp_connected, true);
+        let body = EventBody::LegLatched { leg: learnt.name().to_owned(), source };
+        if !connected {
+            self.output(WorkerOutput::Connect { leg, socket: Socket::Rtp, address: source });
+        }
+        self.event(body);
+    }
+
+    /// Takes note that a packet of the peer came.
+    pub(super) fn on_alive(&mut self, leg: LegIx) {
+        let alive = &mut self.legs[leg.index()];
+        if alive.on_alive(self.now) {
+            alive.watch_silence();
+            let body = EventBody::LegAlive { leg: alive.name().to_owned() };
+            self.rewind(leg);
+            self.event(body);
+        }
+    }
+
+    fn on_telephone_event(&mut self, leg: LegIx, header: &Header, packet: &[u8]) {
+        let pressed = &mut self.legs[leg.index()];
+        let payload = &packet[header.payload_at..header.payload_at + header.payload_len];
+        let clock_rate = pressed.clock_rate();
+        let digit = pressed.digits.on_event(self.now, header.timestamp, payload, clock_rate);
+        // The timer is only moved on when it fires, not with every packet of a key.
+        if pressed.deadlines.is_off(Timer::Digit)
+            && let Some(deadline) = pressed.digits.deadline()
+        {
+            pressed.deadlines.set(Timer::Digit, deadline);
+            self.rewind(leg);
+        }
+        if let Some(digit) = digit {
+            self.on_digit(leg, digit);
+        }
+    }
+
+    fn dropped(&mut self, leg: LegIx, reason: DropReason) -> Verdict {
+        count(&mut self.totals.drops, reason);
+        self.legs[leg.index()].count_drop(self.now, reason);
+        Verdict::Drop(reason)
+    }
+}
+
+fn dropped_since(from: &Leg, before: u64) -> u32 {
+    u32::try_from(from.recent_drops.count() - before).unwrap_or(u32::MAX)
+}

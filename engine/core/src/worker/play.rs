@@ -1,0 +1,83 @@
+//! Playing on a worker's legs.
+
+use offhook_proto::{EventBody, PlayEnd};
+
+use super::Worker;
+use super::spread::turn;
+use crate::leg::Payload;
+use crate::leg::encoding::duration_ts;
+use crate::leg::player::{Player, Tick};
+use crate::leg::stream::Source;
+use crate::leg::timer::Timer;
+use crate::prompt::Segment;
+use crate::rtp::HEADER_BYTES;
+use crate::{LegIx, Socket, Time, WorkerOutput};
+
+impl Worker {
+    pub(super) fn start_play(&mut self, leg: LegIx, play: String, segments: Vec<Segment>, times: u32) {
+        self.end_play(leg, PlayEnd::Replaced);
+        let now = self.now;
+        let hearer = &mut self.legs[leg.index()];
+        let first = turn(now, leg, u64::from(hearer.media.ptime_ms) * 1_000);
+        hearer.player = Some(Box::new(Player::new(play, segments, times, first)));
+        hearer.stream.break_off();
+        hearer.deadlines.set(Timer::Play, first);
+        hearer.plan_idle(first);
+        self.totals.plays += 1;
+        self.rewind(leg);
+    }
+
+    /// Ends what plays to a leg, if anything does. What it would hear otherwise comes through again.
+    pub(super) fn end_play(&mut self, leg: LegIx, end: PlayEnd) {
+        let hearer = &mut self.legs[leg.index()];
+        let Some(player) = hearer.player.take() else { return };
+        hearer.stream.break_off();
+        hearer.deadlines.stop(Timer::Play);
+        let body = EventBody::PlayEnded { leg: hearer.name().to_owned(), play: player.into_name(), end };
+        self.totals.plays -= 1;
+        self.plan_idle(leg);
+        self.event(body);
+    }
+
+    /// Starts or stops a leg's idle sending, at its turn.
+    pub(super) fn plan_idle(&mut self, leg: LegIx) {
+        let now = self.now;
+        let idle = &mut self.legs[leg.index()];
+        let first =
+            idle.idle_interval_us().map_or(Time::NEVER, |interval_us| turn(now + 1, leg, interval_us));
+        idle.plan_idle(first);
+        self.rewind(leg);
+    }
+
+    pub(super) fn on_play_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        let now = self.now;
+        let hearer = &mut self.legs[leg.index()];
+        let media = &hearer.media;
+        let player = hearer.player.as_mut()?;
+        let tick = player.advance(now, media.ptime_ms);
+        let made = player.tick(tick, media, &mut buffer[HEADER_BYTES..]);
+        let next_tick = player.next_tick();
+        if made == Tick::End {
+            self.end_play(leg, PlayEnd::Finished);
+            return None;
+        }
+        hearer.deadlines.set(Timer::Play, next_tick);
+        let destination = hearer.latch.destination()?;
+        let len = match made {
+            Tick::Audio(len) => {
+                let lasts = duration_ts(hearer.media.codec, len, hearer.media.ptime_ms);
+                hearer.write_made(tick, Source::Player, tick, Payload::Audio, lasts, len, buffer)
+            }
+            Tick::Event { began, first } => {
+                let len =
+                    hearer.write_made(tick, Source::Player, began, Payload::TelephoneEvent, 0, 4, buffer);
+                buffer[1] |= u8::from(first) << 7;
+                len
+            }
+            Tick::Pause | Tick::End => return None,
+        };
+        self.totals.generated += 1;
+        let address = (!hearer.latch.rtp_connected).then_some(destination);
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+    }
+}

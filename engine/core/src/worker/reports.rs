@@ -1,0 +1,81 @@
+//! RTCP in and out.
+
+use std::net::SocketAddr;
+
+use offhook_proto::EventBody;
+
+use super::{Queued, Worker};
+use crate::leg::latch::Admission;
+use crate::leg::report::ntp_of;
+use crate::rtcp::{self, Item};
+use crate::{DropReason, LegIx, Socket, Time, WorkerOutput};
+
+impl Worker {
+    /// Takes one RTCP packet as received by `leg`.
+    pub fn handle_rtcp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &[u8]) {
+        self.now = now;
+        let Some(reported) = self.legs.get_mut(leg.index()) else { return };
+        if !rtcp::parse(packet, |_| {}) {
+            // An empty datagram keeps a binding open (RFC 6263 section 4.1).
+            if !packet.is_empty() {
+                self.drop_of(leg, DropReason::Malformed);
+            }
+            return;
+        }
+        match reported.latch.admit_rtcp(source) {
+            Admission::Known => {}
+            Admission::Learnt => {
+                if !std::mem::replace(&mut reported.latch.rtcp_connected, true) {
+                    self.output(WorkerOutput::Connect { leg, socket: Socket::Rtcp, address: source });
+                }
+            }
+            Admission::Refused => return self.drop_of(leg, DropReason::Stranger),
+        }
+        self.on_alive(leg);
+        self.on_reports(leg, packet);
+    }
+
+    /// Reads reports of a source that was admitted.
+    pub(super) fn on_reports(&mut self, leg: LegIx, packet: &[u8]) {
+        let (now, ntp) = (self.now, self.ntp());
+        let reported = &mut self.legs[leg.index()];
+        let (ssrc, clock_rate) = (reported.stream.ssrc(), reported.clock_rate());
+        let mut gone = false;
+        rtcp::parse(packet, |item| match item {
+            Item::Sender { ntp_middle, .. } => reported.reports.on_sender(now, ntp_middle),
+            Item::Block(block) if block.of == ssrc => reported.reports.on_block(ntp, &block, clock_rate),
+            Item::Block(_) => {}
+            Item::Goodbye { ssrc } => gone |= reported.reports.on_goodbye(ssrc),
+        });
+        if gone {
+            let body = EventBody::LegBye { leg: reported.name().to_owned() };
+            self.event(body);
+        }
+    }
+
+    /// Writes a leg's report into `buffer`; none when there is nowhere to send it.
+    pub(super) fn write_report(
+        &mut self,
+        leg: LegIx,
+        goodbye: bool,
+        buffer: &mut [u8],
+    ) -> Option<WorkerOutput> {
+        let (now, ntp) = (self.now, self.ntp());
+        let reported = self.legs.get_mut(leg.index())?;
+        let destination = reported.latch.rtcp_destination()?;
+        let clock_rate = reported.clock_rate();
+        let report =
+            reported.reports.report(now, ntp, &reported.stream, &mut reported.receive, clock_rate, goodbye);
+        let len = rtcp::write(&report, buffer);
+        let address = (!reported.latch.rtcp_connected).then_some(destination);
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtcp, len, address })
+    }
+
+    pub(super) fn say_goodbye(&mut self, leg: LegIx) {
+        self.queue.push_back(Queued::Goodbye(leg));
+    }
+
+    fn ntp(&self) -> u64 {
+        ntp_of(self.config.unix_us_at_start.saturating_add(self.now.0))
+    }
+}

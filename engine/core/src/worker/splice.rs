@@ -1,0 +1,134 @@
+//! Joining and parting legs, and parking them.
+
+use offhook_proto::{Error, ErrorCode};
+
+use super::Worker;
+use crate::leg::encoding::convertible;
+use crate::leg::{Awaits, Half};
+use crate::{LegId, LegIx, Time, WorkerOutput};
+
+/// Which way audio goes, and from when its first packet is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gates {
+    pub(super) a_hears_b: bool,
+    pub(super) b_hears_a: bool,
+    pub(super) replace: bool,
+    pub(super) since: Time,
+}
+
+impl Worker {
+    pub(super) fn splice(&mut self, a: LegIx, b: LegIx, gates: Gates) -> Result<(), Error> {
+        if a == b {
+            return Err(Error::new(ErrorCode::SameLeg, "a leg cannot be spliced to itself"));
+        }
+        let (one, other) = (&self.legs[a.index()], &self.legs[b.index()]);
+        if !convertible(one.media.codec, other.media.codec) {
+            let (one, other) = (one.media.codec, other.media.codec);
+            let reason = format!("{one:?} and {other:?} cannot be converted into each other");
+            return Err(Error::new(ErrorCode::CodecMismatch, reason));
+        }
+        if !gates.replace {
+            self.check_free(a, b)?;
+            self.check_free(b, a)?;
+        }
+        for (leg, wanted) in [(a, b), (b, a)] {
+            if self.partner(leg).is_some_and(|partner| partner != wanted) {
+                self.part(leg);
+            }
+            self.unpark(leg);
+        }
+        if self.partner(a).is_none() {
+            self.totals.splices += 1;
+        }
+        self.set_half(a, b, gates.a_hears_b, gates.since);
+        self.set_half(b, a, gates.b_hears_a, gates.since);
+        Ok(())
+    }
+
+    /// Parts a leg from its partner, if it has one.
+    pub(super) fn part(&mut self, leg: LegIx) {
+        let Some(partner) = self.partner(leg) else { return };
+        self.totals.splices -= 1;
+        for leg in [leg, partner] {
+            let parted = &mut self.legs[leg.index()];
+            parted.splice = None;
+            if parted.player.is_none() {
+                parted.stream.break_off();
+            }
+            self.plan_idle(leg);
+        }
+    }
+
+    /// Parts a leg and parks the named ones of the pair.
+    pub(super) fn unsplice(&mut self, leg: LegIx, park: &[LegId]) -> Result<(), Error> {
+        let partner = self.partner(leg);
+        let mut parked = Vec::with_capacity(park.len());
+        for id in park {
+            match [Some(leg), partner].into_iter().flatten().find(|ix| self.legs[ix.index()].id() == *id) {
+                Some(leg) => parked.push(leg),
+                None => {
+                    let reason = "park: only the leg itself and its partner can be parked with an unsplice";
+                    return Err(Error::new(ErrorCode::BadValue, reason));
+                }
+            }
+        }
+        self.part(leg);
+        for leg in parked {
+            self.park(leg, crate::limits::KEEP_ONE_IN)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16) -> Result<(), Error> {
+        let parked = &mut self.legs[leg.index()];
+        if parked.splice.is_some() {
+            return Err(Error::new(ErrorCode::AlreadySpliced, "a spliced leg cannot be parked"));
+        }
+        if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
+            parked.receive.on_filter(true);
+            let telephone_event = parked.media.telephone_event;
+            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
+        }
+        Ok(())
+    }
+
+    pub(super) fn unpark(&mut self, leg: LegIx) {
+        let parked = &mut self.legs[leg.index()];
+        if parked.parked.take().is_some() {
+            parked.receive.on_filter(false);
+            self.output(WorkerOutput::Unpark { leg });
+        }
+    }
+
+    pub(super) fn partner(&self, leg: LegIx) -> Option<LegIx> {
+        self.legs.get(leg.index()).and_then(|leg| leg.splice).map(|half| half.partner)
+    }
+
+    /// Refuses when a leg is joined to another than `wanted`.
+    fn check_free(&self, leg: LegIx, wanted: LegIx) -> Result<(), Error> {
+        if self.partner(leg).is_some_and(|partner| partner != wanted) {
+            return Err(already_spliced(self.legs[leg.index()].name()));
+        }
+        Ok(())
+    }
+
+    /// Sets one leg's half, and starts the measurement when its gate opens.
+    fn set_half(&mut self, leg: LegIx, partner: LegIx, hears: bool, since: Time) {
+        let drops_before = self.legs[partner.index()].recent_drops.count_at(since);
+        let joined = &mut self.legs[leg.index()];
+        let before = joined.splice;
+        let awaits = match before {
+            Some(half) if half.hears == hears => half.awaits,
+            _ => hears.then_some(Awaits { since, drops_before }),
+        };
+        if before.is_none_or(|half| half.hears != hears) && joined.player.is_none() {
+            joined.stream.break_off();
+        }
+        joined.splice = Some(Half { partner, hears, awaits });
+        self.plan_idle(leg);
+    }
+}
+
+pub(super) fn already_spliced(name: &str) -> Error {
+    Error::new(ErrorCode::AlreadySpliced, format!("leg {name} is spliced to another leg"))
+}

@@ -1,0 +1,126 @@
+//! What is due, and the polling of outputs.
+
+use offhook_proto::EventBody;
+
+use super::spread::turn;
+use super::{Queued, Worker};
+use crate::leg::digits::Digit;
+use crate::leg::report::Reports;
+use crate::leg::timer::Timer;
+use crate::limits::PACKET_BYTES;
+use crate::{LegIx, Socket, Time, WorkerOutput};
+
+impl Worker {
+    /// Does what is due. The packets are made as they are polled.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        let due = &mut self.due;
+        self.wheel.take_due(now, |leg| due.push_back(LegIx(leg)));
+    }
+
+    /// When to call [`Worker::handle_timeout`]; none when nothing is planned.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.wheel.deadline()
+    }
+
+    /// The next thing to do. `buffer` takes the bytes of a [`WorkerOutput::Transmit`].
+    ///
+    /// # Panics
+    /// When `buffer` is shorter than [`PACKET_BYTES`].
+    pub fn poll_output(&mut self, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        assert!(buffer.len() >= PACKET_BYTES, "the buffer holds any packet made here");
+        loop {
+            match self.queue.pop_front() {
+                Some(Queued::Output(output)) => return Some(output),
+                Some(Queued::Goodbye(leg)) => {
+                    if let Some(output) = self.write_report(leg, true, buffer) {
+                        return Some(output);
+                    }
+                    continue;
+                }
+                None => {}
+            }
+            let leg = *self.due.front()?;
+            let now = self.now;
+            let timer = self
+                .legs
+                .get_mut(leg.index())
+                .filter(|leg| leg.leaving.is_none())
+                .and_then(|leg| leg.deadlines.take_due(now));
+            match timer {
+                Some(timer) => {
+                    if let Some(output) = self.on_timer(leg, timer, buffer) {
+                        return Some(output);
+                    }
+                }
+                None => {
+                    self.due.pop_front();
+                    self.rewind(leg);
+                }
+            }
+        }
+    }
+
+    fn on_timer(&mut self, leg: LegIx, timer: Timer, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        match timer {
+            Timer::Play => self.on_play_tick(leg, buffer),
+            Timer::Idle => self.on_idle_tick(leg, buffer),
+            Timer::Digit => {
+                self.on_digit_timeout(leg);
+                None
+            }
+            Timer::Silence => {
+                self.on_silence(leg);
+                None
+            }
+            Timer::Report => {
+                let next = Reports::next(self.now, self.spread.next());
+                self.legs[leg.index()].deadlines.set(Timer::Report, next);
+                self.write_report(leg, false, buffer)
+            }
+        }
+    }
+
+    fn on_idle_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        let now = self.now;
+        let idle = &mut self.legs[leg.index()];
+        let interval_us = idle.idle_interval_us()?;
+        idle.plan_idle(turn(now + 1, leg, interval_us));
+        let destination = idle.latch.destination()?;
+        // The turn that this tick stands for, so that timestamps keep even steps.
+        let tick = turn(now + 1, leg, interval_us) - interval_us;
+        let len = idle.write_idle(tick, buffer);
+        self.totals.generated += 1;
+        let address = (!idle.latch.rtp_connected).then_some(destination);
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+    }
+
+    fn on_digit_timeout(&mut self, leg: LegIx) {
+        let pressed = &mut self.legs[leg.index()];
+        let clock_rate = pressed.clock_rate();
+        let digit = pressed.digits.on_timeout(self.now, clock_rate);
+        if let Some(deadline) = pressed.digits.deadline() {
+            pressed.deadlines.set(Timer::Digit, deadline);
+        }
+        if let Some(digit) = digit {
+            self.on_digit(leg, digit);
+        }
+    }
+
+    pub(super) fn on_digit(&mut self, leg: LegIx, digit: Digit) {
+        let leg = self.legs[leg.index()].name().to_owned();
+        self.event(EventBody::Dtmf { leg, digit: digit.key, duration_ms: digit.duration_ms });
+    }
+
+    fn on_silence(&mut self, leg: LegIx) {
+        let silent = &mut self.legs[leg.index()];
+        if silent.silent_at() > self.now {
+            silent.watch_silence();
+            return;
+        }
+        silent.silent = true;
+        let silent_ms = self.now.since(silent.last_packet.unwrap_or(silent.created)) / 1_000;
+        let leg = silent.name().to_owned();
+        self.event(EventBody::LegSilent { leg, silent_ms });
+    }
+}
