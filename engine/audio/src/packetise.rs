@@ -30,12 +30,16 @@ impl Packetiser {
     /// The packet time is shortened where it must be: to what one Opus frame holds (10, 20, 40 or 60 ms), and to what
     /// fits a datagram. [`Self::ptime_ms`] says what it is.
     ///
+    /// Opus frames of 10 ms carry no copy of the one before, whatever `opus` says.
+    ///
     /// # Errors
     /// `Unsupported` if the packet time is below 10 ms, or the rate cannot be converted.
     pub fn new(from_hz: u32, codec: Codec, ptime_ms: u32, opus: &OpusConfig) -> Result<Self, CodecError> {
-        let encoder = Encoder::new(codec, from_hz, opus)?;
-        let resampler = Resampler::new(from_hz, encoder.rate_hz()).ok_or(CodecError::Unsupported)?;
         let ptime_ms = possible_ptime(codec, ptime_ms).ok_or(CodecError::Unsupported)?;
+        // The copy of a 10 ms frame costs more sound than it saves.
+        let opus = OpusConfig { fec: opus.fec && ptime_ms >= 20, ..*opus };
+        let encoder = Encoder::new(codec, from_hz, &opus)?;
+        let resampler = Resampler::new(from_hz, encoder.rate_hz()).ok_or(CodecError::Unsupported)?;
         let frame = encoder.rate_hz() as usize * ptime_ms as usize / 1000;
         let room = encoder.rate_hz() as usize * PENDING_MS / 1000;
         Ok(Self {
@@ -56,6 +60,11 @@ impl Packetiser {
 
     /// Longest payload that [`Self::poll`] writes.
     pub const MAX_PAYLOAD: usize = MAX_PAYLOAD;
+
+    /// Tells Opus what loss in percent the receiver reports (see [`Encoder::expect_loss`]).
+    pub fn expect_loss(&mut self, percent: u8) {
+        self.encoder.expect_loss(percent);
+    }
 
     /// Takes samples, at most about 100 ms between polls.
     pub fn push(&mut self, samples: &[i16]) {

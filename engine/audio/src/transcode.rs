@@ -67,6 +67,11 @@ impl Transcoder {
         self.playout.jitter_stats()
     }
 
+    /// Tells Opus what loss in percent the receiver reports.
+    pub fn expect_loss(&mut self, percent: u8) {
+        self.packetiser.expect_loss(percent);
+    }
+
     /// Takes a packet that arrived at `now_us`.
     pub fn on_audio(&mut self, now_us: u64, seq: u16, ts: u32, payload: &[u8]) {
         self.playout.on_audio(now_us, seq, ts, payload);

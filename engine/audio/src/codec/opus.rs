@@ -27,6 +27,9 @@ pub trait OpusEncode {
     /// # Errors
     /// `Unsupported` if the frame is none of Opus's lengths, `TooShort` if `out` has no room.
     fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// Prepares for a loss in percent, 0 to 100.
+    fn expect_loss(&mut self, percent: u8);
 }
 
 pub(super) struct LibopusDecoder {
@@ -132,6 +135,11 @@ impl OpusEncode for LibopusEncoder {
         let length = self.encoder.encode(samples, out).map_err(|_| CodecError::Unsupported)?;
         // One or two bytes mean that the packet need not be sent (opus_encode, DTX).
         Ok(if length <= 2 { 0 } else { length })
+    }
+
+    fn expect_loss(&mut self, percent: u8) {
+        // Only a value out of range fails.
+        let _ = self.encoder.set_packet_loss_perc(percent);
     }
 }
 
