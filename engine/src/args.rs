@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ctl::CtlArgs;
+
+/// Media engine of Offhook: RTP legs, splices, prompts and tones, driven over UDP with JSON.
+#[derive(Debug, Parser)]
+#[command(name = "offhook-engine", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Subcommands>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subcommands {
+    /// Runs the engine (the same as no subcommand).
+    Run(RunArgs),
+    /// Drives a running engine by hand.
+    Ctl(CtlArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Address and UDP port of the control socket. Anything but loopback needs --key-file or --open.
+    #[arg(long, default_value = "127.0.0.1:2223")]
+    pub(crate) control: SocketAddr,
+    /// File with the shared key (16 bytes or more; white space around it is ignored) that signs every control datagram.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Accept unsigned control datagrams from other hosts.
+    #[arg(long, conflicts_with = "key_file")]
+    pub(crate) open: bool,
+    /// Local address for RTP and RTCP, IPv4 or IPv6; may be given several times, the first is the default.
+    #[arg(long = "media-address", value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) media_addresses: Vec<IpAddr>,
+    /// First and last UDP port for RTP and RTCP.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "20000-59999", value_parser = parse_ports)]
+    pub(crate) ports: RangeInclusive<u16>,
+    /// Processors to run a worker thread on, one each, as 0,1 or 2-5; every processor that this process may use when absent.
+    #[arg(long, value_name = "LIST", value_parser = parse_cpus)]
+    pub(crate) cpus: Option<CpuList>,
+    /// Directory of WAV files that `play` may name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// Most legs open at once.
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) max_legs: u32,
+    /// Longest time that a worker waits for more packets before it forwards what it has, in microseconds; 0 never waits.
+    #[arg(long, value_name = "US", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    pub(crate) min_wait_us: u32,
+    /// Prints whether this machine can run the engine with these arguments, and exits.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// What to log, as a level or as targets with levels.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+}
+
+/// Processors by number.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CpuList(pub(crate) Vec<u32>);
+
+/// Where `ctl` finds the engine unless it is told.
+pub(crate) const DEFAULT_CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2223);
+
+fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (first, last) =
+        text.split_once('-').ok_or("two port numbers with a hyphen between, as 20000-59999")?;
+    let port =
+        |text: &str| text.trim().parse::<u16>().map_err(|error| format!("{text:?} is not a port: {error}"));
+    let (first, last) = (port(first)?, port(last)?);
+    if first < 1_024 {
+        return Err("the first port is below 1024".into());
+    }
+    if u32::from(last) < u32::from(first.next_multiple_of(2)) + 1 {
+        return Err("the range holds no pair of an even and the next odd port".into());
+    }
+    Ok(first..=last)
+}
+
+fn parse_cpus(text: &str) -> Result<CpuList, String> {
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let number = |text: &str| {
+            text.trim().parse::<u32>().map_err(|_| format!("{text:?} is not a processor number"))
+        };
+        let (first, last) = match part.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(part)?, number(part)?),
+        };
+        if last < first || last >= MAX_CPU {
+            return Err(format!("{part:?} is not a range of processors below {MAX_CPU}"));
+        }
+        cpus.extend(first..=last);
+    }
+    let mut sorted = cpus.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a processor is named twice".into());
+    }
+    Ok(CpuList(cpus))
+}
+
+const MAX_CPU: u32 = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        let bare = Cli::try_parse_from(["offhook-engine", "--ports", "30000-30011"]).expect("bare");
+        assert_eq!(bare.run.ports, 30_000..=30_011);
+        let named = Cli::try_parse_from(["offhook-engine", "run", "--cpus", "0,2-3"]).expect("run");
+        let Some(Subcommands::Run(run)) = named.command else { panic!("not run") };
+        assert_eq!(run.cpus, Some(CpuList(vec![0, 2, 3])));
+    }
+
+    #[test]
+    fn ranges_that_make_no_sense_are_refused() {
+        for ports in ["5", "80-90", "20001-20002", "20000-20000", "40000-30000", "1-99999"] {
+            assert!(parse_ports(ports).is_err(), "{ports}");
+        }
+        for cpus in ["", "a", "3-1", "0,0", "0-1,1", "9999"] {
+            assert!(parse_cpus(cpus).is_err(), "{cpus}");
+        }
+    }
+}

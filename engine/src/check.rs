@@ -1,0 +1,193 @@
+//! `--check`: can this machine run the engine with these arguments, and if not, what to change.
+
+use std::fmt;
+use std::fs;
+use std::net::UdpSocket;
+
+use offhook_uring::limits::{self, LimitError};
+use offhook_uring::{Ring, RingConfig};
+
+use crate::args::RunArgs;
+use crate::sockets::CONTROL_QUEUE_BYTES;
+
+/// One line of the answer.
+struct Finding {
+    grade: Grade,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grade {
+    Good,
+    Advice,
+    Bad,
+    NoRing,
+}
+
+/// What the machine can do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fitness {
+    Fit,
+    /// Something else stands in the way.
+    Unfit,
+    /// There is no io_uring to use.
+    NoRing,
+}
+
+/// Prints a line for each thing that matters, and says what it comes to.
+pub(crate) fn print(args: &RunArgs, config: &RingConfig) -> Fitness {
+    let findings = [
+        open_files(args),
+        ring(config),
+        ports(args),
+        port_clash(args),
+        queue_bytes(),
+        media_addresses(args),
+        control_address(args),
+        prompts(args),
+    ];
+    for Finding { grade, text } in &findings {
+        println!("{grade}  {text}");
+    }
+    match findings.iter().map(|finding| finding.grade).max() {
+        Some(Grade::NoRing) => Fitness::NoRing,
+        Some(Grade::Bad) => Fitness::Unfit,
+        Some(Grade::Advice | Grade::Good) | None => Fitness::Fit,
+    }
+}
+
+fn ring(config: &RingConfig) -> Finding {
+    match Ring::new(config) {
+        Ok(_) => good("io_uring works, with all that the datapath needs"),
+        Err(error) => Finding { grade: Grade::NoRing, text: error.to_string() },
+    }
+}
+
+fn open_files(args: &RunArgs) -> Finding {
+    let wanted = files_wanted(args.max_legs);
+    match limits::raise_nofile(wanted) {
+        Ok(limit) => good(format!("open files: {limit} allowed, {wanted} needed for {} legs", args.max_legs)),
+        Err(LimitError::Hard { hard, .. }) => bad(format!(
+            "open files: {hard} allowed, {wanted} needed for {} legs: raise it (ulimit -Hn, LimitNOFILE= in systemd) or give \
+             --max-legs {}",
+            args.max_legs,
+            legs_for(hard)
+        )),
+        Err(error) => bad(format!("open files: {error}")),
+    }
+}
+
+fn ports(args: &RunArgs) -> Finding {
+    let (first, last) = (u32::from(*args.ports.start()), u32::from(*args.ports.end()));
+    let pairs = (last + 1 - first.next_multiple_of(2)) / 2 * args.media_addresses.len() as u32;
+    let text = format!("ports: {pairs} pairs in {first}-{last} on {} addresses", args.media_addresses.len());
+    if pairs < args.max_legs {
+        return advice(format!(
+            "{text}, fewer than --max-legs {}: legs will run out of ports first",
+            args.max_legs
+        ));
+    }
+    good(text)
+}
+
+fn port_clash(args: &RunArgs) -> Finding {
+    let Some((low, high)) = ip_local_port_range() else {
+        return advice("net.ipv4.ip_local_port_range cannot be read: keep it away from --ports");
+    };
+    let (first, last) = (*args.ports.start(), *args.ports.end());
+    let reserved = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap_or_default();
+    if last < low || high < first || reserved.trim() == format!("{first}-{last}") {
+        return good(format!("ports {first}-{last} are no one else's"));
+    }
+    advice(format!(
+        "ports {first}-{last} meet net.ipv4.ip_local_port_range {low}-{high}: other programs may be given one of them; a taken \
+         pair is passed over, but better: sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"
+    ))
+}
+
+fn queue_bytes() -> Finding {
+    let read = fs::read_to_string("/proc/sys/net/core/rmem_max")
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok());
+    match read {
+        Some(bytes) if bytes >= CONTROL_QUEUE_BYTES => good(format!("net.core.rmem_max is {bytes}")),
+        Some(bytes) => advice(format!(
+            "net.core.rmem_max is {bytes}: bursts of control requests are held better with sysctl net.core.rmem_max={CONTROL_QUEUE_BYTES}"
+        )),
+        None => advice("net.core.rmem_max cannot be read"),
+    }
+}
+
+fn media_addresses(args: &RunArgs) -> Finding {
+    for address in &args.media_addresses {
+        if let Err(error) = UdpSocket::bind((*address, 0)) {
+            return bad(format!("media address {address}: {error}; it must be an address of this machine"));
+        }
+    }
+    good(format!("media addresses can be bound: {}", args.media_addresses.len()))
+}
+
+fn control_address(args: &RunArgs) -> Finding {
+    match UdpSocket::bind(args.control) {
+        Ok(_) => good(format!("control socket {} is free", args.control)),
+        Err(error) => bad(format!("control socket {}: {error}", args.control)),
+    }
+}
+
+fn prompts(args: &RunArgs) -> Finding {
+    let Some(directory) = &args.prompts else {
+        return good("no prompt directory: tones only");
+    };
+    match fs::read_dir(directory) {
+        Ok(entries) => {
+            let is_wav =
+                |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "wav");
+            good(format!(
+                "prompts: {} WAV files in {}",
+                entries.flatten().filter(is_wav).count(),
+                directory.display()
+            ))
+        }
+        Err(error) => bad(format!("prompts: {}: {error}", directory.display())),
+    }
+}
+
+/// Descriptors needed for so many legs: two each, and some for everything else.
+pub(crate) fn files_wanted(legs: u32) -> u64 {
+    u64::from(legs) * 2 + OTHER_FILES
+}
+
+/// Legs that so many descriptors allow.
+pub(crate) fn legs_for(files: u64) -> u64 {
+    files.saturating_sub(OTHER_FILES) / 2
+}
+
+fn ip_local_port_range() -> Option<(u16, u16)> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut fields = text.split_whitespace().map(str::parse);
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+}
+
+fn good(text: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Good, text: text.into() }
+}
+
+fn advice(text: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Advice, text: text.into() }
+}
+
+fn bad(text: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Bad, text: text.into() }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "ok    ",
+            Self::Advice => "advice",
+            Self::Bad | Self::NoRing => "FAIL  ",
+        })
+    }
+}
+
+const OTHER_FILES: u64 = 256;

@@ -1,0 +1,385 @@
+//! What a person types after `ctl`, and the request that it means.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use offhook_proto::{
+    Codec, Command, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery, LegUnpark,
+    LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, ToneName, Unsplice,
+};
+
+use crate::args::DEFAULT_CONTROL;
+
+#[derive(Debug, Args)]
+pub(crate) struct CtlArgs {
+    /// Control socket of the engine.
+    #[arg(long, default_value_t = DEFAULT_CONTROL)]
+    pub(crate) control: SocketAddr,
+    /// File with the shared key, when the engine has one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print replies and events as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Asks whether the engine is there.
+    Ping,
+    /// Opens a leg and prints its ports.
+    Create(CreateArgs),
+    /// Changes a leg.
+    Update(UpdateArgs),
+    /// Closes a leg.
+    Delete { leg: String },
+    /// Names of the legs.
+    List {
+        /// Only names that sort after this one.
+        #[arg(long)]
+        after: Option<String>,
+        /// Only legs of this controller.
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// One leg with its counters.
+    Query { leg: String },
+    /// Joins two legs.
+    Splice(SpliceArgs),
+    /// Parts a leg from its partner.
+    Unsplice {
+        leg: String,
+        /// Park this leg once parted; may be given twice.
+        #[arg(long, value_name = "LEG")]
+        park: Vec<String>,
+    },
+    /// Stops most of a leg's packets in the kernel.
+    Park {
+        leg: String,
+        /// Pass one packet in so many: a power of two up to 1024.
+        #[arg(long, value_name = "N")]
+        keep_one_in: Option<u16>,
+    },
+    /// Lets a leg's packets through again.
+    Unpark { leg: String },
+    /// Plays to a leg, in place of what it hears.
+    Play(PlayArgs),
+    /// Stops playing.
+    Stop {
+        leg: String,
+        /// Only the play of this name.
+        #[arg(long, value_name = "NAME")]
+        play: Option<String>,
+    },
+    /// Figures of the engine and of each worker.
+    Stats,
+    /// Prints events as they come, until interrupted.
+    Events {
+        /// Name to subscribe under.
+        #[arg(long, default_value = "ctl")]
+        controller: String,
+        /// End after so many events.
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
+    },
+    /// Sends a JSON dictionary as it is and prints the reply.
+    Raw { dictionary: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    leg: String,
+    /// Local address to receive on.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    /// Local worker to live on.
+    #[arg(long)]
+    worker: Option<u16>,
+    /// Leg whose worker to live on.
+    #[arg(long, value_name = "LEG")]
+    beside: Option<String>,
+    /// Start parked.
+    #[arg(long)]
+    park: bool,
+    #[command(flatten)]
+    media: MediaArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    leg: String,
+    /// Forget the learnt source and learn again.
+    #[arg(long)]
+    relatch: bool,
+    #[command(flatten)]
+    media: MediaArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// Where the peer receives RTP.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    remote: Option<SocketAddr>,
+    /// Where the peer receives RTCP, when it is not the port after that of RTP.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "remote")]
+    rtcp: Option<SocketAddr>,
+    /// How the source is learnt: signalled, any or strict.
+    #[arg(long, value_parser = parse_word::<LatchMode>)]
+    latch: Option<LatchMode>,
+    /// What it is sent while it hears nobody: none, silence, comfort_noise[:MS] or keepalive[:MS].
+    #[arg(long, value_parser = parse_idle)]
+    idle: Option<Idle>,
+    /// Report the leg after so many milliseconds without a packet; 0 never.
+    #[arg(long, value_name = "MS")]
+    silent_after_ms: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MediaArgs {
+    /// PCMU, PCMA, G722, opus or L16.
+    #[arg(long, value_parser = parse_word::<Codec>)]
+    codec: Option<Codec>,
+    /// RTP payload type of the audio, when it is not the codec's static one.
+    #[arg(long, value_name = "N")]
+    payload_type: Option<u8>,
+    /// RTP payload type of telephone-events; 101 when absent.
+    #[arg(long, value_name = "N")]
+    telephone_event: Option<u8>,
+    /// Milliseconds of audio in a packet; 20 when absent.
+    #[arg(long, value_name = "MS")]
+    ptime: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpliceArgs {
+    a: String,
+    b: String,
+    /// The first leg does not hear the second.
+    #[arg(long)]
+    a_deaf: bool,
+    /// The second leg does not hear the first.
+    #[arg(long)]
+    b_deaf: bool,
+    /// Part either leg from its partner first.
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlayArgs {
+    leg: String,
+    /// FILE.wav, tone:NAME[:COUNTRY], dtmf:DIGITS or silence:MS, one after another.
+    #[arg(required = true, value_parser = parse_source)]
+    sources: Vec<PlaySource>,
+    /// How often to play the whole list; 0 = until stopped.
+    #[arg(long, default_value_t = 1)]
+    times: u32,
+    /// Name for the play.ended event.
+    #[arg(long, default_value = "")]
+    name: String,
+}
+
+impl Verb {
+    /// The request; `None` for the verbs that are more than one request.
+    pub(crate) fn command(self) -> Option<Command> {
+        Some(match self {
+            Self::Ping => Command::Ping,
+            Self::Create(args) => Command::LegCreate(args.command()),
+            Self::Update(args) => Command::LegUpdate(args.command()),
+            Self::Delete { leg } => Command::LegDelete(LegDelete { leg }),
+            Self::Query { leg } => Command::LegQuery(LegQuery { leg }),
+            Self::List { after, owner } => Command::LegList(LegListRequest { after, owner, limit: None }),
+            Self::Splice(SpliceArgs { a, b, a_deaf, b_deaf, replace }) => Command::Splice(Splice {
+                a,
+                b,
+                a_hears_b: !a_deaf,
+                b_hears_a: !b_deaf,
+                replace,
+                since_us: None,
+            }),
+            Self::Unsplice { leg, park } => Command::Unsplice(Unsplice { leg, park }),
+            Self::Park { leg, keep_one_in } => Command::LegPark(LegPark { leg, keep_one_in }),
+            Self::Unpark { leg } => Command::LegUnpark(LegUnpark { leg }),
+            Self::Play(PlayArgs { leg, sources, times, name }) => {
+                Command::Play(Play { leg, sources, times, play: name })
+            }
+            Self::Stop { leg, play } => Command::PlayStop(PlayStop { leg, play }),
+            Self::Stats => Command::Statistics,
+            Self::Events { .. } | Self::Raw { .. } => return None,
+        })
+    }
+}
+
+impl CreateArgs {
+    fn command(self) -> LegCreate {
+        let default = LegCreate::default();
+        LegCreate {
+            leg: self.leg,
+            address: self.address,
+            remote: self.common.remote(),
+            media: self.media.media().unwrap_or_default(),
+            latch: self.common.latch.unwrap_or(default.latch),
+            idle: self.common.idle.unwrap_or(default.idle),
+            worker: self.worker,
+            beside: self.beside,
+            park: self.park,
+            silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
+        }
+    }
+}
+
+impl UpdateArgs {
+    fn command(self) -> LegUpdate {
+        LegUpdate {
+            leg: self.leg,
+            remote: self.common.remote(),
+            media: self.media.media(),
+            latch: self.common.latch,
+            idle: self.common.idle,
+            silent_after_ms: self.common.silent_after_ms,
+            relatch: self.relatch,
+        }
+    }
+}
+
+impl CommonArgs {
+    fn remote(&self) -> Option<Remote> {
+        self.remote.map(|rtp| Remote { rtp, rtcp: self.rtcp })
+    }
+}
+
+impl MediaArgs {
+    /// `None` when nothing was said about the media.
+    fn media(&self) -> Option<Media> {
+        if self.codec.is_none()
+            && self.payload_type.is_none()
+            && self.telephone_event.is_none()
+            && self.ptime.is_none()
+        {
+            return None;
+        }
+        let default = Media::default();
+        let codec = self.codec.unwrap_or(default.codec);
+        Some(Media {
+            codec,
+            payload_type: self.payload_type.unwrap_or(usual_payload_type(codec)),
+            telephone_event: self.telephone_event.or(default.telephone_event),
+            comfort_noise: default.comfort_noise,
+            ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
+        })
+    }
+}
+
+/// Static payload type (RFC 3551 table 4), or the first dynamic one.
+fn usual_payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus | Codec::L16 => 96,
+    }
+}
+
+/// A value that the protocol writes as one word.
+fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
+}
+
+fn parse_idle(text: &str) -> Result<Idle, String> {
+    let (kind, interval) =
+        text.split_once(':').map_or((text, None), |(kind, interval)| (kind, Some(interval)));
+    let interval_ms = |default: u32| match interval {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| format!("{text:?} is not a number of milliseconds")),
+    };
+    match kind {
+        "none" => Ok(Idle::None),
+        "silence" => Ok(Idle::Silence),
+        "comfort_noise" => Ok(Idle::ComfortNoise { interval_ms: interval_ms(1_000)? }),
+        "keepalive" => Ok(Idle::Keepalive { interval_ms: interval_ms(15_000)? }),
+        _ => Err("none, silence, comfort_noise[:MS] or keepalive[:MS]".into()),
+    }
+}
+
+fn parse_source(text: &str) -> Result<PlaySource, String> {
+    match text.split_once(':') {
+        Some(("tone", tone)) => {
+            let (name, country) =
+                tone.split_once(':').map_or((tone, None), |(name, country)| (name, Some(country.to_owned())));
+            Ok(PlaySource::Tone { name: parse_word::<ToneName>(name)?, country })
+        }
+        Some(("dtmf", digits)) => Ok(PlaySource::Dtmf(digits.to_owned())),
+        Some(("silence", length)) => length
+            .parse()
+            .map(PlaySource::SilenceMs)
+            .map_err(|_| format!("{length:?} is not a number of milliseconds")),
+        _ => Ok(PlaySource::File(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Subcommands};
+
+    fn command(line: &str) -> Command {
+        let words = ["offhook-engine", "ctl"].into_iter().chain(line.split(' '));
+        let Some(Subcommands::Ctl(ctl)) = Cli::try_parse_from(words).expect("a good line").command else {
+            panic!("not ctl")
+        };
+        ctl.verb.command().expect("one request")
+    }
+
+    #[test]
+    fn a_leg_is_created_with_the_defaults_of_the_protocol() {
+        assert_eq!(
+            command("create a1"),
+            Command::LegCreate(LegCreate { leg: "a1".into(), ..LegCreate::default() })
+        );
+    }
+
+    #[test]
+    fn a_codec_brings_its_static_payload_type() {
+        let Command::LegCreate(create) =
+            command("create a1 --codec PCMA --idle comfort_noise:500 --latch any")
+        else {
+            panic!("not leg.create")
+        };
+        assert_eq!((create.media.codec, create.media.payload_type), (Codec::Pcma, 8));
+        assert_eq!((create.idle, create.latch), (Idle::ComfortNoise { interval_ms: 500 }, LatchMode::Any));
+    }
+
+    #[test]
+    fn an_update_says_only_what_was_typed() {
+        assert_eq!(
+            command("update a1 --relatch"),
+            Command::LegUpdate(LegUpdate { leg: "a1".into(), relatch: true, ..LegUpdate::default() })
+        );
+    }
+
+    #[test]
+    fn sources_are_told_apart_by_their_prefix() {
+        let Command::Play(play) = command("play a1 beep.wav tone:ringback:de dtmf:12# silence:40 --times 0")
+        else {
+            panic!("not play")
+        };
+        assert_eq!(
+            play.sources,
+            [
+                PlaySource::File("beep.wav".into()),
+                PlaySource::Tone { name: ToneName::Ringback, country: Some("de".into()) },
+                PlaySource::Dtmf("12#".into()),
+                PlaySource::SilenceMs(40),
+            ]
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! `offhook-engine ctl`: drives a running engine by hand.
+
+mod args;
+mod print;
+mod raw;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use offhook_proto::auth::Key;
+use offhook_proto::{BlockingClient, ClientEvent, Config, Reply};
+
+pub(crate) use self::args::CtlArgs;
+use self::args::Verb;
+use crate::key;
+
+/// Does what was typed. The exit code is 0 when the engine did it.
+pub(crate) fn main(args: CtlArgs) -> ExitCode {
+    match execute(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(args: CtlArgs) -> anyhow::Result<()> {
+    let key = args.key_file.as_deref().map(key::read).transpose()?;
+    match args.verb {
+        Verb::Raw { dictionary } => println!("{}", raw::exchange(args.control, key, &dictionary)?),
+        Verb::Events { controller, count } => print_events(args.control, key, controller, count, args.json)?,
+        verb => {
+            let command = verb.command().context("a verb of one request")?;
+            let mut client = BlockingClient::connect(args.control, key)?;
+            let reply = client.call(command.clone())?;
+            match (args.json, reply) {
+                (true, Reply::Ok(body)) => println!("{}", serde_json::to_string_pretty(&body)?),
+                (_, reply) => println!("{}", print::reply(&command, reply)?),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print_events(
+    control: std::net::SocketAddr,
+    key: Option<Key>,
+    controller: String,
+    count: Option<u64>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let config = Config { controller: Some(controller), lease_ms: Some(0), ..Config::default() };
+    let mut client = BlockingClient::connect_with(control, key, config)?;
+    let mut left = count.unwrap_or(u64::MAX);
+    while left > 0 {
+        match client.next_event(POLL)? {
+            None => {}
+            Some(ClientEvent::Event(event)) => {
+                left -= 1;
+                if json {
+                    println!("{}", serde_json::to_string(&event)?);
+                } else {
+                    println!("{}", print::event(&event));
+                }
+            }
+            Some(ClientEvent::SubscribeRefused(error)) => return Err(error.into()),
+            Some(ClientEvent::EngineUp { instance }) => eprintln!("subscribed to {instance}"),
+            Some(ClientEvent::EngineRestarted { .. }) => {
+                eprintln!("the engine has restarted: every leg is gone")
+            }
+            Some(ClientEvent::EngineSilent) => eprintln!("the engine is silent"),
+            Some(ClientEvent::EngineBack) => eprintln!("the engine is back"),
+            Some(ClientEvent::EventsMissed) => eprintln!("events were missed"),
+            Some(ClientEvent::Reply { .. }) => {}
+        }
+    }
+    Ok(())
+}
+
+const POLL: Duration = Duration::from_secs(3_600);

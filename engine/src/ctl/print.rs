@@ -1,0 +1,237 @@
+//! Replies and events as text for people.
+
+use std::fmt::{self, Write as _};
+
+use offhook_proto::{
+    Command, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted, Reply,
+    WorkerInfo,
+};
+
+/// A successful reply to `command`, in lines; without the last line break.
+///
+/// # Errors
+/// The engine's refusal, or `bad_reply`.
+pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
+    Ok(match command {
+        Command::Ping => {
+            let info: EngineInfo = reply.parse()?;
+            format!(
+                "pong from {} (offhook-engine {}, up {})",
+                info.instance,
+                info.version,
+                Span(info.uptime_ms)
+            )
+        }
+        Command::LegCreate(_) => created(&reply.parse()?),
+        Command::LegUpdate(_) | Command::LegDelete(_) | Command::LegQuery(_) => leg(&reply.parse()?),
+        Command::LegList(_) => list(&reply.parse()?),
+        Command::Play(_) => {
+            let started: PlayStarted = reply.parse()?;
+            let length = started
+                .duration_ms
+                .map_or("until stopped".to_owned(), |ms| format!("{ms} ms for the list once"));
+            format!("playing {:?}, {length}", started.play)
+        }
+        Command::Statistics => engine(&reply.parse()?),
+        Command::LegPark(_)
+        | Command::LegUnpark(_)
+        | Command::Splice(_)
+        | Command::Unsplice(_)
+        | Command::PlayStop(_)
+        | Command::Subscribe(_)
+        | Command::Unsubscribe
+        | Command::EventAck(_) => {
+            reply.parse::<serde_json::Value>()?;
+            "ok".to_owned()
+        }
+    })
+}
+
+/// One event, in a line.
+pub(crate) fn event(event: &Event) -> String {
+    let body = match &event.body {
+        EventBody::LegLatched { leg, source } => format!("{leg} latched to {source}"),
+        EventBody::LegSilent { leg, silent_ms } => format!("{leg} silent for {}", Span(*silent_ms)),
+        EventBody::LegAlive { leg } => format!("{leg} alive again"),
+        EventBody::LegBye { leg } => format!("{leg} said BYE"),
+        EventBody::LegReleased { leg, reason } => format!("{leg} released: {reason}"),
+        EventBody::Dtmf { leg, digit, duration_ms } => format!("{leg} pressed {digit} for {duration_ms} ms"),
+        EventBody::SpliceAudio(audio) => format!(
+            "{} is heard by {} after {} µs, {} packets dropped before",
+            audio.from, audio.to, audio.after_us, audio.dropped_packets
+        ),
+        EventBody::PlayEnded { leg, play, end } => format!("{leg} play {play:?} ended: {end:?}"),
+        EventBody::LeaseExpired { controller, legs } => {
+            format!("controller {controller} is silent; it owns {legs} legs")
+        }
+        EventBody::EventsLost { count } => format!("{count} events were thrown away"),
+    };
+    format!("{:>6} {:>12}  {body}", event.seq, Span(event.at_ms))
+}
+
+fn created(leg: &LegCreated) -> String {
+    format!(
+        "{} receives RTP on {}, RTCP on {} (worker {}, SSRC {:08x})",
+        leg.leg, leg.rtp, leg.rtcp, leg.worker, leg.ssrc
+    )
+}
+
+fn leg(leg: &LegInfo) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: fmt::Arguments| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    line("leg", format_args!("{} on worker {}, age {}", leg.leg, leg.worker, Span(leg.age_ms)));
+    let state = format!("{:?}", leg.state).to_lowercase();
+    match &leg.spliced_to {
+        Some(partner) if leg.hears => line("state", format_args!("{state} to {partner}")),
+        Some(partner) => line("state", format_args!("{state} to {partner}, which it does not hear")),
+        None => line("state", format_args!("{state}")),
+    }
+    if let Some(play) = &leg.playing {
+        line("playing", format_args!("{play:?}"));
+    }
+    line("local", format_args!("RTP {} RTCP {}", leg.rtp, leg.rtcp));
+    let remote = leg.remote.map_or("none".to_owned(), |remote| remote.rtp.to_string());
+    let latched = leg.latched.map_or("not yet".to_owned(), |source| source.to_string());
+    line("remote", format_args!("signalled {remote}, latched {latched} ({:?})", leg.latch));
+    let last = leg.last_packet_ms.map_or("never".to_owned(), |ms| format!("{} ago", Span(ms)));
+    let counters = &leg.counters;
+    line(
+        "received",
+        format_args!(
+            "{} packets, {} bytes, {} lost, {} filtered, jitter {:.1} ms, last {last}",
+            counters.packets_received,
+            counters.bytes_received,
+            counters.packets_lost,
+            counters.packets_filtered,
+            counters.jitter_ms
+        ),
+    );
+    line(
+        "sent",
+        format_args!(
+            "{} packets, {} bytes, SSRC {:08x}",
+            counters.packets_sent, counters.bytes_sent, leg.ssrc
+        ),
+    );
+    line("forwarded", format_args!("{} packets", counters.packets_forwarded));
+    line("dropped", format_args!("{}", Dropped(&counters.drops)));
+    if let Some(report) = &leg.rtcp_report {
+        let trip = report.round_trip_ms.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));
+        line(
+            "peer",
+            format_args!(
+                "lost {} ({:.1} % of late), jitter {:.1} ms, round trip {trip}",
+                report.packets_lost,
+                report.fraction_lost * 100.0,
+                report.jitter_ms
+            ),
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn list(list: &LegList) -> String {
+    let mut text = list.legs.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let more = if list.more { "; more after the last: --after" } else { "" };
+    let _ = write!(text, "{} of {} legs{more}", list.legs.len(), list.total);
+    text
+}
+
+fn engine(info: &EngineInfo) -> String {
+    let mut text = format!(
+        "{} (offhook-engine {}), up {}\n{} legs, {} port pairs free\nrequests: {} executed, {} repeated, {} refused",
+        info.instance,
+        info.version,
+        Span(info.uptime_ms),
+        info.legs,
+        info.ports_free,
+        info.requests,
+        info.requests_repeated,
+        info.requests_refused
+    );
+    for worker in &info.workers {
+        let _ = write!(text, "\n{}", worker_line(worker));
+    }
+    text
+}
+
+fn worker_line(worker: &WorkerInfo) -> String {
+    let cpu = worker.cpu.map_or("not pinned".to_owned(), |cpu| format!("processor {cpu}"));
+    format!(
+        "worker {} ({cpu}): {} legs, {} splices, {} plays; CPU {:.3} s, {} wake-ups\n  packets: {} received, {} forwarded, \
+         {} made; buffers ran out {} times; dropped: {}",
+        worker.worker,
+        worker.legs,
+        worker.splices,
+        worker.plays,
+        worker.cpu_us as f64 / 1e6,
+        worker.wakeups,
+        worker.packets_received,
+        worker.packets_forwarded,
+        worker.packets_generated,
+        worker.buffers_exhausted,
+        Dropped(&worker.drops)
+    )
+}
+
+/// Milliseconds as hours, minutes and seconds.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, ms) = (self.0 / 1_000, self.0 % 1_000);
+        match seconds / 3_600 {
+            0 => f.pad(&format!("{}:{:02}.{ms:03}", seconds / 60, seconds % 60)),
+            hours => f.pad(&format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60)),
+        }
+    }
+}
+
+/// The reasons that dropped anything.
+struct Dropped<'a>(&'a Drops);
+
+impl fmt::Display for Dropped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = serde_json::to_value(self.0).map_err(|_| fmt::Error)?;
+        let mut separator = "";
+        for (reason, count) in
+            reasons.as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0))
+        {
+            write!(f, "{separator}{count} {reason}")?;
+            separator = ", ";
+        }
+        if separator.is_empty() { f.write_str("nothing") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reasons_that_dropped_something_are_named() {
+        assert_eq!(Dropped(&Drops::default()).to_string(), "nothing");
+        assert_eq!(
+            Dropped(&Drops { stranger: 2, late: 1, ..Drops::default() }).to_string(),
+            "1 late, 2 stranger"
+        );
+    }
+
+    #[test]
+    fn spans_are_written_as_people_read_them() {
+        assert_eq!(Span(61_005).to_string(), "1:01.005");
+        assert_eq!(Span(3_600_000).to_string(), "1:00:00");
+    }
+
+    #[test]
+    fn a_refusal_stays_a_refusal() {
+        let refusal = Error::new(offhook_proto::ErrorCode::LegNotFound, "no leg x");
+        assert_eq!(reply(&Command::Ping, Reply::Error(refusal.clone())), Err(refusal));
+    }
+}

@@ -1,0 +1,188 @@
+//! Prompt files: found, read without stalling anyone, decoded once, encoded once per codec, and kept.
+
+mod path;
+mod resample;
+mod wav;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use offhook_audio::g711;
+use offhook_engine_core::EncodedPrompt;
+use offhook_proto::{Codec, Error, ErrorCode};
+
+/// The prompt directory, and what has been played from it lately.
+pub(crate) struct PromptStore {
+    directory: Option<PathBuf>,
+    cache: RefCell<Cache>,
+}
+
+impl PromptStore {
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        Self { directory, cache: RefCell::default() }
+    }
+
+    /// A prompt by its name, encoded. The disk and the arithmetic are other threads' work, or the kernel's.
+    ///
+    /// # Errors
+    /// `bad_prompt`, with what is wrong with the file or its name.
+    pub(crate) async fn load(&self, name: String, codec: Codec) -> Result<Arc<EncodedPrompt>, Error> {
+        self.try_load(name, codec).await.map_err(|reason| Error::new(ErrorCode::BadPrompt, reason))
+    }
+
+    async fn try_load(&self, name: String, codec: Codec) -> Result<Arc<EncodedPrompt>, String> {
+        let directory = self.directory.clone().ok_or("this engine was started without --prompts")?;
+        let found = {
+            let name = name.clone();
+            aside(move || path::find(&directory, &name)).await??
+        };
+        let key = Key { path: found.path.clone(), modified: found.modified, codec };
+        if let Some(prompt) = self.cache.borrow().prompts.get(&key) {
+            return Ok(Arc::clone(prompt));
+        }
+        let file = read(&found).await.map_err(|error| format!("{name:?}: {error}"))?;
+        let prompt = aside(move || decode_and_encode(&file, codec))
+            .await?
+            .map_err(|reason| format!("{name:?}: {reason}"))?;
+        let prompt = Arc::new(prompt);
+        self.cache.borrow_mut().insert(key, Arc::clone(&prompt));
+        Ok(prompt)
+    }
+}
+
+/// Runs what takes long on a thread of its own.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+}
+
+async fn read(found: &path::Found) -> std::io::Result<Vec<u8>> {
+    let file = tokio_uring::fs::File::open(&found.path).await?;
+    let mut whole = Vec::with_capacity(found.bytes as usize);
+    loop {
+        let (result, chunk) = file.read_at(Vec::with_capacity(CHUNK_BYTES), whole.len() as u64).await;
+        if result? == 0 || whole.len() as u64 > found.bytes {
+            break;
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    file.close().await?;
+    Ok(whole)
+}
+
+fn decode_and_encode(file: &[u8], codec: Codec) -> Result<EncodedPrompt, String> {
+    let sound = wav::decode(file)?;
+    let samples = resample::to_8_khz(sound.samples, sound.rate);
+    let (bytes_per_ms, payload): (u16, Vec<u8>) = match codec {
+        Codec::Pcmu => (8, samples.into_iter().map(g711::linear_to_ulaw).collect()),
+        Codec::Pcma => (8, samples.into_iter().map(g711::linear_to_alaw).collect()),
+        Codec::L16 => (16, samples.into_iter().flat_map(i16::to_be_bytes).collect()),
+        Codec::G722 | Codec::Opus => return Err(format!("prompts cannot be played in {codec:?}")),
+    };
+    Ok(EncodedPrompt::new(codec, bytes_per_ms, payload))
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    path: PathBuf,
+    modified: SystemTime,
+    codec: Codec,
+}
+
+/// Encoded prompts; beyond a limit the ones that were loaded first go, and are loaded again when they are asked for.
+#[derive(Default)]
+struct Cache {
+    prompts: HashMap<Key, Arc<EncodedPrompt>>,
+    oldest_first: VecDeque<Key>,
+    bytes: usize,
+}
+
+impl Cache {
+    fn insert(&mut self, key: Key, prompt: Arc<EncodedPrompt>) {
+        self.bytes += prompt.payload().len();
+        if let Some(same) = self.prompts.insert(key.clone(), prompt) {
+            self.bytes -= same.payload().len();
+        } else {
+            self.oldest_first.push_back(key);
+        }
+        while self.bytes > CACHE_BYTES {
+            let Some(oldest) = self.oldest_first.pop_front() else { break };
+            if let Some(prompt) = self.prompts.remove(&oldest) {
+                self.bytes -= prompt.payload().len();
+            }
+        }
+    }
+}
+
+const CHUNK_BYTES: usize = 256 << 10;
+const CACHE_BYTES: usize = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> PromptStore {
+        PromptStore::new(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/prompts").into()))
+    }
+
+    #[test]
+    fn every_prompt_that_is_shipped_can_be_played_in_both_laws() {
+        tokio_uring::start(async {
+            let store = store();
+            for entry in std::fs::read_dir(store.directory.clone().expect("given")).expect("there").flatten()
+            {
+                let name = entry.file_name().into_string().expect("UTF-8");
+                if name.ends_with(".wav") {
+                    for codec in [Codec::Pcmu, Codec::Pcma] {
+                        let prompt = store.load(name.clone(), codec).await.expect("a good file");
+                        assert!(prompt.duration_ms() >= 200, "{name}");
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_prompt_is_encoded_once() {
+        tokio_uring::start(async {
+            let store = store();
+            let first = store.load("beep.wav".into(), Codec::Pcmu).await.expect("loaded");
+            let second = store.load("beep.wav".into(), Codec::Pcmu).await.expect("loaded");
+            assert!(Arc::ptr_eq(&first, &second));
+        });
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let copy = directory.path().join("a.wav");
+        let shipped = store().directory.expect("given");
+        std::fs::copy(shipped.join("1.wav"), &copy).expect("copied");
+        tokio_uring::start(async {
+            let store = PromptStore::new(Some(directory.path().into()));
+            let one = store.load("a.wav".into(), Codec::Pcmu).await.expect("loaded");
+            std::fs::copy(shipped.join("2.wav"), &copy).expect("copied");
+            let later = SystemTime::now() + std::time::Duration::from_secs(5);
+            std::fs::File::options()
+                .write(true)
+                .open(&copy)
+                .and_then(|file| file.set_modified(later))
+                .expect("touched");
+            let two = store.load("a.wav".into(), Codec::Pcmu).await.expect("loaded");
+            assert_ne!(one.payload(), two.payload());
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_no_wav_and_one_that_is_not_there_are_refused_by_name() {
+        tokio_uring::start(async {
+            for name in ["make.sh", "none.wav", "../Cargo.toml"] {
+                let error = store().load(name.into(), Codec::Pcmu).await.expect_err("refused");
+                assert_eq!(error.code, ErrorCode::BadPrompt);
+                assert!(error.reason.contains(name), "{error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,180 @@
+//! From arguments to a running engine: threads, links and the ready line.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use offhook_engine_core::{Director, DirectorConfig, PortRange, WorkerConfig};
+use offhook_proto::auth::Envelope;
+use offhook_uring::clock::allowed_cpus;
+use offhook_uring::{RingConfig, SetupError, limits};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::args::RunArgs;
+use crate::check;
+use crate::clock::{self, Clock};
+use crate::control::{self, ControlSetup};
+use crate::key;
+use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
+use crate::prompt::PromptStore;
+use crate::sockets::bind_control;
+use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
+
+/// This machine has no usable io_uring.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine needs io_uring: {0}")]
+pub(crate) struct NoRing(#[from] SetupError);
+
+/// Runs until a signal.
+///
+/// # Errors
+/// [`NoRing`], an argument that does not fit this machine, or a thread that has ended.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let key = args.key_file.as_deref().map(key::read).transpose()?;
+    key::check_exposure(args.control, key.is_some(), args.open)?;
+    check_prompts(args.prompts.as_deref())?;
+    let max_legs = allow_files(args.max_legs);
+    let socket = bind_control(args.control)
+        .with_context(|| format!("cannot bind the control socket {}", args.control))?;
+    let address = socket.local_addr()?;
+
+    let clock = Clock::start();
+    let seed: [u8; 32] = random()?;
+    let instance = u64::from_ne_bytes(random()?);
+    let instance = format!("{instance:016x}");
+    let bell = Arc::new(Notify::new());
+    let (reports_in, reports) = bounded(CHANNEL);
+    let cpus = cpus(args)?;
+    let mut workers = Vec::new();
+    let mut threads = Vec::new();
+    for (worker, &cpu) in cpus.iter().enumerate() {
+        let setup = WorkerSetup {
+            cpu: Some(cpu),
+            clock,
+            ring: ring_config(max_legs),
+            core: WorkerConfig {
+                worker: worker as u16,
+                unix_us_at_start: clock.unix_us_at_start(),
+                seed: u64::from_ne_bytes(random()?),
+                max_legs: max_legs as usize,
+            },
+            min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
+        };
+        let (link, thread) = start_worker(setup, reports_in.clone(), &bell)?;
+        workers.push(link);
+        threads.push(thread);
+    }
+    drop(reports_in);
+
+    let config = DirectorConfig {
+        instance: instance.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        addresses: args.media_addresses.clone(),
+        ports: PortRange { first: *args.ports.start(), last: *args.ports.end() },
+        workers: workers.len() as u16,
+        max_legs: max_legs as usize,
+        seed,
+    };
+    let setup = ControlSetup {
+        clock,
+        director: Director::new(clock.now(), config),
+        socket,
+        envelope: Envelope::engine(key, clock::unix_ms()),
+        prompts: PromptStore::new(args.prompts.clone()),
+        workers,
+        reports,
+        bell,
+    };
+    let ready = format!("offhook-engine ready control={address} workers={} instance={instance}", cpus.len());
+    info!(control = %address, workers = cpus.len(), instance, max_legs, "ready");
+    tokio_uring::start(async {
+        // The line says that requests are answered from now on; who reads it may be gone.
+        let _ = writeln!(std::io::stdout(), "{ready}");
+        control::serve(setup).await
+    })?;
+    for thread in threads {
+        let _ = thread.join();
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// Starts one worker thread and waits until its ring is set up.
+fn start_worker(
+    setup: WorkerSetup,
+    reports: Sender<FromWorker>,
+    bell: &Arc<Notify>,
+) -> anyhow::Result<(WorkerLink, thread::JoinHandle<()>)> {
+    let worker = setup.core.worker;
+    let (commands_in, commands) = bounded(CHANNEL);
+    let control = ControlLink::new(worker, commands, reports, Arc::clone(bell));
+    let (started, start): (Sender<Result<_, SetupError>>, Receiver<_>) = bounded(1);
+    let thread = thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
+        let thread = match WorkerThread::new(setup, control) {
+            Ok((thread, waker)) => {
+                let _ = started.send(Ok(waker));
+                thread
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return;
+            }
+        };
+        if let Err(error) = thread.run() {
+            error!(worker, %error, "worker failed");
+        }
+    })?;
+    let waker = start.recv().context("a worker thread ended at start")?.map_err(NoRing)?;
+    Ok((WorkerLink::new(commands_in, waker), thread))
+}
+
+/// Sizes of each worker's ring: any of them may come to hold all legs.
+pub(crate) fn ring_config(max_legs: u32) -> RingConfig {
+    RingConfig { files: max_legs * 2, send_len: PACKET_BYTES, ..RingConfig::default() }
+}
+
+/// Allows two files per leg, or says how many legs there can be.
+fn allow_files(max_legs: u32) -> u32 {
+    match limits::raise_nofile(check::files_wanted(max_legs)) {
+        Ok(_) => max_legs,
+        Err(error) => {
+            let allowed = limits::raise_nofile(0).map_or(0, check::legs_for);
+            let lower = max_legs.min(u32::try_from(allowed).unwrap_or(u32::MAX)).max(1);
+            warn!(%error, max_legs = lower, "fewer legs than asked for");
+            lower
+        }
+    }
+}
+
+fn cpus(args: &RunArgs) -> anyhow::Result<Vec<u32>> {
+    let allowed: Vec<u32> = allowed_cpus()?.into_iter().map(|cpu| cpu as u32).collect();
+    let Some(wanted) = &args.cpus else { return Ok(allowed) };
+    match wanted.0.iter().find(|cpu| !allowed.contains(cpu)) {
+        Some(cpu) => bail!("--cpus: this process may not use processor {cpu}, only {allowed:?}"),
+        None => Ok(wanted.0.clone()),
+    }
+}
+
+fn check_prompts(directory: Option<&Path>) -> anyhow::Result<()> {
+    match directory {
+        Some(directory) if !directory.is_dir() => {
+            bail!("--prompts: {} is not a directory", directory.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that nobody can guess.
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
+    Ok(bytes)
+}

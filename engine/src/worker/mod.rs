@@ -1,0 +1,288 @@
+//! One worker thread: a processor, a ring, and the legs that live there.
+
+mod ports;
+mod sockets;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crossbeam::channel::TryRecvError;
+use offhook_engine_core::{
+    LegId, LegIx, Socket, Time, Verdict, Worker, WorkerConfig, WorkerOutput, WorkerReport,
+};
+use offhook_proto::WorkerInfo;
+use offhook_uring::clock::{pin_to_cpu, thread_cpu_ns};
+use offhook_uring::{Buffer, Completion, Datagram, Ring, RingConfig, SetupError, Waker};
+use tracing::{info, warn};
+
+use self::ports::{Ports, parse_token, token};
+use crate::clock::Clock;
+use crate::link::{ControlLink, ToWorker};
+use crate::sockets::LegSockets;
+
+/// What a worker thread is started with.
+pub(crate) struct WorkerSetup {
+    pub(crate) cpu: Option<u32>,
+    pub(crate) clock: Clock,
+    pub(crate) ring: RingConfig,
+    pub(crate) core: WorkerConfig,
+    /// Longest time that a round waits for more packets once it could have begun.
+    pub(crate) min_wait: Duration,
+}
+
+/// A worker thread's everything.
+pub(crate) struct WorkerThread {
+    cpu: Option<u32>,
+    clock: Clock,
+    min_wait: Option<Duration>,
+    ring: Ring,
+    core: Worker,
+    control: ControlLink,
+    /// By leg.
+    ports: Vec<Option<Ports>>,
+    /// Sockets that came with a command which has not claimed them yet.
+    arriving: Option<(LegId, LegSockets)>,
+    /// Tokens of receives to be armed again.
+    rearm: Vec<u32>,
+    /// Legs whose receives have ended for good.
+    quiet: Vec<LegIx>,
+    /// A buffer for the next packet of our own making.
+    spare: Option<Buffer>,
+    last_expiry: Time,
+    wakeups: u64,
+    buffers_exhausted: u64,
+}
+
+impl WorkerThread {
+    /// Sets the ring up, for the calling thread, and returns what wakes it.
+    ///
+    /// # Errors
+    /// This machine lacks something that the ring needs; the text says what to do.
+    pub(crate) fn new(setup: WorkerSetup, control: ControlLink) -> Result<(Self, Waker), SetupError> {
+        let cpu = setup.cpu.filter(|&cpu| match pin_to_cpu(cpu as usize) {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(worker = control.worker, cpu, %error, "cannot pin the thread");
+                false
+            }
+        });
+        let ring = Ring::new(&setup.ring)?;
+        let waker = ring.waker();
+        let thread = Self {
+            cpu,
+            clock: setup.clock,
+            min_wait: (!setup.min_wait.is_zero()).then_some(setup.min_wait),
+            ring,
+            core: Worker::new(setup.core),
+            control,
+            ports: Vec::new(),
+            arriving: None,
+            rearm: Vec::new(),
+            quiet: Vec::new(),
+            spare: None,
+            last_expiry: Time(0),
+            wakeups: 0,
+            buffers_exhausted: 0,
+        };
+        Ok((thread, waker))
+    }
+
+    /// Carries packets until control hangs up.
+    ///
+    /// # Errors
+    /// The kernel refuses to go on with the ring.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        loop {
+            let now = self.clock.now();
+            let listening = self.control.flush();
+            if listening && !self.take_commands(now) {
+                break;
+            }
+            self.expire(now);
+            self.retry();
+            self.control.flush();
+            self.wait(listening)?;
+            self.take_completions();
+        }
+        self.ring.submit()?;
+        self.log_figures();
+        Ok(())
+    }
+
+    /// Executes waiting commands. False when control has hung up.
+    fn take_commands(&mut self, now: Time) -> bool {
+        for _ in 0..COMMANDS_PER_ROUND {
+            match self.control.commands.try_recv() {
+                Ok(ToWorker { command, sockets }) => {
+                    self.arriving = command.carries_sockets_of().zip(sockets);
+                    self.core.handle_command(now, command);
+                    self.act();
+                    // A leg that was refused has left its sockets here: they close.
+                    self.arriving = None;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn expire(&mut self, now: Time) {
+        if self.core.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.last_expiry = now;
+            self.core.handle_timeout(now);
+            self.act();
+        }
+    }
+
+    /// Goes on with what had to wait for buffers or for room in the ring.
+    fn retry(&mut self) {
+        if !self.rearm.is_empty() {
+            // Buffers of packets that were sent come back with the submission.
+            if let Err(error) = self.ring.submit() {
+                warn!(worker = self.control.worker, %error, "the ring takes nothing");
+            }
+            for token in std::mem::take(&mut self.rearm) {
+                self.arm(token);
+            }
+        }
+        for leg in std::mem::take(&mut self.quiet) {
+            self.leave(leg);
+        }
+    }
+
+    fn wait(&mut self, listening: bool) -> io::Result<()> {
+        let unfinished = !listening
+            || !self.rearm.is_empty()
+            || !self.quiet.is_empty()
+            || !self.control.commands.is_empty();
+        let timer = self
+            .core
+            .poll_timeout()
+            .map(|deadline| self.clock.until(deadline.max(self.last_expiry + TIMER_GRAIN_US)));
+        // Without any time-out the kernel would end a gathering wait with nothing gathered.
+        let longest = if unfinished { RETRY_AFTER } else { LONGEST_WAIT };
+        let timeout = timer.map_or(longest, |timer| timer.min(longest));
+        let batch = if self.min_wait.is_some() { BATCH } else { 1 };
+        self.ring.submit_and_wait(batch, Some(timeout), self.min_wait)?;
+        self.wakeups += 1;
+        Ok(())
+    }
+
+    fn take_completions(&mut self) {
+        let now = self.clock.now();
+        while let Some(completion) = self.ring.next_completion() {
+            match completion {
+                Completion::Datagram(datagram) => self.take_datagram(now, datagram),
+                Completion::ReceiveEnded { token, reason } => self.on_receive_ended(token, reason),
+                Completion::SendFailed { token, .. } => self.core.handle_send_failed(parse_token(token).0),
+                Completion::Woken => {}
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, now: Time, datagram: Datagram) {
+        let Datagram { token, source, truncated, mut buffer } = datagram;
+        let (leg, socket) = parse_token(token);
+        if truncated {
+            self.core.handle_truncated(leg, socket);
+            return;
+        }
+        match socket {
+            Socket::Rtp => {
+                if let Verdict::Forward { to, len, address } =
+                    self.core.handle_rtp(now, leg, source, &mut buffer)
+                {
+                    self.send(to, Socket::Rtp, buffer, len, address);
+                }
+            }
+            Socket::Rtcp => self.core.handle_rtcp(now, leg, source, &buffer),
+        }
+        self.act();
+    }
+
+    /// Does what the core asks for.
+    fn act(&mut self) {
+        loop {
+            let Some(mut buffer) = self.spare.take().or_else(|| self.ring.buffer()) else { return };
+            buffer.resize(PACKET_BYTES).expect("send buffers hold the largest packet");
+            let Some(output) = self.core.poll_output(&mut buffer) else {
+                self.spare = Some(buffer);
+                return;
+            };
+            match output {
+                WorkerOutput::Transmit { leg, socket, len, address } => {
+                    self.send(leg, socket, buffer, len, address);
+                    continue;
+                }
+                WorkerOutput::Arm { leg, id } => self.enter(leg, id),
+                WorkerOutput::Disarm { leg } => self.disarm(leg),
+                WorkerOutput::Connect { leg, socket, address } => self.connect(leg, socket, address),
+                WorkerOutput::Disconnect { leg, socket } => self.disconnect(leg, socket),
+                WorkerOutput::Park { leg, keep_one_in, telephone_event } => {
+                    self.park(leg, keep_one_in, telephone_event)
+                }
+                WorkerOutput::Unpark { leg } => self.unpark(leg),
+                WorkerOutput::Report(report) => self.report(report),
+            }
+            self.spare = Some(buffer);
+        }
+    }
+
+    fn send(
+        &mut self,
+        leg: LegIx,
+        socket: Socket,
+        mut buffer: Buffer,
+        len: usize,
+        address: Option<SocketAddr>,
+    ) {
+        let sent = match self.slot(leg, socket) {
+            Some(slot) if buffer.resize(len).is_ok() => match address {
+                Some(address) => self.ring.send_to(slot, token(leg, socket), buffer, address).is_ok(),
+                None => self.ring.send(slot, token(leg, socket), buffer).is_ok(),
+            },
+            _ => false,
+        };
+        if !sent {
+            self.core.handle_send_failed(leg);
+        }
+    }
+
+    fn report(&mut self, report: WorkerReport) {
+        let report = match report {
+            WorkerReport::Info { op, mut info } => {
+                self.complete(&mut info);
+                WorkerReport::Info { op, info }
+            }
+            other => other,
+        };
+        self.control.send(report, None);
+    }
+
+    /// Adds what only the thread knows.
+    fn complete(&self, info: &mut WorkerInfo) {
+        info.cpu = self.cpu;
+        info.cpu_us = thread_cpu_ns() / 1_000;
+        info.wakeups = self.wakeups;
+        info.buffers_exhausted = self.buffers_exhausted;
+    }
+
+    fn log_figures(&self) {
+        let mut figures = self.core.info();
+        self.complete(&mut figures);
+        info!(figures = serde_json::to_string(&figures).unwrap_or_default(), "worker stopped");
+    }
+}
+
+/// Longest packet that is made here.
+pub(crate) const PACKET_BYTES: usize = offhook_engine_core::limits::PACKET_BYTES;
+
+/// Completions worth ending a wait early for.
+const BATCH: u32 = 64;
+const COMMANDS_PER_ROUND: usize = 256;
+/// Timers that are due within so many microseconds share a wake-up.
+const TIMER_GRAIN_US: u64 = 1_000;
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+const RETRY_AFTER: Duration = Duration::from_millis(1);

@@ -1,0 +1,190 @@
+//! What a worker does to a leg's sockets: let them in, arm, connect, park, and let them go.
+
+use std::net::SocketAddr;
+
+use offhook_engine_core::{Disarmed, LegId, LegIx, Socket};
+use offhook_uring::filter::{attach_filter, detach_filter, park_filter};
+use offhook_uring::socket::disconnect;
+use offhook_uring::{FileSlot, ReceiveEnd, SlotError};
+use socket2::SockRef;
+use tracing::warn;
+
+use super::WorkerThread;
+use super::ports::{Port, Ports, parse_token, token};
+use crate::sockets::LegSockets;
+
+impl WorkerThread {
+    /// Registers and arms the sockets that came with the command in hand.
+    pub(super) fn enter(&mut self, leg: LegIx, id: LegId) {
+        let sockets = self.arriving.take_if(|(arriving, _)| *arriving == id);
+        let Some((_, LegSockets { rtp, rtcp })) = sockets else {
+            return self.core.handle_socket_failed(leg, "its sockets have not come with it".into());
+        };
+        let slots = self.ring.register(rtp).and_then(|rtp| match self.ring.register(rtcp) {
+            Ok(rtcp) => Ok((rtp, rtcp)),
+            Err(error) => {
+                let _ = self.ring.unregister(rtp);
+                Err(error)
+            }
+        });
+        let (rtp, rtcp) = match slots {
+            Ok(slots) => slots,
+            Err(error) => {
+                return self.core.handle_socket_failed(leg, format!("it cannot be registered: {error}"));
+            }
+        };
+        if self.ports.len() <= leg.index() {
+            self.ports.resize_with(leg.index() + 1, || None);
+        }
+        let port = |slot| Port { slot, receiving: false };
+        self.ports[leg.index()] = Some(Ports { id, rtp: port(rtp), rtcp: port(rtcp), leaving: false });
+        self.arm(token(leg, Socket::Rtp));
+        self.arm(token(leg, Socket::Rtcp));
+    }
+
+    /// Starts receiving; later, when the ring has no room now.
+    pub(super) fn arm(&mut self, receive: u32) {
+        let (leg, socket) = parse_token(receive);
+        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
+        if ports.leaving {
+            return;
+        }
+        let port = ports.port_mut(socket);
+        match self.ring.receive(port.slot, receive) {
+            Ok(()) => port.receiving = true,
+            Err(SlotError::QueueFull) => self.rearm.push(receive),
+            Err(error) => self.core.handle_socket_failed(leg, format!("it cannot be received from: {error}")),
+        }
+    }
+
+    pub(super) fn on_receive_ended(&mut self, receive: u32, reason: ReceiveEnd) {
+        let (leg, socket) = parse_token(receive);
+        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
+        ports.port_mut(socket).receiving = false;
+        if reason == ReceiveEnd::NoBuffers {
+            self.buffers_exhausted += 1;
+        }
+        if ports.leaving {
+            if ports.are_quiet() {
+                self.quiet.push(leg);
+            }
+            return;
+        }
+        match reason {
+            ReceiveEnd::Failed(errno) if !is_passing(errno) => {
+                let error = std::io::Error::from_raw_os_error(errno);
+                self.core.handle_socket_failed(leg, format!("receiving failed: {error}"));
+                self.act();
+            }
+            ReceiveEnd::Cancelled | ReceiveEnd::NoBuffers | ReceiveEnd::Disarmed | ReceiveEnd::Failed(_) => {
+                self.rearm.push(receive)
+            }
+        }
+    }
+
+    /// Begins the end of a leg's stay: its receives are cancelled, and what they still report is handled.
+    pub(super) fn disarm(&mut self, leg: LegIx) {
+        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else {
+            return self.quiet.push(leg);
+        };
+        ports.leaving = true;
+        for socket in [Socket::Rtp, Socket::Rtcp] {
+            let port = ports.port_mut(socket);
+            if port.receiving
+                && matches!(self.ring.cancel_receive(port.slot), Err(SlotError::Idle | SlotError::Stale))
+            {
+                port.receiving = false;
+            }
+        }
+        if ports.are_quiet() {
+            self.quiet.push(leg);
+        }
+    }
+
+    /// Ends it: nothing more can come from its sockets, which go with the report or close.
+    pub(super) fn leave(&mut self, leg: LegIx) {
+        let now = self.clock.now();
+        let sockets = match self.ports.get_mut(leg.index()).and_then(Option::take) {
+            None => None,
+            Some(ports) => match self.take_out(&ports) {
+                Ok(sockets) => Some(sockets),
+                Err(SlotError::QueueFull) => {
+                    self.ports[leg.index()] = Some(ports);
+                    return self.quiet.push(leg);
+                }
+                Err(error) => {
+                    warn!(worker = self.control.worker, leg = ports.id.0, %error, "the sockets of a leg cannot be taken out");
+                    None
+                }
+            },
+        };
+        match self.core.handle_disarmed(now, leg) {
+            Some(Disarmed::Moved(report)) => self.control.send(report, sockets),
+            Some(Disarmed::Closed(report)) => {
+                drop(sockets);
+                self.control.send(report, None);
+            }
+            None => {}
+        }
+        self.act();
+    }
+
+    fn take_out(&mut self, ports: &Ports) -> Result<LegSockets, SlotError> {
+        // The first empties the queue, so that the second cannot find it full.
+        let rtp = self.ring.unregister(ports.rtp.slot)?;
+        let rtcp = self.ring.unregister(ports.rtcp.slot)?;
+        Ok(LegSockets { rtp, rtcp })
+    }
+
+    pub(super) fn connect(&mut self, leg: LegIx, socket: Socket, address: SocketAddr) {
+        let Some(slot) = self.slot(leg, socket) else { return };
+        let connected =
+            self.ring.socket(slot).is_some_and(|fd| SockRef::from(&fd).connect(&address.into()).is_ok());
+        if !connected {
+            self.core.handle_connect_failed(leg, socket);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, leg: LegIx, socket: Socket) {
+        let Some(slot) = self.slot(leg, socket) else { return };
+        // What is queued without an address leaves first.
+        let submitted = self.ring.submit();
+        let dissolved = submitted.and_then(|()| self.ring.socket(slot).map_or(Ok(()), disconnect));
+        if let Err(error) = dissolved {
+            self.core.handle_socket_failed(leg, format!("it cannot be disconnected: {error}"));
+        }
+    }
+
+    /// A leg without the filter works the same and costs more, so that a failure is only worth a line.
+    pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16, telephone_event: Option<u8>) {
+        let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
+        let program = park_filter(telephone_event.as_slice(), u32::from(keep_one_in));
+        if let Err(error) = attach_filter(fd, &program) {
+            warn!(worker = self.control.worker, %error, "the kernel takes no park filter");
+        }
+    }
+
+    pub(super) fn unpark(&mut self, leg: LegIx) {
+        let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
+        if let Err(error) = detach_filter(fd) {
+            self.core.handle_socket_failed(leg, format!("its filter cannot be taken off: {error}"));
+        }
+    }
+
+    pub(super) fn slot(&self, leg: LegIx, socket: Socket) -> Option<FileSlot> {
+        self.ports.get(leg.index())?.as_ref().map(|ports| ports.port(socket).slot)
+    }
+}
+
+/// Whether a receive that failed so is worth arming again: the peer's or a router's ICMP message, or memory short for now.
+fn is_passing(errno: i32) -> bool {
+    use std::io::ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkUnreachable, OutOfMemory, PermissionDenied,
+    };
+    let kind = std::io::Error::from_raw_os_error(errno).kind();
+    matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | OutOfMemory | PermissionDenied)
+        || errno == EPROTO
+}
+
+/// ICMP "parameter problem" (RFC 1122 section 4.1.3.3), which has no name in std.
+const EPROTO: i32 = 71;
