@@ -107,7 +107,7 @@ static ULAW_DECODED: [i16; 256] = {
     let mut i = 0;
     while i < 256 {
         let code = !(i as u8);
-        let magnitude = ((((code & 0x0F) as i16) << 1) + 33 << (code >> 4 & 7)) - 33;
+        let magnitude = (((((code & 0x0F) as i16) << 1) + 33) << (code >> 4 & 7)) - 33;
         table[i] = if code & 0x80 != 0 { -magnitude * 4 } else { magnitude * 4 };
         i += 1;
     }

@@ -1,6 +1,7 @@
 //! Levels of blocks of samples.
 
 /// Level of a full-scale sine, in dBm0: the overload point of A-law (G.711 §3).
+#[expect(clippy::approx_constant, reason = "G.711's overload level, not π")]
 pub const FULL_SCALE_SINE_DBM0: f32 = 3.14;
 
 /// Level reported for silence and anything below it.

@@ -8,6 +8,7 @@
 
 pub mod codec;
 pub mod comfort_noise;
+pub mod cpd;
 pub mod dtmf;
 pub mod fifo;
 pub mod g711;

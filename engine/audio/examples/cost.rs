@@ -1,0 +1,128 @@
+//! Prints what each piece of work costs per 20 ms frame of one stream, and how many streams a core could carry.
+//!
+//! `cargo run --release -p offhook-audio --example cost`
+
+use offhook_audio::codec::{Codec, OpusConfig};
+use offhook_audio::cpd::CallProgressDetector;
+use offhook_audio::dtmf::DtmfDetector;
+use offhook_audio::g711;
+use offhook_audio::mix::Mixer;
+use offhook_audio::packetise::Packetiser;
+use offhook_audio::plc::Concealer;
+use offhook_audio::resample::Resampler;
+use offhook_audio::tones::{Country, Progress, ToneSource};
+use offhook_audio::transcode::{TranscodeConfig, Transcoder};
+use std::hint::black_box;
+use std::time::Instant;
+
+const CODECS: [Codec; 5] =
+    [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 16_000 }];
+
+fn main() {
+    let speech = speech_16k();
+    println!("{:<40} {:>10} {:>14}", "work on a 20 ms frame", "µs", "streams a core");
+    parts(&speech);
+    for from in CODECS {
+        for to in CODECS {
+            if from != to {
+                report(&format!("transcode {} to {}", name(from), name(to)), transcode(from, to, &speech));
+            }
+        }
+    }
+}
+
+fn parts(speech: &[i16]) {
+    let narrow: Vec<i16> = speech.iter().copied().step_by(2).collect();
+    let mut payload = [0u8; 160];
+    g711::encode_ulaw(&narrow[8000..8160], &mut payload);
+    report(
+        "µ-law to A-law in place",
+        time(speech.len() / 320 * 100, |_| {
+            g711::ulaw_to_alaw_in_place(black_box(&mut payload));
+        }),
+    );
+    let mut out = [0; 160];
+    let mut tone = ToneSource::new(&Country::Us.tone(Progress::Dial), 8000);
+    report("two-frequency tone", time(20_000, |_| _ = tone.render(black_box(&mut out))));
+    let frames: Vec<&[i16]> = narrow.chunks_exact(160).collect();
+    let mut dtmf = DtmfDetector::default();
+    report("DTMF detection", time(20_000, |i| dtmf.push(frames[i % frames.len()], |e| _ = black_box(e))));
+    let mut cpd = CallProgressDetector::default();
+    report(
+        "call progress detection",
+        time(20_000, |i| cpd.push(frames[i % frames.len()], |e| _ = black_box(e))),
+    );
+    let mut mixer = Mixer::new(160);
+    report(
+        "mix three, each hears the others",
+        time(20_000, |i| {
+            mixer.clear();
+            (0..3).for_each(|k| mixer.add(frames[(i + k) % frames.len()]));
+            (0..3).for_each(|k| mixer.all_but(frames[(i + k) % frames.len()], black_box(&mut out)));
+        }),
+    );
+    let mut concealer = Concealer::new(8000);
+    report(
+        "concealment of a loss, 8 kHz",
+        time(20_000, |i| {
+            concealer.good(&mut frames[i % frames.len()].to_vec());
+            concealer.conceal(black_box(&mut out));
+        }),
+    );
+    for (from, to) in [(8000, 16_000), (16_000, 8000), (8000, 48_000), (48_000, 8000)] {
+        let mut resampler = Resampler::new(from, to).expect("a ratio");
+        let input = &speech[..from as usize / 50];
+        let mut out = vec![0; resampler.max_output(input.len())];
+        report(
+            &format!("resample {from} to {to}"),
+            time(20_000, |_| _ = resampler.process(black_box(input), &mut out)),
+        );
+    }
+}
+
+/// Seconds per frame of a whole transcoder: jitter buffer, decoder, resampler, encoder.
+fn transcode(from: Codec, to: Codec, speech: &[i16]) -> f64 {
+    let mut sender = Packetiser::new(16_000, from, 20, &OpusConfig::default()).expect("a sender");
+    let mut packets = Vec::new();
+    let mut buffer = [0; Packetiser::MAX_PAYLOAD];
+    for frame in speech.chunks(320) {
+        sender.push(frame);
+        while let Some(Ok(sent)) = sender.poll(&mut buffer) {
+            packets.push(buffer[..sent.len].to_vec());
+        }
+    }
+    let mut transcoder = Transcoder::new(&TranscodeConfig::new(from, to, 20)).expect("a transcoder");
+    time(2000, |i| {
+        let (now_us, ts) = (i as u64 * 20_000, (i as u32).wrapping_mul(from.ptime_ts(20)));
+        transcoder.on_audio(now_us, i as u16, ts, &packets[i % packets.len()]);
+        let _ = black_box(transcoder.tick(now_us, &mut buffer));
+    })
+}
+
+/// Seconds per call, the best of five rounds.
+fn time(calls: usize, mut work: impl FnMut(usize)) -> f64 {
+    let mut best = f64::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        (0..calls).for_each(&mut work);
+        best = best.min(start.elapsed().as_secs_f64() / calls as f64);
+    }
+    best
+}
+
+fn report(what: &str, seconds: f64) {
+    println!("{what:<40} {:>10.2} {:>14.0}", seconds * 1e6, 0.020 / seconds);
+}
+
+fn name(codec: Codec) -> String {
+    match codec {
+        Codec::L16 { rate_hz } => format!("L16/{rate_hz}"),
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus => codec.encoding_name().to_owned(),
+    }
+}
+
+fn speech_16k() -> Vec<i16> {
+    let wav: &[u8] = include_bytes!("../testdata/speech_16k.wav");
+    let reader = hound::WavReader::new(wav).expect("test data is WAV");
+    reader.into_samples().map(|s| s.expect("whole samples")).collect()
+}
