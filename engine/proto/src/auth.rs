@@ -125,11 +125,12 @@ fn verified<'a>(
     Ok(Signed { cookie, unix_ms, tag, dictionary })
 }
 
-/// `"@" unix_ms "." 64 hex SP dictionary`. The time must stand as [`sign`] writes it, or the signature would not match.
+/// `"@" unix_ms "." 64 hex SP dictionary`. The time must stand as [`sign`] writes it: one signature, one spelling.
 fn signature(rest: &[u8]) -> Option<(u64, [u8; 32], &[u8])> {
     let rest = rest.strip_prefix(b"@")?;
     let dot = rest.iter().take(21).position(|&byte| byte == b'.')?;
-    let unix_ms = std::str::from_utf8(&rest[..dot]).ok()?.parse().ok()?;
+    let time = std::str::from_utf8(&rest[..dot]).ok()?;
+    let unix_ms = time.parse().ok().filter(|unix_ms: &u64| unix_ms.to_string() == time)?;
     let (hex, dictionary) = rest[dot + 1..].split_at_checked(64)?;
     let mut tag = [0; 32];
     for (byte, pair) in tag.iter_mut().zip(hex.chunks_exact(2)) {

@@ -55,13 +55,15 @@ impl BlockingClient {
     /// # Errors
     /// The engine's refusal, or `timeout`, `bad_value`, `busy`, `system`.
     pub fn call(&mut self, command: Command) -> Result<Reply, Error> {
+        self.trouble = None;
         let id = self.client.request(self.clock.now_us(), command)?;
         loop {
             self.client.hold_events(self.events.len() >= CLIENT_EVENTS_HELD);
-            self.turn(None).map_err(|error| Error::new(ErrorCode::System, error.to_string()))?;
+            self.work();
             if let Some(result) = self.drain(Some(id)) {
                 return result.map_err(|error| self.explained(error));
             }
+            self.wait(u64::MAX).map_err(|error| Error::new(ErrorCode::System, error.to_string()))?;
         }
     }
 
@@ -73,6 +75,8 @@ impl BlockingClient {
         let end_us =
             self.clock.now_us().saturating_add(u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX));
         loop {
+            self.client.hold_events(false);
+            self.work();
             self.drain(None);
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -80,8 +84,7 @@ impl BlockingClient {
             if self.clock.now_us() >= end_us {
                 return Ok(None);
             }
-            self.client.hold_events(false);
-            self.turn(Some(end_us))?;
+            self.wait(end_us)?;
         }
     }
 
@@ -93,8 +96,8 @@ impl BlockingClient {
         self.socket.local_addr()
     }
 
-    /// Does what is due, sends what there is to send, and waits once for a datagram.
-    fn turn(&mut self, end_us: Option<u64>) -> io::Result<()> {
+    /// Does what is due and sends what there is to send.
+    fn work(&mut self) {
         self.client.handle_timeout(self.clock.now_us());
         while let Some(datagram) = self.client.poll_transmit() {
             let sealed = self.envelope.seal(clock::unix_ms(), datagram);
@@ -102,7 +105,11 @@ impl BlockingClient {
                 self.trouble = Some(error.to_string());
             }
         }
-        let wake_us = self.client.poll_timeout().into_iter().chain(end_us).min().unwrap_or(u64::MAX);
+    }
+
+    /// Waits for one datagram, for the next thing that is due, or for `end_us`.
+    fn wait(&mut self, end_us: u64) -> io::Result<()> {
+        let wake_us = self.client.poll_timeout().map_or(end_us, |due_us| due_us.min(end_us));
         let pause = self.clock.until(wake_us).clamp(SHORTEST, LONGEST);
         self.socket.set_read_timeout(Some(pause))?;
         let mut buffer = [0; DATAGRAM_BYTES + 1];

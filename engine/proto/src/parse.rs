@@ -110,8 +110,22 @@ fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     } else {
         ErrorCode::BadValue
     };
-    if path == "." { Error::new(code, sentence) } else { Error::new(code, format!("{path}: {sentence}")) }
+    let sentence = if path == "." { sentence } else { format!("{path}: {sentence}") };
+    Error::new(code, without_middle(sentence))
 }
+
+/// A sentence that quotes a stranger at length, with only its start and end.
+fn without_middle(sentence: String) -> String {
+    let count = sentence.chars().count();
+    if count <= SENTENCE_CHARS {
+        return sentence;
+    }
+    let start = sentence.chars().take(SENTENCE_CHARS / 2);
+    start.chain(['…']).chain(sentence.chars().skip(count - SENTENCE_CHARS / 2)).collect()
+}
+
+/// Longest sentence about a field; the list of a leg's fields fits.
+const SENTENCE_CHARS: usize = 300;
 
 /// Rust's names of numbers as ranges.
 fn in_words(sentence: &str) -> String {
