@@ -1,0 +1,150 @@
+//! What the SIP side is told at start.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use offhook_control_core::Now;
+use offhook_proto::Media;
+
+use super::limits;
+
+/// Passwords of the phones that may register.
+pub trait Credentials: Send + Sync {
+    /// The password of a user, none when there is no such user. Called for every REGISTER that carries credentials.
+    fn password(&self, user: &str) -> Option<String>;
+}
+
+/// Reads the shell's clocks.
+pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
+
+/// Everything that [`super::SipPort::start`] needs.
+#[derive(Clone)]
+pub struct SipConfig {
+    /// Address and port of the UDP socket and the TCP listener. With port 0 one is chosen that is free for both.
+    pub listen: SocketAddr,
+    /// Address and port that peers are told, behind a NAT; [`Self::listen`] when absent.
+    pub advertise: Option<SocketAddr>,
+    /// User-Agent and Server header.
+    pub user_agent: String,
+    /// Realm of the registrar and host part of our own URIs.
+    pub realm: String,
+    /// Encodings taken from an incoming offer, best first.
+    pub media: Vec<Media>,
+    /// Passwords of phones.
+    pub credentials: Arc<dyn Credentials>,
+    /// The way to the telephone network.
+    pub trunk: Option<TrunkConfig>,
+    /// Session interval that we ask for (RFC 4028), in seconds, at least 90. None: no session timers of our own.
+    pub session_expires_s: Option<u32>,
+    /// Most transactions at once before new calls get 503.
+    pub max_transactions: usize,
+    /// Where registrations are kept for the next start, so that a restart does not lose the phones.
+    pub bindings: Option<PathBuf>,
+    /// Timers of RFC 3261 section 17: T1 in milliseconds. 500 outside tests.
+    pub t1_ms: u32,
+    /// The shell's clocks.
+    pub clock: Clock,
+}
+
+impl SipConfig {
+    /// A configuration with the usual values.
+    pub fn new(listen: SocketAddr, realm: &str, credentials: Arc<dyn Credentials>, clock: Clock) -> Self {
+        let pcmu = Media::default();
+        let pcma = Media { codec: offhook_proto::Codec::Pcma, payload_type: 8, ..Media::default() };
+        Self {
+            listen,
+            advertise: None,
+            user_agent: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+            realm: realm.to_owned(),
+            media: vec![pcmu, pcma],
+            credentials,
+            trunk: None,
+            session_expires_s: Some(1_800),
+            max_transactions: limits::TRANSACTIONS,
+            bindings: None,
+            t1_ms: 500,
+            clock,
+        }
+    }
+}
+
+impl fmt::Debug for SipConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SipConfig")
+            .field("listen", &self.listen)
+            .field("realm", &self.realm)
+            .field("trunk", &self.trunk)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Transport towards the trunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrunkTransport {
+    /// UDP always.
+    Udp,
+    /// TCP always.
+    Tcp,
+    /// UDP, and TCP for requests above 1,300 bytes (RFC 3261 section 18.1.1).
+    #[default]
+    Auto,
+}
+
+/// The way to the telephone network.
+#[derive(Clone)]
+pub struct TrunkConfig {
+    /// Host name or address of the carrier's proxy; also the domain of the numbers dialled.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Transport.
+    pub transport: TrunkTransport,
+    /// User name and password, where the carrier asks for them.
+    pub credential: Option<TrunkCredential>,
+    /// Whether to register there.
+    pub register: bool,
+    /// Registration asked for, in seconds.
+    pub register_expires_s: u32,
+    /// Caller number where a call names none.
+    pub caller_id: Option<String>,
+    /// Further addresses that the carrier's calls come from.
+    pub sources: Vec<IpAddr>,
+}
+
+/// User name and password at the trunk.
+#[derive(Clone)]
+pub struct TrunkCredential {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+impl TrunkConfig {
+    /// A trunk without credentials.
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            transport: TrunkTransport::default(),
+            credential: None,
+            register: false,
+            register_expires_s: 300,
+            caller_id: None,
+            sources: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for TrunkConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrunkConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("transport", &self.transport)
+            .field("register", &self.register)
+            .finish_non_exhaustive()
+    }
+}

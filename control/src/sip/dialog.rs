@@ -1,0 +1,235 @@
+//! A confirmed dialog (RFC 3261 section 12): all that is needed to send and match requests in it, as text, so that it can be
+//! written to the journal and taken up by another run.
+//!
+//! The stack sets up a call; from its 2xx on the dialog lives here, because the stack cannot restore one with its
+//! credentials and flow, nor refresh a remote target.
+
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::typed::CSeq;
+use rsipstack::sip::{Header, Method, Param, Request, Response, Transport, Uri, Version};
+use rsipstack::transaction::endpoint::EndpointInner;
+use rsipstack::transport::SipAddr;
+use serde::{Deserialize, Serialize};
+
+use super::flow::Flow;
+use super::text::{address_uri, parameter, split_list};
+
+/// State of one dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dialog {
+    pub(crate) call_id: String,
+    pub(crate) local_tag: String,
+    pub(crate) remote_tag: String,
+    /// Our From value, tag included.
+    local: String,
+    /// Our To value, tag included.
+    remote: String,
+    /// Remote target: Request-URI of our requests.
+    target: String,
+    /// Route header values, nearest first.
+    routes: Vec<String>,
+    /// Our Contact URI.
+    contact: String,
+    /// CSeq number of our last request.
+    local_cseq: u32,
+    /// CSeq number of the peer's last request; 0 before the first.
+    remote_cseq: u32,
+    /// Where our requests go instead of the remote target: a phone behind NAT, a connection of TCP.
+    flow: Option<Flow>,
+    /// Whether the trunk's credentials answer a challenge.
+    pub(crate) trunk: bool,
+    /// Whether we placed the call: decides who waits longer after a glare (RFC 3261 section 14.1).
+    pub(crate) caller: bool,
+}
+
+/// What makes a message unfit to open a dialog.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadDialog(String);
+
+impl From<rsipstack::sip::Error> for BadDialog {
+    fn from(error: rsipstack::sip::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<rsipstack::Error> for BadDialog {
+    fn from(error: rsipstack::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Dialog {
+    /// The dialog that `ok` to our `invite` opens (RFC 3261 section 12.1.2).
+    pub(crate) fn of_answer(
+        invite: &Request,
+        ok: &Response,
+        flow: Option<Flow>,
+        trunk: bool,
+    ) -> Result<Self, BadDialog> {
+        let local = invite.from_header()?.value().to_owned();
+        let remote = ok.to_header()?.value().to_owned();
+        let mut routes = record_routes(&ok.headers);
+        routes.reverse();
+        Ok(Self {
+            call_id: invite.call_id_header()?.value().to_owned(),
+            local_tag: parameter(&local, "tag").unwrap_or_default().to_owned(),
+            remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
+            local,
+            remote,
+            target: address_uri(ok.contact_header()?.value()).to_owned(),
+            routes,
+            contact: address_uri(invite.contact_header()?.value()).to_owned(),
+            local_cseq: invite.cseq_header()?.seq()?,
+            remote_cseq: 0,
+            flow,
+            trunk,
+            caller: true,
+        })
+    }
+
+    /// The dialog that our 2xx with `local_tag` to the peer's `invite` opens (RFC 3261 section 12.1.1).
+    pub(crate) fn of_invite(
+        invite: &Request,
+        local_tag: &str,
+        contact: &str,
+        flow: Option<Flow>,
+        trunk: bool,
+    ) -> Result<Self, BadDialog> {
+        let remote = invite.from_header()?.value().to_owned();
+        Ok(Self {
+            call_id: invite.call_id_header()?.value().to_owned(),
+            local_tag: local_tag.to_owned(),
+            remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
+            local: format!("{};tag={local_tag}", without_tag(invite.to_header()?.value())),
+            remote,
+            target: address_uri(invite.contact_header()?.value()).to_owned(),
+            routes: record_routes(&invite.headers),
+            contact: contact.to_owned(),
+            local_cseq: 0,
+            remote_cseq: invite.cseq_header()?.seq()?,
+            flow,
+            trunk,
+            caller: false,
+        })
+    }
+
+    /// Takes note of a request of the peer. False when it is older than one before (RFC 3261 section 12.2.2).
+    pub(crate) fn takes(&mut self, request: &Request) -> bool {
+        let Some(cseq) = request.cseq_header().ok().and_then(|cseq| cseq.seq().ok()) else {
+            return false;
+        };
+        if self.remote_cseq != 0 && cseq <= self.remote_cseq {
+            return false;
+        }
+        self.remote_cseq = cseq;
+        true
+    }
+
+    /// Takes the peer's new Contact from a request or response that refreshes the target (RFC 3261 section 12.2.1.2).
+    pub(crate) fn refresh_target(&mut self, contact: &str, flow: Option<Flow>) {
+        let uri = address_uri(contact);
+        if Uri::try_from(uri).is_ok() && !uri.is_empty() {
+            uri.clone_into(&mut self.target);
+            if self.flow.is_some() && flow.is_some() {
+                self.flow = flow;
+            }
+        }
+    }
+
+    /// Skips CSeq numbers that an earlier run may have used after its last snapshot.
+    pub(crate) fn skip_cseq(&mut self, count: u32) {
+        self.local_cseq = self.local_cseq.saturating_add(count);
+    }
+
+    /// CSeq number for the next attempt of a request that was challenged.
+    pub(crate) fn next_cseq(&mut self) -> u32 {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.local_cseq
+    }
+
+    /// A request in this dialog, and where to send it.
+    pub(crate) fn request(
+        &mut self,
+        endpoint: &EndpointInner,
+        method: Method,
+        more: Vec<Header>,
+        body: Vec<u8>,
+    ) -> Result<(Request, SipAddr), BadDialog> {
+        let uri = Uri::try_from(self.target.as_str())?;
+        let destination = self.destination(&uri)?;
+        let transport = destination.r#type.unwrap_or_default();
+        let via = endpoint.get_via(listener(endpoint, transport), None)?;
+        let mut headers = vec![
+            Header::Via(via.into()),
+            Header::CallId(self.call_id.clone().into()),
+            Header::From(self.local.clone().into()),
+            Header::To(self.remote.clone().into()),
+            Header::CSeq(CSeq { seq: self.next_cseq(), method }.into()),
+            Header::MaxForwards(70.into()),
+            Header::UserAgent(endpoint.user_agent.clone().into()),
+            Header::Contact(format!("<{}>", self.contact).into()),
+        ];
+        headers.extend(self.routes.iter().map(|route| Header::Route(route.clone().into())));
+        headers.extend(more);
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        headers.push(Header::ContentLength(length.into()));
+        Ok((Request { method, uri, headers: headers.into(), body, version: Version::V2 }, destination))
+    }
+
+    pub(crate) fn contact(&self) -> &str {
+        &self.contact
+    }
+
+    fn destination(&self, target: &Uri) -> Result<SipAddr, BadDialog> {
+        if let Some(route) = self.routes.first() {
+            let uri = Uri::try_from(address_uri(route))?;
+            return Ok(SipAddr::try_from(&uri)?);
+        }
+        match self.flow {
+            Some(flow) => Ok(flow.sip_addr()),
+            None => Ok(SipAddr::try_from(target)?),
+        }
+    }
+}
+
+/// Our own address for a transport.
+pub(crate) fn listener(endpoint: &EndpointInner, transport: Transport) -> Option<SipAddr> {
+    let listeners = endpoint.transport_layer.get_listen_addrs();
+    listeners.into_iter().find(|address| address.r#type.unwrap_or_default() == transport)
+}
+
+/// Adds a To tag to a request that we answer, so that every response carries the same one.
+pub(crate) fn tag_request(request: &mut Request, tag: &str) {
+    if let Ok(to) = request.to_header().cloned() {
+        request.headers.unique_push(to.with_tag(tag.into()).into());
+    }
+}
+
+fn record_routes(headers: &rsipstack::sip::Headers) -> Vec<String> {
+    let values = headers.iter().filter_map(|header| match header {
+        Header::RecordRoute(value) => Some(value.value()),
+        _ => None,
+    });
+    values.flat_map(split_list).map(str::to_owned).collect()
+}
+
+fn without_tag(to: &str) -> &str {
+    match to.rsplit_once(";tag=") {
+        Some((before, _)) => before,
+        None => to,
+    }
+}
+
+/// Whether a URI names TCP.
+pub(crate) fn is_tcp(uri: &Uri) -> bool {
+    uri.params.iter().any(|param| matches!(param, Param::Transport(Transport::Tcp)))
+}
+
+/// The first Contact value of a message.
+pub(crate) fn contact_value(headers: &rsipstack::sip::Headers) -> Option<&str> {
+    headers.iter().find_map(|header| match header {
+        Header::Contact(value) => Some(value.value()),
+        _ => None,
+    })
+}

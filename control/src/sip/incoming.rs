@@ -1,0 +1,277 @@
+//! A call that comes in, from its INVITE to our answer or refusal.
+
+use std::sync::Arc;
+
+use offhook_control_core::CallId;
+use offhook_control_core::sip::{Direction, LocalMedia, SipCommand, SipEvent};
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode, StatusCodeKind};
+use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
+use tokio::sync::mpsc;
+
+use super::dialog::{Dialog, tag_request};
+use super::established::Established;
+use super::flow::Flow;
+use super::limits::CALL_INBOX;
+use super::outgoing::{Failure, allows};
+use super::request::{full_response, reply};
+use super::sdp::{self, Description};
+use super::session_timer::SessionTimer;
+use super::shared::{Inbox, Message, Shared, lock};
+use super::text::{address_uri, one_line, user_of};
+
+/// Headers that the core is told.
+const TOLD: [&str; 7] =
+    ["P-Asserted-Identity", "Diversion", "History-Info", "Call-ID", "User-Agent", "User-to-User", "X-Callback-Id"];
+
+/// Takes an INVITE outside a dialog, or refuses it.
+pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
+    let Some(flow) = Flow::of(transaction.connection.as_ref()) else {
+        return reply(transaction, StatusCode::ServerInternalError, Vec::new());
+    };
+    if !lock(&shared.trunk_sources).contains(&flow.address.ip()) || is_phone(shared, flow) {
+        tracing::info!(source = %flow.address, "a call from elsewhere than the trunk is refused");
+        return reply(transaction, StatusCode::Forbidden, Vec::new());
+    }
+    let session = match SessionTimer::of_request(value(&transaction.original, "Session-Expires").as_deref()) {
+        Ok(session) => session,
+        Err(least_s) => {
+            let headers = vec![Header::MinSE(least_s.to_string().into())];
+            return reply(transaction, StatusCode::SessionIntervalTooSmall, headers);
+        }
+    };
+    let offer = match offer_of(&transaction.original) {
+        Ok(offer) => offer,
+        Err(reason) => {
+            tracing::info!(source = %flow.address, %reason, "a call without usable SDP is refused");
+            let warning = Header::Warning(format!("305 offhook \"{}\"", one_line(&reason)).into());
+            return reply(transaction, StatusCode::NotAcceptableHere, vec![warning]);
+        }
+    };
+    let local_tag = format!("{:016x}", rand::random::<u64>());
+    tag_request(&mut transaction.original, &local_tag);
+    let contact = shared.contact(flow.tcp);
+    let behind = flow.tcp.then_some(flow);
+    let dialog = match Dialog::of_invite(&transaction.original, &local_tag, &contact, behind, true) {
+        Ok(dialog) => dialog,
+        Err(error) => {
+            tracing::info!(source = %flow.address, %error, "an INVITE that opens no dialog is refused");
+            return reply(transaction, StatusCode::BadRequest, Vec::new());
+        }
+    };
+    let call = shared.next_incoming();
+    let (sender, inbox) = mpsc::channel(CALL_INBOX);
+    shared.add_call(call, sender.clone());
+    let key = (dialog.call_id.clone(), local_tag);
+    shared.add_dialog(key, sender.clone());
+    let incoming = Incoming {
+        shared: Arc::clone(shared),
+        call,
+        invite: transaction.original.clone(),
+        responses: transaction.tu_sender.clone(),
+        sender: sender.clone(),
+        dialog,
+        offer,
+        session,
+    };
+    tokio::spawn(async move {
+        let _ = transaction.send_trying().await;
+        drive(transaction, sender).await;
+    });
+    tokio::spawn(incoming.run(inbox));
+}
+
+/// Keeps an INVITE's server transaction going, and tells the call what the peer does to it.
+pub(crate) async fn drive(mut transaction: Transaction, call: mpsc::Sender<Message>) {
+    let cseq = transaction.original.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+    let mut acked = false;
+    while let Some(message) = transaction.receive().await {
+        let SipMessage::Request(request) = message else { continue };
+        match request.method {
+            Method::Ack => {
+                acked = true;
+                let _ = call.send(Message::Acked { cseq, body: request.body }).await;
+            }
+            Method::Cancel => {
+                let _ = transaction.reply(StatusCode::RequestTerminated).await;
+                let _ = call.send(Message::Cancelled).await;
+            }
+            _ => {}
+        }
+    }
+    let answered =
+        transaction.last_response.as_ref().is_some_and(|last| last.status_code.kind() == StatusCodeKind::Successful);
+    if answered && !acked {
+        let _ = call.send(Message::NotAcked).await;
+    }
+}
+
+struct Incoming {
+    shared: Arc<Shared>,
+    call: CallId,
+    invite: Request,
+    responses: TransactionEventSender,
+    sender: mpsc::Sender<Message>,
+    dialog: Dialog,
+    /// None when the caller leaves the offer to us.
+    offer: Option<Description>,
+    session: Option<SessionTimer>,
+}
+
+enum Next {
+    Wait,
+    Answered(LocalMedia),
+    Over(Failure),
+}
+
+impl Incoming {
+    async fn run(self, mut inbox: Inbox) {
+        let remote = match &self.offer {
+            Some(offer) => match offer.remote_media(&self.shared.config.media) {
+                Ok(remote) => Some(remote),
+                Err(error) => {
+                    self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
+                    return self.close();
+                }
+            },
+            None => None,
+        };
+        let incoming = SipEvent::Incoming {
+            from: caller(&self.invite),
+            to: user_of(&self.invite.uri),
+            remote,
+            trunk: true,
+            headers: told(&self.invite),
+        };
+        self.shared.emit(self.call, incoming).await;
+        loop {
+            let Some(message) = inbox.recv().await else {
+                return self.close();
+            };
+            match self.on_message(message) {
+                Next::Wait => {}
+                Next::Answered(local) => return self.answered(local, inbox).await,
+                Next::Over(failure) => {
+                    self.close();
+                    return self.shared.emit(self.call, failure.event()).await;
+                }
+            }
+        }
+    }
+
+    fn on_message(&self, message: Message) -> Next {
+        match message {
+            Message::Command(SipCommand::Ring { early }) => self.ring(early.as_ref()),
+            Message::Command(SipCommand::Answer { local }) => return Next::Answered(local),
+            Message::Command(SipCommand::Reject { status, reason }) => {
+                let status = if (400..700).contains(&status) { status } else { 480 };
+                self.refuse(StatusCode::from(status), &reason);
+                return Next::Over(Failure { status, reason, network: false });
+            }
+            Message::Command(SipCommand::HangUp { reason }) => {
+                self.refuse(StatusCode::TemporarilyUnavailable, &reason);
+                return Next::Over(Failure { status: 487, reason, network: false });
+            }
+            Message::Cancelled => {
+                let reason = "cancelled by the caller".to_owned();
+                return Next::Over(Failure { status: 487, reason, network: false });
+            }
+            Message::Peer(transaction) if transaction.original.method == Method::Bye => {
+                reply(*transaction, StatusCode::OK, Vec::new());
+                self.refuse(StatusCode::RequestTerminated, "BYE before the answer");
+                let reason = "ended by the caller before the answer".to_owned();
+                return Next::Over(Failure { status: 487, reason, network: false });
+            }
+            Message::Peer(transaction) => reply(*transaction, StatusCode::RequestPending, Vec::new()),
+            Message::Command(_) | Message::Acked { .. } | Message::NotAcked | Message::Replied { .. } => {}
+        }
+        Next::Wait
+    }
+
+    fn ring(&self, early: Option<&LocalMedia>) {
+        let answer = early.zip(self.offer.as_ref()).and_then(|(local, offer)| sdp::answer(offer, local).ok());
+        let status = if answer.is_some() { StatusCode::SessionProgress } else { StatusCode::Ringing };
+        self.respond(status, answer.map(|(text, _)| text), Vec::new());
+    }
+
+    async fn answered(self, local: LocalMedia, inbox: Inbox) {
+        let (text, remote) = match &self.offer {
+            Some(offer) => match sdp::answer(offer, &local) {
+                Ok((text, remote)) => (text, Some(remote)),
+                Err(error) => {
+                    self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
+                    self.close();
+                    let failure = Failure { status: 488, reason: error.to_string(), network: false };
+                    return self.shared.emit(self.call, failure.event()).await;
+                }
+            },
+            None => (sdp::offer(&local, Direction::SendRecv), None),
+        };
+        let mut more = Vec::new();
+        if let Some(session) = self.session {
+            more.push(Header::SessionExpires(session.response_value().into()));
+            more.push(Header::Require("timer".into()));
+        }
+        self.respond(StatusCode::OK, Some(text), more);
+        let cseq = self.invite.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+        let key = (self.dialog.call_id.clone(), self.dialog.local_tag.clone());
+        let mut established = Established::new(&self.shared, self.call, self.sender.clone(), key, self.dialog);
+        established.peer_takes_update = allows(&self.invite.headers, "UPDATE");
+        established.unacked = Some(cseq);
+        match remote {
+            Some(remote) => {
+                established.answered_at_us = Some(self.shared.mono_us());
+                established.set_media(local, remote, self.session);
+            }
+            None => established.offered(local, self.session),
+        }
+        established.run(inbox, Vec::new()).await;
+    }
+
+    fn respond(&self, status: StatusCode, sdp: Option<String>, more: Vec<Header>) {
+        let mut response = full_response(&self.shared, &self.invite, status, self.dialog.contact(), sdp);
+        response.headers.extend(more);
+        let _ = self.responses.send(TransactionEvent::Respond(response));
+    }
+
+    fn refuse(&self, status: StatusCode, reason: &str) {
+        let mut response = self.shared.endpoint.make_response(&self.invite, status, None);
+        if !reason.is_empty() {
+            response.headers.push(Header::Warning(format!("399 offhook \"{}\"", one_line(reason)).into()));
+        }
+        let _ = self.responses.send(TransactionEvent::Respond(response));
+    }
+
+    fn close(&self) {
+        self.shared.remove_dialog(&(self.dialog.call_id.clone(), self.dialog.local_tag.clone()));
+        self.shared.remove_call(self.call);
+    }
+}
+
+/// Phones may live on the trunk's address in a laboratory; they are told from it by their flow.
+fn is_phone(shared: &Shared, flow: Flow) -> bool {
+    lock(&shared.registrar).is_flow_of_phone(flow)
+}
+
+fn offer_of(invite: &Request) -> Result<Option<Description>, String> {
+    if invite.body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    Description::parse(&invite.body).map(Some).map_err(|error| error.to_string())
+}
+
+/// The caller's number: what the trunk asserts, else the From header.
+fn caller(invite: &Request) -> String {
+    let asserted = value(invite, "P-Asserted-Identity");
+    let uri = asserted.as_deref().map(address_uri).and_then(|text| rsipstack::sip::Uri::try_from(text).ok());
+    let uri = uri.or_else(|| invite.from_header().ok().and_then(|from| from.uri().ok()));
+    uri.as_ref().map(user_of).unwrap_or_default()
+}
+
+fn told(invite: &Request) -> Vec<(String, String)> {
+    TOLD.iter().filter_map(|name| value(invite, name).map(|value| ((*name).to_owned(), value))).collect()
+}
+
+pub(crate) fn value(request: &Request, name: &str) -> Option<String> {
+    request.header_value(name)
+}

@@ -1,0 +1,168 @@
+//! What happens to every message between the stack and the wire: a trace without secrets, the digest algorithm's name, the
+//! time of arrival; and admission.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use rsipstack::sip::prelude::{HasHeaders as _, HeadersExt as _};
+use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode};
+use rsipstack::transaction::endpoint::{EndpointInner, MessageInspector, TransportEventInspector};
+use rsipstack::transport::{SipAddr, TransportEvent};
+
+use super::config::Clock;
+use super::limits::RETRY_AFTER_S;
+
+/// Filter for `tracing` under which the stack never writes a message with credentials: it logs whole ones at `info`.
+pub const LOG_FILTER: &str = "info,rsipstack=warn";
+
+const ARRIVAL: &str = "Offhook-Arrival";
+const LOCAL: &str = "local";
+
+pub(crate) struct Inspector {
+    pub(crate) clock: Clock,
+}
+
+impl MessageInspector for Inspector {
+    fn before_send(&self, mut msg: SipMessage, dest: Option<&SipAddr>) -> SipMessage {
+        for header in msg.headers_mut().iter_mut() {
+            match header {
+                Header::Authorization(value) => value.replace(wire_algorithm(value.value())),
+                Header::ProxyAuthorization(value) => value.replace(wire_algorithm(value.value())),
+                _ => {}
+            }
+        }
+        trace("sent", &msg, dest);
+        msg
+    }
+
+    fn after_received(&self, mut msg: SipMessage, from: Option<&SipAddr>) -> SipMessage {
+        trace("received", &msg, from);
+        if msg.is_response() {
+            for header in msg.headers_mut().iter_mut() {
+                match header {
+                    Header::WwwAuthenticate(value) => value.replace(stack_algorithm(value.value())),
+                    Header::ProxyAuthenticate(value) => value.replace(stack_algorithm(value.value())),
+                    _ => {}
+                }
+            }
+            msg.headers_mut().retain(|header| header.name() != ARRIVAL);
+            // The stack makes responses of its own for timeouts and broken connections; those come from nowhere.
+            let arrival = match from {
+                Some(_) => (self.clock)().mono_us.to_string(),
+                None => LOCAL.to_owned(),
+            };
+            msg.headers_mut().push(Header::Other(ARRIVAL.to_owned(), arrival));
+        }
+        msg
+    }
+}
+
+/// When a response came in, in microseconds on the shell's monotonic clock.
+pub(crate) fn arrival_us(headers: &rsipstack::sip::Headers) -> Option<u64> {
+    arrival(headers)?.parse().ok()
+}
+
+/// Whether the stack made a response itself, because no peer answered.
+pub(crate) fn is_local(headers: &rsipstack::sip::Headers) -> bool {
+    arrival(headers) == Some(LOCAL)
+}
+
+fn arrival(headers: &rsipstack::sip::Headers) -> Option<&str> {
+    headers.iter().find_map(|header| match header {
+        Header::Other(name, value) if name == ARRIVAL => Some(value.as_str()),
+        _ => None,
+    })
+}
+
+/// The stack writes `SHA256`; RFC 7616 section 3.3 says `SHA-256`.
+fn wire_algorithm(value: &str) -> String {
+    value.replace("SHA256", "SHA-256")
+}
+
+fn stack_algorithm(value: &str) -> String {
+    value.replace("SHA-256", "SHA256").replace("sha-256", "SHA256")
+}
+
+fn trace(way: &str, msg: &SipMessage, peer: Option<&SipAddr>) {
+    if tracing::enabled!(target: "offhook::sip", tracing::Level::DEBUG) {
+        let peer = peer.map(ToString::to_string).unwrap_or_default();
+        tracing::debug!(target: "offhook::sip", %peer, "{way}\n{}", redacted(&msg.to_string()));
+    }
+}
+
+/// A message without its credentials.
+pub(crate) fn redacted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let name = line.split(':').next().unwrap_or_default().trim();
+        if name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("proxy-authorization") {
+            out.push_str(name);
+            out.push_str(": (left out)\r\n");
+        } else {
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+/// Refuses new work with 503 while there is too much of it (RFC 3261 section 21.5.4).
+pub(crate) struct Admission {
+    pub(crate) endpoint: Arc<OnceLock<Weak<EndpointInner>>>,
+    pub(crate) max_transactions: usize,
+}
+
+#[async_trait::async_trait]
+impl TransportEventInspector for Admission {
+    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
+        let TransportEvent::Incoming(SipMessage::Request(request), connection, _) = &event else {
+            return Some(event);
+        };
+        if !opens_something(request) {
+            return Some(event);
+        }
+        let Some(endpoint) = self.endpoint.get().and_then(Weak::upgrade) else {
+            return Some(event);
+        };
+        if endpoint.transactions.len() < self.max_transactions || is_retransmission(&endpoint, request) {
+            return Some(event);
+        }
+        let mut response = endpoint.make_response(request, StatusCode::ServiceUnavailable, None);
+        if let Ok(to) = response.to_header().cloned() {
+            let tag = format!("busy{}", self.max_transactions);
+            response.headers.unique_push(to.with_tag(tag.as_str().into()).into());
+        }
+        response.headers.push(Header::RetryAfter(RETRY_AFTER_S.to_string().into()));
+        let _ = connection.send(response.into(), None).await;
+        None
+    }
+}
+
+/// Requests in a dialog, ACK and CANCEL always pass: they end work.
+fn opens_something(request: &Request) -> bool {
+    let in_dialog = request.to_header().ok().and_then(|to| to.tag().ok().flatten()).is_some();
+    !in_dialog && !matches!(request.method, Method::Ack | Method::Cancel | Method::Bye)
+}
+
+fn is_retransmission(endpoint: &EndpointInner, request: &Request) -> bool {
+    use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+    TransactionKey::from_request(request, TransactionRole::Server)
+        .is_ok_and(|key| endpoint.transactions.get(&key).is_some() || endpoint.finished_transactions.get(&key).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_leaves_credentials_out() {
+        let text = "REGISTER sip:a SIP/2.0\r\nAuthorization: Digest username=\"a\", response=\"secret\"\r\nTo: <sip:a>\r\n";
+        let shown = redacted(text);
+        assert!(!shown.contains("secret"), "{shown}");
+        assert!(shown.contains("To: <sip:a>"));
+    }
+
+    #[test]
+    fn the_algorithm_is_named_as_rfc_7616_has_it_on_the_wire() {
+        assert_eq!(wire_algorithm("Digest algorithm=SHA256, nonce=\"x\""), "Digest algorithm=SHA-256, nonce=\"x\"");
+        assert_eq!(stack_algorithm("Digest algorithm=SHA-256, nonce=\"x\""), "Digest algorithm=SHA256, nonce=\"x\"");
+    }
+}

@@ -1,0 +1,41 @@
+//! Limits of the SIP side. Reaching one gives a status that says so, never a stall.
+
+/// Longest session description that is read, in bytes.
+pub(crate) const SDP_BYTES: usize = 16_384;
+/// Most transactions at once before new requests outside a dialog get 503, where the configuration names no other.
+pub(crate) const TRANSACTIONS: usize = 20_000;
+/// Seconds in the Retry-After of that 503.
+pub(crate) const RETRY_AFTER_S: u32 = 5;
+/// Most messages that wait for one call.
+pub(crate) const CALL_INBOX: usize = 32;
+/// In-dialog requests kept while the 2xx that opens their dialog is still on its way through.
+pub(crate) const EARLY_REQUESTS: usize = 4;
+/// How long a cancelled INVITE may take to end before the call is reported as ended, in milliseconds. The transaction goes
+/// on without the call: a late 2xx still gets its ACK and BYE.
+pub(crate) const CANCEL_WAIT_MS: u64 = 4_000;
+/// Longest ring time, in milliseconds: below Timer C of RFC 3261 section 16.6.
+pub(crate) const RING_MS: u32 = 170_000;
+/// How long a connection of TCP may take to open, in milliseconds.
+pub(crate) const CONNECT_MS: u64 = 4_000;
+/// Requests larger than this go over TCP where the peer takes it (RFC 3261 section 18.1.1), in bytes.
+pub(crate) const UDP_REQUEST_BYTES: usize = 1_300;
+/// Attempts of a re-INVITE that meets another one (491).
+pub(crate) const GLARE_ATTEMPTS: u32 = 4;
+/// CSeq numbers skipped when a dialog is restored, for requests sent after its last snapshot.
+pub(crate) const RESTORED_CSEQ_GAP: u32 = 64;
+/// Smallest session interval that we accept, in seconds (RFC 4028 section 5).
+pub(crate) const MIN_SE_S: u32 = 90;
+/// Contacts of one address of record.
+pub(crate) const CONTACTS_PER_AOR: usize = 8;
+/// Shortest and longest registration that is granted, in seconds.
+pub(crate) const REGISTRATION_S: (u32, u32) = (60, 3_600);
+/// How long a nonce is good for, in milliseconds.
+pub(crate) const NONCE_MS: u64 = 300_000;
+/// Nonces whose count is remembered.
+pub(crate) const NONCES: usize = 65_536;
+/// Wrong passwords from one source for one user before it is shut out.
+pub(crate) const WRONG_PASSWORDS: u32 = 5;
+/// How long it is shut out, in milliseconds.
+pub(crate) const SHUT_OUT_MS: u64 = 60_000;
+/// Sources whose wrong passwords are counted.
+pub(crate) const SHUT_OUT_ENTRIES: usize = 4_096;

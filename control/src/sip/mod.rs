@@ -1,0 +1,36 @@
+//! SIP: calls in and out over UDP and TCP, the registrar of the phones, the trunk.
+//!
+//! [`SipPort`] takes [`SipCommand`](offhook_control_core::sip::SipCommand)s and gives back
+//! [`Input`](offhook_control_core::Input)s: calls, not messages. It writes and reads SDP, answers challenges, retransmits,
+//! refreshes sessions and registrations, and settles races (a 2xx after CANCEL, forked 2xx, BYE against BYE, glare).
+//! It decides nothing about calls. Each call is one task with one inbox.
+//!
+//! Messages, transactions and the set-up of outgoing calls are the stack's (`rsipstack`); confirmed dialogs are kept here.
+
+mod config;
+mod dialog;
+mod digest;
+mod established;
+mod flow;
+mod incoming;
+mod inspect;
+mod limits;
+mod negotiate;
+mod outgoing;
+mod port;
+mod request;
+mod registrar;
+mod registration;
+mod route;
+mod router;
+mod sdp;
+mod session_timer;
+mod shared;
+mod snapshot;
+mod socket;
+mod text;
+mod trunk;
+
+pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
+pub use inspect::LOG_FILTER;
+pub use port::{Counts, SipPort};

@@ -1,0 +1,268 @@
+//! Offers and answers in a confirmed call, from both sides, and its session timer.
+
+use std::time::Duration;
+
+use offhook_control_core::sip::{LocalMedia, SipCommand};
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
+use rsipstack::transaction::transaction::Transaction;
+use tokio::time::Instant;
+
+use super::dialog::contact_value;
+use super::established::{End, Established};
+use super::flow::Flow;
+use super::incoming::{drive, value};
+use super::limits::{GLARE_ATTEMPTS, MIN_SE_S};
+use super::outgoing::header;
+use super::request::{allow, full_response, reply};
+use super::router::required;
+use super::sdp::{self, Description, SdpError};
+use super::session_timer::SessionTimer;
+use super::shared::Message;
+use super::text::{one_line, parameter};
+
+impl Established {
+    /// A request of the peer in the dialog.
+    pub(crate) async fn on_peer(&mut self, transaction: Transaction) -> Option<End> {
+        let request = &transaction.original;
+        let from = request.from_header().map(|from| from.value().to_owned()).unwrap_or_default();
+        if parameter(&from, "tag").unwrap_or_default() != self.dialog.remote_tag {
+            reply(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
+            return None;
+        }
+        if !self.dialog.takes(request) {
+            reply(transaction, StatusCode::ServerInternalError, Vec::new());
+            return None;
+        }
+        if let Some(unknown) = required(request) {
+            reply(transaction, StatusCode::BadExtension, vec![Header::Unsupported(unknown.into())]);
+            return None;
+        }
+        match request.method {
+            Method::Bye => {
+                let reason = value(request, "Reason").unwrap_or_else(|| "BYE".to_owned());
+                reply(transaction, StatusCode::OK, Vec::new());
+                return Some(End::by_peer(reason));
+            }
+            Method::Invite | Method::Update => self.on_offer(transaction).await,
+            Method::Info | Method::Options => reply(transaction, StatusCode::OK, vec![allow()]),
+            Method::Refer => reply(transaction, StatusCode::Decline, Vec::new()),
+            Method::Notify | Method::PRack => {
+                reply(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
+            }
+            Method::Message | Method::Publish | Method::Subscribe | Method::Register => {
+                reply(transaction, StatusCode::MethodNotAllowed, vec![allow()]);
+            }
+            Method::Ack | Method::Cancel => {}
+        }
+        None
+    }
+
+    /// A re-INVITE or UPDATE.
+    async fn on_offer(&mut self, transaction: Transaction) {
+        let request = transaction.original.clone();
+        // One exchange at a time (RFC 3261 section 14.2, RFC 3311 section 5.2).
+        if self.offering.is_some() || self.unacked.is_some() {
+            return reply(transaction, StatusCode::RequestPending, Vec::new());
+        }
+        let session = match SessionTimer::of_request(value(&request, "Session-Expires").as_deref()) {
+            Ok(session) => session,
+            Err(least_s) => {
+                let headers = vec![Header::MinSE(least_s.to_string().into())];
+                return reply(transaction, StatusCode::SessionIntervalTooSmall, headers);
+            }
+        };
+        let is_invite = request.method == Method::Invite;
+        let (sdp, remote) = match self.answer_to(&request) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let text = one_line(&error.to_string());
+                let warning = Header::Warning(format!("305 offhook \"{text}\"").into());
+                return reply(transaction, StatusCode::NotAcceptableHere, vec![warning]);
+            }
+        };
+        let mut response = full_response(&self.shared, &request, StatusCode::OK, self.dialog.contact(), sdp);
+        if let Some(session) = session {
+            response.headers.push(Header::SessionExpires(session.response_value().into()));
+            response.headers.push(Header::Require("timer".into()));
+        }
+        let flow = Flow::of(transaction.connection.as_ref());
+        if is_invite {
+            self.unacked = request.cseq_header().ok().and_then(|cseq| cseq.seq().ok());
+            self.answer_in_ack = remote.is_none();
+        }
+        respond(transaction, response, is_invite, self);
+        if let Some(contact) = contact_value(&request.headers) {
+            self.dialog.refresh_target(contact, flow);
+        }
+        if session.is_some() || self.session.is_some_and(|session| !session.ours) {
+            self.set_session(session);
+        }
+        if let Some(remote) = remote {
+            self.on_remote(remote).await;
+        }
+        self.tell_snapshot().await;
+    }
+
+    /// Our SDP for a request of the peer, and what the peer said in it.
+    #[expect(clippy::type_complexity, reason = "a text and what it agrees to, used in one place")]
+    fn answer_to(
+        &mut self,
+        request: &Request,
+    ) -> Result<(Option<String>, Option<offhook_control_core::sip::RemoteMedia>), SdpError> {
+        let direction = self.direction();
+        if request.body.is_empty() {
+            let ours = (request.method == Method::Invite).then(|| self.next_local()).flatten();
+            return Ok((ours.map(|local| sdp::offer(local, direction)), None));
+        }
+        let offer = Description::parse(&request.body)?;
+        let local = self.next_local().ok_or(SdpError::NoAudio)?;
+        let (text, remote) = sdp::answer(&offer, local)?;
+        Ok((Some(text), Some(remote)))
+    }
+
+    /// Offers other media, now or when the present exchange is over.
+    pub(crate) fn offer(&mut self, mut local: LocalMedia) {
+        if self.offering.is_some() || self.unacked.is_some() {
+            self.next_offer = Some(local);
+            return;
+        }
+        let last = self.local.as_ref().map_or(0, |local| local.session_version);
+        local.session_version = local.session_version.max(last + 1);
+        let text = sdp::offer(&local, offhook_control_core::sip::Direction::SendRecv);
+        self.offering = Some(local);
+        self.invite(text, false);
+    }
+
+    fn invite(&mut self, sdp: String, refresh: bool) {
+        let mut headers = self.session_headers();
+        headers.push(Header::ContentType("application/sdp".into()));
+        self.ask(Method::Invite, headers, sdp.into_bytes(), refresh);
+    }
+
+    fn session_headers(&self) -> Vec<Header> {
+        let mut headers = vec![allow(), Header::Supported("timer".into())];
+        if let Some(session) = self.session {
+            headers.push(Header::SessionExpires(session.request_value().into()));
+            headers.push(Header::MinSE(MIN_SE_S.to_string().into()));
+        }
+        headers
+    }
+
+    /// The session timer has run to its mark.
+    pub(crate) fn on_due(&mut self) -> Option<End> {
+        let session = self.session?;
+        if !session.ours {
+            self.send_bye("session expired");
+            return Some(End::by_peer("the session expired without a refresh"));
+        }
+        self.due = Some(Instant::now() + Duration::from_millis(session.due_ms()));
+        if self.offering.is_some() || self.unacked.is_some() {
+            return None;
+        }
+        if self.peer_takes_update {
+            let headers = self.session_headers();
+            self.ask(Method::Update, headers, Vec::new(), true);
+        } else if let Some(local) = self.local.clone() {
+            let text = sdp::offer(&local, self.direction());
+            self.offering = Some(local);
+            self.invite(text, true);
+        }
+        None
+    }
+
+    /// The answer to a re-INVITE or UPDATE of ours.
+    pub(crate) async fn on_reply(&mut self, refresh: bool, response: Option<Response>) -> Option<End> {
+        let offered = self.offering.take();
+        let Some(response) = response else {
+            self.send_bye("no answer in the dialog");
+            return Some(End::by_peer("the peer does not answer"));
+        };
+        match (response.status_code.kind(), response.status_code.code()) {
+            (StatusCodeKind::Successful, _) => return self.on_agreed(offered, &response).await,
+            // The peer knows of no call, or is not there (RFC 3261 section 12.2.1.2).
+            (_, 408 | 481) => {
+                self.send_bye("the dialog is gone");
+                return Some(End::by_peer(format!("the peer answered {}", response.status_code)));
+            }
+            (_, 491) => self.after_glare(offered.filter(|_| !refresh)),
+            (_, 422) => {
+                let least_s = header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(MIN_SE_S);
+                if let Some(session) = &mut self.session {
+                    session.interval_s = session.interval_s.max(least_s);
+                }
+                match offered {
+                    Some(local) if !refresh => self.offer(local),
+                    _ => return self.on_due(),
+                }
+            }
+            (_, status) => tracing::info!(call = %self.call, status, refresh, "the peer refused our request in the dialog"),
+        }
+        self.continue_offers();
+        None
+    }
+
+    async fn on_agreed(&mut self, offered: Option<LocalMedia>, response: &Response) -> Option<End> {
+        self.glares = 0;
+        if let Some(contact) = contact_value(&response.headers) {
+            self.dialog.refresh_target(contact, None);
+        }
+        if self.session.is_some() {
+            self.set_session(SessionTimer::of_response(header(response, "Session-Expires").as_deref()));
+        }
+        if let Some(local) = offered {
+            match sdp::accept(&response.body, &local.media) {
+                Ok(remote) => {
+                    self.local = Some(local);
+                    self.on_remote(remote).await;
+                }
+                Err(error) => {
+                    self.send_bye(&error.to_string());
+                    let reason = format!("no usable answer to our offer: {error}");
+                    return Some(End { by_peer: false, reason });
+                }
+            }
+        }
+        self.tell_snapshot().await;
+        self.continue_offers();
+        None
+    }
+
+    fn continue_offers(&mut self) {
+        if let Some(local) = self.next_offer.take() {
+            self.offer(local);
+        }
+    }
+
+    /// Both offered at once: try again after a random time, longer for the caller (RFC 3261 section 14.1).
+    fn after_glare(&mut self, offered: Option<LocalMedia>) {
+        let Some(local) = offered else {
+            // A refresh: the peer's own request has refreshed the session, or the next mark will.
+            return;
+        };
+        self.glares += 1;
+        if self.glares >= GLARE_ATTEMPTS {
+            tracing::warn!(call = %self.call, "an offer met the peer's again and again; it is given up");
+            self.glares = 0;
+            return;
+        }
+        let wait_ms = if self.dialog.caller { rand::random_range(2_100..=4_000) } else { rand::random_range(0..=2_000) };
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            let _ = sender.send(Message::Command(SipCommand::ReOffer { local })).await;
+        });
+    }
+}
+
+fn respond(mut transaction: Transaction, response: Response, is_invite: bool, call: &Established) {
+    let sender = call.sender.clone();
+    tokio::spawn(async move {
+        if let Err(error) = transaction.respond(response).await {
+            tracing::debug!(%error, "a response could not be sent");
+        }
+        if is_invite {
+            drive(transaction, sender).await;
+        }
+    });
+}

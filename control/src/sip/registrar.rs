@@ -1,0 +1,349 @@
+//! Where the phones are (RFC 3261 section 10): credentials, nonces, bindings. Time is an argument.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Algorithm, Credentials, same};
+use super::flow::Flow;
+use super::limits::{
+    CONTACTS_PER_AOR, NONCE_MS, NONCES, REGISTRATION_S, SHUT_OUT_ENTRIES, SHUT_OUT_MS, WRONG_PASSWORDS,
+};
+use super::text::{address_uri, parameter, split_list};
+
+/// One REGISTER, as far as it matters here.
+#[derive(Clone, Debug)]
+pub(crate) struct Register {
+    /// User of the To URI.
+    pub(crate) aor: String,
+    /// Authorization header values.
+    pub(crate) authorization: Vec<String>,
+    /// Contact header values.
+    pub(crate) contacts: Vec<String>,
+    /// Expires header, in seconds.
+    pub(crate) expires_s: Option<u32>,
+    pub(crate) call_id: String,
+    pub(crate) cseq: u32,
+    /// Where it came from.
+    pub(crate) flow: Flow,
+}
+
+/// What to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// 401 with these WWW-Authenticate values.
+    Challenge(Vec<String>),
+    /// Any other refusal: status, reason, and seconds to wait where there are.
+    Refused(u16, &'static str, Option<u32>),
+    /// 200 with these Contact values; the address of record's best contact where it has changed.
+    Accepted { contacts: Vec<String>, change: Option<Change> },
+}
+
+/// What the core hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) aor: String,
+    pub(crate) contact: Option<String>,
+}
+
+/// One phone of one address of record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Binding {
+    /// Its Contact URI.
+    pub(crate) uri: String,
+    /// Where its REGISTER came from, and our requests go.
+    pub(crate) flow: Flow,
+    /// Preference in thousandths (RFC 3261 section 20.10).
+    q: u16,
+    expires_ms: u64,
+    /// Order of arrival: among equals the newest wins.
+    order: u64,
+    call_id: String,
+    cseq: u32,
+}
+
+/// All phones.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    realm: String,
+    secret: u128,
+    bindings: HashMap<String, Vec<Binding>>,
+    nonce_counts: HashMap<String, u32>,
+    wrong: HashMap<(IpAddr, String), Wrong>,
+    order: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wrong {
+    count: u32,
+    last_ms: u64,
+}
+
+impl Registrar {
+    /// An empty one. `secret` signs its nonces and must be random.
+    pub(crate) fn new(realm: &str, secret: u128) -> Self {
+        Self {
+            realm: realm.to_owned(),
+            secret,
+            bindings: HashMap::new(),
+            nonce_counts: HashMap::new(),
+            wrong: HashMap::new(),
+            order: 0,
+        }
+    }
+
+    /// Judges a REGISTER. `password` looks a user up.
+    pub(crate) fn register(
+        &mut self,
+        now_ms: u64,
+        register: &Register,
+        password: impl FnOnce(&str) -> Option<String>,
+    ) -> Verdict {
+        let Some(credentials) = register
+            .authorization
+            .iter()
+            .filter_map(|value| Credentials::parse(value))
+            .find(|credentials| credentials.realm == self.realm)
+        else {
+            return self.challenge(now_ms, false);
+        };
+        let source = (register.flow.address.ip(), register.aor.clone());
+        if let Some(wait_s) = self.shut_out(now_ms, &source) {
+            return Verdict::Refused(403, "Too many wrong passwords", Some(wait_s));
+        }
+        if !self.is_our_nonce(now_ms, &credentials.nonce) {
+            return self.challenge(now_ms, true);
+        }
+        // The user must be the address of record: nobody registers for another.
+        let known = password(&credentials.username).filter(|_| credentials.username == register.aor);
+        if !known.is_some_and(|password| credentials.matches("REGISTER", &password)) {
+            self.count_wrong(now_ms, source);
+            return Verdict::Refused(403, "Wrong user or password", None);
+        }
+        if !self.is_new_count(&credentials) {
+            return self.challenge(now_ms, true);
+        }
+        self.wrong.remove(&source);
+        self.bind(now_ms, register)
+    }
+
+    /// The best binding of an address of record: highest `q`, then the newest.
+    pub(crate) fn best(&self, now_ms: u64, aor: &str) -> Option<&Binding> {
+        self.bindings
+            .get(aor)?
+            .iter()
+            .filter(|binding| binding.expires_ms > now_ms)
+            .max_by_key(|binding| (binding.q, binding.order))
+    }
+
+    /// Whether a phone registered from this address and port.
+    pub(crate) fn is_flow_of_phone(&self, flow: Flow) -> bool {
+        self.bindings.values().flatten().any(|binding| binding.flow == flow)
+    }
+
+    /// Forgets what has run out; tells what changed.
+    pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.bindings.retain(|aor, bindings| {
+            let before = best_of(bindings).map(|binding| binding.uri.clone());
+            bindings.retain(|binding| binding.expires_ms > now_ms);
+            let after = best_of(bindings).map(|binding| binding.uri.clone());
+            if before != after {
+                changes.push(Change { aor: aor.clone(), contact: after });
+            }
+            !bindings.is_empty()
+        });
+        self.nonce_counts.retain(|nonce, _| nonce_time(nonce).is_some_and(|made_ms| made_ms + NONCE_MS > now_ms));
+        self.wrong.retain(|_, wrong| wrong.last_ms + SHUT_OUT_MS > now_ms);
+        changes.sort_by(|a, b| a.aor.cmp(&b.aor));
+        changes
+    }
+
+    /// All bindings, for the next run.
+    pub(crate) fn save(&self) -> Vec<(String, Vec<Binding>)> {
+        let mut all: Vec<_> = self.bindings.iter().map(|(aor, bindings)| (aor.clone(), bindings.clone())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// Takes up the bindings of an earlier run; tells who is there.
+    pub(crate) fn restore(&mut self, now_ms: u64, saved: Vec<(String, Vec<Binding>)>) -> Vec<Change> {
+        for (aor, bindings) in saved {
+            self.order = bindings.iter().map(|binding| binding.order).fold(self.order, u64::max);
+            self.bindings.insert(aor, bindings);
+        }
+        self.expire(now_ms);
+        let mut there: Vec<Change> = self
+            .bindings
+            .iter()
+            .map(|(aor, bindings)| Change {
+                aor: aor.clone(),
+                contact: best_of(bindings).map(|binding| binding.uri.clone()),
+            })
+            .collect();
+        there.sort_by(|a, b| a.aor.cmp(&b.aor));
+        there
+    }
+
+    fn bind(&mut self, now_ms: u64, register: &Register) -> Verdict {
+        let values: Vec<&str> = register.contacts.iter().flat_map(|value| split_list(value)).collect();
+        let before = self.best(now_ms, &register.aor).map(|binding| binding.uri.clone());
+        let mut bindings = self.bindings.remove(&register.aor).unwrap_or_default();
+        bindings.retain(|binding| binding.expires_ms > now_ms);
+        let kept = bindings.clone();
+        let outcome = if values.contains(&"*") {
+            remove_all(&mut bindings, register, values.len())
+        } else {
+            self.add_each(now_ms, &mut bindings, register, &values)
+        };
+        if outcome.is_err() {
+            bindings = kept;
+        }
+        let contacts = bindings
+            .iter()
+            .map(|binding| {
+                let left_s = (binding.expires_ms - now_ms).div_ceil(1_000);
+                format!("<{}>;expires={left_s};q={}.{:03}", binding.uri, binding.q / 1_000, binding.q % 1_000)
+            })
+            .collect();
+        if !bindings.is_empty() {
+            self.bindings.insert(register.aor.clone(), bindings);
+        }
+        if let Err((status, reason)) = outcome {
+            return Verdict::Refused(status, reason, None);
+        }
+        let after = self.best(now_ms, &register.aor).map(|binding| binding.uri.clone());
+        let change = (before != after).then(|| Change { aor: register.aor.clone(), contact: after });
+        Verdict::Accepted { contacts, change }
+    }
+
+    fn add_each(
+        &mut self,
+        now_ms: u64,
+        bindings: &mut Vec<Binding>,
+        register: &Register,
+        values: &[&str],
+    ) -> Result<(), (u16, &'static str)> {
+        for value in values {
+            let uri = address_uri(value);
+            if rsipstack::sip::Uri::try_from(uri).is_err() || uri.is_empty() || uri.len() > 512 {
+                return Err((400, "Contact is not a SIP URI"));
+            }
+            let asked_s = parameter(value, "expires").and_then(|text| text.parse().ok()).or(register.expires_s);
+            let old = bindings.iter().position(|binding| binding.uri == uri);
+            if let Some(at) = old {
+                let binding = &bindings[at];
+                if binding.call_id == register.call_id && register.cseq <= binding.cseq {
+                    return Err((500, "CSeq is older than the binding's"));
+                }
+                bindings.remove(at);
+            }
+            if asked_s == Some(0) {
+                continue;
+            }
+            if bindings.len() >= CONTACTS_PER_AOR {
+                let oldest = (0..bindings.len()).min_by_key(|&at| bindings[at].order).unwrap_or(0);
+                bindings.remove(oldest);
+            }
+            let granted_s = asked_s.unwrap_or(REGISTRATION_S.1).clamp(REGISTRATION_S.0, REGISTRATION_S.1);
+            self.order += 1;
+            bindings.push(Binding {
+                uri: uri.to_owned(),
+                flow: register.flow,
+                q: parameter(value, "q").and_then(thousandths).unwrap_or(1_000),
+                expires_ms: now_ms + u64::from(granted_s) * 1_000,
+                order: self.order,
+                call_id: register.call_id.clone(),
+                cseq: register.cseq,
+            });
+        }
+        Ok(())
+    }
+
+    fn challenge(&self, now_ms: u64, stale: bool) -> Verdict {
+        let nonce = nonce_text(self.secret, now_ms);
+        let stale = if stale { ", stale=true" } else { "" };
+        let values = Algorithm::ALL.map(|algorithm| {
+            let name = algorithm.name();
+            format!("Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}", self.realm)
+        });
+        Verdict::Challenge(values.to_vec())
+    }
+
+    fn is_our_nonce(&self, now_ms: u64, nonce: &str) -> bool {
+        let Some(made_ms) = nonce_time(nonce) else {
+            return false;
+        };
+        let fresh = made_ms <= now_ms && now_ms < made_ms + NONCE_MS;
+        fresh && same(nonce_text(self.secret, made_ms).as_bytes(), nonce.as_bytes())
+    }
+
+    /// A count is taken once (RFC 7616 section 3.4.5); without `qop` a nonce is.
+    fn is_new_count(&mut self, credentials: &Credentials) -> bool {
+        let count = credentials.nonce_count().unwrap_or(1);
+        // Nonces of one millisecond are the same text: each user counts for itself.
+        let key = format!("{}/{}", credentials.nonce, credentials.username);
+        match self.nonce_counts.get(&key) {
+            Some(&last) if count <= last => false,
+            Some(_) => self.nonce_counts.insert(key, count).is_some(),
+            None if self.nonce_counts.len() >= NONCES => false,
+            None => self.nonce_counts.insert(key, count).is_none(),
+        }
+    }
+
+    fn shut_out(&self, now_ms: u64, source: &(IpAddr, String)) -> Option<u32> {
+        let wrong = self.wrong.get(source).filter(|wrong| wrong.count >= WRONG_PASSWORDS)?;
+        let left_ms = (wrong.last_ms + SHUT_OUT_MS).checked_sub(now_ms).filter(|&left| left > 0)?;
+        u32::try_from(left_ms.div_ceil(1_000)).ok()
+    }
+
+    fn count_wrong(&mut self, now_ms: u64, source: (IpAddr, String)) {
+        if self.wrong.len() >= SHUT_OUT_ENTRIES && !self.wrong.contains_key(&source) {
+            self.wrong.retain(|_, wrong| wrong.last_ms + SHUT_OUT_MS > now_ms);
+            if self.wrong.len() >= SHUT_OUT_ENTRIES {
+                self.wrong.clear();
+            }
+        }
+        let wrong = self.wrong.entry(source).or_insert(Wrong { count: 0, last_ms: now_ms });
+        if wrong.last_ms + SHUT_OUT_MS <= now_ms {
+            wrong.count = 0;
+        }
+        *wrong = Wrong { count: wrong.count + 1, last_ms: now_ms };
+    }
+}
+
+fn best_of(bindings: &[Binding]) -> Option<&Binding> {
+    bindings.iter().max_by_key(|binding| (binding.q, binding.order))
+}
+
+/// `Contact: *` with Expires 0 (RFC 3261 section 10.2.2).
+fn remove_all(bindings: &mut Vec<Binding>, register: &Register, contacts: usize) -> Result<(), (u16, &'static str)> {
+    if contacts != 1 || register.expires_s != Some(0) {
+        return Err((400, "Contact * goes alone and with Expires 0"));
+    }
+    bindings.clear();
+    Ok(())
+}
+
+fn thousandths(q: &str) -> Option<u16> {
+    let value: f32 = q.parse().ok()?;
+    // In range, so the cast cannot overflow.
+    (0.0..=1.0).contains(&value).then_some((value * 1_000.0).round() as u16)
+}
+
+/// When a nonce was made.
+fn nonce_time(nonce: &str) -> Option<u64> {
+    u64::from_str_radix(nonce.split('-').next()?, 16).ok()
+}
+
+/// A nonce that only we can have made: its time, and a hash over it with a secret at both ends. No table is needed, so a
+/// flood of REGISTERs costs no memory.
+fn nonce_text(secret: u128, made_ms: u64) -> String {
+    let hash = Algorithm::Sha256.hex(&format!("{secret:032x}:{made_ms}:{secret:032x}"));
+    format!("{made_ms:x}-{}", &hash[..32])
+}
+
+#[cfg(test)]
+#[path = "registrar_tests.rs"]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+
+const NOW: u64 = 1_800_000_000_000;
+
+fn register(contact: &str, cseq: u32) -> Register {
+    Register {
+        aor: "alice".to_owned(),
+        authorization: Vec::new(),
+        contacts: vec![contact.to_owned()],
+        expires_s: Some(120),
+        call_id: "one".to_owned(),
+        cseq,
+        flow: Flow { tcp: false, address: "127.0.0.9:5070".parse().expect("an address") },
+    }
+}
+
+fn nonce(registrar: &mut Registrar, now_ms: u64) -> String {
+    let Verdict::Challenge(values) = registrar.register(now_ms, &register("<sip:a@b>", 1), |_| None) else {
+        panic!("a REGISTER without credentials is challenged");
+    };
+    let at = values[0].find("nonce=\"").expect("a nonce") + 7;
+    values[0][at..].split('"').next().expect("its end").to_owned()
+}
+
+fn signed(mut register: Register, nonce: &str, nc: u32, user: &str, password: &str) -> Register {
+    let algorithm = Algorithm::Sha256;
+    let secret = algorithm.hex(&format!("{user}:realm:{password}"));
+    let request = algorithm.hex("REGISTER:sip:realm");
+    let response = algorithm.hex(&format!("{secret}:{nonce}:{nc:08x}:c:auth:{request}"));
+    register.authorization = vec![format!(
+        "Digest username=\"{user}\", realm=\"realm\", nonce=\"{nonce}\", uri=\"sip:realm\", algorithm=SHA-256, \
+         qop=auth, nc={nc:08x}, cnonce=\"c\", response=\"{response}\""
+    )];
+    register
+}
+
+fn passwords(user: &str) -> Option<String> {
+    matches!(user, "alice" | "bob").then(|| format!("{user}-pw"))
+}
+
+fn accept(registrar: &mut Registrar, now_ms: u64, request: Register) -> Verdict {
+    let nonce = nonce(registrar, now_ms);
+    let request = signed(request, &nonce, 1, "alice", "alice-pw");
+    registrar.register(now_ms, &request, passwords)
+}
+
+#[test]
+fn a_challenge_offers_sha_256_before_md5() {
+    let mut registrar = Registrar::new("realm", 1);
+    let Verdict::Challenge(values) = registrar.register(NOW, &register("<sip:a@b>", 1), passwords) else {
+        panic!("challenged");
+    };
+    assert!(values[0].contains("algorithm=SHA-256") && values[1].contains("algorithm=MD5"), "{values:?}");
+}
+
+#[test]
+fn the_right_password_binds_and_the_newest_contact_wins() {
+    let mut registrar = Registrar::new("realm", 1);
+    let first = accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
+    let Verdict::Accepted { contacts, change } = first else { panic!("{first:?}") };
+    assert_eq!(contacts, ["<sip:a@10.0.0.1>;expires=120;q=1.000"]);
+    assert_eq!(change.expect("a change").contact.as_deref(), Some("sip:a@10.0.0.1"));
+    accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.2>", 2));
+    assert_eq!(registrar.best(NOW + 2, "alice").expect("bound").uri, "sip:a@10.0.0.2");
+    accept(&mut registrar, NOW + 3, register("<sip:a@10.0.0.3>;q=0.3", 3));
+    assert_eq!(registrar.best(NOW + 4, "alice").expect("bound").uri, "sip:a@10.0.0.2");
+}
+
+#[test]
+fn a_binding_ends_with_its_time_with_expires_0_and_with_a_star() {
+    let mut registrar = Registrar::new("realm", 1);
+    accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
+    assert!(registrar.best(NOW + 120_000, "alice").is_none());
+    assert_eq!(registrar.expire(NOW + 120_000), [Change { aor: "alice".to_owned(), contact: None }]);
+
+    accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
+    accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.1>;expires=0", 2));
+    assert!(registrar.best(NOW + 2, "alice").is_none());
+
+    accept(&mut registrar, NOW + 3, register("<sip:a@10.0.0.1>", 3));
+    let mut star = register("*", 4);
+    assert!(matches!(accept(&mut registrar, NOW + 4, star.clone()), Verdict::Refused(400, ..)));
+    star.expires_s = Some(0);
+    assert!(matches!(accept(&mut registrar, NOW + 5, star), Verdict::Accepted { .. }));
+    assert!(registrar.best(NOW + 6, "alice").is_none());
+}
+
+#[test]
+fn an_older_cseq_changes_nothing() {
+    let mut registrar = Registrar::new("realm", 1);
+    accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 5));
+    assert!(matches!(accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.1>;expires=0", 5)), Verdict::Refused(..)));
+    assert!(registrar.best(NOW + 2, "alice").is_some());
+}
+
+#[test]
+fn a_nonce_is_refused_as_stale_when_old_replayed_or_made_up() {
+    let mut registrar = Registrar::new("realm", 1);
+    let stale = |verdict: Verdict| matches!(verdict, Verdict::Challenge(values) if values[0].contains("stale=true"));
+    let ours = nonce(&mut registrar, NOW);
+    let request = signed(register("<sip:a@b>", 1), &ours, 1, "alice", "alice-pw");
+    assert!(matches!(registrar.register(NOW, &request, passwords), Verdict::Accepted { .. }));
+    assert!(stale(registrar.register(NOW, &request, passwords)), "a count is taken once");
+    let next = signed(register("<sip:a@b>", 2), &ours, 2, "alice", "alice-pw");
+    assert!(matches!(registrar.register(NOW, &next, passwords), Verdict::Accepted { .. }));
+    let late = signed(register("<sip:a@b>", 3), &ours, 3, "alice", "alice-pw");
+    assert!(stale(registrar.register(NOW + NONCE_MS, &late, passwords)), "too old");
+    let foreign = nonce(&mut Registrar::new("realm", 2), NOW);
+    let made_up = signed(register("<sip:a@b>", 4), &foreign, 1, "alice", "alice-pw");
+    assert!(stale(registrar.register(NOW, &made_up, passwords)), "not ours");
+}
+
+#[test]
+fn nobody_registers_for_another() {
+    let mut registrar = Registrar::new("realm", 1);
+    let nonce = nonce(&mut registrar, NOW);
+    let request = signed(register("<sip:a@b>", 1), &nonce, 1, "bob", "bob-pw");
+    assert!(matches!(registrar.register(NOW, &request, passwords), Verdict::Refused(403, ..)));
+}
+
+#[test]
+fn wrong_passwords_shut_their_source_out_for_a_while() {
+    let mut registrar = Registrar::new("realm", 1);
+    for attempt in 0..WRONG_PASSWORDS {
+        let nonce = nonce(&mut registrar, NOW);
+        let request = signed(register("<sip:a@b>", 1), &nonce, attempt + 1, "alice", "guess");
+        assert_eq!(registrar.register(NOW, &request, passwords), Verdict::Refused(403, "Wrong user or password", None));
+    }
+    let shut = accept(&mut registrar, NOW, register("<sip:a@b>", 1));
+    assert_eq!(shut, Verdict::Refused(403, "Too many wrong passwords", Some(60)));
+    assert!(matches!(accept(&mut registrar, NOW + SHUT_OUT_MS, register("<sip:a@b>", 1)), Verdict::Accepted { .. }));
+}
+
+#[test]
+fn bindings_survive_a_restart() {
+    let mut registrar = Registrar::new("realm", 1);
+    accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
+    let text = serde_json::to_string(&registrar.save()).expect("serialises");
+    let mut next = Registrar::new("realm", 2);
+    let there = next.restore(NOW + 1, serde_json::from_str(&text).expect("reads"));
+    assert_eq!(there, [Change { aor: "alice".to_owned(), contact: Some("sip:a@10.0.0.1".to_owned()) }]);
+    assert!(Registrar::new("realm", 3).restore(NOW + 120_000, registrar.save()).is_empty());
+}

@@ -1,0 +1,118 @@
+//! The registrar on the wire: REGISTER in, 200, 401, 403 out; expiry; the file that keeps the bindings.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::{Header, Request, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+
+use super::flow::Flow;
+use super::registrar::{Binding, Register, Verdict};
+use super::request::reply;
+use super::shared::{Shared, lock};
+use super::text::user_of;
+
+/// How often expired bindings are looked for, and changed ones written.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Answers a REGISTER.
+pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
+    let Some(register) = read(&transaction) else {
+        return reply(transaction, StatusCode::BadRequest, Vec::new());
+    };
+    let verdict = lock(&shared.registrar).register(shared.unix_ms(), &register, |user| {
+        shared.config.credentials.password(user)
+    });
+    match verdict {
+        Verdict::Challenge(values) => {
+            let headers = values.into_iter().map(|value| Header::WwwAuthenticate(value.into())).collect();
+            reply(transaction, StatusCode::Unauthorized, headers);
+        }
+        Verdict::Refused(status, reason, wait_s) => {
+            tracing::info!(aor = %register.aor, source = %register.flow.address, status, reason, "REGISTER refused");
+            let mut headers = vec![Header::Warning(format!("399 offhook \"{reason}\"").into())];
+            headers.extend(wait_s.map(|wait_s| Header::RetryAfter(wait_s.to_string().into())));
+            reply(transaction, StatusCode::from(status), headers);
+        }
+        Verdict::Accepted { contacts, change } => {
+            let headers = contacts.into_iter().map(|value| Header::Contact(value.into())).collect();
+            reply(transaction, StatusCode::OK, headers);
+            if let Some(change) = change {
+                let shared = Arc::clone(shared);
+                tokio::spawn(async move { shared.emit_registration(change.aor, change.contact).await });
+            }
+        }
+    }
+}
+
+/// Takes up the bindings of the last run.
+pub(crate) async fn restore(shared: &Shared) {
+    let Some(saved) = shared.config.bindings.as_deref().and_then(load) else {
+        return;
+    };
+    let there = lock(&shared.registrar).restore(shared.unix_ms(), saved);
+    for change in there {
+        shared.emit_registration(change.aor, change.contact).await;
+    }
+}
+
+/// Lets bindings expire and keeps them on disk.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut written = Vec::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let changes = lock(&shared.registrar).expire(shared.unix_ms());
+        for change in changes {
+            shared.emit_registration(change.aor, change.contact).await;
+        }
+        let Some(path) = shared.config.bindings.clone() else { continue };
+        let current = lock(&shared.registrar).save();
+        if current != written {
+            let text = serde_json::to_vec(&current).expect("our own types serialise into memory");
+            match tokio::task::spawn_blocking(move || store(&path, &text)).await {
+                Ok(Ok(())) => written = current,
+                Ok(Err(error)) => tracing::warn!(%error, "registrations could not be written"),
+                Err(error) => tracing::warn!(%error, "registrations could not be written"),
+            }
+        }
+    }
+}
+
+fn read(transaction: &Transaction) -> Option<Register> {
+    let request = &transaction.original;
+    Some(Register {
+        aor: user_of(&request.to_header().ok()?.uri().ok()?),
+        authorization: values(request, |header| match header {
+            Header::Authorization(value) => Some(value.value()),
+            _ => None,
+        }),
+        contacts: values(request, |header| match header {
+            Header::Contact(value) => Some(value.value()),
+            _ => None,
+        }),
+        expires_s: request.expires_header().and_then(|value| value.value().trim().parse().ok()),
+        call_id: request.call_id_header().ok()?.value().to_owned(),
+        cseq: request.cseq_header().ok()?.seq().ok()?,
+        flow: Flow::of(transaction.connection.as_ref())?,
+    })
+}
+
+fn values(request: &Request, pick: impl Fn(&Header) -> Option<&str>) -> Vec<String> {
+    request.headers.iter().filter_map(pick).map(str::to_owned).collect()
+}
+
+fn load(path: &Path) -> Option<Vec<(String, Vec<Binding>)>> {
+    let text = std::fs::read(path).ok()?;
+    serde_json::from_slice(&text)
+        .inspect_err(|error| tracing::warn!(%error, path = %path.display(), "kept registrations cannot be read"))
+        .ok()
+}
+
+/// Writes beside and renames, so that a crash leaves the old file or the new one.
+fn store(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(beside, path)
+}

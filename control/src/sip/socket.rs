@@ -1,0 +1,101 @@
+//! The UDP socket, with the ICMP errors that the stack would not see.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use rsipstack::platform::CancellationToken;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::broadcast;
+
+/// Receive buffer asked for, in bytes: a burst of some thousand messages waits here while the stack is busy.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+/// A UDP socket whose refused destinations are announced.
+pub(crate) struct Udp(Arc<UdpSocket>);
+
+impl Udp {
+    /// Binds `address`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
+    /// `cancelled`.
+    pub(crate) fn bind(
+        address: SocketAddr,
+        unreachable: broadcast::Sender<SocketAddr>,
+        cancelled: CancellationToken,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        if address.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+        }
+        socket.bind(&address.into())?;
+        let socket = Arc::new(UdpSocket::from_std(socket.into())?);
+        let errors = Arc::clone(&socket);
+        tokio::spawn(async move {
+            let announce = async {
+                while errors.ready(Interest::ERROR).await.is_ok() {
+                    while let Ok(address) = errors.try_io(Interest::ERROR, || next_error(&errors)) {
+                        if let Some(address) = address {
+                            let _ = unreachable.send(address);
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = announce => {}
+                () = cancelled.cancelled() => {}
+            }
+        });
+        Ok(Self(socket))
+    }
+}
+
+#[async_trait::async_trait]
+impl rsipstack::platform::net::UdpSocket for Udp {
+    async fn recv_from(&self, buf: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
+        loop {
+            match self.0.recv_from(buf).await {
+                Ok(received) => return Ok(received),
+                Err(error) if is_icmp(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn send_to(&self, buf: &[u8], addr: SocketAddr) -> rsipstack::Result<usize> {
+        // An error left by an earlier datagram is returned by the next send, whoever that one is for.
+        for _ in 0..3 {
+            match self.0.send_to(buf, addr).await {
+                Err(error) if is_icmp(&error) => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(self.0.send_to(buf, addr).await?)
+    }
+
+    fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
+        Ok(self.0.local_addr()?)
+    }
+}
+
+fn is_icmp(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+}
+
+/// Takes one entry off the error queue: the destination of the datagram that failed.
+fn next_error(socket: &UdpSocket) -> io::Result<Option<SocketAddr>> {
+    let mut control = nix::cmsg_space!([u8; 256]);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut [], Some(&mut control), flags)?;
+    Ok(message.address.and_then(|address| {
+        let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4(SocketAddrV4::from(*v4)));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
+    }))
+}

@@ -1,0 +1,348 @@
+//! Calls that we place, with SIPp as phone and as carrier.
+#![allow(missing_docs)]
+
+mod support;
+
+use offhook_control::sip::{SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
+use offhook_control_core::sip::{Direction, SipCommand, SipEvent, Target};
+use offhook_proto::Codec;
+use support::{Port, Sipp, config, free_port, local_media};
+
+fn status(event: &SipEvent) -> Option<(u16, bool)> {
+    match event {
+        SipEvent::Failed { status, network, .. } => Some((*status, *network)),
+        _ => None,
+    }
+}
+
+async fn fails_with(name: &str) -> (u16, bool) {
+    let sipp = Sipp::server(name).await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    let events = port.to_the_end(call).await;
+    port.idle().await;
+    sipp.succeeds().await;
+    status(events.last().expect("an event")).expect("a failure")
+}
+
+#[tokio::test]
+async fn an_answered_call_rings_is_answered_and_ends_with_our_bye() {
+    let sipp = Sipp::server("uas_answer.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.until(call, |event| matches!(event, SipEvent::Ringing)).await;
+    let SipEvent::Answered { remote, at_mono_us } = port.answered(call).await else { unreachable!() };
+    assert_eq!(remote.media.codec, Codec::Pcmu);
+    assert_eq!(remote.media.telephone_event, Some(101));
+    assert_eq!(remote.direction, Direction::SendRecv);
+    assert!(at_mono_us > 0 && at_mono_us <= support::now().mono_us);
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn busy_and_redirection_are_failures_with_their_status() {
+    assert_eq!(fails_with("uas_busy.xml").await, (486, false));
+    assert_eq!(fails_with("uas_redirect.xml").await, (302, false));
+}
+
+#[tokio::test]
+async fn nobody_answers_within_the_ring_time_and_the_call_is_cancelled() {
+    let sipp = Sipp::server("uas_no_answer.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial_for(sipp.uri(), 300);
+    let events = port.to_the_end(call).await;
+    assert_eq!(events.last().and_then(status), Some((408, false)), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn hanging_up_while_it_rings_cancels() {
+    let sipp = Sipp::server("uas_no_answer.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.until(call, |event| matches!(event, SipEvent::Ringing)).await;
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert_eq!(events.last().and_then(status), Some((487, false)), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_late_200_after_cancel_gets_ack_and_bye() {
+    let sipp = Sipp::server("uas_late_200.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.until(call, |event| matches!(event, SipEvent::Ringing)).await;
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events.last().and_then(status), Some((487, false)));
+    sipp.succeeds().await;
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn early_media_is_told_before_the_answer() {
+    let sipp = Sipp::server("uas_early_media.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.until(call, |event| matches!(event, SipEvent::EarlyMedia(_))).await;
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn an_answer_without_sdp_stands_on_the_early_one() {
+    let sipp = Sipp::server("uas_early_only.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn an_answer_in_an_encoding_that_we_did_not_offer_is_ended() {
+    assert_eq!(fails_with("uas_no_codec.xml").await, (488, false));
+}
+
+#[tokio::test]
+async fn the_second_of_two_forked_answers_gets_ack_and_bye() {
+    let sipp = Sipp::server("uas_fork.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn the_peers_hold_and_resume_are_answered_and_told() {
+    let sipp = Sipp::server("uas_hold.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    let events = port.to_the_end(call).await;
+    let directions: Vec<Direction> = events
+        .iter()
+        .filter_map(|event| match event {
+            SipEvent::Updated(remote) => Some(remote.direction),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(directions, [Direction::SendOnly, Direction::SendRecv]);
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn update_moves_the_media_and_refer_info_options_are_answered_cleanly() {
+    let sipp = Sipp::server("uas_update.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    let events = port.to_the_end(call).await;
+    let moved = events.iter().any(|event| {
+        matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_000)
+    });
+    assert!(moved, "{events:?}");
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_re_invite_without_sdp_gets_our_offer_and_its_answer_in_the_ack_counts() {
+    let sipp = Sipp::server("uas_delayed_reinvite.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    let events = port.to_the_end(call).await;
+    let moved = events.iter().any(|event| {
+        matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_002)
+    });
+    assert!(moved, "{events:?}");
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_bye_on_the_heels_of_the_answer_is_not_lost() {
+    let sipp = Sipp::server("uas_bye_at_once.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn our_re_invite_is_sent_again_after_glare() {
+    let sipp = Sipp::server("uas_reoffer.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    let mut local = local_media();
+    local.rtp.set_port(31_000);
+    local.rtcp.set_port(31_001);
+    port.port.command(call, SipCommand::ReOffer { local });
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { data } if data.contains("31000"))).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+fn trunk_with_password(mut trunk: TrunkConfig) -> TrunkConfig {
+    trunk.credential = Some(TrunkCredential { username: "trunkuser".to_owned(), password: "trunkpass".to_owned() });
+    trunk
+}
+
+async fn authenticates(name: &str) {
+    let sipp = Sipp::server(name).await;
+    let mut port = Port::with_trunk(trunk_with_password(sipp.trunk())).await;
+    let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_trunk_that_challenges_gets_credentials_in_md5() {
+    authenticates("uas_auth_md5.xml").await;
+}
+
+/// The stack writes the algorithm as `SHA256`, which no server takes.
+#[tokio::test]
+async fn a_trunk_that_challenges_gets_credentials_in_sha_256() {
+    authenticates("uas_auth_sha256.xml").await;
+}
+
+#[tokio::test]
+async fn a_password_that_the_trunk_refuses_is_a_failure_and_not_tried_again() {
+    let sipp = Sipp::server("uas_auth_rejected.xml").await;
+    let mut port = Port::with_trunk(trunk_with_password(sipp.trunk())).await;
+    let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
+    let events = port.to_the_end(call).await;
+    assert_eq!(events.last().and_then(status), Some((407, false)), "{events:?}");
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn we_register_at_a_trunk_that_wants_it() {
+    let sipp = Sipp::server("uas_register.xml").await;
+    let mut trunk = trunk_with_password(sipp.trunk());
+    trunk.register = true;
+    let _port = Port::with_trunk(trunk).await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn the_trunk_is_called_over_tcp_when_it_is_set_so() {
+    let sipp = Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
+    let mut trunk = sipp.trunk();
+    trunk.transport = TrunkTransport::Tcp;
+    let mut port = Port::with_trunk(trunk).await;
+    let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+/// The stack keeps to UDP whatever the size (RFC 3261 section 18.1.1).
+#[tokio::test]
+async fn a_large_invite_goes_to_the_trunk_over_tcp() {
+    let sipp = Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
+    let mut port = Port::with_trunk(sipp.trunk()).await;
+    let mut local = local_media();
+    let wide = local.media[0].clone();
+    local.media.extend((96..112).map(|payload_type| offhook_proto::Media {
+        codec: Codec::L16,
+        payload_type,
+        ..wide.clone()
+    }));
+    let call = offhook_control_core::CallId(77);
+    let target = Target::Trunk { number: "+31655512345".to_owned() };
+    let (caller_id, display) = (None, None);
+    port.port.command(
+        call,
+        SipCommand::Dial { target, caller_id, display, local, auto_answer: false, ring_timeout_ms: 30_000 },
+    );
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_a_network_failure_at_once() {
+    let mut port = Port::start(config()).await;
+    for transport in ["", ";transport=tcp"] {
+        let call = port.dial(Target::Uri(format!("sip:bob@127.0.0.1:{}{transport}", free_port())));
+        let events = port.to_the_end(call).await;
+        assert_eq!(events.last().and_then(status), Some((503, true)), "{events:?}");
+    }
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_responds_is_a_network_failure_at_64_times_t1() {
+    let deaf = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut port = Port::start(SipConfig { t1_ms: 10, ..config() }).await;
+    let to = deaf.local_addr().expect("its address");
+    let call = port.dial(Target::Uri(format!("sip:bob@{to}")));
+    let events = port.to_the_end(call).await;
+    assert_eq!(events.last().and_then(status), Some((408, true)), "{events:?}");
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_dialled_fails_with_a_reason() {
+    let mut port = Port::start(config()).await;
+    for (target, expected) in [
+        (Target::Registered { aor: "nobody".to_owned() }, (480, true)),
+        (Target::Trunk { number: "1".to_owned() }, (503, true)),
+        (Target::Uri("not a uri at all:".to_owned()), (404, false)),
+        (Target::Uri("sip:bob@no-such-host.invalid".to_owned()), (503, true)),
+    ] {
+        let call = port.dial(target.clone());
+        let events = port.to_the_end(call).await;
+        assert_eq!(events.last().and_then(status), Some(expected), "{target:?} {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_wants_longer_sessions_is_asked_again() {
+    let sipp = Sipp::server("uas_too_brief.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    port.answered(call).await;
+    port.hang_up(call);
+    port.to_the_end(call).await;
+    sipp.succeeds().await;
+}
+
+/// The stack returns an error and sends neither ACK nor BYE.
+#[tokio::test]
+async fn an_answer_without_contact_is_a_failure_with_a_reason() {
+    let sipp = Sipp::server("uas_no_contact.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 500, .. })), "{events:?}");
+    port.idle().await;
+    drop(sipp);
+}
