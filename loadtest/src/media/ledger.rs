@@ -51,7 +51,6 @@ pub(crate) struct Conversation {
     pub(crate) customer: EndpointId,
     pub(crate) agent: Option<EndpointId>,
     pub(crate) answered_ns: Option<u64>,
-    pub(crate) over_ns: Option<u64>,
     /// Stamped packets that the customer sent, from its answer to the end.
     pub(crate) sent: u64,
     pub(crate) to_agent: Option<Heard>,

@@ -219,7 +219,6 @@ fn conversation(customer: &Party, oracle: &Oracle) -> Conversation {
         customer: customer.id,
         agent: oracle.partner(customer.id),
         answered_ns: customer.answered_ns,
-        over_ns: customer.over_ns,
         sent: customer.sent,
         to_agent: customer.heard.heard,
         to_customer: customer.hears.heard,

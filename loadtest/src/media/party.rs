@@ -32,7 +32,6 @@ pub(crate) struct Party {
     pub(crate) continuity: Continuity,
     /// When its 200 OK left; only customers that we play as callees.
     pub(crate) answered_ns: Option<u64>,
-    pub(crate) over_ns: Option<u64>,
     /// A customer's ear: its agent, before the answer and after.
     pub(crate) hears: Hearing,
     /// How a customer was heard by its agent.
@@ -64,7 +63,6 @@ impl Party {
             sent: 0,
             continuity: Continuity::default(),
             answered_ns: None,
-            over_ns: None,
             hears: Hearing::default(),
             heard: Hearing::default(),
             early_packets: 0,

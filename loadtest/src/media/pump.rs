@@ -53,10 +53,6 @@ pub(crate) enum Command {
         at_ns: u64,
         remote: SocketAddr,
     },
-    /// It falls silent but goes on listening.
-    Mute {
-        id: EndpointId,
-    },
     /// Its call is over for certain.
     Over {
         id: EndpointId,
@@ -88,7 +84,7 @@ pub(crate) enum Note {
 #[derive(Debug)]
 pub(crate) struct Pump {
     commands: Sender<Command>,
-    thread: JoinHandle<Ledger>,
+    thread: Option<JoinHandle<Ledger>>,
     pub(crate) live: Arc<Live>,
 }
 
@@ -107,7 +103,7 @@ impl Pump {
         let listener = Listener::new(run, tail_packets, book, live.clone(), Box::new(on_note));
         let wheel = Wheel::new(run, listener, receiver)?;
         let thread = std::thread::Builder::new().name("media".to_owned()).spawn(move || wheel.run())?;
-        Ok(Self { commands: sender, thread, live })
+        Ok(Self { commands: sender, thread: Some(thread), live })
     }
 
     /// Hands over a command; nothing happens once the thread has stopped.
@@ -116,9 +112,11 @@ impl Pump {
     }
 
     /// Stops the thread and takes its account. Errors: the thread panicked.
-    pub(crate) fn finish(self) -> anyhow::Result<Ledger> {
+    pub(crate) fn finish(&mut self) -> anyhow::Result<Ledger> {
         self.tell(Command::Stop);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the media thread has died; its account is lost"))
+        let thread =
+            self.thread.take().ok_or_else(|| anyhow::anyhow!("the media thread was stopped before"))?;
+        thread.join().map_err(|_| anyhow::anyhow!("the media thread has died; its account is lost"))
     }
 }
 
@@ -195,7 +193,7 @@ impl Wheel {
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Admit { id, role, sockets, understands_pin } => {
-                self.admit(id, role, sockets, understands_pin)
+                self.admit(id, role, sockets, understands_pin);
             }
             Command::Talk { id, remote } => self.talk(id, remote),
             Command::Answered { id, at_ns, remote } => {
@@ -204,15 +202,9 @@ impl Wheel {
                 }
                 self.talk(id, remote);
             }
-            Command::Mute { id } => {
-                if let Some(party) = self.party(id) {
-                    party.remote = None;
-                }
-            }
             Command::Over { id, at_ns } => {
                 self.listener.oracle.over(id, at_ns);
                 if let Some(party) = self.party(id) {
-                    party.over_ns = Some(at_ns);
                     party.remote = None;
                 }
             }

@@ -41,7 +41,7 @@ impl Message {
             } else if name.eq_ignore_ascii_case("To") {
                 match to_tag {
                     Some(tag) if param(value, "tag").is_none() => {
-                        response.push("To", &format!("{value};tag={tag}"))
+                        response.push("To", &format!("{value};tag={tag}"));
                     }
                     _ => response.push("To", value),
                 }

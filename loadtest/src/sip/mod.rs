@@ -11,7 +11,7 @@ mod sdp;
 mod transactions;
 mod user_agent;
 
-pub(crate) use sdp::Remote;
+pub(crate) use sdp::{Remote, describe};
 pub(crate) use user_agent::UserAgent;
 
 /// Names one call of one user agent.

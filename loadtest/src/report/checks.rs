@@ -1,0 +1,174 @@
+//! What has to hold for a run to pass.
+
+use super::{Check, Report};
+use crate::cli::LoadArgs;
+use crate::run::state::Outcome;
+
+/// Fills in the checks, the verdict and the headline.
+pub(crate) fn judge(report: &mut Report, load: &LoadArgs) {
+    let checks = checks(report, load);
+    let failed: Vec<&str> = checks.iter().filter(|c| c.binding && !c.passed).map(|c| c.name).collect();
+    report.passed = failed.is_empty();
+    report.headline = if report.passed {
+        let (packets, calls) = (report.misrouting.packets_judged, report.loss.conversations);
+        format!(
+            "{} packets in {} conversations: nobody heard anybody they should not",
+            grouped(packets),
+            grouped(calls)
+        )
+    } else {
+        format!("failed: {}", failed.join("; "))
+    };
+    report.checks = checks;
+}
+
+fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
+    let check = |name, passed, found: String| Check { name, passed, binding: true, found };
+    let (misrouting, loss, mishaps) = (&report.misrouting, &report.loss, &report.mishaps);
+    let (agents, customers) = (&report.continuity.agents, &report.continuity.customers);
+    let jumps = [agents, customers]
+        .map(|b| b.ssrc_changes + b.sequence_jumps + b.timestamp_jumps)
+        .iter()
+        .sum::<u64>();
+    let gaps = [agents, customers].map(|b| b.lost + b.late).iter().sum::<u64>();
+    let unplanned = unplanned(report);
+    let never_joined: u64 = outcome(report, Outcome::NeverJoined);
+    let p99_ms = report.answer_to_audio.two_way_ms.p99;
+    let record = &report.record;
+    let expects_calls = load.callbacks.0 + load.previews.0 + load.inbound.0 > 0.0 && load.duration.0 > 0;
+    let mut checks = vec![
+        check(
+            "nobody heard anybody they should not",
+            misrouting.violations == 0,
+            format!("{} of {} packets", grouped(misrouting.violations), grouped(misrouting.packets_judged)),
+        ),
+        check(
+            "no packet was lost in a conversation",
+            loss.missing == 0,
+            of(loss.missing, loss.heard + loss.missing),
+        ),
+        check(
+            "none was repeated or overtaken",
+            loss.repeated + loss.reordered == 0,
+            format!("{} repeated, {} overtaken", loss.repeated, loss.reordered),
+        ),
+        check("every conversation was two-way", loss.one_way == 0, of(loss.one_way, loss.conversations)),
+        check(
+            "what each leg hears is one unbroken stream",
+            jumps + gaps == 0,
+            format!("{jumps} jumps, {gaps} gaps in {} packets", grouped(agents.packets + customers.packets)),
+        ),
+        check(
+            "every agent went off hook",
+            report.agents.went_off_hook == report.agents.asked,
+            format!("{} of {}", report.agents.went_off_hook, report.agents.asked),
+        ),
+        check(
+            "every agent stayed off hook, dialled once",
+            mishaps.legs_dropped + mishaps.dialled_twice == 0,
+            format!("{} dropped, {} dialled twice", mishaps.legs_dropped, mishaps.dialled_twice),
+        ),
+        check(
+            "no customer who answered was left with nobody",
+            never_joined == 0,
+            format!("{never_joined} waited in vain"),
+        ),
+        check("every call ended as planned", unplanned == 0, format!("{unplanned} did not")),
+        check(
+            "answer to two-way audio, 99 % of calls",
+            p99_ms <= load.max_answer_to_audio.0 as f64,
+            format!("{p99_ms:.1} ms; limit {}", load.max_answer_to_audio),
+        ),
+        check(
+            "control's record names the agents whom the packets prove",
+            record.available
+                && record.agree == record.compared
+                && (record.compared > 0 || loss.conversations == 0),
+            format!(
+                "{} of {} agree, {} without record",
+                record.agree, record.compared, record.without_record
+            ),
+        ),
+        check(
+            "there were conversations to judge",
+            !expects_calls || loss.conversations > 0,
+            grouped(loss.conversations),
+        ),
+        check(
+            "hanging up ended every call",
+            mishaps.hangups_ignored + report.agents.still_off_hook_at_end as u64 == 0,
+            format!(
+                "{} ignored, {} legs left after log-out",
+                mishaps.hangups_ignored, report.agents.still_off_hook_at_end
+            ),
+        ),
+        check(
+            "nobody was dialled who should not be",
+            mishaps.unknown_numbers + mishaps.unusable_offers == 0,
+            format!(
+                "{} unknown numbers, {} offers without usable audio",
+                mishaps.unknown_numbers, mishaps.unusable_offers
+            ),
+        ),
+    ];
+    if load.pin.0 > 0.0 {
+        let found = format!("{} wrong", mishaps.wrong_pins);
+        checks.push(check("every spoken PIN was understood and accepted", mishaps.wrong_pins == 0, found));
+    }
+    let generator = &report.generator;
+    checks.push(Check {
+        name: "the load generator kept its pace",
+        passed: !generator.fell_behind,
+        binding: load.strict_pacing,
+        found: format!(
+            "99 % within {:.1} ms, {} not read in time, {} not sent",
+            generator.lateness_ms.p99, generator.trouble.overflowed, generator.trouble.unsent
+        ),
+    });
+    checks
+}
+
+/// Orders that ended in a way that no plan foresees.
+fn unplanned(report: &Report) -> u64 {
+    let unplanned = [
+        Outcome::CancelledByControl,
+        Outcome::RequestRefused,
+        Outcome::CallRefused,
+        Outcome::SipTimeout,
+        Outcome::NeverDialled,
+        Outcome::Unfinished,
+    ];
+    unplanned.into_iter().map(|wanted| outcome(report, wanted)).sum()
+}
+
+fn outcome(report: &Report, wanted: Outcome) -> u64 {
+    report.outcomes.values().filter_map(|kinds| kinds.get(&wanted)).sum()
+}
+
+fn of(part: u64, whole: u64) -> String {
+    format!("{} of {}", grouped(part), grouped(whole))
+}
+
+/// A number with thin spaces between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a run found out, as data: the JSON for machines is this, and people's summaries are made from it.
+
+mod build;
+mod calls;
+mod checks;
+mod html;
+mod plots;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::host::Machine;
+use crate::media::continuity::Breaks;
+use crate::media::ledger::{Trouble, Unstamped};
+use crate::rest::pool::HttpCounters;
+use crate::run::director::Mishaps;
+use crate::run::state::{Outcome, Sample};
+use crate::sip::SipCounters;
+
+pub(crate) use build::build;
+pub(crate) use summary::print;
+
+/// Version of the JSON's shape; grows when a field changes its meaning.
+const SCHEMA: u32 = 1;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) schema: u32,
+    pub(crate) passed: bool,
+    pub(crate) headline: String,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) about: About,
+    pub(crate) agents: Agents,
+    /// By kind of call, then by outcome.
+    pub(crate) outcomes: BTreeMap<&'static str, BTreeMap<Outcome, u64>>,
+    pub(crate) answer_to_audio: AnswerToAudio,
+    pub(crate) delay: Delay,
+    pub(crate) loss: Loss,
+    pub(crate) continuity: Continuity,
+    pub(crate) misrouting: Misrouting,
+    pub(crate) record: Record,
+    pub(crate) parked: Option<Cost>,
+    pub(crate) under_load: Option<Cost>,
+    pub(crate) generator: Generator,
+    pub(crate) unstamped: Vec<UnstampedIn>,
+    pub(crate) rtcp_received: u64,
+    pub(crate) mishaps: Mishaps,
+    pub(crate) http: HttpCounters,
+    pub(crate) sip: BTreeMap<&'static str, SipCounters>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) calls: Vec<calls::Call>,
+    pub(crate) calls_unlisted: usize,
+    /// Control's own statistics at the end, as it gave them.
+    pub(crate) control_statistics: serde_json::Value,
+}
+
+/// One thing that has to hold.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) passed: bool,
+    /// False: reported, but fails no run.
+    pub(crate) binding: bool,
+    pub(crate) found: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct About {
+    pub(crate) run: String,
+    pub(crate) seed: u64,
+    pub(crate) command: String,
+    pub(crate) at_unix_s: u64,
+    pub(crate) wall_s: f64,
+    pub(crate) machine: Machine,
+    pub(crate) versions: BTreeMap<&'static str, String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Agents {
+    pub(crate) asked: usize,
+    pub(crate) went_off_hook: usize,
+    pub(crate) ramp_s: f64,
+    pub(crate) still_off_hook_at_end: usize,
+}
+
+/// Milliseconds of many things.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Quantiles {
+    pub(crate) count: u64,
+    pub(crate) min: f64,
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+}
+
+/// From the customer's 200 OK leaving us, for callbacks and preview calls.
+#[derive(Debug, Serialize)]
+pub(crate) struct AnswerToAudio {
+    /// To the arrival of the customer's first packet at the agent.
+    pub(crate) to_agent_ms: Quantiles,
+    /// To the arrival of the agent's first packet at the customer; includes waiting for the agent's next packet.
+    pub(crate) to_customer_ms: Quantiles,
+    /// To the later of both.
+    pub(crate) two_way_ms: Quantiles,
+    /// The later of both, one value a call, sorted.
+    pub(crate) two_way_each_ms: Vec<f64>,
+    /// Customer packets sent after the 200 OK that the agent did not hear, by how many a call lost.
+    pub(crate) lost_after_answer: BTreeMap<u64, u64>,
+    /// Agent's packets that reached a customer who had not answered yet.
+    pub(crate) early_packets: u64,
+    /// For inbound calls: from 200 OK to the agent hearing the customer, queueing included.
+    pub(crate) inbound_to_agent_ms: Quantiles,
+}
+
+/// From one endpoint's send call to the kernel's arrival stamp at the other's socket.
+#[derive(Debug, Serialize)]
+pub(crate) struct Delay {
+    pub(crate) to_agent_ms: Quantiles,
+    pub(crate) to_customer_ms: Quantiles,
+    /// (Percentile, milliseconds), for plotting.
+    pub(crate) to_agent_curve: Vec<(f64, f64)>,
+    pub(crate) to_customer_curve: Vec<(f64, f64)>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Loss {
+    pub(crate) conversations: u64,
+    pub(crate) heard: u64,
+    /// Between the first and the last packet heard, in both directions.
+    pub(crate) missing: u64,
+    pub(crate) reordered: u64,
+    pub(crate) repeated: u64,
+    /// Conversations in which only one side heard the other.
+    pub(crate) one_way: u64,
+    /// Sent by customers after the last that the agent heard: in flight at the end of the call.
+    pub(crate) tail: u64,
+    pub(crate) longest_gap_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Continuity {
+    pub(crate) agents: Breaks,
+    pub(crate) customers: Breaks,
+    pub(crate) broken_streams: u64,
+    /// The worst, by name.
+    pub(crate) broken: Vec<(String, Breaks)>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Misrouting {
+    pub(crate) packets_judged: u64,
+    pub(crate) violations: u64,
+    pub(crate) listed: Vec<Misrouted>,
+    pub(crate) tail_bound_packets: u64,
+    pub(crate) longest_tail_packets: u64,
+}
+
+/// A violation with names in place of numbers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Misrouted {
+    pub(crate) what: crate::media::oracle::Kind,
+    pub(crate) at_s: f64,
+    pub(crate) listener: String,
+    pub(crate) speaker: String,
+    pub(crate) packet: u64,
+}
+
+/// Control's call records held against what the packets proved.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Record {
+    pub(crate) available: bool,
+    pub(crate) compared: u64,
+    pub(crate) agree: u64,
+    pub(crate) without_record: u64,
+    /// Answer-to-audio as the engine measured it.
+    pub(crate) engine_answer_to_audio_ms: Quantiles,
+}
+
+/// What a stage cost in processor time.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cost {
+    pub(crate) seconds: f64,
+    pub(crate) off_hook: usize,
+    pub(crate) packets_sent: u64,
+    pub(crate) engine_cores: f64,
+    pub(crate) engine_threads: Vec<(String, f64)>,
+    /// Microseconds of engine CPU per off-hook leg and second.
+    pub(crate) engine_us_per_leg_s: f64,
+    /// Microseconds of engine CPU per packet that the endpoints sent.
+    pub(crate) engine_us_per_packet: f64,
+    pub(crate) control_cores: f64,
+    pub(crate) harness_cores: f64,
+}
+
+/// The harness itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Generator {
+    pub(crate) sent: u64,
+    pub(crate) media_thread_cores: f64,
+    pub(crate) lateness_ms: Quantiles,
+    pub(crate) fell_behind: bool,
+    pub(crate) trouble: Trouble,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct UnstampedIn {
+    pub(crate) phase: crate::media::Phase,
+    pub(crate) listener: crate::media::Role,
+    pub(crate) packets: Unstamped,
+}
+
+/// Writes `report.json` and `report.html`. Errors: the directory cannot be written.
+pub(crate) fn write(report: &Report, directory: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot write the report to {}", directory.display());
+    std::fs::create_dir_all(directory).with_context(failed)?;
+    std::fs::write(directory.join("report.json"), serde_json::to_vec_pretty(report)?).with_context(failed)?;
+    std::fs::write(directory.join("report.html"), html::render(report)).with_context(failed)?;
+    Ok(())
+}

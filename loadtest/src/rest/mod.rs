@@ -1,0 +1,4 @@
+//! The agents' console: REST requests and the stream of events.
+
+pub(crate) mod events;
+pub(crate) mod pool;
