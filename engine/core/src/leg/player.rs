@@ -175,8 +175,7 @@ fn silence(ms: u32, position: usize, codec: Codec, rate: usize, out: &mut [u8]) 
 /// A key's end is sent three times, one packet time apart.
 fn key(keys: &str, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
     let ptime_ms = u32::from(media.ptime_ms);
-    let held = KEY_MS.div_ceil(ptime_ms) as usize;
-    let steps = (2 * held).max(held + 2);
+    let (held, steps) = key_steps(media.ptime_ms);
     let (at, step) = (position / steps, position % steps);
     let event = event_code(*keys.as_bytes().get(at)?);
     if step > held + 1 {
@@ -190,6 +189,18 @@ fn key(keys: &str, position: usize, media: &Media, out: &mut [u8]) -> Option<Key
     let end = u8::from(step + 1 >= held) << 7;
     out.get_mut(..4)?.copy_from_slice(&[event, end | LEVEL, high, low]);
     Some(KeyStep::Held { first: step == 0 })
+}
+
+/// Packet times that a key is held, and that it takes with its pause.
+fn key_steps(ptime_ms: u8) -> (usize, usize) {
+    let held = KEY_MS.div_ceil(u32::from(ptime_ms)) as usize;
+    (held, (2 * held).max(held + 2))
+}
+
+/// Milliseconds that a key sequence takes.
+pub(crate) fn keys_ms(keys: &str, ptime_ms: u8) -> u64 {
+    let (_, steps) = key_steps(ptime_ms);
+    keys.len() as u64 * steps as u64 * u64::from(ptime_ms)
 }
 
 fn event_code(key: u8) -> u8 {
@@ -250,7 +261,7 @@ mod tests {
     #[test]
     fn a_list_is_played_as_often_as_asked() {
         let all = play(vec![prompt(0..80)], 3, &media()).concat();
-        assert_eq!(all, [(0..80).collect::<Vec<u8>>(); 3].concat());
+        assert_eq!(all, (0..80).collect::<Vec<u8>>().repeat(3));
         assert_eq!(play(vec![prompt(0..80)], 0, &media()).len(), 100, "until stopped");
     }
 

@@ -309,7 +309,7 @@ mod tests {
             let sent = stamp(
                 &mut stream,
                 u64::from(packet) * 20,
-                &audio(7, 40_000 + packet, 0x8000_0000 + u32::from(packet) * 160),
+                &audio(7, 10_000 + packet, 0x8000_0000 + u32::from(packet) * 160),
             );
             assert_eq!(sent.map(|sent| sent.0), Ok(packet));
         }

@@ -23,7 +23,7 @@ impl Spread {
 /// The next moment from `now` on that is a leg's turn within a period: legs' turns are spread evenly over it.
 pub(crate) fn turn(now: Time, leg: LegIx, period_us: u64) -> Time {
     let share = u64::from(leg.0.wrapping_mul(0x9E37_79B1));
-    let phase = share * period_us >> 32;
+    let phase = (share * period_us) >> 32;
     let into = (now.0 + period_us - phase % period_us) % period_us;
     now + (period_us - into) % period_us
 }

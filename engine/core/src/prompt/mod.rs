@@ -1,8 +1,12 @@
 //! What can be played: encoded once, shared by all who hear it.
 
+mod tone;
+
 use std::sync::Arc;
 
 use offhook_proto::Codec;
+
+pub(crate) use self::tone::{Tones, keys};
 
 /// A prompt that the director asked for; the shell hands it back with the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,83 @@
+//! What the director needs to know at start, and what its shell has to do.
+
+use std::net::{IpAddr, SocketAddr};
+
+use offhook_proto::Codec;
+
+use crate::{LegId, OpId, PromptId, WorkerCommand};
+
+/// What the director needs to know at start.
+#[derive(Clone, Debug)]
+pub struct DirectorConfig {
+    /// Random name of this run of the engine.
+    pub instance: String,
+    /// Version of the software.
+    pub version: String,
+    /// Media addresses; the first is where legs go that name none.
+    pub addresses: Vec<IpAddr>,
+    /// Ports of the legs, for each address.
+    pub ports: PortRange,
+    /// How many workers there are, at least one.
+    pub workers: u16,
+    /// Legs in the engine at most.
+    pub max_legs: usize,
+    /// Seed of SSRCs, first sequence numbers and the order of ports. Unpredictable to others.
+    pub seed: [u8; 32],
+}
+
+/// UDP ports from `first` to `last`, both included. RTP takes the even ones, RTCP the odd ones above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// Lowest.
+    pub first: u16,
+    /// Highest.
+    pub last: u16,
+}
+
+/// Why a port pair could not be bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindError {
+    /// Somebody else has one of the ports: another pair is tried.
+    InUse,
+    /// The operating system refused, in a sentence.
+    System(String),
+}
+
+/// What the director's shell has to do.
+#[derive(Debug)]
+pub enum DirectorOutput {
+    /// Send a datagram of the control protocol: `cookie SP dictionary`, to be signed where the socket has a key.
+    Send {
+        /// Receiver.
+        to: SocketAddr,
+        /// The datagram, unsigned.
+        datagram: Vec<u8>,
+    },
+    /// Hand a command to a worker, in order. Sockets kept for [`WorkerCommand::carries_sockets_of`] go with it.
+    ToWorker {
+        /// Which worker, from 0.
+        worker: u16,
+        /// What to do.
+        command: WorkerCommand,
+    },
+    /// Bind a leg's sockets, keep them by `leg`, and answer with [`crate::Director::handle_bound`].
+    Bind {
+        /// Operation to answer.
+        op: OpId,
+        /// Leg to keep the sockets for.
+        leg: LegId,
+        /// Where it receives RTP.
+        rtp: SocketAddr,
+        /// Where it receives RTCP.
+        rtcp: SocketAddr,
+    },
+    /// Load a WAV file and answer with [`crate::Director::handle_prompt`].
+    LoadPrompt {
+        /// What to answer to.
+        prompt: PromptId,
+        /// Name relative to the prompt directory, as the controller gave it.
+        file: String,
+        /// Encoding wanted.
+        codec: Codec,
+    },
+}

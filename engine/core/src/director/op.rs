@@ -1,0 +1,118 @@
+//! One operation under way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use offhook_proto::{Command, LegCreate, LegPark, LegUpdate, Play, PlayStop, Splice, Unsplice, WorkerInfo};
+
+use super::replies::Asker;
+use crate::prompt::Segment;
+use crate::{LegId, PromptId, Time};
+
+/// One operation under way.
+#[derive(Debug)]
+pub(crate) struct Op {
+    /// Who is answered; nobody when the engine itself wants it.
+    pub(crate) asker: Option<Asker>,
+    pub(crate) controller: Option<Arc<str>>,
+    pub(crate) arrived: Time,
+    pub(crate) task: Task,
+    /// Legs that no other operation touches meanwhile.
+    pub(crate) legs: Vec<Arc<str>>,
+    pub(crate) stage: Stage,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Create(Box<LegCreate>),
+    Update(Box<LegUpdate>),
+    Delete(String),
+    /// A leg that ends without being asked to, and why.
+    Release {
+        leg: Arc<str>,
+        id: LegId,
+        reason: String,
+    },
+    Query(String),
+    Park(LegPark),
+    Unpark(String),
+    Splice(Splice),
+    Unsplice(Unsplice),
+    Play(Play),
+    PlayStop(PlayStop),
+    Statistics,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Waits for its turn.
+    Queued,
+    /// A leg's ports are being bound.
+    Binding { leg: LegId, worker: u16, rtp: SocketAddr, ssrc: u32, attempts: u8 },
+    /// Prompts are being loaded; parts that are ready already are in their places.
+    Loading { segments: Vec<Option<Segment>>, waiting: Vec<PromptId> },
+    /// A leg is leaving its worker.
+    Detaching,
+    /// A worker is at it.
+    Working { play_ms: Option<u64> },
+    /// Workers' figures are being gathered.
+    Gathering { workers: Vec<WorkerInfo>, missing: u16 },
+}
+
+/// A request, as something that waits for a turn or is answered at once.
+pub(crate) enum Sorted {
+    Task(Task),
+    AtOnce(Command),
+}
+
+impl Sorted {
+    pub(crate) fn new(command: Command) -> Self {
+        match command {
+            Command::LegCreate(body) => Self::Task(Task::Create(Box::new(body))),
+            Command::LegUpdate(body) => Self::Task(Task::Update(Box::new(body))),
+            Command::LegDelete(body) => Self::Task(Task::Delete(body.leg)),
+            Command::LegQuery(body) => Self::Task(Task::Query(body.leg)),
+            Command::LegPark(body) => Self::Task(Task::Park(body)),
+            Command::LegUnpark(body) => Self::Task(Task::Unpark(body.leg)),
+            Command::Splice(body) => Self::Task(Task::Splice(body)),
+            Command::Unsplice(body) => Self::Task(Task::Unsplice(body)),
+            Command::Play(body) => Self::Task(Task::Play(body)),
+            Command::PlayStop(body) => Self::Task(Task::PlayStop(body)),
+            Command::Statistics => Self::Task(Task::Statistics),
+            Command::Ping
+            | Command::LegList(_)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe
+            | Command::EventAck(_) => Self::AtOnce(command),
+        }
+    }
+}
+
+impl Task {
+    /// Names of the legs that it touches, none twice.
+    pub(crate) fn legs(&self) -> Vec<Arc<str>> {
+        let mut legs: Vec<Arc<str>> = match self {
+            Self::Create(body) => [Some(body.leg.as_str()), body.beside.as_deref()]
+                .into_iter()
+                .flatten()
+                .map(Arc::from)
+                .collect(),
+            Self::Update(body) => vec![body.leg.as_str().into()],
+            Self::Delete(leg) | Self::Query(leg) | Self::Unpark(leg) => vec![leg.as_str().into()],
+            Self::Release { leg, .. } => vec![Arc::clone(leg)],
+            Self::Park(body) => vec![body.leg.as_str().into()],
+            Self::Splice(body) => vec![body.a.as_str().into(), body.b.as_str().into()],
+            Self::Unsplice(body) => {
+                std::iter::once(&body.leg).chain(&body.park).map(|leg| leg.as_str().into()).collect()
+            }
+            Self::Play(body) => vec![body.leg.as_str().into()],
+            Self::PlayStop(body) => vec![body.leg.as_str().into()],
+            Self::Statistics => Vec::new(),
+        };
+        legs.sort_unstable();
+        legs.dedup();
+        legs
+    }
+}

@@ -1,0 +1,173 @@
+//! Tones and keys, rendered and encoded once.
+
+use std::sync::Arc;
+
+use offhook_audio::codec::{self, Encoder, OpusConfig};
+use offhook_audio::tones::{Country, Progress, Segment, Tone, ToneSource, beep, dtmf};
+use offhook_proto::{Codec, Error, ErrorCode, ToneName};
+
+use super::EncodedPrompt;
+use crate::limits::PROMPT_BYTES;
+
+/// Level of each frequency of a key in band, in dBm0.
+const KEY_LEVEL_DBM0: f32 = -7.0;
+/// Milliseconds that a key in band sounds, and the pause after it.
+const KEY_MS: u32 = 100;
+
+/// A tone of a country's plan.
+///
+/// # Errors
+/// `bad_value` for a country without a plan, `codec_mismatch` for an encoding that is not one run of bytes.
+pub(crate) fn tone(name: ToneName, country: Option<&str>, codec: Codec) -> Result<EncodedPrompt, Error> {
+    let plan = |progress| {
+        let code = country.unwrap_or("us");
+        let country = Country::from_code(code).ok_or_else(|| {
+            Error::new(ErrorCode::BadValue, format!("country: there is no tone plan for {code}"))
+        })?;
+        Ok::<_, Error>(country.tone(progress))
+    };
+    let tone = match name {
+        ToneName::Dial => plan(Progress::Dial)?,
+        ToneName::Ringback => plan(Progress::Ringback)?,
+        ToneName::Busy => plan(Progress::Busy)?,
+        ToneName::Congestion => plan(Progress::Congestion)?,
+        ToneName::Beep => beep(),
+    };
+    let prompt = encode(&tone, codec)?;
+    Ok(if is_endless(&tone) { prompt.endless() } else { prompt })
+}
+
+/// Keys in band, 100 ms each with 100 ms between.
+///
+/// # Errors
+/// As [`tone`]; `bad_value` for what is no key.
+pub(crate) fn keys(keys: &str, codec: Codec) -> Result<EncodedPrompt, Error> {
+    let mut all = Vec::new();
+    for key in keys.chars() {
+        let tone = dtmf(key, KEY_MS, KEY_MS, KEY_LEVEL_DBM0)
+            .ok_or_else(|| Error::new(ErrorCode::BadValue, format!("dtmf: {key} is no key")))?;
+        all.extend_from_slice(encode(&tone, codec)?.payload());
+    }
+    EncodedPrompt::for_codec(codec, all)
+}
+
+impl EncodedPrompt {
+    /// A prompt of one run of payload bytes.
+    ///
+    /// # Errors
+    /// `codec_mismatch` for Opus, whose packets are not slices of one run, `bad_prompt` for more than an hour.
+    pub fn for_codec(codec: Codec, payload: Vec<u8>) -> Result<Self, Error> {
+        let Some(bytes_per_ms) = crate::leg::encoding::bytes_per_ms(codec) else {
+            return Err(unplayable(codec));
+        };
+        if payload.len() > PROMPT_BYTES {
+            return Err(Error::new(ErrorCode::BadPrompt, "the prompt is longer than an hour"));
+        }
+        Ok(Self::new(codec, bytes_per_ms as u16, payload))
+    }
+}
+
+/// Renders one round of a tone. A tone without a pause is rendered for a second, in which every whole frequency comes round.
+fn encode(tone: &Tone, codec: Codec) -> Result<EncodedPrompt, Error> {
+    let wanted = match codec {
+        Codec::Pcmu => codec::Codec::Pcmu,
+        Codec::Pcma => codec::Codec::Pcma,
+        Codec::G722 => codec::Codec::G722,
+        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+        Codec::Opus => return Err(unplayable(codec)),
+    };
+    let rate_hz = wanted.sample_rate_hz();
+    let mut encoder = Encoder::new(wanted, rate_hz, &OpusConfig::default())
+        .map_err(|error| Error::new(ErrorCode::CodecMismatch, error.to_string()))?;
+    let samples_of = |ms: u32| (u64::from(ms) * u64::from(rate_hz) / 1_000) as usize;
+    let steady = tone.segments().iter().any(|segment| segment.duration_ms == Segment::FOREVER_MS);
+    let round_ms = if steady { 1_000 } else { tone.segments().iter().map(|s| s.duration_ms).sum() };
+    let mut source = ToneSource::new(tone, rate_hz);
+    let mut samples = vec![0; samples_of(round_ms)];
+    source.render(&mut samples);
+    if steady {
+        // The first second fades in; the second one joins its own beginning.
+        source.render(&mut samples);
+    }
+    let mut payload = vec![0; samples.len() * 2];
+    let len = encoder
+        .encode(&samples, &mut payload)
+        .map_err(|error| Error::new(ErrorCode::CodecMismatch, error.to_string()))?;
+    payload.truncate(len);
+    EncodedPrompt::for_codec(codec, payload)
+}
+
+fn is_endless(tone: &Tone) -> bool {
+    tone.repeats() || tone.segments().iter().any(|segment| segment.duration_ms == Segment::FOREVER_MS)
+}
+
+fn unplayable(codec: Codec) -> Error {
+    Error::new(ErrorCode::CodecMismatch, format!("nothing can be played to a leg with {codec:?}"))
+}
+
+/// Tones that were rendered already.
+#[derive(Debug, Default)]
+pub(crate) struct Tones {
+    rendered: Vec<(ToneName, Option<String>, Codec, Arc<EncodedPrompt>)>,
+}
+
+impl Tones {
+    /// A tone, from memory after the first time.
+    ///
+    /// # Errors
+    /// As [`tone`].
+    pub(crate) fn tone(
+        &mut self,
+        name: ToneName,
+        country: Option<&str>,
+        codec: Codec,
+    ) -> Result<Arc<EncodedPrompt>, Error> {
+        let known = self.rendered.iter().find(|(known, plan, encoding, _)| {
+            (*known, plan.as_deref(), *encoding) == (name, country, codec)
+        });
+        if let Some((.., prompt)) = known {
+            return Ok(Arc::clone(prompt));
+        }
+        let prompt = Arc::new(tone(name, country, codec)?);
+        self.rendered.push((name, country.map(str::to_owned), codec, Arc::clone(&prompt)));
+        Ok(prompt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ringback_is_one_round_of_its_cadence_and_endless() {
+        let us = tone(ToneName::Ringback, None, Codec::Pcmu).expect("it is planned");
+        assert_eq!((us.duration_ms(), us.is_endless()), (6_000, true));
+        let beep = tone(ToneName::Beep, None, Codec::Pcma).expect("it is planned");
+        assert_eq!((beep.duration_ms(), beep.is_endless()), (200, false));
+    }
+
+    #[test]
+    fn a_steady_tone_joins_its_own_beginning() {
+        let dial = tone(ToneName::Dial, Some("us"), Codec::L16).expect("it is planned");
+        let samples: Vec<i32> =
+            dial.payload().chunks(2).map(|s| i32::from(i16::from_be_bytes([s[0], s[1]]))).collect();
+        assert_eq!(samples.len(), 8_000);
+        let steps = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max();
+        let seam = (samples[0] - samples[7_999]).abs();
+        assert!(Some(seam) <= steps, "{seam} at the seam, {steps:?} elsewhere");
+    }
+
+    #[test]
+    fn a_country_without_a_plan_is_named() {
+        let error = tone(ToneName::Busy, Some("zz"), Codec::Pcmu).expect_err("there is no such country");
+        assert_eq!(error.code, ErrorCode::BadValue);
+        assert!(error.reason.contains("zz"));
+    }
+
+    #[test]
+    fn keys_in_band_last_two_hundred_ms_each() {
+        assert_eq!(keys("12#", Codec::Pcmu).map(|keys| keys.duration_ms()), Ok(600));
+        assert!(keys("x", Codec::Pcmu).is_err());
+        assert!(keys("1", Codec::Opus).is_err());
+    }
+}
