@@ -174,11 +174,11 @@ impl Control {
 
     fn take_reports(&mut self, reports: &Receiver<FromWorker>, bell: &Notify) -> anyhow::Result<()> {
         for _ in 0..REPORTS_PER_ROUND {
-            let Ok(FromWorker { worker, report, sockets }) = reports.try_recv() else { return Ok(()) };
+            let Ok(FromWorker { report, sockets }) = reports.try_recv() else { return Ok(()) };
             if let (WorkerReport::Detached { leg, .. }, Some(sockets)) = (&report, sockets) {
                 self.sockets.insert(leg.id(), sockets);
             }
-            self.director.handle_report(self.clock.now(), worker, report);
+            self.director.handle_report(self.clock.now(), report);
             self.act()?;
         }
         bell.notify_one();

@@ -20,7 +20,6 @@ pub(crate) struct ToWorker {
 /// A report on its way to the director, with the sockets of the leg that it takes away.
 #[derive(Debug)]
 pub(crate) struct FromWorker {
-    pub(crate) worker: u16,
     pub(crate) report: WorkerReport,
     pub(crate) sockets: Option<LegSockets>,
 }
@@ -102,7 +101,7 @@ impl ControlLink {
         if self.backlog.len() >= EVENT_BACKLOG && matches!(report, WorkerReport::Event(_)) {
             return;
         }
-        self.backlog.push_back(FromWorker { worker: self.worker, report, sockets });
+        self.backlog.push_back(FromWorker { report, sockets });
     }
 
     /// Hands over what the channel takes and rings control's bell, once. True when nothing is left behind.

@@ -1,0 +1,196 @@
+//! The control protocol as the wire sees it: repetition, numbered events, leases, limits.
+
+use std::net::UdpSocket;
+
+use offhook_proto::{
+    Command, EngineInfo, ErrorCode, EventBody, Idle, LegCreate, LegDelete, LegList, LegListRequest, frame,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Engine, PATIENCE, Phone, leg_towards, splice};
+
+/// A controller without a library.
+struct Raw(UdpSocket);
+
+impl Raw {
+    fn to(engine: &Engine) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.connect(engine.control).expect("connected");
+        socket.set_read_timeout(Some(PATIENCE)).expect("set");
+        Self(socket)
+    }
+
+    fn send(&self, datagram: &str) {
+        self.0.send(datagram.as_bytes()).expect("sent");
+    }
+
+    /// Cookie and dictionary of the next datagram.
+    fn hear(&self) -> (String, Value) {
+        let mut buffer = [0; 16_384];
+        let length = self.0.recv(&mut buffer).expect("a datagram");
+        let (cookie, body) = frame::split(&buffer[..length]).expect("a cookie");
+        (cookie.to_owned(), serde_json::from_slice(body).expect("JSON"))
+    }
+
+    fn ask(&self, cookie: &str, body: &Value) -> Value {
+        self.send(&format!("{cookie} {body}"));
+        loop {
+            let (answered, reply) = self.hear();
+            if answered == cookie {
+                return reply;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repeated_cookie_gets_the_stored_reply_and_nothing_is_done_twice() {
+    let engine = Engine::start();
+    let raw = Raw::to(&engine);
+    let create = json!({"command": "leg.create", "leg": "a"});
+    let first = raw.ask("c1", &create);
+    assert_eq!(first["result"], "ok");
+    assert_eq!(raw.ask("c1", &create), first);
+    let delete = json!({"command": "leg.delete", "leg": "a"});
+    let deleted = raw.ask("c2", &delete);
+    assert_eq!(raw.ask("c2", &delete), deleted, "the leg has gone, and the answer has not");
+    assert_eq!(raw.ask("c3", &delete)["error"], "leg_not_found");
+    assert_eq!(raw.ask("c1", &create), first, "an old request does not raise the dead");
+    let info: EngineInfo = engine.client().ask(Command::Statistics);
+    assert_eq!((info.legs, info.requests_repeated), (0, 3));
+}
+
+#[test]
+fn creating_a_leg_again_answers_the_same_and_other_parameters_are_refused() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let phone = Phone::new();
+    let first = client.create("a", &phone);
+    assert_eq!(client.create("a", &phone), first);
+    let other = LegCreate { silent_after_ms: 5_000, idle: Idle::None, ..leg_towards("a", &phone) };
+    assert_eq!(client.refused(Command::LegCreate(other)).code, ErrorCode::LegExists);
+}
+
+#[test]
+fn an_event_is_sent_until_it_is_acknowledged_and_numbers_have_no_gap() {
+    let engine = Engine::start();
+    let raw = Raw::to(&engine);
+    raw.ask("s1", &json!({"command": "subscribe", "controller": "test"}));
+    raw.ask("c1", &json!({"command": "leg.create", "leg": "a", "idle": {"kind": "none"}}));
+    for play in ["p1", "p2"] {
+        let sources = json!([{"silence_ms": 10}]);
+        raw.ask(play, &json!({"command": "play", "leg": "a", "sources": sources, "play": play}));
+    }
+    let next = || loop {
+        let (cookie, body) = raw.hear();
+        if cookie == "event" {
+            return body;
+        }
+    };
+    let (first, again) = (
+        next(),
+        loop {
+            let event = next();
+            if event["seq"] == 1 {
+                break event;
+            }
+        },
+    );
+    assert_eq!(first, again, "not acknowledged, so sent again");
+    assert_eq!((&first["event"], &first["play"]), (&json!("play.ended"), &json!("p1")));
+    assert_eq!(
+        raw.ask("a1", &json!({"command": "event.ack", "controller": "test", "seq": 1}))["result"],
+        "ok"
+    );
+    let second = loop {
+        let event = next();
+        if event["seq"] != 1 {
+            break event;
+        }
+    };
+    assert_eq!((&second["seq"], &second["play"]), (&json!(2), &json!("p2")));
+}
+
+#[test]
+fn legs_of_a_controller_that_has_gone_silent_are_reported_and_then_released() {
+    let engine = Engine::start();
+    let mut watcher = engine.subscriber("watcher", 0);
+    let phone = Phone::new();
+    let mut doomed = engine.subscriber("doomed", 1_000);
+    doomed.create("left-behind", &phone);
+    watcher.create("kept", &Phone::new());
+    drop(doomed);
+    let (controller, legs) = watcher.await_event(|event| match event {
+        EventBody::LeaseExpired { controller, legs } => Some((controller, legs)),
+        _ => None,
+    });
+    assert_eq!((controller.as_str(), legs), ("doomed", 1));
+    let leg = watcher.await_event(|event| match event {
+        EventBody::LegReleased { leg, .. } => Some(leg),
+        _ => None,
+    });
+    assert_eq!(leg, "left-behind");
+    let list: LegList = watcher.ask(Command::LegList(LegListRequest::default()));
+    assert_eq!(list.legs, ["kept"]);
+}
+
+#[test]
+fn without_ports_a_leg_is_refused_and_the_others_live_on() {
+    let (engine, _) = (0..50)
+        .find_map(|attempt| {
+            let first = 20_000 + attempt * 200;
+            let engine = Engine::start_with(&["--ports", &format!("{first}-{}", first + 3)]);
+            let mut client = engine.client();
+            let phone = Phone::new();
+            let mut create = |leg| {
+                client.0.call(Command::LegCreate(LegCreate { idle: Idle::None, ..leg_towards(leg, &phone) }))
+            };
+            let both = create("a").is_ok() && create("b").is_ok();
+            both.then_some((engine, phone))
+        })
+        .expect("four ports in a row that nobody else has");
+    let mut client = engine.client();
+    let third = LegCreate { leg: "c".into(), ..LegCreate::default() };
+    assert_eq!(client.refused(Command::LegCreate(third.clone())).code, ErrorCode::OutOfPorts);
+    client.splice("a", "b");
+    client.done(Command::LegDelete(LegDelete { leg: "a".into() }));
+    client.done(Command::LegCreate(third));
+    client.splice("b", "c");
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_passed_over() {
+    let (mut taken, mut first) = (None, 0);
+    for port in (21_000..31_000).step_by(2) {
+        if let Ok(socket) = UdpSocket::bind(("127.0.0.1", port)) {
+            (taken, first) = (Some(socket), port);
+            break;
+        }
+    }
+    let engine = Engine::start_with(&["--ports", &format!("{first}-{}", first + 21)]);
+    let mut client = engine.client();
+    let legs: Vec<u16> = (0..8).map(|n| client.create(&format!("l{n}"), &Phone::new()).rtp.port()).collect();
+    assert!(!legs.contains(&first), "{legs:?} and {taken:?}");
+}
+
+#[test]
+fn the_limit_of_legs_gives_a_clear_error() {
+    let engine = Engine::start_with(&["--max-legs", "2"]);
+    let mut client = engine.client();
+    let phones = [Phone::new(), Phone::new()];
+    client.create("a", &phones[0]);
+    client.create("b", &phones[1]);
+    let third = LegCreate { leg: "c".into(), ..LegCreate::default() };
+    assert_eq!(client.refused(Command::LegCreate(third)).code, ErrorCode::TooManyLegs);
+    client.done(splice("a", "b"));
+}
+
+#[test]
+fn a_leg_on_a_dead_address_is_refused_by_the_system_and_says_so() {
+    let engine = Engine::start_with(&["--media-address", "127.0.0.1", "--media-address", "192.0.2.1"]);
+    let mut client = engine.client();
+    let create = LegCreate { leg: "a".into(), address: Some([192, 0, 2, 1].into()), ..LegCreate::default() };
+    let error = client.refused(Command::LegCreate(create));
+    assert_eq!(error.code, ErrorCode::System);
+    assert!(error.reason.contains("192.0.2.1"), "{error}");
+}

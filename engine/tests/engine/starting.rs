@@ -1,0 +1,126 @@
+//! Start and stop.
+
+use std::net::UdpSocket;
+use std::process::{Command as Process, Output};
+
+use offhook_proto::{Command, EngineInfo};
+
+use crate::support::{Engine, Phone, engine, number};
+
+fn output(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = engine(arguments).output().expect("it runs");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+#[test]
+fn a_signal_ends_it_with_a_bye_on_every_leg_and_its_figures() {
+    for signal in ["TERM", "INT"] {
+        let engine = Engine::start();
+        let mut client = engine.client();
+        let (mut ann, mut bob) = (Phone::new(), Phone::new());
+        let (a, b) = (client.create("a", &ann), client.create("b", &bob));
+        client.splice("a", "b");
+        ann.say(a.rtp, 1);
+        assert_eq!(number(&bob.hear()), 1);
+        bob.say(b.rtp, 2);
+        assert_eq!(number(&ann.hear()), 2);
+        engine.signal(signal);
+        for phone in [&ann, &bob] {
+            let mut buffer = [0; 1_500];
+            let length = phone.rtcp.recv(&mut buffer).expect("a last report");
+            assert!(buffer[..length].windows(2).any(|pair| pair == [0x81, 203]), "with a BYE");
+        }
+        let (status, log) = engine.wait();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("worker stopped") && log.contains("packets_forwarded"), "{log}");
+    }
+}
+
+#[test]
+fn a_control_port_in_use_is_named() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let (code, text) = output(&["--control", &address]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&address) && text.contains("in use"), "{text}");
+}
+
+#[test]
+fn a_control_socket_that_others_can_reach_needs_a_key_or_a_word() {
+    let (code, text) = output(&["--control", "0.0.0.0:0"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("--key-file") && text.contains("--open"), "{text}");
+}
+
+#[test]
+fn arguments_that_cannot_work_are_refused_with_the_reason() {
+    for (arguments, reason) in [
+        (&["--ports", "9-10"][..], "below 1024"),
+        (&["--cpus", "0,0"], "twice"),
+        (&["--cpus", "1000"], "may not use processor 1000"),
+        (&["--prompts", "/nowhere"], "/nowhere is not a directory"),
+        (&["--key-file", "/nowhere"], "/nowhere"),
+        (&["--max-legs", "0"], "0"),
+        (&["--log", "a=b=c"], "--log"),
+    ] {
+        let (code, text) = output(arguments);
+        assert!(code.is_some_and(|code| code != 0), "{arguments:?}");
+        assert!(text.contains(reason), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn check_says_what_this_machine_can_do() {
+    let (code, text) = output(&["--check"]);
+    assert_eq!(code, Some(0), "{text}");
+    for word in ["io_uring", "open files", "ports", "rmem_max", "prompts: "] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let (code, text) = output(&["--check", "--media-address", "192.0.2.1"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("FAIL") && text.contains("192.0.2.1"), "{text}");
+}
+
+#[test]
+fn two_legs_are_spliced_by_hand() {
+    let engine = Engine::start();
+    let control = engine.control.to_string();
+    let ctl = |line: &str| {
+        let words = ["ctl", "--control", &control].into_iter().chain(line.split(' '));
+        let output =
+            Process::new(env!("CARGO_BIN_EXE_offhook-engine")).args(words).output().expect("it runs");
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
+    };
+    let (mut ann, bob) = (Phone::new(), Phone::new());
+    assert!(ctl("ping").1.starts_with("pong from "));
+    for (leg, phone) in [("ann", &ann), ("bob", &bob)] {
+        let (done, text) = ctl(&format!("create {leg} --remote {} --idle none", phone.address()));
+        assert!(done && text.contains("receives RTP on 127.0.0.1:"), "{text}");
+    }
+    assert_eq!(ctl("splice ann bob"), (true, "ok\n".into()));
+    let mut client = engine.client();
+    let rtp = client.query("ann").rtp;
+    ann.say(rtp, 5);
+    assert_eq!(number(&bob.hear()), 5);
+    let (_, text) = ctl("query ann");
+    assert!(text.contains("spliced to bob") && text.contains("1 packets"), "{text}");
+    let (_, text) = ctl("list");
+    assert_eq!(text, "ann\nbob\n2 of 2 legs\n");
+    let (_, text) = ctl("raw {\"command\":\"ping\"}");
+    assert!(text.contains("pong"), "{text}");
+    let (done, text) = ctl("--json query bob");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(done && json["spliced_to"] == "ann", "{text}");
+    assert!(ctl("play bob tone:ringback:nl --name ring").1.contains("until stopped"));
+    bob.hear();
+    assert_eq!(ctl("stop bob"), (true, "ok\n".into()));
+    assert_eq!(ctl("unsplice ann --park ann --park bob"), (true, "ok\n".into()));
+    assert!(ctl("stats").1.contains("2 legs"));
+    assert!(ctl("delete ann").0);
+    let (done, text) = ctl("query ann");
+    assert!(!done && text.starts_with("error: "), "{text}");
+    let info: EngineInfo = client.ask(Command::Statistics);
+    assert_eq!((info.legs, info.workers.len()), (1, 2));
+}
