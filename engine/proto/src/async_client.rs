@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::auth::{Envelope, Key};
 use crate::clock::{self, Clock};
 use crate::limits::{CLIENT_EVENTS_HELD, CLIENT_IN_FLIGHT, DATAGRAM_BYTES};
+use crate::trouble::Trouble;
 use crate::{Client, ClientEvent, Command, Config, Error, ErrorCode, Reply, RequestId};
 
 /// A handle to the task that talks to one engine. When the last handle is gone, the task ends, and its subscription is left
@@ -52,8 +53,16 @@ impl AsyncClient {
         let (calls, inbox) = mpsc::channel(CLIENT_IN_FLIGHT);
         let (events, receiver) = mpsc::channel(CLIENT_EVENTS_HELD + NEWS);
         let answers = BTreeMap::new();
-        let driver =
-            Driver { socket, envelope: Envelope::client(key), clock, client, answers, events: Some(events) };
+        let driver = Driver {
+            socket,
+            envelope: Envelope::client(key),
+            clock,
+            client,
+            answers,
+            events: Some(events),
+            trouble: Trouble::default(),
+        };
+
         tokio::spawn(driver.run(inbox));
         Ok((Self { calls }, receiver))
     }
@@ -77,6 +86,7 @@ struct Driver {
     client: Client,
     answers: BTreeMap<RequestId, oneshot::Sender<Result<Reply, Error>>>,
     events: Option<mpsc::Sender<ClientEvent>>,
+    trouble: Trouble,
 }
 
 impl Driver {
@@ -94,8 +104,9 @@ impl Driver {
                 },
                 received = self.socket.recv(&mut buffer) => {
                     // What the kernel reports here (nobody listens yet) is what retransmission is for.
-                    if let Ok(bytes) = received {
-                        self.on_datagram(&buffer[..bytes]);
+                    match received {
+                        Ok(bytes) => self.on_datagram(&buffer[..bytes]),
+                        Err(error) => self.trouble.on_error(&error),
                     }
                 }
                 () = tokio::time::sleep(pause), if wake_us.is_some() => {}
@@ -116,8 +127,12 @@ impl Driver {
     fn on_datagram(&mut self, datagram: &[u8]) {
         let room = self.events.as_ref().map_or(usize::MAX, mpsc::Sender::capacity);
         self.client.hold_events(room < NEWS);
-        if let Ok(datagram) = self.envelope.open(clock::unix_ms(), datagram) {
-            self.client.handle_datagram(self.clock.now_us(), &datagram);
+        match self.envelope.open(clock::unix_ms(), datagram) {
+            Ok(datagram) => {
+                self.trouble = Trouble::default();
+                self.client.handle_datagram(self.clock.now_us(), &datagram);
+            }
+            Err(error) => self.trouble.on_unopened(datagram, &error),
         }
     }
 
@@ -125,7 +140,7 @@ impl Driver {
         while let Some(event) = self.client.poll_event() {
             if let ClientEvent::Reply { id, result } = event {
                 if let Some(answer) = self.answers.remove(&id) {
-                    drop(answer.send(result));
+                    drop(answer.send(result.map_err(|error| self.trouble.explain(error))));
                 }
                 continue;
             }

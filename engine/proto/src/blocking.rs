@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::auth::{Envelope, Key};
 use crate::clock::{self, Clock};
 use crate::limits::{CLIENT_EVENTS_HELD, DATAGRAM_BYTES};
+use crate::trouble::Trouble;
 use crate::{Client, ClientEvent, Command, Config, Error, ErrorCode, Reply, RequestId};
 
 /// One controller over a socket of its own. It works only inside its methods: between them nothing is sent.
@@ -18,8 +19,7 @@ pub struct BlockingClient {
     clock: Clock,
     client: Client,
     events: VecDeque<ClientEvent>,
-    /// The last thing that kept a datagram from arriving, for whoever waits in vain.
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 impl BlockingClient {
@@ -46,7 +46,7 @@ impl BlockingClient {
         let client = Client::new(clock.now_us(), clock::seed(), config)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let envelope = Envelope::client(key);
-        Ok(Self { socket, envelope, clock, client, events: VecDeque::new(), trouble: None })
+        Ok(Self { socket, envelope, clock, client, events: VecDeque::new(), trouble: Trouble::default() })
     }
 
     /// Sends a command and waits for its answer. Events that come meanwhile are kept for
@@ -55,13 +55,13 @@ impl BlockingClient {
     /// # Errors
     /// The engine's refusal, or `timeout`, `bad_value`, `busy`, `system`.
     pub fn call(&mut self, command: Command) -> Result<Reply, Error> {
-        self.trouble = None;
+        self.trouble = Trouble::default();
         let id = self.client.request(self.clock.now_us(), command)?;
         loop {
             self.client.hold_events(self.events.len() >= CLIENT_EVENTS_HELD);
             self.work();
             if let Some(result) = self.drain(Some(id)) {
-                return result.map_err(|error| self.explained(error));
+                return result.map_err(|error| self.trouble.explain(error));
             }
             self.wait(u64::MAX).map_err(|error| Error::new(ErrorCode::System, error.to_string()))?;
         }
@@ -102,7 +102,7 @@ impl BlockingClient {
         while let Some(datagram) = self.client.poll_transmit() {
             let sealed = self.envelope.seal(clock::unix_ms(), datagram);
             if let Err(error) = self.socket.send(&sealed) {
-                self.trouble = Some(error.to_string());
+                self.trouble.on_error(&error);
             }
         }
     }
@@ -116,11 +116,11 @@ impl BlockingClient {
         match self.socket.recv(&mut buffer) {
             Ok(bytes) => match self.envelope.open(clock::unix_ms(), &buffer[..bytes]) {
                 Ok(datagram) => self.client.handle_datagram(self.clock.now_us(), &datagram),
-                Err(error) => self.trouble = Some(unopened(&buffer[..bytes], &error)),
+                Err(error) => self.trouble.on_unopened(&buffer[..bytes], &error),
             },
             Err(error) if is_timeout(&error) => {}
             // The engine may be about to start: its absence is no failure of our socket.
-            Err(error) if is_absence(&error) => self.trouble = Some(error.to_string()),
+            Err(error) if is_absence(&error) => self.trouble.on_error(&error),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -142,25 +142,6 @@ impl BlockingClient {
             }
         }
         found
-    }
-
-    fn explained(&mut self, error: Error) -> Error {
-        match self.trouble.take() {
-            Some(trouble) if error.code == ErrorCode::Timeout => {
-                Error::new(error.code, format!("{} ({trouble})", error.reason))
-            }
-            Some(_) | None => error,
-        }
-    }
-}
-
-/// What to say of a datagram that could not be opened. An engine answers without a signature to whom it does not trust.
-fn unopened(datagram: &[u8], error: &Error) -> String {
-    let refusal =
-        crate::frame::split(datagram).ok().and_then(|(_, body)| serde_json::from_slice::<Reply>(body).ok());
-    match refusal {
-        Some(Reply::Error(refusal)) => format!("an answer without signature says: {refusal}"),
-        Some(Reply::Ok(_)) | None => format!("an answer was refused: {error}"),
     }
 }
 

@@ -22,6 +22,8 @@ pub mod limits;
 mod parse;
 mod reply;
 mod request;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod trouble;
 mod types;
 pub mod validate;
 
