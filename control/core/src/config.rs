@@ -23,6 +23,8 @@ pub struct Config {
     pub queues: Vec<QueueConfig>,
     /// Callback services.
     pub services: Vec<ServiceConfig>,
+    /// Milliseconds without a packet after which a customer's call is ended; 0 never.
+    pub customer_silent_after_ms: u32,
 }
 
 impl Default for Config {
@@ -36,6 +38,7 @@ impl Default for Config {
             caller_id: None,
             queues: Vec::new(),
             services: Vec::new(),
+            customer_silent_after_ms: 60_000,
         }
     }
 }
@@ -64,6 +67,13 @@ pub struct AgentConfig {
     pub redial_delay_ms: u32,
     /// Times that a lost leg is dialled again without success before the agent is put on break.
     pub redial_attempts: u32,
+    /// Milliseconds that an agent's leg may be silent during a conversation, from the engine's report on, before the
+    /// customer is held and the agent is called again.
+    pub silent_in_call_ms: u32,
+    /// Seconds within which an agent whose leg was lost gets their customer back, and is not asked for a PIN (BY-03).
+    pub resume_grace_s: u32,
+    /// Seconds that a customer whose agent was lost is held.
+    pub hold_timeout_s: u32,
 }
 
 impl Default for AgentConfig {
@@ -79,6 +89,9 @@ impl Default for AgentConfig {
             park_keep_one_in: 32,
             redial_delay_ms: 1_000,
             redial_attempts: 3,
+            silent_in_call_ms: 7_000,
+            resume_grace_s: 20,
+            hold_timeout_s: 60,
         }
     }
 }

@@ -1,36 +1,144 @@
-//! The root: dispatches inputs to the entities.
+//! The root: dispatches inputs to the entities and tells what changed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::{Config, Input, Now, Output, Record};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+use crate::agent::Agent;
+use crate::call::Call;
+use crate::callback::Callback;
+use crate::flow::engine::{Engine, Pending};
+use crate::flow::restart::Replayed;
+use crate::interaction::Interaction;
+use crate::mutation::Mutation;
+use crate::preview::Contact;
+use crate::projection::Projection;
+use crate::queue::Queues;
+use crate::record::Fact;
+use crate::timer::{Timer, Timers};
+use crate::view::Notification;
+use crate::{AgentId, CallId, CallbackId, Config, ContactId, Input, Now, OfferId, Output, Record, RequestId};
 
 /// The control plane.
 #[derive(Debug)]
 pub struct Core {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) now: Now,
+    /// Number of this run over the journal, from 1.
+    pub(crate) run: u64,
+    pub(crate) engine: Engine,
+    pub(crate) replayed: Replayed,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    /// Whose leg has which name.
+    pub(crate) legs: BTreeMap<String, CallId>,
+    pub(crate) requests: BTreeMap<RequestId, Pending>,
+    pub(crate) interactions: BTreeMap<u64, Interaction>,
+    /// Customers whose agent was lost.
+    pub(crate) held: BTreeSet<u64>,
+    pub(crate) queues: Queues,
+    pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
+    pub(crate) contacts: BTreeMap<ContactId, Contact>,
+    /// Completed callbacks and finished contacts that are still shown.
+    pub(crate) finished: VecDeque<Changed>,
+    pub(crate) projection: Projection,
+    pub(crate) timers: Timers,
+    /// Calls whose leg is driven again a little later.
+    pub(crate) retry: BTreeSet<CallId>,
+    pub(crate) match_due: bool,
+    pub(crate) mutation: Option<Mutation>,
+    changed: BTreeSet<Changed>,
     outputs: VecDeque<Output>,
+    transitions: Option<BTreeMap<Transition, u64>>,
+    counter: u64,
+}
+
+/// Entity, state and event, by name.
+pub type Transition = (&'static str, &'static str, &'static str);
+
+/// What whoever listens has to be told about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Changed {
+    Agent(AgentId),
+    Call(CallId),
+    Callback(CallbackId),
+    Contact(ContactId),
 }
 
 impl Core {
     /// An empty control plane. `seed` feeds PINs and ids; the shell draws it from the system.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let _ = seed;
-        Self { config, outputs: VecDeque::new() }
+        Self {
+            config,
+            rng: ChaCha8Rng::from_seed(seed),
+            now: Now::default(),
+            run: 0,
+            engine: Engine::Down,
+            replayed: Replayed::default(),
+            agents: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            interactions: BTreeMap::new(),
+            held: BTreeSet::new(),
+            queues: Queues::default(),
+            callbacks: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            finished: VecDeque::new(),
+            projection: Projection::default(),
+            timers: Timers::default(),
+            retry: BTreeSet::new(),
+            match_due: false,
+            mutation: None,
+            changed: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            transitions: None,
+            counter: 0,
+        }
     }
 
     /// Takes up one record of the journal, before [`Core::start`].
     pub fn replay(&mut self, record: &Record) {
-        let _ = (record, &self.config);
+        self.on_record(record);
     }
 
-    /// Begins this run: emits its first record. Everything else waits until that one is durable.
+    /// Begins this run: emits its first record. The shell gives no input before that record is durable.
     pub fn start(&mut self, now: Now) {
-        let _ = now;
+        self.now = now;
+        self.run += 1;
+        self.counter = 0;
+        self.record(Fact::Booted { run: self.run });
+        self.rebuild();
+        self.finish();
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
-        let _ = (now, input);
+        self.now = now;
+        match input {
+            Input::Api { op, request } => {
+                let reply = self.on_api(request);
+                self.push(Output::Reply { op, reply });
+            }
+            Input::Sip { call, event } => self.on_sip(call, event),
+            Input::Registration { aor, contact } => self.on_registration(&AgentId(aor), contact.is_some()),
+            Input::EngineReply { request, result } => self.on_engine_reply(request, result),
+            Input::EngineEvent(event) => self.on_engine_event(event),
+            Input::EngineUp { instance: _, restarted } => self.on_engine_up(restarted),
+            Input::EngineDown => self.on_engine_down(),
+            Input::Config(config) => {
+                self.config = *config;
+                self.match_due = true;
+            }
+            Input::Tick => {
+                while let Some(timer) = self.timers.expired(now.mono_us) {
+                    self.on_timer(timer);
+                }
+            }
+        }
+        self.finish();
     }
 
     /// The next thing to do.
@@ -40,12 +148,158 @@ impl Core {
 
     /// When [`Input::Tick`] is due, in microseconds on the clock of [`Now::mono_us`].
     pub fn poll_timeout(&self) -> Option<u64> {
-        None
+        self.timers.next()
     }
 
     /// SIP digest password of an agent's phone.
     pub fn password(&self, agent: &str) -> Option<&str> {
-        let _ = agent;
-        None
+        self.agents.get(&AgentId::from(agent))?.profile.password.as_deref()
+    }
+
+    /// Counts from now on which event met which state.
+    #[doc(hidden)]
+    pub fn observe(&mut self) {
+        self.transitions = Some(BTreeMap::new());
+    }
+
+    /// What was counted since the last time.
+    #[doc(hidden)]
+    pub fn take_transitions(&mut self) -> BTreeMap<Transition, u64> {
+        self.transitions.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Every event that moves a state of an entity, by name: what there is to be covered.
+    #[doc(hidden)]
+    pub fn known_transitions() -> BTreeSet<Transition> {
+        use crate::{call, connection, interaction};
+        let mut known = BTreeSet::new();
+        for state in call::State::ALL {
+            let moves = call::Event::ALL.into_iter().filter(|event| state.next(*event).is_some());
+            known.extend(moves.map(|event| ("call", state.name(), event.name())));
+        }
+        for state in connection::State::ALL {
+            let moves = connection::Event::ALL.into_iter().filter(|event| state.next(*event).is_some());
+            known.extend(moves.map(|event| ("connection", state.name(), event.name())));
+        }
+        for stage in interaction::Stage::ALL {
+            let ways = interaction::Way::ALL;
+            let moves = interaction::Event::ALL.into_iter();
+            let moves = moves.filter(|event| ways.iter().any(|way| stage.next(*event, *way).is_some()));
+            known.extend(moves.map(|event| ("interaction", stage.name(), event.name())));
+        }
+        known
+    }
+
+    /// Breaks one behaviour on purpose, so that a test can prove that it would be noticed.
+    #[doc(hidden)]
+    pub fn mutate(&mut self, mutation: Mutation) {
+        self.mutation = Some(mutation);
+    }
+
+    /// Whether nothing runs and nothing is left behind: no call, no engine request, no interaction.
+    #[doc(hidden)]
+    pub fn is_quiet(&self) -> bool {
+        self.calls.is_empty() && self.requests.is_empty() && self.interactions.is_empty()
+    }
+
+    pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    pub(crate) fn saw(&mut self, entity: &'static str, state: &'static str, event: &'static str) {
+        if let Some(transitions) = &mut self.transitions {
+            *transitions.entry((entity, state, event)).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn record(&mut self, fact: Fact) {
+        self.push(Output::Record(Record::new(self.now.unix_ms, fact)));
+    }
+
+    pub(crate) fn changed(&mut self, what: Changed) {
+        self.changed.insert(what);
+    }
+
+    pub(crate) fn arm(&mut self, timer: Timer, in_ms: u64) {
+        self.timers.arm(timer, self.now.mono_us.saturating_add(in_ms.saturating_mul(1_000)));
+    }
+
+    /// Arms a timer for a moment of the calendar.
+    pub(crate) fn arm_at(&mut self, timer: Timer, unix_ms: u64) {
+        self.arm(timer, unix_ms.saturating_sub(self.now.unix_ms));
+    }
+
+    /// A number that no other thing of any run has; fits 53 bits.
+    pub(crate) fn unique(&mut self) -> u64 {
+        self.counter += 1;
+        (self.run << 32) + self.counter
+    }
+
+    pub(crate) fn next_request(&mut self) -> RequestId {
+        RequestId(self.unique())
+    }
+
+    pub(crate) fn next_offer(&mut self) -> OfferId {
+        OfferId(format!("o{}", self.unique()))
+    }
+
+    /// Ends a step: whoever can be matched is matched, and all changes are told.
+    fn finish(&mut self) {
+        while std::mem::take(&mut self.match_due) {
+            self.match_waiting();
+        }
+        if self.changed.is_empty() {
+            return;
+        }
+        while let Some(what) = self.changed.pop_first() {
+            let notification = match &what {
+                Changed::Agent(id) => self.agent_view(id).map(|view| Notification::Agent(Box::new(view))),
+                Changed::Call(id) => self.call_view(*id).map(|view| Notification::Call(Box::new(view))),
+                Changed::Callback(id) => {
+                    self.callbacks.get(id).map(|callback| Notification::Callback(Box::new(callback.view())))
+                }
+                Changed::Contact(id) => {
+                    self.contacts.get(id).map(|contact| Notification::Contact(Box::new(contact.view())))
+                }
+            };
+            if let Some(notification) = notification {
+                self.push(Output::Notify(notification));
+            }
+        }
+        if !self.timers.is_armed(&Timer::Statistics) {
+            self.arm(Timer::Statistics, STATISTICS_EVERY_MS);
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Announced(agent) => self.on_announced(&agent),
+            Timer::Pin(agent) => self.on_pin_timeout(&agent),
+            Timer::Redial(agent) => self.on_redial(&agent),
+            Timer::Offer(agent) => self.on_offer_timeout(&agent),
+            Timer::WrapUp(agent) => self.end_wrap_up(&agent),
+            Timer::Idle(agent) => self.on_idle(&agent),
+            Timer::Silent(agent) => self.lose_leg(&agent, "lost"),
+            Timer::Setup(call) => self.on_setup_timeout(call),
+            Timer::Join(call) => self.on_join_timeout(call),
+            Timer::Hold(call) => self.on_hold_timeout(call),
+            Timer::MaxWait(call) => self.on_max_wait(call),
+            Timer::Ended(call) => self.on_end_overdue(call),
+            Timer::CallbackDue(id) => self.on_callback_due(&id),
+            Timer::CallbackTtl(id) => self.on_callback_ttl(&id),
+            Timer::ContactDue(id) => self.on_contact_due(&id),
+            Timer::Match => self.match_due = true,
+            Timer::Engine => self.on_engine_retry(),
+            Timer::Statistics => {
+                let statistics = self.statistics();
+                self.push(Output::Notify(Notification::Statistics(Box::new(statistics))));
+            }
+        }
     }
 }
+
+const STATISTICS_EVERY_MS: u64 = 1_000;

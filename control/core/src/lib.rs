@@ -12,18 +12,33 @@
 //! Signalling, engine replies and events may come late, twice or in another order: each is matched against the state that
 //! it meets, and one that fits nothing changes nothing.
 
+mod agent;
 pub mod api;
+mod calendar;
+mod call;
+mod callback;
 pub mod config;
+mod connection;
+mod core;
+mod flow;
 mod ids;
+mod interaction;
 mod io;
+mod leg;
 pub mod limits;
+mod mutation;
+mod preview;
+mod projection;
+mod queue;
 pub mod record;
 pub mod sip;
+mod timer;
 pub mod view;
 
+pub use crate::core::{Core, Transition};
 pub use config::Config;
 pub use ids::{AgentId, CallId, CallbackId, ContactId, OfferId, OpId, RequestId};
 pub use io::{EngineReply, Input, Key, Now, Output};
+#[doc(hidden)]
+pub use mutation::Mutation;
 pub use record::Record;
-mod core;
-pub use core::Core;

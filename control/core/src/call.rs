@@ -1,0 +1,238 @@
+//! One SIP call and its engine leg.
+
+use std::net::SocketAddr;
+
+use crate::leg::Leg;
+use crate::record::CallKind;
+use crate::sip::Target;
+use crate::{AgentId, CallId};
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Its leg is being opened; nothing has been sent.
+    Opening,
+    /// INVITE sent.
+    Dialling,
+    /// The other phone rings.
+    Ringing,
+    /// The other side calls us; not answered yet.
+    Arriving,
+    /// Answered.
+    Up,
+    /// A dialog of an earlier run is being taken up.
+    Restoring,
+    /// The same, in order to end it.
+    Discarding,
+    /// We hung up; its end has not been reported.
+    Ending,
+    /// Over.
+    Over,
+}
+
+/// What can happen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// We send the INVITE.
+    Dial,
+    /// 18x.
+    Ringing,
+    /// 2xx.
+    Answered,
+    /// We want it to end.
+    HangUp,
+    /// The dialog was taken up.
+    Restored,
+    /// The adaptor reports its end.
+    Over,
+}
+
+impl State {
+    /// The state after an event; none when it fits nothing, which changes nothing.
+    pub(crate) fn next(self, event: Event) -> Option<Self> {
+        match (self, event) {
+            (Self::Opening, Event::Dial) => Some(Self::Dialling),
+            (Self::Opening, Event::HangUp) => Some(Self::Over),
+            (Self::Dialling, Event::Ringing) => Some(Self::Ringing),
+            (Self::Dialling | Self::Ringing | Self::Arriving, Event::Answered) => Some(Self::Up),
+            (Self::Dialling | Self::Ringing | Self::Arriving | Self::Up, Event::HangUp) => Some(Self::Ending),
+            (Self::Restoring, Event::Restored) => Some(Self::Up),
+            (Self::Restoring, Event::HangUp) => Some(Self::Discarding),
+            (Self::Discarding, Event::Restored) => Some(Self::Ending),
+            (
+                Self::Opening
+                | Self::Dialling
+                | Self::Ringing
+                | Self::Arriving
+                | Self::Up
+                | Self::Restoring
+                | Self::Discarding
+                | Self::Ending,
+                Event::Over,
+            ) => Some(Self::Over),
+            (
+                Self::Opening
+                | Self::Dialling
+                | Self::Ringing
+                | Self::Arriving
+                | Self::Up
+                | Self::Restoring
+                | Self::Discarding
+                | Self::Ending
+                | Self::Over,
+                Event::Dial
+                | Event::Ringing
+                | Event::Answered
+                | Event::HangUp
+                | Event::Restored
+                | Event::Over,
+            ) => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Dialling => "dialling",
+            Self::Ringing => "ringing",
+            Self::Arriving => "arriving",
+            Self::Up => "up",
+            Self::Restoring => "restoring",
+            Self::Discarding => "discarding",
+            Self::Ending => "ending",
+            Self::Over => "over",
+        }
+    }
+
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Opening,
+        Self::Dialling,
+        Self::Ringing,
+        Self::Arriving,
+        Self::Up,
+        Self::Restoring,
+        Self::Discarding,
+        Self::Ending,
+        Self::Over,
+    ];
+}
+
+impl Event {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dial => "dial",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::HangUp => "hang_up",
+            Self::Restored => "restored",
+            Self::Over => "over",
+        }
+    }
+
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Dial, Self::Ringing, Self::Answered, Self::HangUp, Self::Restored, Self::Over];
+}
+
+/// Whose call it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An agent's persistent leg.
+    Agent(AgentId),
+    /// The customer of an interaction.
+    Customer(u64),
+    /// Nobody's any more.
+    Orphan,
+}
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) kind: CallKind,
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    pub(crate) leg: Leg,
+    pub(crate) target: Option<Target>,
+    pub(crate) number: String,
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) auto_answer: bool,
+    /// Address of ours that the peer was last told.
+    pub(crate) offered: Option<SocketAddr>,
+    pub(crate) version: u64,
+    /// The INVITE or its answer has been sent, or the call is known to the journal.
+    pub(crate) signalled: bool,
+    /// An answer was given to an incoming call.
+    pub(crate) answering: bool,
+    pub(crate) rang: bool,
+    pub(crate) early_media: bool,
+    /// No dialog can be restored: nothing can be signalled, the media alone lives on.
+    pub(crate) deaf: bool,
+    pub(crate) started_ms: u64,
+    pub(crate) answered_ms: Option<u64>,
+    pub(crate) answered_us: Option<u64>,
+    pub(crate) ended_ms: Option<u64>,
+    pub(crate) audio: Audio,
+    pub(crate) result: Option<String>,
+}
+
+/// Microseconds from the answer to the first packet, per direction (BY-01).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Audio {
+    /// From the customer.
+    pub(crate) from_us: Option<u64>,
+    /// To the customer.
+    pub(crate) to_us: Option<u64>,
+}
+
+impl Audio {
+    /// Milliseconds until audio flowed both ways.
+    pub(crate) fn both_ms(self) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+        Some(self.from_us?.max(self.to_us?) as f64 / 1_000.0)
+    }
+}
+
+impl Call {
+    pub(crate) fn view_state(&self) -> &'static str {
+        match self.state {
+            State::Opening | State::Dialling => "dialling",
+            State::Ringing => "ringing",
+            State::Arriving | State::Restoring | State::Discarding => "queued",
+            State::Up => "up",
+            State::Ending | State::Over => "ended",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_and_event_is_decided() {
+        for state in State::ALL {
+            for event in Event::ALL {
+                let next = state.next(event).map_or("-", State::name);
+                println!("call {:<11} {:<9} -> {next}", state.name(), event.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_over_stays_over() {
+        for event in Event::ALL {
+            assert_eq!(State::Over.next(event), None);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_call_is_heard_in_every_state() {
+        for state in State::ALL.into_iter().filter(|state| *state != State::Over) {
+            assert_eq!(state.next(Event::Over), Some(State::Over));
+        }
+    }
+
+    #[test]
+    fn an_answer_after_the_hang_up_changes_nothing() {
+        assert_eq!(State::Ending.next(Event::Answered), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! A callback: asked for once, ended once.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::calendar;
+use crate::interaction::Outcome;
+use crate::record::{CallbackReason, CallbackSpec, DialResult};
+use crate::view::CallbackView;
+use crate::{AgentId, CallId};
+
+/// Where a callback is (CB-13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Its time has not come.
+    Scheduled,
+    /// In the queue.
+    Queued,
+    /// An agent is asked, or has accepted.
+    Routing,
+    /// The customer is being called.
+    Processing,
+    /// Over.
+    Completed(CallbackReason),
+}
+
+impl State {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "SCHEDULED",
+            Self::Queued => "QUEUED",
+            Self::Routing => "ROUTING",
+            Self::Processing => "PROCESSING",
+            Self::Completed(_) => "COMPLETED",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Callback {
+    pub(crate) spec: CallbackSpec,
+    pub(crate) state: State,
+    /// Not queued before this, in milliseconds since 1970 UTC.
+    pub(crate) due_ms: u64,
+    /// `_CB_DIAL_n_RESULT` by n.
+    pub(crate) results: BTreeMap<u32, DialResult>,
+    pub(crate) attempts: u32,
+    /// The attempt that runs.
+    pub(crate) running: Option<(CallId, AgentId, u64)>,
+    pub(crate) interaction: Option<u64>,
+}
+
+impl Callback {
+    pub(crate) fn new(spec: CallbackSpec) -> Self {
+        Self {
+            due_ms: spec.desired_ms,
+            spec,
+            state: State::Scheduled,
+            results: BTreeMap::new(),
+            attempts: 0,
+            running: None,
+            interaction: None,
+        }
+    }
+
+    /// When it expires, in milliseconds since 1970 UTC (CB-10).
+    pub(crate) fn expires_ms(&self) -> u64 {
+        self.spec.desired_ms.saturating_add(self.spec.ttl_s.saturating_mul(1_000))
+    }
+
+    /// Its place in the queue: when it was asked for, or the time that was asked for (BY-07).
+    pub(crate) fn place_ms(&self) -> u64 {
+        if self.spec.scheduled { self.spec.desired_ms } else { self.spec.arrival_ms }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Completed(_))
+    }
+
+    pub(crate) fn view(&self) -> CallbackView {
+        let mut more: Map<String, Value> = self.spec.data.clone();
+        for (n, result) in &self.results {
+            more.insert(format!("_CB_DIAL_{n}_RESULT"), text(result));
+        }
+        CallbackView {
+            id: self.spec.id.clone(),
+            desired_time: calendar::write(self.spec.desired_ms),
+            service_name: self.spec.service.clone(),
+            state: self.state.name().to_owned(),
+            reason: match self.state {
+                State::Completed(reason) => text(&reason).as_str().unwrap_or_default().to_owned(),
+                State::Scheduled | State::Queued | State::Routing | State::Processing => String::new(),
+            },
+            expiration_time: calendar::write(self.expires_ms()),
+            customer_number: self.spec.number.clone(),
+            url: format!("/genesys/1/service/callback/{}/{}", self.spec.service, self.spec.id),
+            more,
+        }
+    }
+}
+
+/// `_CB_DIAL_n_RESULT` of an attempt that led to no conversation (CB-15).
+pub(crate) fn dial_result(outcome: &Outcome) -> DialResult {
+    match outcome {
+        Outcome::Refused { status: 486 | 600, .. } => DialResult::Busy,
+        Outcome::Refused { status: 408 | 480 | 487 | 603, network: false } => DialResult::NoAnswer,
+        Outcome::Refused { status: 404 | 410 | 484 | 604, network: false } => DialResult::ErrorTone,
+        Outcome::SetupTimeout => DialResult::NoAnswer,
+        Outcome::Refused { .. } | Outcome::Engine => DialResult::CreateCallError,
+        Outcome::AgentLost | Outcome::AgentHungUp | Outcome::AgentCancelled | Outcome::Withdrawn => {
+            DialResult::Unknown
+        }
+        Outcome::Unknown => DialResult::Unknown,
+        Outcome::Talked => DialResult::Connected,
+    }
+}
+
+fn text(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cb_15_each_refusal_has_its_dial_result() {
+        let refused = |status, network| dial_result(&Outcome::Refused { status, network });
+        assert_eq!(refused(486, false), DialResult::Busy);
+        assert_eq!(refused(408, false), DialResult::NoAnswer);
+        assert_eq!(refused(408, true), DialResult::CreateCallError);
+        assert_eq!(refused(404, false), DialResult::ErrorTone);
+        assert_eq!(refused(503, true), DialResult::CreateCallError);
+        assert_eq!(text(&DialResult::CreateCallError), "CREATE_CALL_ERROR");
+        assert_eq!(text(&CallbackReason::FailTimeoutTtl), "FAIL_TIMEOUT_TTL");
+    }
+}

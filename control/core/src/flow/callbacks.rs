@@ -1,0 +1,229 @@
+//! Callbacks: taken, queued when due, tried, ended once.
+
+use serde_json::Value;
+
+use crate::callback::{Callback, State, dial_result};
+use crate::core::{Changed, Core};
+use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::limits::HISTORY;
+use crate::mutation::Mutation;
+use crate::record::{CallbackReason, CallbackSpec, Fact};
+use crate::timer::Timer;
+use crate::{AgentId, CallId, CallbackId};
+
+impl Core {
+    pub(crate) fn add_callback(&mut self, spec: CallbackSpec) {
+        let id = spec.id.clone();
+        self.record(Fact::CallbackAdded(Box::new(spec.clone())));
+        self.callbacks.insert(id.clone(), Callback::new(spec));
+        self.schedule_callback(&id);
+    }
+
+    /// Queues a callback when it is due, or waits until it is.
+    pub(crate) fn schedule_callback(&mut self, id: &CallbackId) {
+        let Some(callback) = self.callbacks.get(id) else { return };
+        if callback.is_over() || callback.interaction.is_some() {
+            return;
+        }
+        let (due_ms, expires_ms) = (callback.due_ms, callback.expires_ms());
+        self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
+        if due_ms > self.now.unix_ms {
+            self.set_callback_state(id, State::Scheduled);
+            self.arm_at(Timer::CallbackDue(id.clone()), due_ms);
+        } else {
+            self.queue_callback(id);
+        }
+    }
+
+    pub(crate) fn on_callback_due(&mut self, id: &CallbackId) {
+        self.schedule_callback(id);
+    }
+
+    fn queue_callback(&mut self, id: &CallbackId) {
+        let number = self.unique();
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        callback.interaction = Some(number);
+        let spec = &callback.spec;
+        let interaction = Interaction {
+            id: number,
+            source: Source::Callback(id.clone()),
+            way: Way::Outbound,
+            stage: Stage::Waiting,
+            priority: self.config.queue(&spec.queue).map_or(0, |queue| queue.priority),
+            queue: spec.queue.clone(),
+            arrival_ms: callback.place_ms(),
+            number: spec.number.clone(),
+            dnis: String::new(),
+            data: Value::Object(spec.data.clone()),
+            agent: None,
+            last_agent: None,
+            call: None,
+            offer: None,
+            refusers: std::collections::BTreeMap::new(),
+            proof: None,
+            proof_sent_us: 0,
+            proof_tries: 0,
+            outcome: None,
+            connected: false,
+            held_us: 0,
+        };
+        self.enqueue(interaction);
+    }
+
+    pub(crate) fn on_callback_stage(&mut self, id: &CallbackId, stage: Stage) {
+        let state = match stage {
+            Stage::Waiting => State::Queued,
+            Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving => State::Routing,
+            Stage::Dialling
+            | Stage::Alerting
+            | Stage::Joining
+            | Stage::Connected
+            | Stage::Held
+            | Stage::Aborting => State::Processing,
+            Stage::Done => return,
+        };
+        self.set_callback_state(id, state);
+    }
+
+    fn set_callback_state(&mut self, id: &CallbackId, state: State) {
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        if callback.is_over() || callback.state == state {
+            return;
+        }
+        callback.state = state;
+        self.changed(Changed::Callback(id.clone()));
+    }
+
+    /// An attempt is on record before its INVITE goes out.
+    pub(crate) fn record_callback_dial(&mut self, id: &CallbackId, call: CallId, agent: &AgentId) {
+        let unix_ms = self.now.unix_ms;
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        callback.attempts += 1;
+        callback.running = Some((call, agent.clone(), unix_ms));
+        let attempt = callback.attempts;
+        self.record(Fact::CallbackDialled { id: id.clone(), attempt, call, agent: agent.clone() });
+    }
+
+    pub(crate) fn complete_connected_callback(&mut self, id: &CallbackId) {
+        self.end_callback(id, CallbackReason::AgentConnected);
+        if self.mutated(Mutation::CompleteTwice) {
+            self.record(Fact::CallbackEnded { id: id.clone(), reason: CallbackReason::AgentConnected });
+        }
+    }
+
+    /// The end of a callback: on record once.
+    pub(crate) fn end_callback(&mut self, id: &CallbackId, reason: CallbackReason) {
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        if callback.is_over() {
+            return;
+        }
+        callback.state = State::Completed(reason);
+        callback.running = None;
+        if reason == CallbackReason::AgentConnected {
+            callback.results.insert(callback.attempts, crate::record::DialResult::Connected);
+        }
+        self.record(Fact::CallbackEnded { id: id.clone(), reason });
+        self.on_callback_ended(id, reason);
+    }
+
+    /// Counts an end and keeps it for queries, within limits.
+    pub(crate) fn on_callback_ended(&mut self, id: &CallbackId, reason: CallbackReason) {
+        self.timers.stop(&Timer::CallbackDue(id.clone()));
+        self.timers.stop(&Timer::CallbackTtl(id.clone()));
+        let name = serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned));
+        *self.projection.callbacks.entry(name.unwrap_or_default()).or_default() += 1;
+        self.changed(Changed::Callback(id.clone()));
+        self.keep_finished(Changed::Callback(id.clone()));
+    }
+
+    pub(crate) fn keep_finished(&mut self, what: Changed) {
+        self.finished.push_back(what);
+        if self.finished.len() <= HISTORY {
+            return;
+        }
+        match self.finished.pop_front() {
+            Some(Changed::Callback(old)) => {
+                self.callbacks.remove(&old);
+            }
+            Some(Changed::Contact(old)) => {
+                self.contacts.remove(&old);
+            }
+            Some(Changed::Agent(_) | Changed::Call(_)) | None => {}
+        }
+    }
+
+    /// An interaction for a callback is over.
+    pub(crate) fn conclude_callback(&mut self, id: &CallbackId, outcome: &Outcome, connected: bool) {
+        let (unix_ms, unknown_wait_ms) = (self.now.unix_ms, self.unknown_wait_ms());
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        callback.interaction = None;
+        if callback.is_over() || connected {
+            return;
+        }
+        let Some(_) = callback.running.take() else {
+            // Nobody was dialled.
+            let wait_ms = if *outcome == Outcome::Engine { ENGINE_RETRY_MS } else { 0 };
+            callback.due_ms = callback.due_ms.max(unix_ms + wait_ms);
+            self.after_attempt(id);
+            return;
+        };
+        let wait_ms = match outcome {
+            Outcome::AgentLost | Outcome::AgentHungUp | Outcome::AgentCancelled => OWN_RETRY_MS,
+            Outcome::Unknown => unknown_wait_ms,
+            Outcome::Withdrawn
+            | Outcome::SetupTimeout
+            | Outcome::Refused { .. }
+            | Outcome::Engine
+            | Outcome::Talked => u64::from(callback.spec.retry_s) * 1_000,
+        };
+        let result = match outcome {
+            Outcome::Talked => crate::record::DialResult::Person,
+            other => dial_result(other),
+        };
+        callback.due_ms = unix_ms + wait_ms;
+        callback.results.insert(callback.attempts, result);
+        let (attempt, not_before_ms) = (callback.attempts, callback.due_ms);
+        self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms });
+        self.after_attempt(id);
+    }
+
+    /// Again, or the end.
+    pub(crate) fn after_attempt(&mut self, id: &CallbackId) {
+        let Some(callback) = self.callbacks.get(id) else { return };
+        if callback.attempts >= callback.spec.max_attempts {
+            self.end_callback(id, CallbackReason::FailCallToCustomer);
+        } else if callback.expires_ms() <= self.now.unix_ms {
+            self.end_callback(id, CallbackReason::FailTimeoutTtl);
+        } else {
+            self.schedule_callback(id);
+        }
+    }
+
+    /// Its time to live is over: an attempt that runs may still succeed (CB-10).
+    pub(crate) fn on_callback_ttl(&mut self, id: &CallbackId) {
+        let Some(callback) = self.callbacks.get(id) else { return };
+        if callback.is_over() || callback.running.is_some() {
+            return;
+        }
+        if callback.expires_ms() > self.now.unix_ms {
+            self.schedule_callback(id);
+            return;
+        }
+        self.withdraw_callback(id, CallbackReason::FailTimeoutTtl);
+    }
+
+    /// Ends a callback whose customer has not answered.
+    pub(crate) fn withdraw_callback(&mut self, id: &CallbackId, reason: CallbackReason) {
+        let interaction = self.callbacks.get(id).and_then(|callback| callback.interaction);
+        self.end_callback(id, reason);
+        if let Some(interaction) = interaction {
+            self.announce_offer(interaction, "withdrawn");
+            self.give_up(interaction, Outcome::Withdrawn);
+        }
+    }
+}
+
+/// Wait after an attempt that our own side ended.
+const OWN_RETRY_MS: u64 = 2_000;
+/// Wait after the engine refused a leg.
+const ENGINE_RETRY_MS: u64 = 5_000;

@@ -1,0 +1,218 @@
+//! Contacts of preview dialling: stored, offered, tried, done.
+
+use serde_json::Value;
+
+use crate::core::{Changed, Core};
+use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::preview::{Contact, State, result_code};
+use crate::record::{Fact, ResultCode};
+use crate::timer::Timer;
+use crate::{AgentId, CallId, ContactId};
+
+impl Core {
+    pub(crate) fn add_contact(&mut self, id: &ContactId, queue: String, number: String, data: Value) {
+        self.record(Fact::ContactAdded {
+            id: id.clone(),
+            queue: queue.clone(),
+            number: number.clone(),
+            data: data.clone(),
+        });
+        self.insert_contact(id, queue, number, data, self.now.unix_ms);
+        self.schedule_contact(id);
+    }
+
+    pub(crate) fn insert_contact(
+        &mut self,
+        id: &ContactId,
+        queue: String,
+        number: String,
+        data: Value,
+        at_ms: u64,
+    ) {
+        let contact = Contact {
+            id: id.clone(),
+            queue,
+            number,
+            data,
+            arrival_ms: at_ms,
+            due_ms: at_ms,
+            state: State::Queued,
+            code: None,
+            response: None,
+            attempts: 0,
+            agent: None,
+            running: None,
+            interaction: None,
+        };
+        self.contacts.insert(id.clone(), contact);
+    }
+
+    pub(crate) fn schedule_contact(&mut self, id: &ContactId) {
+        let Some(contact) = self.contacts.get(id) else { return };
+        if contact.is_over() || contact.interaction.is_some() {
+            return;
+        }
+        let due_ms = contact.due_ms;
+        self.changed(Changed::Contact(id.clone()));
+        if due_ms > self.now.unix_ms {
+            self.arm_at(Timer::ContactDue(id.clone()), due_ms);
+        } else {
+            self.queue_contact(id);
+        }
+    }
+
+    pub(crate) fn on_contact_due(&mut self, id: &ContactId) {
+        self.schedule_contact(id);
+    }
+
+    fn queue_contact(&mut self, id: &ContactId) {
+        let number = self.unique();
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.interaction = Some(number);
+        contact.state = State::Queued;
+        let interaction = Interaction {
+            id: number,
+            source: Source::Contact(id.clone()),
+            way: Way::Outbound,
+            stage: Stage::Waiting,
+            priority: self.config.queue(&contact.queue).map_or(0, |queue| queue.priority),
+            queue: contact.queue.clone(),
+            arrival_ms: contact.arrival_ms,
+            number: contact.number.clone(),
+            dnis: String::new(),
+            data: contact.data.clone(),
+            agent: None,
+            last_agent: None,
+            call: None,
+            offer: None,
+            refusers: std::collections::BTreeMap::new(),
+            proof: None,
+            proof_sent_us: 0,
+            proof_tries: 0,
+            outcome: None,
+            connected: false,
+            held_us: 0,
+        };
+        self.enqueue(interaction);
+    }
+
+    pub(crate) fn on_contact_stage(&mut self, id: &ContactId, stage: Stage, agent: Option<AgentId>) {
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        if contact.is_over() {
+            return;
+        }
+        contact.state = match stage {
+            Stage::Waiting => State::Queued,
+            Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving => State::Offered,
+            Stage::Dialling | Stage::Alerting => State::Dialling,
+            Stage::Joining | Stage::Connected | Stage::Held => State::Connected,
+            Stage::Aborting | Stage::Done => contact.state,
+        };
+        if agent.is_some() {
+            contact.agent = agent;
+        }
+        self.changed(Changed::Contact(id.clone()));
+    }
+
+    /// An attempt is on record before its INVITE goes out.
+    pub(crate) fn record_contact_dial(&mut self, id: &ContactId, call: CallId, agent: &AgentId) {
+        let unix_ms = self.now.unix_ms;
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.attempts += 1;
+        contact.running = Some((call, agent.clone(), unix_ms));
+        let attempt = contact.attempts;
+        self.record(Fact::ContactDialled { id: id.clone(), attempt, call, agent: agent.clone() });
+    }
+
+    pub(crate) fn complete_connected_contact(&mut self, id: &ContactId) {
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.code = Some(ResultCode::K);
+        contact.running = None;
+        self.record(Fact::ContactResult {
+            id: id.clone(),
+            code: ResultCode::K,
+            response: None,
+            again_ms: None,
+            disabled: false,
+        });
+        self.count_contact(ResultCode::K);
+    }
+
+    fn count_contact(&mut self, code: ResultCode) {
+        *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
+    }
+
+    /// An interaction for a contact is over.
+    pub(crate) fn conclude_contact(
+        &mut self,
+        id: &ContactId,
+        outcome: &Outcome,
+        rang: bool,
+        connected: bool,
+    ) {
+        let (now_ms, unknown_wait_ms) = (self.now.unix_ms, self.unknown_wait_ms());
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.interaction = None;
+        let dialled = contact.running.take().is_some();
+        if contact.is_over() {
+            return;
+        }
+        if connected {
+            self.finish_contact(id, false);
+            return;
+        }
+        let disabled = *outcome == Outcome::AgentCancelled;
+        if !dialled && !disabled {
+            let wait_ms = if *outcome == Outcome::Engine { ENGINE_RETRY_MS } else { 0 };
+            contact.due_ms = contact.due_ms.max(now_ms + wait_ms);
+            self.schedule_contact(id);
+            return;
+        }
+        let (code, response) = result_code(outcome, rang);
+        let queue = self.config.queue(&contact.queue);
+        let (max, retry_s) = queue.map_or((1, 300), |queue| (queue.max_attempts, queue.retry_s));
+        let ours = matches!(outcome, Outcome::AgentLost | Outcome::Engine | Outcome::Unknown);
+        let wait_ms = match outcome {
+            Outcome::Unknown => unknown_wait_ms,
+            _ if ours => OWN_RETRY_MS,
+            _ => u64::from(retry_s) * 1_000,
+        };
+        // An attempt that our own side spoilt is not the contact's.
+        let limit = if ours { max.max(OWN_ATTEMPTS) } else { max };
+        let again = !disabled && *outcome != Outcome::AgentHungUp && contact.attempts < limit;
+        let again_ms = again.then(|| now_ms + wait_ms);
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.code = Some(code);
+        contact.response = response;
+        self.record(Fact::ContactResult { id: id.clone(), code, response, again_ms, disabled });
+        self.count_contact(code);
+        match again_ms {
+            Some(due_ms) => {
+                if let Some(contact) = self.contacts.get_mut(id) {
+                    contact.due_ms = due_ms;
+                    contact.state = State::Queued;
+                }
+                self.schedule_contact(id);
+            }
+            None => self.finish_contact(id, disabled),
+        }
+    }
+
+    pub(crate) fn finish_contact(&mut self, id: &ContactId, disabled: bool) {
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        if contact.is_over() {
+            return;
+        }
+        contact.state = if disabled { State::Disabled } else { State::Done };
+        self.timers.stop(&Timer::ContactDue(id.clone()));
+        self.changed(Changed::Contact(id.clone()));
+        self.keep_finished(Changed::Contact(id.clone()));
+    }
+}
+
+/// Attempts at a contact when our own side spoils them.
+const OWN_ATTEMPTS: u32 = 3;
+/// Wait after an attempt that our own side ended.
+const OWN_RETRY_MS: u64 = 2_000;
+/// Wait after the engine refused a leg.
+const ENGINE_RETRY_MS: u64 = 5_000;

@@ -1,0 +1,415 @@
+//! Between the legs and the engine: commands out, replies and events in.
+
+use std::collections::BTreeSet;
+
+use offhook_proto::{Command, EventBody, LegDelete, LegInfo, LegQuery, SpliceAudio};
+
+use crate::call::{Role, State};
+use crate::core::Core;
+use crate::interaction::{Event, Outcome, Stage};
+use crate::io::{EngineReply, Key, Output};
+use crate::leg::{ASPECTS, Aspect, Change, Link};
+use crate::mutation::Mutation;
+use crate::timer::Timer;
+use crate::{CallId, RequestId};
+
+/// Whether the engine can be commanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Down,
+    /// Reachable; what it kept of an earlier run is being asked.
+    Reconciling,
+    Up,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    Leg { call: CallId, aspect: Aspect, command: Command },
+    Proof { interaction: u64 },
+    List,
+    Query { leg: String },
+    Orphan { leg: String },
+}
+
+impl Core {
+    /// Sends whatever closes the difference between what is wanted of a call's leg and what is known.
+    pub(crate) fn drive(&mut self, id: CallId) {
+        if self.engine != Engine::Up {
+            return;
+        }
+        for aspect in ASPECTS {
+            let Some(call) = self.calls.get(&id) else { return };
+            let partner_open = call
+                .leg
+                .partner()
+                .and_then(|partner| self.legs.get(partner))
+                .and_then(|partner| self.calls.get(partner))
+                .is_some_and(|partner| partner.leg.open.is_some() && partner.leg.is_wanted());
+            let now_us = self.now.mono_us;
+            if self.mutated(Mutation::KeepLeg)
+                && !call.leg.is_wanted()
+                && call.kind != crate::record::CallKind::AgentLeg
+            {
+                return;
+            }
+            let Some(call) = self.calls.get_mut(&id) else { return };
+            if let Some(command) = call.leg.next(aspect, partner_open, now_us) {
+                let request = self.next_request();
+                self.requests.insert(request, Pending::Leg { call: id, aspect, command: command.clone() });
+                self.push(Output::Engine { request, key: Key::Call(id), command });
+            }
+        }
+    }
+
+    /// Asks the engine about an agent's leg, so that a customer may be dialled for it (BY-02).
+    pub(crate) fn ask_proof(&mut self, interaction: u64, leg: String) -> RequestId {
+        let request = self.next_request();
+        self.requests.insert(request, Pending::Proof { interaction });
+        self.push(Output::Engine { request, key: Key::None, command: Command::LegQuery(LegQuery { leg }) });
+        request
+    }
+
+    pub(crate) fn ask(&mut self, pending: Pending, command: Command) {
+        let request = self.next_request();
+        self.requests.insert(request, pending);
+        self.push(Output::Engine { request, key: Key::None, command });
+    }
+
+    pub(crate) fn delete_orphan(&mut self, leg: String) {
+        self.ask(Pending::Orphan { leg: leg.clone() }, Command::LegDelete(LegDelete { leg }));
+    }
+
+    pub(crate) fn on_engine_reply(&mut self, request: RequestId, result: EngineReply) {
+        let Some(pending) = self.requests.remove(&request) else {
+            self.projection.ignored += 1;
+            return;
+        };
+        match pending {
+            Pending::Leg { call, aspect, command } => self.on_leg_reply(call, aspect, &command, result),
+            Pending::Proof { interaction } => {
+                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
+                self.on_proof(interaction, request, info);
+            }
+            Pending::List => self.on_listed(result),
+            Pending::Query { leg } => self.on_queried(leg, result),
+            Pending::Orphan { leg } => {
+                if unanswered(&result) {
+                    self.delete_orphan(leg);
+                }
+            }
+        }
+    }
+
+    fn on_leg_reply(&mut self, id: CallId, aspect: Aspect, command: &Command, result: EngineReply) {
+        let failed = !matches!(result, Ok(offhook_proto::Reply::Ok(_)));
+        let result = if self.mutated(Mutation::TrustTimeout) && unanswered(&result) {
+            Ok(offhook_proto::Reply::done())
+        } else {
+            result
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let change = call.leg.on_reply(aspect, command, result);
+        match change {
+            Change::None => {}
+            Change::Opened => self.on_leg_open(id),
+            Change::Linked => self.on_linked(id),
+            Change::Gone => self.on_leg_gone(id),
+            Change::Refused(aspect, code) => self.on_leg_refused(id, aspect, code),
+            Change::Mute => self.on_play_over(id),
+            Change::Closed => {}
+        }
+        if failed {
+            self.retry.insert(id);
+            if !self.timers.is_armed(&Timer::Engine) {
+                self.arm(Timer::Engine, RETRY_MS);
+            }
+        } else {
+            self.drive(id);
+        }
+        self.reap(id);
+    }
+
+    pub(crate) fn on_engine_retry(&mut self) {
+        self.retry_reconciling();
+        for id in std::mem::take(&mut self.retry) {
+            self.drive(id);
+            self.reap(id);
+        }
+    }
+
+    /// A leg is open: what waited for its address goes on.
+    fn on_leg_open(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        match (call.state, call.role.clone()) {
+            (State::Opening, Role::Agent(_)) => self.send_dial(id),
+            (State::Opening, Role::Customer(interaction)) => self.on_customer_leg_open(interaction),
+            (State::Arriving, _) => self.send_answer(id),
+            (State::Up, _) => {
+                self.reoffer_if_moved(id);
+                self.drive_partner(id);
+            }
+            (
+                State::Opening
+                | State::Dialling
+                | State::Ringing
+                | State::Restoring
+                | State::Discarding
+                | State::Ending
+                | State::Over,
+                _,
+            ) => {}
+        }
+    }
+
+    /// The agent's leg whose splice waits for this customer's leg.
+    fn drive_partner(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if let Role::Customer(interaction) = call.role
+            && let Some(leg) = self.agent_call_of(interaction)
+        {
+            self.drive(leg);
+        }
+    }
+
+    /// A leg's splice or parking is as wanted.
+    fn on_linked(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let both = matches!(call.leg.link_wanted(), Link::Spliced { hears: true, heard: true, .. });
+        if let (true, Role::Agent(agent)) = (both, call.role.clone())
+            && let Some(interaction) =
+                self.agents.get(&agent).and_then(super::super::agent::Agent::interaction)
+        {
+            self.on_spliced(interaction);
+        }
+    }
+
+    /// A leg that is still wanted is gone: it is opened again, and the peer is told the new address (BY-09).
+    fn on_leg_gone(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.leg.failures += 1;
+        let agents: Vec<CallId> = self
+            .calls
+            .get(&id)
+            .and_then(|call| match call.role {
+                Role::Customer(interaction) => self.agent_call_of(interaction),
+                Role::Agent(_) | Role::Orphan => None,
+            })
+            .into_iter()
+            .collect();
+        for agent in agents {
+            if let Some(agent) = self.calls.get_mut(&agent) {
+                agent.leg.on_partner_gone();
+            }
+        }
+        self.drive(id);
+    }
+
+    /// The engine will not do what a leg needs.
+    fn on_leg_refused(&mut self, id: CallId, aspect: Aspect, code: offhook_proto::ErrorCode) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let tries_left = call.leg.failures <= crate::limits::ENGINE_RETRIES;
+        if aspect == Aspect::Link && code == offhook_proto::ErrorCode::LegNotFound && tries_left {
+            let partner = call.leg.partner().and_then(|partner| self.legs.get(partner)).copied();
+            if let Some(partner) = partner.and_then(|partner| self.calls.get_mut(&partner)) {
+                partner.leg.doubt();
+                let partner = partner.id;
+                self.drive(partner);
+            }
+            return;
+        }
+        match call.role.clone() {
+            Role::Agent(agent) => {
+                let spliced = matches!(call.leg.link_wanted(), Link::Spliced { .. });
+                let interaction = self.agents.get(&agent).and_then(super::super::agent::Agent::interaction);
+                match (aspect, interaction) {
+                    (Aspect::Link, Some(interaction)) if spliced => {
+                        self.give_up(interaction, Outcome::Engine);
+                    }
+                    (Aspect::Link, _) => {}
+                    (Aspect::Life | Aspect::Play, _) => self.lose_leg(&agent, "engine"),
+                }
+            }
+            Role::Customer(interaction) => self.give_up(interaction, Outcome::Engine),
+            Role::Orphan => self.hang_up(id, "engine"),
+        }
+    }
+
+    pub(crate) fn on_engine_event(&mut self, event: EventBody) {
+        match event {
+            EventBody::LegSilent { leg, .. } => self.on_silent(&leg),
+            EventBody::LegAlive { leg } => {
+                if let Some(Role::Agent(agent)) = self.role_of(&leg) {
+                    self.timers.stop(&Timer::Silent(agent));
+                }
+            }
+            EventBody::LegReleased { leg, .. } => {
+                let Some(id) = self.legs.get(&leg).copied() else { return };
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.leg.on_gone();
+                    if call.leg.is_wanted() {
+                        self.on_leg_gone(id);
+                    }
+                    self.reap(id);
+                }
+            }
+            EventBody::SpliceAudio(audio) => self.on_audio(&audio),
+            EventBody::PlayEnded { leg, play, .. } => {
+                let Some(id) = self.legs.get(&leg).copied() else { return };
+                let over = self.calls.get_mut(&id).is_some_and(|call| call.leg.on_play_ended(&play));
+                if over {
+                    self.on_play_over(id);
+                }
+                self.drive(id);
+            }
+            EventBody::EventsLost { .. } => {
+                for id in self.call_ids() {
+                    if let Some(call) = self.calls.get_mut(&id) {
+                        call.leg.doubt();
+                    }
+                    self.drive(id);
+                }
+            }
+            EventBody::LegLatched { .. }
+            | EventBody::LegBye { .. }
+            | EventBody::Dtmf { .. }
+            | EventBody::LeaseExpired { .. } => {}
+        }
+    }
+
+    fn on_silent(&mut self, leg: &str) {
+        let Some(id) = self.legs.get(leg).copied() else { return };
+        let Some(call) = self.calls.get(&id) else { return };
+        if call.state != State::Up {
+            return;
+        }
+        match call.role.clone() {
+            Role::Agent(agent) => {
+                let talking = self
+                    .agents
+                    .get(&agent)
+                    .and_then(super::super::agent::Agent::interaction)
+                    .and_then(|interaction| self.interactions.get(&interaction))
+                    .is_some_and(|interaction| {
+                        matches!(interaction.stage, Stage::Joining | Stage::Connected)
+                    });
+                let up = self.agents.get(&agent).is_some_and(super::super::agent::Agent::is_up);
+                if talking {
+                    self.arm(Timer::Silent(agent), u64::from(self.config.agents.silent_in_call_ms));
+                } else if up {
+                    self.lose_leg(&agent, "lost");
+                }
+            }
+            Role::Customer(interaction) => self.give_up(interaction, Outcome::Talked),
+            Role::Orphan => {}
+        }
+    }
+
+    /// The first packet of one direction of a splice: the engine's measure of answer-to-audio time (BY-01).
+    fn on_audio(&mut self, audio: &SpliceAudio) {
+        let customer = |core: &Self, leg: &str| {
+            let id = core.legs.get(leg).copied()?;
+            matches!(core.calls.get(&id)?.role, Role::Customer(_)).then_some(id)
+        };
+        let (id, from) = match (customer(self, &audio.from), customer(self, &audio.to)) {
+            (Some(id), _) => (id, true),
+            (None, Some(id)) => (id, false),
+            (None, None) => return,
+        };
+        let now_us = self.now.mono_us;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let after_us = match call.answered_us {
+            // Audio that flowed before the answer costs nothing after it.
+            None => 0,
+            Some(answered_us) => audio.after_us.min(now_us.saturating_sub(answered_us)),
+        };
+        let slot = if from { &mut call.audio.from_us } else { &mut call.audio.to_us };
+        if slot.is_some() {
+            return;
+        }
+        *slot = Some(after_us);
+        if call.answered_us.is_some()
+            && let Some(ms) = call.audio.both_ms()
+        {
+            self.projection.measure(ms);
+            self.changed(crate::core::Changed::Call(id));
+        }
+    }
+
+    pub(crate) fn on_engine_up(&mut self, restarted: bool) {
+        if restarted {
+            self.on_legs_lost();
+        } else {
+            for call in self.calls.values_mut() {
+                call.leg.doubt();
+            }
+        }
+        if self.replayed.is_pending() {
+            self.engine = Engine::Reconciling;
+            self.begin_reconciling();
+            return;
+        }
+        self.engine = Engine::Up;
+        self.match_due = true;
+        for id in self.call_ids() {
+            self.drive(id);
+            self.reap(id);
+        }
+    }
+
+    pub(crate) fn on_engine_down(&mut self) {
+        self.engine = Engine::Down;
+    }
+
+    /// Another engine, or another run of it: none of our legs exists, none of our requests will be answered.
+    fn on_legs_lost(&mut self) {
+        let requests = std::mem::take(&mut self.requests);
+        for call in self.calls.values_mut() {
+            call.leg.on_gone();
+            call.leg.forget_requests();
+        }
+        let proofs: BTreeSet<u64> = requests
+            .into_values()
+            .filter_map(|pending| match pending {
+                Pending::Proof { interaction } => Some(interaction),
+                Pending::Leg { .. } | Pending::List | Pending::Query { .. } | Pending::Orphan { .. } => None,
+            })
+            .collect();
+        for interaction in proofs {
+            self.step_back(interaction, 1_000);
+        }
+    }
+
+    pub(crate) fn call_ids(&self) -> Vec<CallId> {
+        self.calls.keys().copied().collect()
+    }
+
+    fn role_of(&self, leg: &str) -> Option<Role> {
+        Some(self.calls.get(self.legs.get(leg)?)?.role.clone())
+    }
+
+    /// The leg's call of the agent who has an interaction.
+    pub(crate) fn agent_call_of(&self, interaction: u64) -> Option<CallId> {
+        let agent = self.interactions.get(&interaction)?.agent.as_ref()?;
+        self.agents.get(agent)?.call
+    }
+
+    /// The engine made the splice.
+    fn on_spliced(&mut self, interaction: u64) {
+        if self.interactions.get(&interaction).is_some_and(|found| found.stage == Stage::Joining)
+            && self.step(interaction, Event::Spliced).is_some()
+        {
+            self.on_connected(interaction);
+        }
+    }
+}
+
+fn unanswered(result: &EngineReply) -> bool {
+    use offhook_proto::{ErrorCode, Reply};
+    matches!(
+        result,
+        Err(error) | Ok(Reply::Error(error)) if matches!(error.code, ErrorCode::Timeout | ErrorCode::Busy)
+    )
+}
+
+const RETRY_MS: u64 = 100;

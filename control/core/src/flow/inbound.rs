@@ -1,0 +1,151 @@
+//! Callers: answered, music while they wait, then an agent.
+
+use offhook_proto::{PlaySource, ToneName};
+
+use crate::call::{Role, State as CallState};
+use crate::core::Core;
+use crate::flow::calls::NewCall;
+use crate::flow::engine::Engine;
+use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::record::{CallKind, Fact};
+use crate::sip::{RemoteMedia, SipCommand};
+use crate::timer::Timer;
+use crate::{CallId, Output};
+
+impl Core {
+    pub(crate) fn on_incoming(
+        &mut self,
+        id: CallId,
+        from: String,
+        to: &str,
+        remote: Option<RemoteMedia>,
+        trunk: bool,
+    ) {
+        if self.calls.contains_key(&id) {
+            self.projection.ignored += 1;
+            return;
+        }
+        let queue = self.config.queues.iter().find(|queue| queue.dnis.iter().any(|dnis| dnis == to));
+        let refusal = match queue {
+            _ if !trunk => Some((403, "Forbidden")),
+            _ if self.engine != Engine::Up || self.calls.len() >= crate::limits::CALLS => {
+                Some((503, "Service Unavailable"))
+            }
+            None => Some((404, "Not Found")),
+            Some(_) => None,
+        };
+        let (Some(queue), None) = (queue, refusal) else {
+            let (status, reason) = refusal.unwrap_or((404, "Not Found"));
+            let command = SipCommand::Reject { status, reason: reason.to_owned() };
+            self.push(Output::Sip { call: id, command });
+            return;
+        };
+        let (queue, priority) = (queue.name.clone(), queue.priority);
+        let mut number = from;
+        truncate(&mut number);
+        let interaction = self.caller(id, queue, priority, number.clone(), to.to_owned());
+        self.new_call(NewCall {
+            id,
+            kind: CallKind::Inbound,
+            role: Role::Customer(interaction.id),
+            state: CallState::Arriving,
+            target: None,
+            number,
+            agent: None,
+            beside: None,
+            remote,
+        });
+        self.interactions.insert(interaction.id, interaction);
+        self.drive(id);
+    }
+
+    /// A caller's interaction, not yet in the queue.
+    pub(crate) fn caller(
+        &mut self,
+        call: CallId,
+        queue: String,
+        priority: i32,
+        number: String,
+        dnis: String,
+    ) -> Interaction {
+        let id = self.unique();
+        Interaction {
+            id,
+            source: Source::Caller,
+            way: Way::Inbound,
+            stage: Stage::Waiting,
+            queue,
+            priority,
+            arrival_ms: self.now.unix_ms,
+            data: serde_json::json!({ "dnis": dnis }),
+            number,
+            dnis,
+            agent: None,
+            last_agent: None,
+            call: Some(call),
+            offer: None,
+            refusers: std::collections::BTreeMap::new(),
+            proof: None,
+            proof_sent_us: 0,
+            proof_tries: 0,
+            outcome: None,
+            connected: false,
+            held_us: 0,
+        }
+    }
+
+    /// The caller is through to us: music, and a place in the queue.
+    pub(crate) fn on_caller_answered(&mut self, id: u64) {
+        let Some(interaction) = self.interactions.get(&id) else { return };
+        let Some(call) = interaction.call else { return };
+        if interaction.stage != Stage::Waiting {
+            return;
+        }
+        let (queue, number) = (interaction.queue.clone(), interaction.number.clone());
+        let dnis = interaction.dnis.clone();
+        self.record(Fact::InboundArrived { call, queue, number, dnis });
+        self.wait_in_queue(id);
+    }
+
+    pub(crate) fn wait_in_queue(&mut self, id: u64) {
+        let Some(interaction) = self.interactions.get(&id) else { return };
+        let Some(call) = interaction.call else { return };
+        let (queue, place) = (interaction.queue.clone(), crate::flow::customers::place(interaction));
+        self.queues.enter(&queue, place);
+        self.match_due = true;
+        self.changed(crate::core::Changed::Call(call));
+        let config = self.config.queue(&queue);
+        let music = config.map(|queue| queue.music.clone()).unwrap_or_default();
+        let max_wait_s = config.map_or(0, |queue| queue.max_wait_s);
+        let source = if music.is_empty() {
+            PlaySource::Tone { name: ToneName::Ringback, country: Some(self.config.country.clone()) }
+        } else {
+            PlaySource::File(music)
+        };
+        self.play_to(call, vec![source], 0);
+        if max_wait_s > 0 {
+            self.arm(Timer::MaxWait(call), u64::from(max_wait_s) * 1_000);
+        }
+    }
+
+    pub(crate) fn on_max_wait(&mut self, call: CallId) {
+        if let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| call.role.clone()) {
+            if let Some(call) = self.calls.get_mut(&call) {
+                call.result = Some("waited_too_long".to_owned());
+            }
+            self.give_up(id, Outcome::Withdrawn);
+        }
+    }
+
+    /// A customer's dialog was taken up after a restart.
+    pub(crate) fn on_customer_restored(&mut self, id: u64) {
+        if self.interactions.get(&id).is_some_and(|found| found.stage == Stage::Waiting) {
+            self.wait_in_queue(id);
+        }
+    }
+}
+
+fn truncate(text: &mut String) {
+    let end = text.char_indices().nth(crate::limits::NUMBER_CHARS).map_or(text.len(), |(at, _)| at);
+    text.truncate(end);
+}

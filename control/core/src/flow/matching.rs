@@ -1,0 +1,95 @@
+//! Customers and agents find each other.
+
+use std::cell::Cell;
+
+use crate::AgentId;
+use crate::agent::Activity;
+use crate::core::Core;
+use crate::flow::engine::Engine;
+use crate::interaction::Stage;
+use crate::timer::Timer;
+
+impl Core {
+    /// Pairs whoever can be paired: held customers first, then the queues in order.
+    pub(crate) fn match_waiting(&mut self) {
+        if self.engine != Engine::Up {
+            return;
+        }
+        let held: Vec<u64> = self.held.iter().copied().collect();
+        for id in held {
+            if let Some(agent) = self.agent_for_held(id) {
+                self.assign(id, &agent);
+            }
+        }
+        while let Some((id, agent)) = self.next_pair() {
+            self.assign(id, &agent);
+            let stuck = self.interactions.get(&id).is_some_and(|found| found.stage == Stage::Waiting);
+            if stuck {
+                break;
+            }
+        }
+    }
+
+    fn next_pair(&mut self) -> Option<(u64, AgentId)> {
+        let now_us = self.now.mono_us;
+        let again_us = Cell::new(u64::MAX);
+        let could = |agent: &AgentId, queue: &str| {
+            let skill = self.config.queue(queue).and_then(|queue| queue.skill.as_deref());
+            self.agents.get(agent).is_some_and(|agent| agent.has_skill(skill))
+        };
+        let fits = |agent: &AgentId, id: u64| {
+            let Some(interaction) = self.interactions.get(&id) else { return false };
+            match interaction.refusers.get(agent) {
+                Some(until) if *until > now_us => {
+                    again_us.set(again_us.get().min(*until));
+                    false
+                }
+                Some(_) | None => true,
+            }
+        };
+        let pair = self.queues.next_pair(could, fits);
+        if pair.is_none() && again_us.get() < u64::MAX {
+            self.timers.arm(Timer::Match, again_us.get());
+        }
+        pair
+    }
+
+    /// The agent whom the customer had, while the grace time lasts; then any who is ready and able.
+    fn agent_for_held(&mut self, id: u64) -> Option<AgentId> {
+        let interaction = self.interactions.get(&id)?;
+        let now_us = self.now.mono_us;
+        let refused = |agent: &AgentId| interaction.refusers.get(agent).is_some_and(|until| *until > now_us);
+        let last = interaction.last_agent.as_ref().and_then(|last| self.agents.get(last));
+        if let Some(last) = last
+            && last.is_up()
+            && last.activity == Activity::Free
+            && !refused(last.id())
+        {
+            return Some(last.id().clone());
+        }
+        let grace_us = u64::from(self.config.agents.resume_grace_s) * 1_000_000;
+        let over_us = interaction.held_us + grace_us;
+        if now_us < over_us {
+            if !self.timers.is_armed(&Timer::Match) {
+                self.timers.arm(Timer::Match, now_us + HELD_MS * 1_000);
+            }
+            return None;
+        }
+        let skill = self.config.queue(&interaction.queue).and_then(|queue| queue.skill.as_deref());
+        let found = self
+            .queues
+            .ready()
+            .find(|agent| {
+                !refused(agent)
+                    && self.agents.get(agent).is_some_and(|agent| agent.is_up() && agent.has_skill(skill))
+            })
+            .cloned();
+        if found.is_none() && !self.timers.is_armed(&Timer::Match) {
+            self.timers.arm(Timer::Match, now_us + HELD_MS * 1_000);
+        }
+        found
+    }
+}
+
+/// How often a held customer is looked after.
+const HELD_MS: u64 = 1_000;

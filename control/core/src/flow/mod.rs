@@ -1,0 +1,13 @@
+//! What follows from what: the reactions that involve more than one entity.
+
+pub(crate) mod agents;
+pub(crate) mod api;
+pub(crate) mod callbacks;
+pub(crate) mod calls;
+pub(crate) mod contacts;
+pub(crate) mod customers;
+pub(crate) mod engine;
+pub(crate) mod inbound;
+pub(crate) mod matching;
+pub(crate) mod restart;
+pub(crate) mod views;

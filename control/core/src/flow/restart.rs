@@ -1,0 +1,587 @@
+//! A new run over the journal: what the records say, what the engine kept, and what follows (BY-10).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use offhook_proto::{Command, LegInfo, LegList, LegListRequest, LegQuery, LegState, PlaySource};
+
+use crate::agent::{Activity, Agent, Wanted};
+use crate::call::{Role, State as CallState};
+use crate::callback::{Callback, State as CallbackState};
+use crate::connection;
+use crate::core::Core;
+use crate::flow::calls::{NewCall, leg_name};
+use crate::flow::engine::{Engine, Pending};
+use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::io::EngineReply;
+use crate::leg::{Leg, Link};
+use crate::mutation::Mutation;
+use crate::record::{CallKind, CallbackReason, DialResult, Fact, Record};
+use crate::sip::SipCommand;
+use crate::timer::Timer;
+use crate::view::AgentStatus;
+use crate::{AgentId, CallId, Output};
+
+/// What the journal says about calls of earlier runs.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pending: bool,
+    dialogs: BTreeMap<CallId, String>,
+    legs_up: BTreeMap<AgentId, CallId>,
+    callers: BTreeMap<CallId, Caller>,
+    dialled: BTreeMap<CallId, (Source, AgentId)>,
+    connected: BTreeMap<CallId, (AgentId, u64)>,
+    /// What the engine says, by name of the leg.
+    found: BTreeMap<String, Option<LegInfo>>,
+    asked: BTreeSet<String>,
+    listed: bool,
+}
+
+#[derive(Debug)]
+struct Caller {
+    queue: String,
+    number: String,
+    dnis: String,
+    arrival_ms: u64,
+}
+
+impl Replayed {
+    /// Whether the engine has still to be asked.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    fn forget(&mut self, call: CallId) {
+        self.dialogs.remove(&call);
+        self.callers.remove(&call);
+        self.dialled.remove(&call);
+        self.connected.remove(&call);
+        self.legs_up.retain(|_, up| *up != call);
+    }
+
+    fn interesting(&self) -> BTreeSet<String> {
+        let agents =
+            self.legs_up.iter().map(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call));
+        agents.chain(self.customers().into_iter().map(customer_leg)).collect()
+    }
+
+    fn customers(&self) -> BTreeSet<CallId> {
+        self.callers.keys().chain(self.dialled.keys()).chain(self.connected.keys()).copied().collect()
+    }
+}
+
+impl Core {
+    pub(crate) fn on_record(&mut self, record: &Record) {
+        let at_ms = record.at_ms;
+        match record.fact.clone() {
+            Fact::Booted { run } => self.run = run,
+            Fact::AgentSaved(profile) => match self.agents.get_mut(&profile.id) {
+                Some(agent) => agent.profile = *profile,
+                None => {
+                    self.agents.insert(profile.id.clone(), Agent::new(*profile));
+                }
+            },
+            Fact::AgentStatus { agent, status } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.wanted = wanted(status);
+                    agent.since_ms = at_ms;
+                }
+            }
+            Fact::LegUp { agent, call } => {
+                self.replayed.legs_up.insert(agent, call);
+            }
+            Fact::Dialog { call, snapshot } => {
+                self.replayed.dialogs.insert(call, snapshot);
+            }
+            Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
+            Fact::InboundArrived { call, queue, number, dnis } => {
+                let caller = Caller { queue, number, dnis, arrival_ms: at_ms };
+                self.replayed.callers.insert(call, caller);
+            }
+            Fact::Connected { call, agent } => {
+                self.replayed.connected.insert(call, (agent, at_ms));
+            }
+            fact @ (Fact::CallbackAdded(_)
+            | Fact::CallbackDialled { .. }
+            | Fact::CallbackAttempted { .. }
+            | Fact::CallbackMoved { .. }
+            | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
+            fact @ (Fact::ContactAdded { .. } | Fact::ContactDialled { .. } | Fact::ContactResult { .. }) => {
+                self.on_contact_record(fact, at_ms);
+            }
+        }
+    }
+
+    fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
+        match fact {
+            Fact::CallbackAdded(spec) => {
+                self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
+            }
+            Fact::CallbackDialled { id, attempt, call, agent } => {
+                self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.attempts = attempt;
+                    callback.running = Some((call, agent, at_ms));
+                }
+            }
+            Fact::CallbackAttempted { id, attempt, result, not_before_ms } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.results.insert(attempt, result);
+                    callback.due_ms = not_before_ms;
+                    callback.running = None;
+                }
+            }
+            Fact::CallbackMoved { id, desired_ms } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.spec.desired_ms = desired_ms;
+                    callback.spec.scheduled = true;
+                    callback.due_ms = desired_ms;
+                }
+            }
+            Fact::CallbackEnded { id, reason } => {
+                let Some(callback) = self.callbacks.get_mut(&id) else { return };
+                callback.state = CallbackState::Completed(reason);
+                callback.running = None;
+                if reason == CallbackReason::AgentConnected {
+                    callback.results.insert(callback.attempts, DialResult::Connected);
+                }
+                self.on_callback_ended(&id, reason);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_contact_record(&mut self, fact: Fact, at_ms: u64) {
+        match fact {
+            Fact::ContactAdded { id, queue, number, data } => {
+                self.insert_contact(&id, queue, number, data, at_ms);
+            }
+            Fact::ContactDialled { id, attempt, call, agent } => {
+                self.replayed.dialled.insert(call, (Source::Contact(id.clone()), agent.clone()));
+                if let Some(contact) = self.contacts.get_mut(&id) {
+                    contact.attempts = attempt;
+                    contact.running = Some((call, agent.clone(), at_ms));
+                    contact.agent = Some(agent);
+                }
+            }
+            Fact::ContactResult { id, code, response, again_ms, disabled } => {
+                let Some(contact) = self.contacts.get_mut(&id) else { return };
+                contact.code = Some(code);
+                contact.response = response;
+                contact.running = None;
+                contact.due_ms = again_ms.unwrap_or(contact.due_ms);
+                *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
+                if again_ms.is_none() {
+                    self.finish_contact(&id, disabled);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
+    pub(crate) fn rebuild(&mut self) {
+        self.replayed.pending = true;
+        let now_us = self.now.mono_us;
+        let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
+        for id in agents {
+            if let Some(agent) = self.agents.get_mut(&id) {
+                agent.idle_since_us = now_us;
+            }
+            self.agent_changed(&id);
+        }
+        let callbacks: Vec<_> = self
+            .callbacks
+            .iter()
+            .filter(|(_, found)| found.running.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in callbacks {
+            self.after_attempt(&id);
+        }
+        let contacts: Vec<_> = self
+            .contacts
+            .iter()
+            .filter(|(_, found)| found.running.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in contacts {
+            self.schedule_contact(&id);
+        }
+    }
+
+    /// Asks the engine which of our legs it kept.
+    pub(crate) fn begin_reconciling(&mut self) {
+        self.replayed.found.clear();
+        self.replayed.asked.clear();
+        self.replayed.listed = false;
+        self.ask_list(None);
+    }
+
+    fn ask_list(&mut self, after: Option<String>) {
+        let owner = Some(self.config.controller.clone());
+        let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
+        self.ask(Pending::List, Command::LegList(request));
+    }
+
+    pub(crate) fn on_listed(&mut self, result: EngineReply) {
+        if self.engine != Engine::Reconciling {
+            return;
+        }
+        let Ok(list) = result.and_then(offhook_proto::Reply::parse::<LegList>) else {
+            self.arm(Timer::Engine, LIST_RETRY_MS);
+            return;
+        };
+        let interesting = self.replayed.interesting();
+        for leg in &list.legs {
+            if interesting.contains(leg) {
+                self.replayed.asked.insert(leg.clone());
+                self.ask(
+                    Pending::Query { leg: leg.clone() },
+                    Command::LegQuery(LegQuery { leg: leg.clone() }),
+                );
+            } else if !self.legs.contains_key(leg) {
+                self.delete_orphan(leg.clone());
+            }
+        }
+        match list.legs.last() {
+            Some(last) if list.more => self.ask_list(Some(last.clone())),
+            Some(_) | None => self.replayed.listed = true,
+        }
+        self.decide_if_known();
+    }
+
+    pub(crate) fn on_queried(&mut self, leg: String, result: EngineReply) {
+        if self.engine != Engine::Reconciling || !self.replayed.asked.contains(&leg) {
+            return;
+        }
+        match result.and_then(offhook_proto::Reply::parse::<LegInfo>) {
+            Ok(info) => {
+                self.replayed.asked.remove(&leg);
+                self.replayed.found.insert(leg, Some(info));
+            }
+            Err(error) if error.code == offhook_proto::ErrorCode::LegNotFound => {
+                self.replayed.asked.remove(&leg);
+            }
+            Err(_) => {
+                self.ask(Pending::Query { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
+            }
+        }
+        self.decide_if_known();
+    }
+
+    /// The list is asked for again.
+    pub(crate) fn retry_reconciling(&mut self) {
+        if self.engine == Engine::Reconciling && !self.replayed.listed {
+            self.begin_reconciling();
+        }
+    }
+
+    fn decide_if_known(&mut self) {
+        if self.replayed.listed && self.replayed.asked.is_empty() {
+            self.decide();
+        }
+    }
+
+    /// Journal and engine are known: every call of the earlier run is taken up, or ended.
+    fn decide(&mut self) {
+        let replayed = std::mem::take(&mut self.replayed);
+        let Replayed { mut dialogs, legs_up, callers, dialled, connected, mut found, .. } = replayed;
+        self.engine = Engine::Up;
+        for (agent, call) in &legs_up {
+            let name = leg_name(CallKind::AgentLeg, Some(agent), *call);
+            let logged_in = self.agents.get(agent).is_some_and(|agent| agent.wanted != Wanted::LoggedOut);
+            if logged_in && let Some(snapshot) = dialogs.remove(call) {
+                self.take_up_agent(agent, *call, snapshot, found.remove(&name).flatten());
+            }
+        }
+        let customers: BTreeSet<CallId> =
+            callers.keys().chain(dialled.keys()).chain(connected.keys()).copied().collect();
+        for call in customers {
+            let info = found.remove(&customer_leg(call)).flatten();
+            let past = Past {
+                call,
+                snapshot: dialogs.remove(&call),
+                caller: callers.get(&call),
+                dialled: dialled.get(&call),
+                connected: connected.get(&call),
+                info,
+            };
+            self.take_up_customer(past);
+        }
+        for (call, snapshot) in dialogs {
+            self.discard(call, snapshot);
+        }
+        for leg in found.into_keys() {
+            self.delete_orphan(leg);
+        }
+        self.forget_attempts();
+        let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
+        for id in agents {
+            if self
+                .agents
+                .get(&id)
+                .is_some_and(|agent| agent.wanted == Wanted::Available && agent.profile.persistent)
+            {
+                self.establish(&id);
+            }
+            self.agent_changed(&id);
+        }
+        for id in self.call_ids() {
+            self.drive(id);
+            self.reap(id);
+        }
+        self.match_due = true;
+    }
+
+    /// An open leg of an agent: nobody is redialled.
+    fn take_up_agent(&mut self, id: &AgentId, call: CallId, snapshot: String, info: Option<LegInfo>) {
+        let number = self.agents.get(id).map(|agent| agent.profile.id.0.clone()).unwrap_or_default();
+        let role = Role::Agent(id.clone());
+        self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), Some(snapshot), info);
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.call = Some(call);
+            agent.connection = connection::State::Restoring;
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of what is known about one call")]
+    fn restore(
+        &mut self,
+        id: CallId,
+        kind: CallKind,
+        role: Role,
+        number: String,
+        agent: Option<AgentId>,
+        snapshot: Option<String>,
+        info: Option<LegInfo>,
+    ) {
+        let deaf = snapshot.is_none();
+        let state = if deaf { CallState::Up } else { CallState::Restoring };
+        self.new_call(NewCall {
+            id,
+            kind,
+            role,
+            state,
+            target: None,
+            number,
+            agent,
+            beside: None,
+            remote: None,
+        });
+        let unix_ms = self.now.unix_ms;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.signalled = true;
+        call.answering = true;
+        call.rang = true;
+        call.deaf = deaf;
+        call.answered_ms = Some(unix_ms);
+        if let Some(info) = info {
+            call.offered = Some(info.rtp);
+            let create =
+                offhook_proto::LegCreate { leg: info.leg.clone(), ..offhook_proto::LegCreate::default() };
+            call.leg = Leg::new(create, None, self.config.agents.park_keep_one_in).adopt(&info);
+        }
+        if let Some(snapshot) = snapshot {
+            self.push(Output::Sip { call: id, command: SipCommand::Restore { snapshot } });
+        }
+    }
+
+    /// A dialog that nobody wants any more is taken up in order to end it.
+    fn discard(&mut self, call: CallId, snapshot: String) {
+        self.restore(call, CallKind::AgentLeg, Role::Orphan, String::new(), None, Some(snapshot), None);
+        self.hang_up(call, "restart");
+    }
+
+    fn take_up_customer(&mut self, past: Past<'_>) {
+        let agent = past.agent(self);
+        let heard = past.info.as_ref().is_some_and(|info| info.state == LegState::Spliced && info.hears);
+        let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();
+        let reachable = agent
+            .as_ref()
+            .and_then(|agent| self.agents.get(agent))
+            .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
+        let interaction = match (heard || moved, &past.snapshot, past.caller) {
+            (true, _, _) if reachable => Some((Stage::Connected, agent)),
+            (true, Some(_), _) => Some((Stage::Held, agent)),
+            (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent)),
+            (_, Some(_), Some(_)) => Some((Stage::Waiting, None)),
+            _ => None,
+        };
+        let Some((stage, agent)) = interaction else {
+            if past.info.is_some() {
+                self.delete_orphan(customer_leg(past.call));
+            }
+            match past.snapshot {
+                Some(snapshot) => self.discard(past.call, snapshot),
+                None => self.record(Fact::CallEnded { call: past.call, summary: None }),
+            }
+            return;
+        };
+        self.resume(past, stage, agent);
+    }
+
+    fn resume(&mut self, past: Past<'_>, stage: Stage, agent: Option<AgentId>) {
+        let mut interaction = self.interaction_of(&past);
+        let id = interaction.id;
+        interaction.stage = stage;
+        interaction.connected = past.connected.is_some();
+        interaction.last_agent.clone_from(&agent);
+        if stage != Stage::Waiting {
+            interaction.way = Way::Resumed;
+        }
+        let (kind, number) = (interaction.kind(), interaction.number.clone());
+        if stage == Stage::Connected {
+            interaction.agent.clone_from(&agent);
+        }
+        if let Source::Callback(callback) = &interaction.source
+            && let Some(callback) = self.callbacks.get_mut(callback)
+        {
+            callback.interaction = Some(id);
+        }
+        if let Source::Contact(contact) = &interaction.source
+            && let Some(contact) = self.contacts.get_mut(contact)
+        {
+            contact.interaction = Some(id);
+        }
+        self.interactions.insert(id, interaction);
+        self.restore(past.call, kind, Role::Customer(id), number, agent.clone(), past.snapshot, past.info);
+        match stage {
+            Stage::Connected => self.resume_talk(id, past.call, agent),
+            Stage::Held => {
+                self.held.insert(id);
+                self.arm(Timer::Hold(past.call), u64::from(self.config.agents.hold_timeout_s) * 1_000);
+                let prompt = self.config.prompts.hold.clone();
+                if !prompt.is_empty() {
+                    self.play_to(past.call, vec![PlaySource::File(prompt), PlaySource::SilenceMs(2_000)], 0);
+                }
+            }
+            Stage::Waiting
+            | Stage::Offered
+            | Stage::Calling
+            | Stage::Preparing
+            | Stage::Proving
+            | Stage::Dialling
+            | Stage::Alerting
+            | Stage::Joining
+            | Stage::Aborting
+            | Stage::Done => {}
+        }
+    }
+
+    /// They still talk.
+    fn resume_talk(&mut self, id: u64, call: CallId, agent: Option<AgentId>) {
+        let Some(agent) = agent else { return };
+        let Some(found) = self.agents.get_mut(&agent) else { return };
+        found.activity = Activity::Busy { interaction: id };
+        let agent_call = found.call;
+        let partner = customer_leg(call);
+        if let Some(leg) = agent_call.and_then(|call| self.calls.get_mut(&call)) {
+            leg.leg.link(Link::Spliced { partner, hears: true, heard: true });
+        }
+        self.agent_changed(&agent);
+        if self.interactions.get(&id).is_some_and(|interaction| !interaction.connected) {
+            self.on_connected(id);
+        }
+    }
+
+    fn interaction_of(&mut self, past: &Past<'_>) -> Interaction {
+        let call = past.call;
+        if let Some(caller) = past.caller {
+            let priority = self.config.queue(&caller.queue).map_or(0, |queue| queue.priority);
+            let mut interaction =
+                self.caller(call, caller.queue.clone(), priority, caller.number.clone(), caller.dnis.clone());
+            interaction.arrival_ms = caller.arrival_ms;
+            return interaction;
+        }
+        let mut interaction = self.caller(call, String::new(), 0, String::new(), String::new());
+        interaction.way = Way::Outbound;
+        let Some((source, _)) = past.dialled else { return interaction };
+        interaction.source = source.clone();
+        match source {
+            Source::Callback(id) => {
+                if let Some(callback) = self.callbacks.get(id) {
+                    interaction.queue.clone_from(&callback.spec.queue);
+                    interaction.number.clone_from(&callback.spec.number);
+                    interaction.arrival_ms = callback.place_ms();
+                    interaction.data = serde_json::Value::Object(callback.spec.data.clone());
+                }
+            }
+            Source::Contact(id) => {
+                if let Some(contact) = self.contacts.get(id) {
+                    interaction.queue.clone_from(&contact.queue);
+                    interaction.number.clone_from(&contact.number);
+                    interaction.arrival_ms = contact.arrival_ms;
+                    interaction.data = contact.data.clone();
+                }
+            }
+            Source::Caller => {}
+        }
+        interaction
+    }
+
+    /// Attempts of which nobody knows how they ended: unknown, and tried again when the phone cannot ring any more.
+    fn forget_attempts(&mut self) {
+        let callbacks = self.callbacks.values();
+        let callbacks = callbacks.filter(|found| found.running.is_some() && found.interaction.is_none());
+        let callbacks: Vec<_> = callbacks.map(|callback| callback.spec.id.clone()).collect();
+        for id in callbacks {
+            self.conclude_callback(&id, &Outcome::Unknown, false);
+        }
+        let contacts = self.contacts.values();
+        let contacts = contacts.filter(|found| found.running.is_some() && found.interaction.is_none());
+        let contacts: Vec<_> = contacts.map(|contact| contact.id.clone()).collect();
+        for id in contacts {
+            self.conclude_contact(&id, &Outcome::Unknown, false, false);
+        }
+    }
+
+    /// How long a phone that a dead process called may still ring.
+    pub(crate) fn unknown_wait_ms(&self) -> u64 {
+        if self.mutated(Mutation::RedialAtOnce) { 0 } else { UNKNOWN_RETRY_MS }
+    }
+}
+
+/// One customer's call of an earlier run.
+struct Past<'a> {
+    call: CallId,
+    snapshot: Option<String>,
+    caller: Option<&'a Caller>,
+    dialled: Option<&'a (Source, AgentId)>,
+    connected: Option<&'a (AgentId, u64)>,
+    info: Option<LegInfo>,
+}
+
+impl Past<'_> {
+    /// With whom: as recorded, else as the engine has it.
+    fn agent(&self, core: &Core) -> Option<AgentId> {
+        if let Some((agent, _)) = self.connected {
+            return Some(agent.clone());
+        }
+        let spliced = self.info.as_ref().and_then(|info| info.spliced_to.as_ref());
+        let by_leg = spliced.and_then(|leg| core.calls.get(core.legs.get(leg)?)?.agent.clone());
+        by_leg.or_else(|| self.dialled.map(|(_, agent)| agent.clone()))
+    }
+}
+
+fn customer_leg(call: CallId) -> String {
+    leg_name(CallKind::Inbound, None, call)
+}
+
+fn wanted(status: AgentStatus) -> Wanted {
+    match status {
+        AgentStatus::LoggedOut => Wanted::LoggedOut,
+        AgentStatus::Available => Wanted::Available,
+        AgentStatus::WorkingOffline => Wanted::WorkingOffline,
+        AgentStatus::OnBreak
+        | AgentStatus::PersistentCallOffered
+        | AgentStatus::Offered
+        | AgentStatus::Preview
+        | AgentStatus::OnCall
+        | AgentStatus::WrapUp
+        | AgentStatus::Refused => Wanted::OnBreak,
+    }
+}
+
+/// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).
+const UNKNOWN_RETRY_MS: u64 = 90_000;
+const LIST_RETRY_MS: u64 = 500;

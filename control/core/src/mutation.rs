@@ -1,0 +1,55 @@
+//! Faults that tests plant to prove that the simulation would find them.
+
+/// One planted fault. Never set outside tests.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// The customer is dialled without a proof that the agent's leg is alive.
+    DialWithoutProof,
+    /// A stale proof is taken for a good one.
+    BelieveStaleProof,
+    /// The CANCEL of a customer's call is not sent.
+    DropCancel,
+    /// An interaction that an agent refused is not put back.
+    ForgetPlace,
+    /// A failed attempt is queued again before its call has ended.
+    RetryBeforeEnd,
+    /// The customer is dialled before the attempt is on record.
+    DialBeforeRecord,
+    /// An agent is free again as soon as an offer is taken.
+    FreeTooEarly,
+    /// The engine leg of an ended call is not deleted.
+    KeepLeg,
+    /// A callback that was answered is recorded as complete twice.
+    CompleteTwice,
+    /// The customer of a lost agent is forgotten.
+    ForgetHeld,
+    /// A lost engine reply is taken for a success.
+    TrustTimeout,
+    /// A callback is confirmed before it is on record.
+    ReplyBeforeRecord,
+    /// The customer's leg is spliced with the wrong agent's.
+    WrongAgent,
+    /// An unfinished attempt of an earlier run is dialled again at once.
+    RedialAtOnce,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::DialWithoutProof,
+        Self::BelieveStaleProof,
+        Self::DropCancel,
+        Self::ForgetPlace,
+        Self::RetryBeforeEnd,
+        Self::DialBeforeRecord,
+        Self::FreeTooEarly,
+        Self::KeepLeg,
+        Self::CompleteTwice,
+        Self::ForgetHeld,
+        Self::TrustTimeout,
+        Self::ReplyBeforeRecord,
+        Self::WrongAgent,
+        Self::RedialAtOnce,
+    ];
+}

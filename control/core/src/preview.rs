@@ -1,0 +1,133 @@
+//! A contact that an agent sees before it is called.
+
+use serde_json::Value;
+
+use crate::interaction::Outcome;
+use crate::record::ResultCode;
+use crate::view::ContactView;
+use crate::{AgentId, CallId, ContactId};
+
+/// Where a contact is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Queued,
+    Offered,
+    Dialling,
+    Connected,
+    Done,
+    Disabled,
+}
+
+#[derive(Debug)]
+pub(crate) struct Contact {
+    pub(crate) id: ContactId,
+    pub(crate) queue: String,
+    pub(crate) number: String,
+    pub(crate) data: Value,
+    pub(crate) arrival_ms: u64,
+    /// Not queued before this, in milliseconds since 1970 UTC.
+    pub(crate) due_ms: u64,
+    pub(crate) state: State,
+    pub(crate) code: Option<ResultCode>,
+    pub(crate) response: Option<u16>,
+    pub(crate) attempts: u32,
+    pub(crate) agent: Option<AgentId>,
+    /// The attempt that runs.
+    pub(crate) running: Option<(CallId, AgentId, u64)>,
+    pub(crate) interaction: Option<u64>,
+}
+
+impl Contact {
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Done | State::Disabled)
+    }
+
+    pub(crate) fn view(&self) -> ContactView {
+        ContactView {
+            id: self.id.clone(),
+            queue: self.queue.clone(),
+            number: self.number.clone(),
+            state: self.state.name().to_owned(),
+            result_code: self.code.map(|code| code.name().to_owned()),
+            result_response: self.response,
+            attempts: self.attempts,
+            agent: self.agent.clone(),
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Offered => "offered",
+            Self::Dialling => "dialling",
+            Self::Connected => "connected",
+            Self::Done => "done",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl ResultCode {
+    /// The letter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::K => "k",
+            Self::B => "b",
+            Self::T => "t",
+            Self::H => "h",
+            Self::Q => "q",
+            Self::C => "c",
+            Self::E => "e",
+        }
+    }
+}
+
+/// Result code and response of a contact's leg that was not answered (PV-06). `rang`: the phone had been ringing.
+pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<u16>) {
+    match outcome {
+        Outcome::AgentCancelled => (ResultCode::H, None),
+        Outcome::AgentHungUp | Outcome::AgentLost | Outcome::Withdrawn if rang => (ResultCode::H, None),
+        Outcome::AgentHungUp | Outcome::AgentLost | Outcome::Withdrawn => (ResultCode::Q, None),
+        Outcome::SetupTimeout => (ResultCode::C, None),
+        Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
+        Outcome::Refused { status, network: true } => (ResultCode::E, Some(*status)),
+        Outcome::Refused { status: 408 | 487, .. } if rang => (ResultCode::T, None),
+        Outcome::Refused { status: 408 | 487, .. } => (ResultCode::C, None),
+        Outcome::Refused { status: 486 | 600 | 603 | 607 | 403 | 480, .. } => (ResultCode::B, None),
+        Outcome::Refused { status, .. } => (ResultCode::E, Some(*status)),
+        Outcome::Talked => (ResultCode::K, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pv_06_each_end_of_an_unanswered_leg_has_its_result_code() {
+        let refused = |status, network| Outcome::Refused { status, network };
+        let cases = [
+            (refused(408, false), true, ResultCode::T, None),
+            (Outcome::AgentHungUp, true, ResultCode::H, None),
+            (Outcome::AgentHungUp, false, ResultCode::Q, None),
+            (refused(486, false), true, ResultCode::B, None),
+            (refused(603, false), true, ResultCode::B, None),
+            (Outcome::SetupTimeout, false, ResultCode::C, None),
+            (refused(408, false), false, ResultCode::C, None),
+            (refused(404, false), false, ResultCode::E, Some(404)),
+            (refused(503, true), false, ResultCode::E, Some(503)),
+            (Outcome::Talked, true, ResultCode::K, None),
+        ];
+        for (outcome, rang, code, response) in cases {
+            assert_eq!(result_code(&outcome, rang), (code, response), "{outcome:?} rang={rang}");
+        }
+    }
+
+    #[test]
+    fn pv_05_a_cancelled_contact_has_result_h() {
+        assert_eq!(result_code(&Outcome::AgentCancelled, false).0, ResultCode::H);
+        assert_eq!(result_code(&Outcome::AgentCancelled, true).0, ResultCode::H);
+    }
+}
