@@ -339,3 +339,7 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     }
     address.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port())))
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

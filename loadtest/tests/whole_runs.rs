@@ -1,0 +1,148 @@
+//! The whole harness against a switchboard that works, and against ones that don't.
+
+mod switchboard;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use switchboard::{Fault, Switchboard};
+
+/// Each test has an address of its own on loopback, so that they can run side by side.
+fn play(host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
+    let trunk = SocketAddr::from(([127, 0, 7, host], 5080));
+    let board = Switchboard::start(trunk, fault);
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{host}"));
+    let control = format!("http://{}", board.http);
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", "--control", &control, "--sip", &board.sip.to_string()])
+        .args(["--trunk-listen", &trunk.to_string(), "--phones-listen", &format!("127.0.7.{host}:5070")])
+        .args([
+            "--media-ip",
+            &format!("127.0.7.{host}"),
+            "--agents",
+            "6",
+            "--ramp",
+            "50/s",
+            "--parked",
+            "500ms",
+        ])
+        .args([
+            "--callbacks",
+            "3/s",
+            "--previews",
+            "1/s",
+            "--inbound",
+            "1/s",
+            "--duration",
+            "6s",
+            "--drain",
+            "20s",
+        ])
+        .args([
+            "--ring",
+            "50ms..300ms",
+            "--talk",
+            "500ms..2s",
+            "--wrap-up",
+            "50ms..200ms",
+            "--accept-after",
+            "20ms",
+        ])
+        .args(["--max-answer-to-audio", "20s", "--seed", "5", "--report-dir"])
+        .arg(&directory)
+        .args(extra)
+        .output()
+        .expect("the harness runs");
+    let json = std::fs::read(directory.join("report.json")).unwrap_or_else(|_| {
+        panic!(
+            "no report: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let html = std::fs::read_to_string(directory.join("report.html")).expect("a page");
+    assert!(
+        html.contains("</html>") && !html.contains("src=") && !html.contains("href="),
+        "the page stands alone"
+    );
+    (output.status.success(), serde_json::from_slice(&json).expect("JSON"))
+}
+
+fn failed(report: &Value) -> Vec<&str> {
+    let checks = report["checks"].as_array().expect("checks").iter();
+    checks
+        .filter(|c| c["passed"] == false && c["binding"] == true)
+        .map(|c| c["name"].as_str().expect("a name"))
+        .collect()
+}
+
+fn kinds(report: &Value) -> Vec<&str> {
+    let listed = report["misrouting"]["listed"].as_array().expect("a list").iter();
+    listed.map(|violation| violation["what"].as_str().expect("a kind")).collect()
+}
+
+#[test]
+fn a_switchboard_without_fault_passes_and_every_planned_outcome_occurs() {
+    let (passed, report) =
+        play(1, Fault::None, &["--busy", "20%", "--no-answer", "30%", "--early-hangup", "15%"]);
+    assert!(passed, "{:?}", failed(&report));
+    assert_eq!(report["misrouting"]["violations"], 0);
+    assert!(report["record"]["agree"].as_u64() > Some(5));
+    let callbacks = &report["outcomes"]["callback"];
+    for outcome in ["talked", "busy", "no_answer", "early_hangup"] {
+        assert!(callbacks[outcome].as_u64() > Some(0), "{outcome}: {callbacks}");
+    }
+    assert!(report["outcomes"]["preview"]["talked"].as_u64() > Some(0));
+    assert!(report["outcomes"]["inbound"]["talked"].as_u64() > Some(0));
+    assert!(report["answer_to_audio"]["two_way_ms"]["count"].as_u64() > Some(5));
+}
+
+#[test]
+fn a_customer_heard_by_a_bystander_is_found_and_named() {
+    let (passed, report) = play(2, Fault::Misroute, &[]);
+    assert!(!passed);
+    assert!(report["misrouting"]["violations"].as_u64() > Some(0));
+    let first = &report["misrouting"]["listed"][0];
+    assert!(first["listener"].as_str().is_some_and(|name| name.starts_with("agent")), "{first}");
+    assert!(first["speaker"].as_str().is_some_and(|name| name.starts_with("+3197")), "{first}");
+}
+
+#[test]
+fn lost_packets_are_counted_and_fail_the_run() {
+    let (passed, report) = play(3, Fault::Lose, &[]);
+    assert!(!passed);
+    assert!(failed(&report).contains(&"no packet was lost in a conversation"));
+    assert_eq!(report["misrouting"]["violations"], 0);
+}
+
+#[test]
+fn a_conversation_that_only_one_side_hears_fails_the_run() {
+    let (passed, report) = play(4, Fault::OneWay, &[]);
+    assert!(!passed);
+    assert!(failed(&report).contains(&"every conversation was two-way"));
+}
+
+#[test]
+fn an_agent_who_is_heard_after_the_hang_up_is_a_violation() {
+    let (passed, report) = play(5, Fault::KeepTalking, &["--customer-ends", "100%"]);
+    assert!(!passed);
+    assert!(kinds(&report).iter().any(|kind| ["heard_after_end", "heard_next_conversation"].contains(kind)));
+}
+
+#[test]
+fn a_stream_that_starts_anew_at_a_splice_fails_the_run() {
+    let (passed, report) = play(6, Fault::NewStream, &[]);
+    assert!(!passed);
+    assert!(failed(&report).contains(&"what each leg hears is one unbroken stream"));
+    assert!(report["continuity"]["agents"]["ssrc_changes"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_record_that_names_the_wrong_agent_is_a_violation() {
+    let (passed, report) = play(7, Fault::WrongRecord, &[]);
+    assert!(!passed);
+    assert!(kinds(&report).contains(&"record_disagrees"));
+}
