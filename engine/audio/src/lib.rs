@@ -25,5 +25,8 @@ pub mod telephone_event;
 pub mod tones;
 pub mod transcode;
 
+mod dot;
+mod sample;
+
 #[cfg(test)]
 mod testing;

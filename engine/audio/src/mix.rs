@@ -1,5 +1,7 @@
 //! Mixing: everyone hears the sum of the others.
 
+use crate::sample::rounded;
+
 /// Adds up one frame of several sources; then each takes the sum without its own part (N−1).
 #[derive(Clone, Debug)]
 pub struct Mixer {
@@ -44,7 +46,7 @@ impl Mixer {
 pub fn apply_gain(samples: &mut [i16], gain_db: f32) {
     let gain = 10f32.powf(gain_db / 20.0);
     for sample in samples {
-        *sample = (f32::from(*sample) * gain).round() as i16;
+        *sample = rounded(f32::from(*sample) * gain);
     }
 }
 

@@ -3,6 +3,8 @@
 //! The appendix delays all audio by 3.75 ms to blend into the first repeated cycle; here the step at that point is
 //! measured and faded out instead, which costs no delay.
 
+use crate::dot::dot;
+
 /// Hides losses in a stream of samples: show it every good frame, ask it for what is missing.
 #[derive(Clone, Debug)]
 pub struct Concealer {
@@ -67,12 +69,7 @@ impl Concealer {
         let mut best = (MIN_PITCH_MS * self.samples_per_ms, f32::MIN);
         for lag in MIN_PITCH_MS * self.samples_per_ms..=MAX_PITCH_MS * self.samples_per_ms {
             let older = &self.history[end - window - lag..end - lag];
-            let (mut product, mut energy) = (0.0, 1.0);
-            for (a, b) in newest.iter().zip(older) {
-                product += a * b;
-                energy += b * b;
-            }
-            let likeness = product / energy.sqrt();
+            let likeness = dot(newest, older) / (1.0 + dot(older, older)).sqrt();
             if likeness > best.1 {
                 best = (lag, likeness);
             }

@@ -3,6 +3,8 @@
 //! The stopband is 70 dB down from 4.2 kHz for telephone audio, the passband flat to 3.4 kHz, the delay 24 samples of
 //! the lower rate (3 ms at 8 kHz). The small filters in libraries for streams either alias or dull speech.
 
+use crate::dot::dot;
+use crate::sample::rounded;
 use std::f64::consts::PI;
 
 /// Resamples a stream frame by frame.
@@ -16,8 +18,9 @@ pub struct Resampler {
     filters: Box<[f32]>,
     /// The last `taps - 1` samples of the block before, then room for a block.
     buffer: Box<[f32]>,
-    /// Where the next output is: 1/`up` samples after the first sample of the next block.
-    position: usize,
+    /// Where the next output is: samples after the first of the next block, and 1/`up` samples after that.
+    index: usize,
+    phase: usize,
 }
 
 impl Resampler {
@@ -39,7 +42,8 @@ impl Resampler {
             taps,
             filters: design(up, down, taps).into(),
             buffer: vec![0.0; (taps + BLOCK).saturating_sub(1)].into(),
-            position: 0,
+            index: 0,
+            phase: 0,
         })
     }
 
@@ -77,36 +81,29 @@ impl Resampler {
         for (slot, &sample) in self.buffer[kept..].iter_mut().zip(block) {
             *slot = sample.into();
         }
-        let end = block.len() * self.up;
+        let (step, phase_step) = (self.down / self.up, self.down % self.up);
         let mut written = 0;
-        while self.position < end {
-            let (index, phase) = (self.position / self.up, self.position % self.up);
-            let filter = &self.filters[phase * self.taps..(phase + 1) * self.taps];
-            let sum = dot(filter, &self.buffer[index..index + self.taps]);
-            out[written] = sum.round_ties_even() as i16;
+        while self.index < block.len() {
+            let filter = &self.filters[self.phase * self.taps..(self.phase + 1) * self.taps];
+            let sum = dot(filter, &self.buffer[self.index..self.index + self.taps]);
+            out[written] = rounded(sum);
             written += 1;
-            self.position += self.down;
+            self.index += step;
+            self.phase += phase_step;
+            if self.phase >= self.up {
+                self.phase -= self.up;
+                self.index += 1;
+            }
         }
-        self.position -= end;
+        self.index -= block.len();
         self.buffer.copy_within(block.len()..block.len() + kept, 0);
         written
     }
 }
 
-/// Sum of products in eight lanes.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for i in 0..8 {
-            lanes[i] += a[i] * b[i];
-        }
-    }
-    lanes.iter().sum()
-}
-
 /// Coefficients at the input rate: more when the output rate is lower, so that the delay stays.
 fn taps_for(up: usize, down: usize) -> usize {
-    (2 * ZERO_CROSSINGS * down.max(up)).div_ceil(up).next_multiple_of(8)
+    (2 * ZERO_CROSSINGS * down.max(up)).div_ceil(up).next_multiple_of(16)
 }
 
 /// A low-pass windowed by Kaiser, split into `up` phases, each with unity gain at 0 Hz.

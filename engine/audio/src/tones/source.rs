@@ -2,6 +2,7 @@
 
 use super::{MAX_FREQUENCIES, Segment, Tone};
 use crate::level::sine_amplitude;
+use crate::sample::rounded;
 
 /// Renders a [`Tone`], frame after frame, with unbroken phase.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ impl ToneSource {
             let envelope =
                 if edge >= u64::from(self.fade) { 1.0 } else { fade(edge as f32 / self.fade as f32) };
             let sum: f32 = self.oscillators.iter_mut().map(Oscillator::step).sum();
-            *sample = if silent { 0 } else { (sum * self.gain * envelope).round() as i16 };
+            *sample = if silent { 0 } else { rounded(sum * self.gain * envelope) };
             self.position += 1;
             self.stopping = self.stopping.map(|left| left.saturating_sub(1));
         }
