@@ -61,10 +61,13 @@ pub enum OpenError {
     },
 }
 
-/// An append that was not taken: the writer is this many records behind.
+/// An append that was not taken: the writer is [`QUEUE_GROUPS`] groups behind.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal is {0} groups behind")]
-pub struct Full(pub usize);
+#[error("the journal is {QUEUE_GROUPS} groups behind")]
+pub struct Full {
+    /// The group, for another try.
+    pub records: Vec<Vec<u8>>,
+}
 
 /// Handle to the writing thread. Dropping it writes what is queued and closes the file.
 pub struct Journal {
@@ -116,7 +119,9 @@ impl Journal {
                 self.next_seq += count;
                 Ok(self.next_seq - 1)
             }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Full(QUEUE_GROUPS)),
+            Err(TrySendError::Full(group) | TrySendError::Disconnected(group)) => {
+                Err(Full { records: group.records })
+            }
         }
     }
 }

@@ -1,0 +1,191 @@
+//! The configuration file: read once, every mistake reported at once with its line.
+
+mod sections;
+mod table;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use offhook_control_core::api::AgentBody;
+use offhook_control_core::{AgentId, Config as CoreConfig};
+use toml::de::DeTable;
+
+use crate::sip::TrunkConfig;
+pub use table::Mistake;
+use table::{Mistakes, Table};
+
+/// Everything that `offhook-control` is configured with.
+#[derive(Debug)]
+pub struct Config {
+    /// `[sip]`.
+    pub sip: Sip,
+    /// `[trunk]`, if there is one.
+    pub trunk: Option<TrunkConfig>,
+    /// `[engine]`.
+    pub engine: Engine,
+    /// `[journal]` path.
+    pub journal: PathBuf,
+    /// `[http]`.
+    pub http: Http,
+    /// What the core decides by.
+    pub core: CoreConfig,
+    /// `[[agent]]`: created at start, or changed to this when they exist.
+    pub agents: Vec<(AgentId, AgentBody)>,
+}
+
+/// The SIP side.
+#[derive(Debug)]
+pub struct Sip {
+    /// UDP and TCP.
+    pub listen: SocketAddr,
+    /// What peers are told.
+    pub advertise: Option<SocketAddr>,
+    /// Realm of the registrar.
+    pub realm: String,
+    /// RFC 4028, in seconds; none = no timers of our own.
+    pub session_expires_s: Option<u32>,
+    /// Where registrations are kept.
+    pub bindings: Option<PathBuf>,
+    /// On SIGTERM, hang up everybody; else dialogs are kept for the next start.
+    pub hang_up_on_exit: bool,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    /// Its control socket.
+    pub address: SocketAddr,
+    /// File with the shared key.
+    pub key_file: Option<PathBuf>,
+    /// Lease of our legs, in milliseconds.
+    pub lease_ms: u32,
+}
+
+/// The HTTP side.
+#[derive(Debug)]
+pub struct Http {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Bearer token; none = open, on loopback only.
+    pub token: Option<String>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// Everything that is wrong in it.
+    Mistakes(PathBuf, Vec<Mistake>),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "{} cannot be read: {error}", path.display()),
+            Self::Mistakes(path, mistakes) => {
+                for mistake in mistakes {
+                    let Mistake { line, column, message } = mistake;
+                    writeln!(f, "{}:{line}:{column}: {message}", path.display())?;
+                }
+                let count = mistakes.len();
+                write!(f, "{count} mistake{} in {}", if count == 1 { "" } else { "s" }, path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are taken from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file cannot be read, or with everything that is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))
+    }
+
+    /// Checks a file's text.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it, in the order of the file.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::new(text);
+        let (document, syntax) = DeTable::parse_recoverable(text);
+        for error in syntax {
+            mistakes.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
+        }
+        let config = sections::read(Table::root(&document, mistakes.clone()), folder);
+        let found = mistakes.into_sorted();
+        if found.is_empty() { Ok(config) } else { Err(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../example.toml");
+
+    #[test]
+    fn the_example_is_valid() {
+        let config = Config::parse(EXAMPLE, Path::new(".")).expect("the example has no mistake");
+        assert_eq!(config.core.queues.len(), 1);
+    }
+
+    #[test]
+    fn settings_that_the_example_comments_out_are_known_where_they_stand() {
+        let is_setting = |line: &&str| {
+            let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")).map(|(key, _)| key);
+            key.is_some_and(|key| key.chars().all(|char| char.is_ascii_lowercase() || char == '_'))
+        };
+        let mut settings = 0;
+        for (index, setting) in EXAMPLE.lines().enumerate().filter(|(_, line)| is_setting(line)) {
+            settings += 1;
+            let lines = EXAMPLE.lines().enumerate();
+            let text: String = lines
+                .map(|(at, line)| if at == index { &line[2..] } else { line }.to_owned() + "\n")
+                .collect();
+            let mistakes = Config::parse(&text, Path::new(".")).err().unwrap_or_default();
+            assert!(
+                mistakes.iter().all(|mistake| !mistake.message.contains("not known")),
+                "{setting}: {mistakes:?}"
+            );
+        }
+        assert!(settings > 5);
+    }
+
+    #[test]
+    fn five_mistakes_are_reported_at_once_each_with_its_line() {
+        let text = "[sip]\nlisten = \"nowhere\"\nrelm = \"x\"\n\n[engine]\nlease_ms = 10\n\n[[queue]]\nskill = 7\n\n\
+                    [[service]]\nname = \"cb\"\nqueue = \"missing\"\n";
+        let mistakes = Config::parse(text, Path::new(".")).expect_err("it has mistakes");
+        let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
+        for line in [2, 3, 6, 8, 9, 13] {
+            assert!(lines.contains(&line), "no mistake in line {line}: {mistakes:#?}");
+        }
+        assert!(
+            mistakes.iter().any(|mistake| mistake.message.contains("did you mean realm?")),
+            "{mistakes:#?}"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_a_mistake_with_its_line_and_never_a_panic() {
+        for text in ["[sip\n", "a = \n", "= 3", "[[[", "x = 'é\n", "\u{feff}[sip]\n[sip]\n", "[[sip]]\n"] {
+            assert!(Config::parse(text, Path::new(".")).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn http_without_a_token_is_refused_off_loopback() {
+        let text = "[sip]\nlisten = \"127.0.0.1:5060\"\n[http]\nlisten = \"0.0.0.0:8080\"\n";
+        let mistakes = Config::parse(text, Path::new(".")).expect_err("a token is needed");
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains("token")), "{mistakes:#?}");
+    }
+}

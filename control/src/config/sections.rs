@@ -1,0 +1,289 @@
+//! The sections of the file, key by key.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use offhook_control_core::api::AgentBody;
+use offhook_control_core::config::{AgentConfig, Prompts, QueueConfig, ServiceConfig};
+use offhook_control_core::record::Station;
+use offhook_control_core::{AgentId, Config as CoreConfig};
+use offhook_proto::{Codec, Idle, Media};
+
+use super::table::Table;
+use super::{Config, Engine, Http, Sip};
+use crate::sip::{TrunkConfig, TrunkCredential, TrunkTransport};
+
+pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
+    let sip = sip(root.table("sip"), folder);
+    let trunk = trunk(root.table("trunk"));
+    let (engine, controller) = engine(root.table("engine"), folder);
+    let journal = journal(root.table("journal"), folder);
+    let http = http(root.table("http"));
+    let mut core = CoreConfig { controller, ..CoreConfig::default() };
+    core.media = media(root.table("media"), &mut core);
+    core.agents = agents(root.table("agents"));
+    core.prompts = prompts(root.table("prompts"));
+    core.queues = queues(root.tables("queue"));
+    core.services = services(root.tables("service"), &core.queues);
+    let agents = root.tables("agent").into_iter().map(agent).collect();
+    root.finish();
+    Config { sip, trunk, engine, journal, http, core, agents }
+}
+
+fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
+    let sip = Sip {
+        listen: table.parsed("listen", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060))),
+        advertise: table.parsed("advertise", ADDRESS),
+        realm: table.text("realm").unwrap_or_else(|| "offhook".into()),
+        session_expires_s: match table.number("session_expires_s", 0..=86_400) {
+            Some(0) => None,
+            Some(seconds @ 1..90) => {
+                table.refuse(
+                    "session_expires_s",
+                    &format!("takes 0 or at least 90 (RFC 4028); this is {seconds}"),
+                );
+                None
+            }
+            Some(seconds) => Some(seconds),
+            None => Some(1_800),
+        },
+        bindings: table.text("bindings").map(|path| folder.join(path)),
+        hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
+    };
+    table.finish();
+    sip
+}
+
+fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
+    if !table.is_present() {
+        return None;
+    }
+    let host = table.needed_text("host");
+    let mut trunk = TrunkConfig::new(&host, table.number("port", 1..=65_535).unwrap_or(5060));
+    let transports =
+        [("udp", TrunkTransport::Udp), ("tcp", TrunkTransport::Tcp), ("auto", TrunkTransport::Auto)];
+    trunk.transport = table.choice("transport", &transports).unwrap_or_default();
+    trunk.register = table.flag("register").unwrap_or(false);
+    trunk.register_expires_s = table.number("register_expires_s", 60..=86_400).unwrap_or(300);
+    trunk.caller_id = table.text("caller_id");
+    trunk.credential = match (table.text("username"), table.text("password")) {
+        (Some(username), Some(password)) => Some(TrunkCredential { username, password }),
+        (None, None) => None,
+        (Some(_), None) => {
+            table.refuse("username", "needs a password beside it");
+            None
+        }
+        (None, Some(_)) => {
+            table.refuse("password", "needs a username beside it");
+            None
+        }
+    };
+    if trunk.register && trunk.credential.is_none() {
+        table.refuse("register", "needs username and password");
+    }
+    let sources = table.texts("sources").unwrap_or_default();
+    trunk.sources = sources.iter().filter_map(|source| source.parse::<IpAddr>().ok()).collect();
+    if trunk.sources.len() != sources.len() {
+        table.refuse("sources", "takes IP addresses");
+    }
+    table.finish();
+    Some(trunk)
+}
+
+fn engine(mut table: Table<'_, '_>, folder: &Path) -> (Engine, String) {
+    let engine = Engine {
+        address: table.parsed("address", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 2223))),
+        key_file: table.text("key_file").map(|path| folder.join(path)),
+        lease_ms: table.number("lease_ms", 1_000..=3_600_000).unwrap_or(60_000),
+    };
+    let controller = table.text("controller").unwrap_or_else(|| "control".into());
+    if offhook_proto::validate::name("controller", &controller).is_err() {
+        table.refuse("controller", "takes 1 to 64 of A-Z a-z 0-9 . _ -");
+    }
+    table.finish();
+    (engine, controller)
+}
+
+fn journal(mut table: Table<'_, '_>, folder: &Path) -> PathBuf {
+    let path = table.text("path").unwrap_or_else(|| "offhook.journal".into());
+    table.finish();
+    folder.join(path)
+}
+
+fn http(mut table: Table<'_, '_>) -> Http {
+    let http = Http {
+        listen: table.parsed("listen", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        token: table.text("token"),
+    };
+    if !http.listen.ip().is_loopback() && http.token.as_ref().is_none_or(|token| token.len() < 16) {
+        table.refuse("listen", "is not on loopback: that needs http.token of at least 16 characters");
+    }
+    table.finish();
+    http
+}
+
+fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Media> {
+    let ptime_ms = table.number("ptime_ms", 10..=60).unwrap_or(20);
+    if !ptime_ms.is_multiple_of(10) {
+        table.refuse("ptime_ms", "takes 10, 20, 30, 40, 50 or 60");
+    }
+    let names = table.texts("codecs").unwrap_or_else(|| vec!["PCMU".into(), "PCMA".into()]);
+    let mut media = Vec::new();
+    for name in &names {
+        let (codec, payload_type) = match name.as_str() {
+            "PCMU" => (Codec::Pcmu, 0),
+            "PCMA" => (Codec::Pcma, 8),
+            other => {
+                table.refuse("codecs", &format!("takes \"PCMU\" and \"PCMA\"; this holds \"{other}\""));
+                continue;
+            }
+        };
+        media.push(Media { codec, payload_type, ptime_ms, ..Media::default() });
+    }
+    if names.is_empty() {
+        table.refuse("codecs", "must name at least one");
+    }
+    let countries = [("us", "us"), ("uk", "uk"), ("de", "de"), ("nl", "nl"), ("fr", "fr")];
+    if let Some(country) = table.choice("country", &countries) {
+        core.country = country.into();
+    }
+    core.caller_id = table.text("caller_id");
+    table.finish();
+    media
+}
+
+fn agents(mut table: Table<'_, '_>) -> AgentConfig {
+    let mut agents = AgentConfig::default();
+    set(&mut agents.ring_timeout_ms, seconds(&mut table, "ring_timeout_s", 5, 300));
+    set(&mut agents.pin_attempts, table.number("pin_attempts", 1..=10));
+    set(&mut agents.pin_times, table.number("pin_times", 1..=10));
+    set(&mut agents.pin_timeout_ms, seconds(&mut table, "pin_timeout_s", 10, 600));
+    set(&mut agents.idle_timeout_min, table.number("idle_timeout_min", 0..=1_440));
+    set(&mut agents.silent_after_ms, table.number("silent_after_ms", 0..=600_000));
+    set(&mut agents.park_keep_one_in, table.number("park_keep_one_in", 1..=1_024));
+    if !agents.park_keep_one_in.is_power_of_two() {
+        table.refuse("park_keep_one_in", "takes a power of two");
+    }
+    set(&mut agents.redial_delay_ms, table.number("redial_delay_ms", 0..=600_000));
+    set(&mut agents.redial_attempts, table.number("redial_attempts", 0..=100));
+    let interval_ms = table.number("idle_interval_ms", 20..=60_000).unwrap_or(1_000);
+    let kinds = [
+        ("none", Idle::None),
+        ("silence", Idle::Silence),
+        ("comfort_noise", Idle::ComfortNoise { interval_ms }),
+        ("keepalive", Idle::Keepalive { interval_ms: interval_ms.max(1_000) }),
+    ];
+    agents.idle = table.choice("idle", &kinds).unwrap_or(Idle::ComfortNoise { interval_ms });
+    table.finish();
+    agents
+}
+
+fn prompts(mut table: Table<'_, '_>) -> Prompts {
+    let mut prompts = Prompts::default();
+    set(&mut prompts.digits, table.text("digits"));
+    set(&mut prompts.pin_intro, table.text("pin_intro"));
+    set(&mut prompts.pin_ok, table.text("pin_ok"));
+    set(&mut prompts.wrong_pin, table.text("wrong_pin"));
+    set(&mut prompts.connected, table.text("connected"));
+    set(&mut prompts.hold, table.text("hold"));
+    table.finish();
+    prompts
+}
+
+fn queues(tables: Vec<Table<'_, '_>>) -> Vec<QueueConfig> {
+    let mut names = BTreeSet::new();
+    let mut dnis = BTreeSet::new();
+    tables.into_iter().map(|table| queue(table, &mut names, &mut dnis)).collect()
+}
+
+fn queue(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, dnis: &mut BTreeSet<String>) -> QueueConfig {
+    let mut queue = QueueConfig { name: table.needed_text("name"), ..QueueConfig::default() };
+    if !names.insert(queue.name.clone()) && !queue.name.is_empty() {
+        table.refuse("name", "is the name of another queue");
+    }
+    queue.skill = table.text("skill");
+    set(&mut queue.priority, table.number("priority", -1_000..=1_000));
+    queue.dnis = table.texts("dnis").unwrap_or_default();
+    for number in &queue.dnis {
+        if !dnis.insert(number.clone()) {
+            table.refuse("dnis", &format!("names {number}, which leads to a queue already"));
+        }
+    }
+    set(&mut queue.music, table.text("music"));
+    queue.caller_id = table.text("caller_id");
+    set(&mut queue.connected, table.text("connected"));
+    set(&mut queue.ring_timeout_ms, seconds(&mut table, "ring_timeout_s", 15, 300));
+    set(&mut queue.setup_timeout_ms, seconds(&mut table, "setup_timeout_s", 1, 60));
+    set(&mut queue.offer_timeout_ms, seconds(&mut table, "offer_timeout_s", 1, 3_600));
+    set(&mut queue.wrap_up_ms, seconds(&mut table, "wrap_up_s", 0, 86_400));
+    set(&mut queue.max_wait_s, table.number("max_wait_s", 0..=86_400));
+    set(&mut queue.max_attempts, table.number("max_attempts", 1..=100));
+    set(&mut queue.retry_s, table.number("retry_s", 1..=604_800));
+    table.finish();
+    queue
+}
+
+fn services(tables: Vec<Table<'_, '_>>, queues: &[QueueConfig]) -> Vec<ServiceConfig> {
+    let mut names = BTreeSet::new();
+    tables.into_iter().map(|table| service(table, &mut names, queues)).collect()
+}
+
+fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[QueueConfig]) -> ServiceConfig {
+    let mut service = ServiceConfig { name: table.needed_text("name"), ..ServiceConfig::default() };
+    if !names.insert(service.name.clone()) && !service.name.is_empty() {
+        table.refuse("name", "is the name of another service");
+    }
+    service.queue = table.needed_text("queue");
+    if !service.queue.is_empty() && !queues.iter().any(|queue| queue.name == service.queue) {
+        table.refuse("queue", &format!("names a queue that is not in this file: \"{}\"", service.queue));
+    }
+    set(&mut service.max_dial_attempts, table.number("max_dial_attempts", 1..=100));
+    set(&mut service.dial_retry_timeout_s, table.number("dial_retry_timeout_s", 1..=604_800));
+    set(&mut service.ttl_s, table.number("ttl_s", 1..=31_536_000));
+    set(&mut service.wait_for_agent, table.flag("wait_for_agent"));
+    set(&mut service.max_queued, table.number("max_queued", 1..=1_000_000));
+    set(&mut service.max_per_number_and_day, table.number("max_per_number_and_day", 1..=1_000));
+    table.finish();
+    service
+}
+
+fn agent(mut table: Table<'_, '_>) -> (AgentId, AgentBody) {
+    let id = table.needed_text("id");
+    let long = id.len() > offhook_control_core::limits::AGENT_ID_BYTES;
+    if !id.is_empty() && (long || offhook_proto::validate::name("id", &id).is_err()) {
+        table.refuse("id", "takes 1 to 40 of A-Z a-z 0-9 . _ -");
+    }
+    let station = match (table.text("uri"), table.text("number")) {
+        (Some(uri), None) => Station::Sip { uri },
+        (None, Some(number)) => Station::Number { number },
+        (None, None) => Station::Registered,
+        (Some(_), Some(_)) => {
+            table.refuse("number", "stands beside uri: an agent has one workplace");
+            Station::Registered
+        }
+    };
+    let body = AgentBody {
+        name: table.text("name"),
+        skills: table.texts("skills").unwrap_or_default(),
+        station: Some(station),
+        persistent: table.flag("persistent").unwrap_or(true),
+        auto_accept: table.flag("auto_accept").unwrap_or(false),
+        pin: table.flag("pin").unwrap_or(false),
+        password: table.text("password"),
+    };
+    table.finish();
+    (AgentId(id), body)
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn seconds(table: &mut Table<'_, '_>, key: &'static str, least: u32, most: u32) -> Option<u32> {
+    table.number(key, least..=most).map(|seconds| seconds * 1_000)
+}
+
+const ADDRESS: &str = "an address and port such as \"127.0.0.1:5060\"";

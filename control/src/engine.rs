@@ -1,0 +1,151 @@
+//! The link to the engine: commands in the order in which they are given, replies and news as inputs of the core.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use anyhow::Context as _;
+use offhook_control_core::{EngineReply, Input, RequestId};
+use offhook_proto::auth::Key;
+use offhook_proto::{AsyncClient, ClientEvent, Command, Config};
+use tokio::sync::mpsc;
+
+/// Handle to the engine's client.
+pub(crate) struct EngineLink {
+    client: AsyncClient,
+    inputs: mpsc::Sender<Input>,
+    open: Arc<AtomicUsize>,
+}
+
+impl EngineLink {
+    /// Opens a socket towards the engine, which need not be there yet, and subscribes to its events.
+    ///
+    /// # Errors
+    /// When the key file cannot be read or no socket can be opened.
+    pub(crate) async fn start(
+        config: &crate::config::Engine,
+        controller: &str,
+        inputs: mpsc::Sender<Input>,
+    ) -> anyhow::Result<Self> {
+        let key = config.key_file.as_deref().map(read_key).transpose()?;
+        let client = Config {
+            controller: Some(controller.to_owned()),
+            lease_ms: Some(config.lease_ms),
+            ..Config::default()
+        };
+        let address: SocketAddr = config.address;
+        let (client, news) = AsyncClient::connect(address, key, client)
+            .await
+            .with_context(|| format!("no socket can be opened towards the engine at {address}"))?;
+        tokio::spawn(tell(news, inputs.clone()));
+        Ok(Self { client, inputs, open: Arc::default() })
+    }
+
+    /// Sends a command; its outcome comes as [`Input::EngineReply`]. Commands leave in the order of these calls.
+    pub(crate) fn send(&self, request: RequestId, command: Command) {
+        let client = self.client.clone();
+        let mut call: Pin<Box<dyn Future<Output = EngineReply> + Send>> =
+            Box::pin(async move { client.call(command).await });
+        // The first poll puts the command into the client's queue, or in line for it; a task that is only spawned might
+        // be overtaken by the next one.
+        let first = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let inputs = self.inputs.clone();
+        let open = Arc::clone(&self.open);
+        open.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            let result = match first {
+                Poll::Ready(result) => result,
+                Poll::Pending => call.await,
+            };
+            // Fails only when the process is about to end.
+            let _ = inputs.send(Input::EngineReply { request, result }).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Commands whose outcome has not been handed over yet.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Key> {
+    let secret =
+        std::fs::read(path).with_context(|| format!("engine.key_file {} cannot be read", path.display()))?;
+    Key::new(&secret).with_context(|| format!("engine.key_file {}", path.display()))
+}
+
+async fn tell(mut news: mpsc::Receiver<ClientEvent>, inputs: mpsc::Sender<Input>) {
+    let mut run = String::new();
+    while let Some(event) = news.recv().await {
+        for input in translate(event, &mut run) {
+            if inputs.send(input).await.is_err() {
+                return;
+            }
+        }
+    }
+    tracing::error!("the engine's news were not read for so long that they ended; start again");
+}
+
+/// What a piece of news means to the core. `run` is the engine's run as known so far.
+fn translate(event: ClientEvent, run: &mut String) -> Vec<Input> {
+    match event {
+        ClientEvent::Event(event) => vec![Input::EngineEvent(event.body)],
+        ClientEvent::EngineUp { instance } => {
+            tracing::info!(%instance, "the engine is there");
+            run.clone_from(&instance);
+            vec![Input::EngineUp { instance, restarted: false }]
+        }
+        ClientEvent::EngineRestarted { new, .. } => {
+            tracing::warn!(instance = %new, "the engine was restarted; its legs are gone");
+            run.clone_from(&new);
+            vec![Input::EngineUp { instance: new, restarted: true }]
+        }
+        ClientEvent::EngineSilent => {
+            tracing::warn!("the engine is silent");
+            vec![Input::EngineDown]
+        }
+        ClientEvent::EngineBack => {
+            tracing::info!("the engine is back");
+            vec![Input::EngineUp { instance: run.clone(), restarted: false }]
+        }
+        // Whoever has missed events has to look at everything again, as after an outage.
+        ClientEvent::EventsMissed => {
+            tracing::warn!("events of the engine were missed; its legs are listed again");
+            vec![Input::EngineDown, Input::EngineUp { instance: run.clone(), restarted: false }]
+        }
+        ClientEvent::SubscribeRefused(error) => {
+            tracing::error!(%error, "the engine refuses the subscription");
+            Vec::new()
+        }
+        // Replies are handed to whoever called.
+        ClientEvent::Reply { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missed_events_make_the_core_look_at_the_same_run_again() {
+        let mut run = String::new();
+        translate(ClientEvent::EngineUp { instance: "one".into() }, &mut run);
+        let inputs = translate(ClientEvent::EventsMissed, &mut run);
+        assert!(
+            matches!(&inputs[..], [Input::EngineDown, Input::EngineUp { instance, restarted: false }] if instance == "one")
+        );
+    }
+
+    #[test]
+    fn a_new_run_is_told_as_a_restart() {
+        let mut run = String::from("one");
+        let event = ClientEvent::EngineRestarted { old: "one".into(), new: "two".into() };
+        let inputs = translate(event, &mut run);
+        assert!(matches!(&inputs[..], [Input::EngineUp { restarted: true, .. }]));
+        assert_eq!(run, "two");
+    }
+}

@@ -1,0 +1,52 @@
+//! `/calls`, `/queues`, `/statistics`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::StatusCode;
+use offhook_control_core::CallId;
+use offhook_control_core::api::ApiRequest;
+
+use super::Api;
+use super::body::Name;
+use super::problem::Problem;
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/calls", get(list))
+        .route("/calls/{id}", get(one).delete(end))
+        .route("/queues", get(queues))
+        .route("/statistics", get(statistics))
+}
+
+async fn list(State(api): State<Api>) -> Response {
+    api.ask(ApiRequest::Calls).await
+}
+
+async fn one(State(api): State<Api>, Name(id): Name) -> Response {
+    match number(&id) {
+        Ok(call) => api.ask(ApiRequest::Call(call)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn end(State(api): State<Api>, Name(id): Name) -> Response {
+    match number(&id) {
+        Ok(call) => api.ask(ApiRequest::EndCall(call)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn queues(State(api): State<Api>) -> Response {
+    api.ask(ApiRequest::Queues).await
+}
+
+async fn statistics(State(api): State<Api>) -> Response {
+    api.ask(ApiRequest::Statistics).await
+}
+
+fn number(id: &str) -> Result<CallId, Problem> {
+    let none = || Problem::new(StatusCode::NOT_FOUND, "no_such_call", format!("there is no call {id}"));
+    id.parse().map(CallId).map_err(|_| none())
+}

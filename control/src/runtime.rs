@@ -1,0 +1,314 @@
+//! The one task that owns the core: feeds it inputs, performs its outputs, keeps the write-ahead rule.
+
+mod gate;
+mod start;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_control_core::api::{ApiError, ApiReply, ApiRequest};
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::{CallId, Core, Input, OpId, Output, Record};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::engine::EngineLink;
+use crate::feed::Feed;
+use crate::journal::Journal;
+use crate::passwords::Passwords;
+use crate::sip::SipPort;
+use crate::webhook::Webhooks;
+use gate::Gate;
+pub(crate) use start::Doors;
+
+/// One API request on its way to the core.
+pub(crate) struct Ask {
+    pub(crate) request: ApiRequest,
+    pub(crate) answer: oneshot::Sender<ApiReply>,
+}
+
+/// How far the journal has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// Everything up to this record is on disk.
+    pub(crate) durable: u64,
+    /// Why nothing can be written at present.
+    pub(crate) stalled: Option<String>,
+}
+
+/// Where inputs come from.
+pub(crate) struct Inbox {
+    /// SIP and engine.
+    pub(crate) inputs: mpsc::Receiver<Input>,
+    /// HTTP.
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    /// The journal's writer.
+    pub(crate) progress: watch::Receiver<Progress>,
+}
+
+/// The core with everything that it acts through.
+pub(crate) struct Runtime {
+    core: Core,
+    clock: Clock,
+    journal: Journal,
+    /// Number that the next record will get.
+    next_seq: u64,
+    /// Groups that the journal's writer had no room for.
+    backlog: VecDeque<Vec<Vec<u8>>>,
+    gate: Gate,
+    stalled: Option<String>,
+    sip: SipPort,
+    /// Calls that have not had their last event.
+    calls: BTreeSet<CallId>,
+    engine: EngineLink,
+    answers: HashMap<OpId, oneshot::Sender<ApiReply>>,
+    next_op: u64,
+    feed: Arc<Feed>,
+    passwords: Arc<Passwords>,
+    webhooks: Webhooks,
+    /// Nobody is called any more.
+    closing: bool,
+}
+
+impl Runtime {
+    /// Runs until `stop` is ready, then winds down: `hang_up` ends all calls first, else they are left to the next run.
+    pub(crate) async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()>, hang_up: bool) {
+        tokio::pin!(stop);
+        loop {
+            let wake_us = self.core.poll_timeout();
+            let wake = self.clock.instant(wake_us.unwrap_or(u64::MAX));
+            tokio::select! {
+                changed = inbox.progress.changed() => match changed {
+                    Ok(()) => self.on_progress(&mut inbox),
+                    Err(_) => return tracing::error!("the journal's writer is gone"),
+                },
+                Some(input) = inbox.inputs.recv(), if self.backlog.len() < BACKLOG_GROUPS => self.on_input(input),
+                Some(ask) = inbox.asks.recv() => self.on_ask(ask),
+                () = tokio::time::sleep_until(wake), if wake_us.is_some() => self.step(Input::Tick),
+                () = &mut stop => break,
+            }
+        }
+        self.wind_down(inbox, hang_up).await;
+    }
+
+    async fn wind_down(mut self, mut inbox: Inbox, hang_up: bool) {
+        self.closing = true;
+        tracing::info!(calls = self.calls.len(), hang_up, "ending");
+        if hang_up {
+            for call in &self.calls {
+                self.sip.command(*call, SipCommand::HangUp { reason: "shutdown".into() });
+            }
+        }
+        let patience = tokio::time::sleep(WIND_DOWN);
+        tokio::pin!(patience);
+        while !self.is_settled(hang_up) {
+            tokio::select! {
+                changed = inbox.progress.changed() => match changed {
+                    Ok(()) => self.on_progress(&mut inbox),
+                    Err(_) => break,
+                },
+                Some(input) = inbox.inputs.recv() => self.on_input(input),
+                Some(ask) = inbox.asks.recv() => drop(ask.answer.send(closing())),
+                () = &mut patience => {
+                    tracing::warn!(calls = self.calls.len(), "not everything has ended; ending all the same");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn is_settled(&self, hang_up: bool) -> bool {
+        let calls = !hang_up || self.calls.is_empty();
+        calls && self.engine.open() == 0 && self.gate.is_empty() && self.backlog.is_empty()
+    }
+
+    fn on_progress(&mut self, inbox: &mut Inbox) {
+        let progress = inbox.progress.borrow_and_update().clone();
+        match (&self.stalled, &progress.stalled) {
+            (None, Some(reason)) => {
+                tracing::error!(reason, "the journal cannot be written; changes are refused");
+            }
+            (Some(_), None) => tracing::info!("the journal is written again"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        self.stalled = progress.stalled;
+        while let Some(group) = self.backlog.pop_front() {
+            if !self.append(group) {
+                break;
+            }
+        }
+        for output in self.gate.advance(progress.durable) {
+            self.perform(output);
+        }
+    }
+
+    fn on_ask(&mut self, Ask { request, answer }: Ask) {
+        if let Some(reason) = self.stalled.as_ref().filter(|_| changes_something(&request)) {
+            drop(answer.send(ApiReply::Error(stalled(reason))));
+            return;
+        }
+        self.next_op += 1;
+        let op = OpId(self.next_op);
+        self.answers.insert(op, answer);
+        self.step(Input::Api { op, request });
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match &input {
+            Input::Sip { call, event } => self.follow(*call, event),
+            Input::EngineReply { request, result: Err(error) } => tracing::debug!(%request, %error, "engine"),
+            Input::EngineReply { result: Ok(_), .. }
+            | Input::Api { .. }
+            | Input::Registration { .. }
+            | Input::EngineEvent(_)
+            | Input::EngineUp { .. }
+            | Input::EngineDown
+            | Input::Config(_)
+            | Input::Tick => {}
+        }
+        self.step(input);
+    }
+
+    fn follow(&mut self, call: CallId, event: &SipEvent) {
+        match event {
+            SipEvent::Incoming { .. } => {
+                self.calls.insert(call);
+                if self.closing {
+                    self.sip.command(call, SipCommand::HangUp { reason: "shutdown".into() });
+                }
+            }
+            SipEvent::Failed { status, reason, .. } => {
+                tracing::debug!(%call, status, reason, "call failed");
+                self.calls.remove(&call);
+            }
+            SipEvent::Ended { by_peer, reason } => {
+                tracing::debug!(%call, by_peer, reason, "call ended");
+                self.calls.remove(&call);
+            }
+            SipEvent::RestoreFailed { reason } => {
+                tracing::debug!(%call, reason, "call not restored");
+                self.calls.remove(&call);
+            }
+            SipEvent::Trying
+            | SipEvent::Ringing
+            | SipEvent::EarlyMedia(_)
+            | SipEvent::Answered { .. }
+            | SipEvent::Updated(_)
+            | SipEvent::Snapshot { .. }
+            | SipEvent::Restored => {}
+        }
+    }
+
+    /// One step of the core: what may be done is done at once, what has to wait for the disk waits in the gate.
+    fn step(&mut self, input: Input) {
+        self.core.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        let core = &mut self.core;
+        let step = self.gate.step(self.next_seq, std::iter::from_fn(|| core.poll_output()));
+        for output in step.due {
+            self.perform(output);
+        }
+        if step.records.is_empty() {
+            return;
+        }
+        self.next_seq += step.records.len() as u64;
+        let group = step.records.iter().map(|record| self.write(record)).collect();
+        if self.backlog.is_empty() {
+            self.append(group);
+        } else {
+            self.backlog.push_back(group);
+        }
+    }
+
+    fn write(&self, record: &Record) -> Vec<u8> {
+        self.passwords.note(record);
+        serde_json::to_vec(record).expect("a record has string keys only")
+    }
+
+    /// Hands a group to the journal, or keeps it as the oldest of the backlog.
+    fn append(&mut self, group: Vec<Vec<u8>>) -> bool {
+        match self.journal.append(group) {
+            Ok(_) => true,
+            Err(full) => {
+                self.backlog.push_front(full.records);
+                false
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Record(_) => unreachable!("the gate keeps records apart"),
+            Output::Sip { call, command } => self.command(call, command),
+            Output::Engine { request, command, .. } => self.engine.send(request, command),
+            Output::Reply { op, reply } => {
+                // Whoever asked may have gone.
+                if let Some(answer) = self.answers.remove(&op) {
+                    drop(answer.send(reply));
+                }
+            }
+            Output::Notify(notification) => self.feed.publish(&notification),
+            Output::Webhook { url, body } => self.webhooks.post(url, body),
+        }
+    }
+
+    fn command(&mut self, call: CallId, command: SipCommand) {
+        if matches!(command, SipCommand::Dial { .. } | SipCommand::Restore { .. }) {
+            if self.closing {
+                return;
+            }
+            self.calls.insert(call);
+        }
+        self.sip.command(call, command);
+    }
+}
+
+/// Refusal of everything while the journal cannot be written.
+pub(crate) fn stalled(reason: &str) -> ApiError {
+    ApiError::new(503, "journal_stalled", format!("the journal cannot be written at present: {reason}"))
+}
+
+fn closing() -> ApiReply {
+    ApiReply::Error(ApiError::new(503, "closing", "control is ending"))
+}
+
+fn changes_something(request: &ApiRequest) -> bool {
+    match request {
+        ApiRequest::Agents
+        | ApiRequest::Agent(_)
+        | ApiRequest::Contacts
+        | ApiRequest::Contact(_)
+        | ApiRequest::Calls
+        | ApiRequest::Call(_)
+        | ApiRequest::Queues
+        | ApiRequest::Statistics
+        | ApiRequest::Health
+        | ApiRequest::QueryCallbacks { .. } => false,
+        // Hanging up makes things smaller and must always be possible.
+        ApiRequest::HangUp(_) | ApiRequest::EndCall(_) => false,
+        ApiRequest::PutAgent(..)
+        | ApiRequest::Login(..)
+        | ApiRequest::Logout(_)
+        | ApiRequest::SetStatus(..)
+        | ApiRequest::Connect(..)
+        | ApiRequest::Disconnect(_)
+        | ApiRequest::Pin(..)
+        | ApiRequest::Accept(_)
+        | ApiRequest::Reject(_)
+        | ApiRequest::Cancel(_)
+        | ApiRequest::WrapUpDone(_)
+        | ApiRequest::AddContact(_)
+        | ApiRequest::StartCallback { .. }
+        | ApiRequest::CancelCallback { .. }
+        | ApiRequest::RescheduleCallback { .. } => true,
+    }
+}
+
+/// Groups kept while the journal's writer has no room; above it, SIP and engine wait.
+const BACKLOG_GROUPS: usize = 65_536;
+/// How long a regular end may take.
+const WIND_DOWN: Duration = Duration::from_secs(5);

@@ -1,0 +1,88 @@
+//! The process: sockets, signals, the ready line.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use offhook_control_core::Input;
+use offhook_control_core::api::{ApiReply, ApiRequest};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::rest::{self, Api};
+use crate::runtime::{Ask, Doors, Runtime};
+
+/// Runs until SIGTERM or SIGINT. SIGHUP reads the file at `path` again: queues, services, agents and what the core decides
+/// by take effect at once; addresses do not.
+///
+/// # Errors
+/// When the journal cannot be used or an address cannot be bound.
+pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let reload = signal(SignalKind::hangup())?;
+    // A file that has reached the limit of its size is an error to report and to try again, no reason to die.
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
+    let listen = config.http.listen;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("HTTP cannot listen on {listen}"))?;
+    let (runtime, inbox, doors) = Runtime::start(&config, Clock::new()).await?;
+    let sip = runtime.sip_addr();
+    let http = listener.local_addr()?;
+    let hang_up = config.sip.hang_up_on_exit;
+    let api = Api::new(doors.clone(), config.http.token.as_deref());
+    tokio::spawn(rest::serve(listener, api.router()));
+    tokio::spawn(announce(doors.clone(), format!("offhook-control ready sip={sip} http={http}")));
+    tokio::spawn(follow(reload, path.to_owned(), config, doors));
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    runtime.run(inbox, stop, hang_up).await;
+    Ok(())
+}
+
+/// Says that everything works, once the core has answered.
+async fn announce(doors: Doors, line: String) {
+    let (answer, answered) = oneshot::channel();
+    if doors.asks.send(Ask { request: ApiRequest::Agents, answer }).await.is_err() {
+        return;
+    }
+    if let Ok(ApiReply::Agents(agents)) = answered.await {
+        println!("{line} agents={}", agents.len());
+    }
+}
+
+async fn follow(mut reload: Signal, path: std::path::PathBuf, mut config: Config, doors: Doors) {
+    while reload.recv().await.is_some() {
+        match Config::read(&path) {
+            Ok(new) => {
+                apply(&config, &new, &doors).await;
+                config = new;
+                tracing::info!("the configuration was read again");
+            }
+            Err(error) => tracing::error!("the configuration is left as it was: {error}"),
+        }
+    }
+}
+
+async fn apply(old: &Config, new: &Config, doors: &Doors) {
+    let _ = doors.inputs.send(Input::Config(Box::new(new.core.clone()))).await;
+    for agent in new.agents.iter().filter(|agent| !old.agents.contains(agent)) {
+        let (id, body) = agent.clone();
+        let (answer, answered) = oneshot::channel();
+        let request = ApiRequest::PutAgent(id.clone(), body);
+        if doors.asks.send(Ask { request, answer }).await.is_err() {
+            return;
+        }
+        if let Ok(ApiReply::Error(error)) = answered.await {
+            tracing::error!(agent = %id, reason = error.message, "an agent of the configuration is refused");
+        }
+    }
+}
+
+const SIGXFSZ: i32 = 25;
