@@ -68,7 +68,7 @@ fn print_events(
             Some(ClientEvent::SubscribeRefused(error)) => return Err(error.into()),
             Some(ClientEvent::EngineUp { instance }) => eprintln!("subscribed to {instance}"),
             Some(ClientEvent::EngineRestarted { .. }) => {
-                eprintln!("the engine has restarted: every leg is gone")
+                eprintln!("the engine has restarted: every leg is gone");
             }
             Some(ClientEvent::EngineSilent) => eprintln!("the engine is silent"),
             Some(ClientEvent::EngineBack) => eprintln!("the engine is back"),

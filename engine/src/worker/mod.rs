@@ -221,7 +221,7 @@ impl WorkerThread {
                 WorkerOutput::Connect { leg, socket, address } => self.connect(leg, socket, address),
                 WorkerOutput::Disconnect { leg, socket } => self.disconnect(leg, socket),
                 WorkerOutput::Park { leg, keep_one_in, telephone_event } => {
-                    self.park(leg, keep_one_in, telephone_event)
+                    self.park(leg, keep_one_in, telephone_event);
                 }
                 WorkerOutput::Unpark { leg } => self.unpark(leg),
                 WorkerOutput::Report(report) => self.report(report),

@@ -77,7 +77,7 @@ impl WorkerThread {
                 self.act();
             }
             ReceiveEnd::Cancelled | ReceiveEnd::NoBuffers | ReceiveEnd::Disarmed | ReceiveEnd::Failed(_) => {
-                self.rearm.push(receive)
+                self.rearm.push(receive);
             }
         }
     }

@@ -87,27 +87,20 @@ fn an_event_is_sent_until_it_is_acknowledged_and_numbers_have_no_gap() {
             return body;
         }
     };
-    let (first, again) = (
-        next(),
-        loop {
-            let event = next();
-            if event["seq"] == 1 {
-                break event;
-            }
-        },
-    );
-    assert_eq!(first, again, "not acknowledged, so sent again");
+    let next_of = |seq: u64| loop {
+        let event = next();
+        if event["seq"] == seq {
+            return event;
+        }
+    };
+    let first = next_of(1);
+    assert_eq!(next_of(1), first, "not acknowledged, so sent again");
     assert_eq!((&first["event"], &first["play"]), (&json!("play.ended"), &json!("p1")));
     assert_eq!(
         raw.ask("a1", &json!({"command": "event.ack", "controller": "test", "seq": 1}))["result"],
         "ok"
     );
-    let second = loop {
-        let event = next();
-        if event["seq"] != 1 {
-            break event;
-        }
-    };
+    let second = next_of(2);
     assert_eq!((&second["seq"], &second["play"]), (&json!(2), &json!("p2")));
 }
 
