@@ -137,7 +137,7 @@ impl CallProgressDetector {
         let pause_ms = if sounding.is_some() { 0 } else { self.now_ms - self.tones.last_end_ms() };
         self.on_pause(pause_ms, on_event);
         let rings = sounding.is_some_and(|t| t.is_progress()) || self.cadence.rings(pause_ms);
-        if let Some(verdict) = self.amd.on_frame(frame.magnitude, sounding.is_some(), rings) {
+        if let Some(verdict) = self.amd.on_hop(frame.magnitude, sounding.is_some(), rings) {
             on_event(CpdEvent::Verdict(verdict));
         }
         self.voice_heard |= self.amd.voice_heard();
@@ -157,7 +157,7 @@ impl CallProgressDetector {
             self.report_fax(CpdEvent::FaxCalling, on_event);
             return;
         }
-        if tone.is_progress() && !self.voice_heard {
+        if tone.is_progress() && (!self.voice_heard || self.cadence.has_told()) {
             if let Some(cadence) = self.cadence.on_burst(&tone, end_ms) {
                 self.report_cadence(cadence, on_event);
             }
@@ -244,7 +244,8 @@ const CNG_MS: std::ops::RangeInclusive<u32> = 400..=600;
 const DIAL_MIN_MS: u32 = 3000;
 /// A special information tone's next part begins within this time.
 const SIT_MAX_GAP_MS: u32 = 60;
-const BEEP_ALONE_MS: u32 = 80;
+/// Two lost packets may hide its beginning.
+const BEEP_ALONE_MS: u32 = 120;
 
 #[cfg(test)]
 mod tests;

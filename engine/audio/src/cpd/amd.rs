@@ -78,6 +78,8 @@ pub(super) struct Amd {
     config: AmdConfig,
     verdict: Option<AmdVerdict>,
     cancelled: bool,
+    /// Magnitude of the first half of a frame.
+    half_frame: Option<u16>,
     total_ms: u32,
     silence_ms: u32,
     /// All voice so far.
@@ -98,6 +100,7 @@ impl Amd {
             config,
             verdict: None,
             cancelled: false,
+            half_frame: None,
             total_ms: 0,
             silence_ms: 0,
             voice_ms: 0,
@@ -123,10 +126,11 @@ impl Amd {
         self.cancelled = true;
     }
 
-    /// Forgets so much voice: it was the beginning of a tone.
+    /// Forgets what sounded for the last `ms`: it was the beginning of a tone, as was all that is no word yet.
     pub(super) fn take_back(&mut self, ms: u32) {
-        self.voice_ms = self.voice_ms.saturating_sub(ms);
-        self.word_ms = self.word_ms.saturating_sub(ms);
+        let forgotten = if self.in_word { ms } else { self.word_ms };
+        self.voice_ms = self.voice_ms.saturating_sub(forgotten);
+        self.word_ms = self.word_ms.saturating_sub(forgotten);
     }
 
     /// Settles the verdict from outside.
@@ -136,7 +140,15 @@ impl Amd {
 
     /// Takes 10 ms of this mean magnitude; the verdict when it falls. While it still `rings`, time that passes without
     /// a word does not count.
-    pub(super) fn on_frame(&mut self, magnitude: u16, is_tone: bool, rings: bool) -> Option<AmdVerdict> {
+    pub(super) fn on_hop(&mut self, magnitude: u16, is_tone: bool, rings: bool) -> Option<AmdVerdict> {
+        let Some(before) = self.half_frame.take() else {
+            self.half_frame = Some(magnitude);
+            return None;
+        };
+        self.on_frame(before.midpoint(magnitude), is_tone, rings)
+    }
+
+    fn on_frame(&mut self, magnitude: u16, is_tone: bool, rings: bool) -> Option<AmdVerdict> {
         let is_voice = !is_tone && self.is_voice(magnitude);
         self.count(is_voice);
         if rings && self.words == 0 {
@@ -200,11 +212,12 @@ impl Amd {
     }
 }
 
-const FRAME_MS: u32 = super::spectrum::HOP_MS;
+/// Asterisk's usual frame, on which its defaults depend: shorter ones find more silences inside words.
+const FRAME_MS: u32 = 2 * super::spectrum::HOP_MS;
 /// Voice is this many times the background: 10 dB.
 const ABOVE_FLOOR: f32 = 3.0;
 /// Doubles in 350 ms without a dip, which speech always has.
-const FLOOR_RISE: f32 = 1.02;
+const FLOOR_RISE: f32 = 1.04;
 /// A faint line's voice is this far below its loudest: 18 dB.
 const BELOW_PEAK: f32 = 0.125;
 /// Anything below is silence, on the faintest line: about -47 dBm0.

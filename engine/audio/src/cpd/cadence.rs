@@ -56,6 +56,11 @@ impl CadenceTracker {
         self.bursts[0].is_some() && pause_ms <= FORGET_MS
     }
 
+    /// Whether busy or reorder was found: then what comes is more of it.
+    pub(super) fn has_told(&self) -> bool {
+        matches!(self.reported, Some(Cadence::Busy | Cadence::Reorder))
+    }
+
     /// Hears of the silence since the last burst.
     pub(super) fn on_pause(&mut self, pause_ms: u32) -> Option<Cadence> {
         let newest = self.bursts[0]?;
