@@ -243,11 +243,11 @@ mod tests {
 
     #[test]
     fn counts_that_promise_more_than_is_there_are_refused() {
-        assert_eq!(items(&[0x82, 203, 0, 1, 0, 0, 0, 9]).0, false);
-        assert_eq!(items(&[0x81, 201, 0, 1, 0, 0, 0, 9]).0, false);
-        assert_eq!(items(&[0x80, 200, 0, 1, 0, 0, 0, 9]).0, false);
-        assert_eq!(items(&[0x80, 201, 0, 2, 0, 0, 0, 9]).0, false, "longer than the datagram");
-        assert_eq!(items(&[]).0, false);
+        assert!(!items(&[0x82, 203, 0, 1, 0, 0, 0, 9]).0);
+        assert!(!items(&[0x81, 201, 0, 1, 0, 0, 0, 9]).0);
+        assert!(!items(&[0x80, 200, 0, 1, 0, 0, 0, 9]).0);
+        assert!(!items(&[0x80, 201, 0, 2, 0, 0, 0, 9]).0, "longer than the datagram");
+        assert!(!items(&[]).0);
     }
 
     proptest! {

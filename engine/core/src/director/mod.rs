@@ -13,9 +13,6 @@ mod replies;
 mod subscriber;
 mod turns;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -64,8 +64,7 @@ impl Leg {
             timestamp: ts_of(tick, self.clock_rate()),
             marker: false,
             payload_type,
-            // Noise begins no talkspurt, so it bears no marker.
-            audio: false,
+            payload: Payload::ComfortNoise,
             duration_ts: 0,
             clock_rate: self.clock_rate(),
         };
@@ -91,7 +90,7 @@ impl Leg {
             timestamp: ts_of(timestamp_of, self.clock_rate()),
             marker: false,
             payload_type: self.payload_type(payload).unwrap_or(self.media.payload_type),
-            audio: payload == Payload::Audio,
+            payload,
             duration_ts,
             clock_rate: self.clock_rate(),
         };

@@ -88,6 +88,13 @@ pub(crate) enum Payload {
     ComfortNoise,
 }
 
+impl Payload {
+    /// Whether a packet's timestamp is that of its own moment. Telephone-events repeat that of the key's beginning.
+    pub(crate) fn has_own_moment(self) -> bool {
+        self != Self::TelephoneEvent
+    }
+}
+
 impl Leg {
     /// Opens a leg. `random` seeds its CNAME.
     pub(crate) fn new(now: Time, setup: LegSetup, random: u64) -> Self {

@@ -4,6 +4,7 @@
 //! prompts, tones and silences. Each source is anchored when it begins: its numbers are shifted to follow what was sent
 //! before. Gaps inside a source stay gaps, so that the listener's reports tell the truth about the network.
 
+use crate::leg::Payload;
 use crate::leg::receive::us_to_ts;
 use crate::limits::{MAX_DROPOUT, MAX_MISORDER};
 use crate::rtp::Stamp;
@@ -17,13 +18,21 @@ const TIMESTAMP_JUMP_SECONDS: u32 = 5;
 pub(crate) struct Stream {
     ssrc: u32,
     next_sequence: u16,
+    /// Highest timestamp sent.
     last_timestamp: u32,
-    /// Timestamp units that the last packet lasts.
-    last_duration_ts: u32,
-    last_sent: Option<Time>,
+    clock: Option<Clock>,
     anchor: Option<Anchor>,
     packets: u64,
     payload_bytes: u64,
+}
+
+/// What moment a timestamp stood for: that of the last packet that says so.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    timestamp: u32,
+    at: Time,
+    /// Timestamp units that the packet lasts.
+    duration_ts: u32,
 }
 
 /// Who is heard.
@@ -45,8 +54,7 @@ pub(crate) struct Numbered {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) payload_type: u8,
-    /// Whether its timestamp is that of its own moment: false for telephone-events, which repeat the key's first.
-    pub(crate) audio: bool,
+    pub(crate) payload: Payload,
     /// Timestamp units that it lasts.
     pub(crate) duration_ts: u32,
     /// Timestamp units a second.
@@ -62,9 +70,9 @@ struct Anchor {
     reach: u16,
     sequence_shift: u16,
     timestamp_shift: u32,
-    /// The source's last audio timestamp, and when it came.
-    audio_timestamp: u32,
-    audio_at: Time,
+    /// The source's last timestamp that stood for its own moment, and when it came.
+    own_timestamp: u32,
+    own_at: Time,
     /// No audio was sent since the anchor: the next one begins a talkspurt.
     marker_due: bool,
     /// Sequence number after a jump backwards: the source has restarted when it comes.
@@ -78,8 +86,7 @@ impl Stream {
             ssrc,
             next_sequence: sequence,
             last_timestamp: timestamp,
-            last_duration_ts: 0,
-            last_sent: None,
+            clock: None,
             anchor: None,
             packets: 0,
             payload_bytes: 0,
@@ -97,8 +104,8 @@ impl Stream {
 
     /// The timestamp that a packet sent now would bear.
     pub(crate) fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
-        let elapsed = self.last_sent.map_or(0, |at| us_to_ts(now.since(at), clock_rate));
-        self.last_timestamp.wrapping_add(elapsed)
+        let Some(clock) = self.clock else { return self.last_timestamp };
+        clock.timestamp.wrapping_add(us_to_ts(now.since(clock.at), clock_rate))
     }
 
     /// Ends the present source: whatever comes next follows on as a talkspurt of its own.
@@ -137,11 +144,12 @@ impl Stream {
             return Err(DropReason::Late);
         }
         anchor.restart_at = None;
-        if packet.audio && ahead < 0x8000 {
+        let audio = packet.payload == Payload::Audio;
+        if packet.payload.has_own_moment() && ahead < 0x8000 {
             self.follow_timestamps(now, packet, &mut anchor);
         }
-        let marker = packet.marker || packet.audio && anchor.marker_due;
-        anchor.marker_due &= !packet.audio;
+        let marker = packet.marker || audio && anchor.marker_due;
+        anchor.marker_due &= !audio;
         let stamp = Stamp {
             marker,
             payload_type: packet.payload_type,
@@ -150,7 +158,7 @@ impl Stream {
             ssrc: self.ssrc,
         };
         self.anchor = Some(anchor);
-        self.note_sent(now, &stamp, packet.duration_ts, payload_bytes);
+        self.note_sent(now, &stamp, packet, payload_bytes);
         Ok(stamp)
     }
 
@@ -182,8 +190,8 @@ impl Stream {
             reach: 0,
             sequence_shift: self.next_sequence.wrapping_sub(packet.sequence),
             timestamp_shift: timestamp.wrapping_sub(packet.timestamp),
-            audio_timestamp: packet.timestamp,
-            audio_at: now,
+            own_timestamp: packet.timestamp,
+            own_at: now,
             marker_due: true,
             restart_at: None,
         }
@@ -191,35 +199,40 @@ impl Stream {
 
     /// The timestamp of a source that begins now: by the time that has passed, and not inside what was sent last.
     fn following_timestamp(&self, now: Time, clock_rate: u32) -> u32 {
-        let elapsed = self.last_sent.map_or(0, |at| us_to_ts(now.since(at), clock_rate));
-        self.last_timestamp.wrapping_add(elapsed.max(self.last_duration_ts))
+        let Some(clock) = self.clock else { return self.last_timestamp };
+        let elapsed = us_to_ts(now.since(clock.at), clock_rate);
+        let following = clock.timestamp.wrapping_add(elapsed.max(clock.duration_ts));
+        let behind = following.wrapping_sub(self.last_timestamp) >= 0x8000_0000;
+        if behind { self.last_timestamp } else { following }
     }
 
     /// Anchors a source's timestamps again when they jump against the time that has passed.
     fn follow_timestamps(&self, now: Time, packet: &Numbered, anchor: &mut Anchor) {
-        let moved = packet.timestamp.wrapping_sub(anchor.audio_timestamp) as i32;
-        let elapsed = us_to_ts(now.since(anchor.audio_at), packet.clock_rate) as i32;
+        let moved = packet.timestamp.wrapping_sub(anchor.own_timestamp) as i32;
+        let elapsed = us_to_ts(now.since(anchor.own_at), packet.clock_rate) as i32;
         let jump = moved.wrapping_sub(elapsed).unsigned_abs();
         if jump > packet.clock_rate.saturating_mul(TIMESTAMP_JUMP_SECONDS) {
             let timestamp = self.following_timestamp(now, packet.clock_rate);
             anchor.timestamp_shift = timestamp.wrapping_sub(packet.timestamp);
             anchor.marker_due = true;
         }
-        anchor.audio_timestamp = packet.timestamp;
-        anchor.audio_at = now;
+        anchor.own_timestamp = packet.timestamp;
+        anchor.own_at = now;
     }
 
-    fn note_sent(&mut self, now: Time, stamp: &Stamp, duration_ts: u32, payload_bytes: usize) {
+    fn note_sent(&mut self, now: Time, stamp: &Stamp, packet: &Numbered, payload_bytes: usize) {
         self.packets += 1;
         self.payload_bytes += payload_bytes as u64;
         if stamp.sequence.wrapping_sub(self.next_sequence) >= 0x8000 {
             return;
         }
         self.next_sequence = stamp.sequence.wrapping_add(1);
-        self.last_sent = Some(now);
-        if stamp.timestamp.wrapping_sub(self.last_timestamp) < 0x8000_0000 {
-            self.last_timestamp = stamp.timestamp;
-            self.last_duration_ts = duration_ts;
+        if stamp.timestamp.wrapping_sub(self.last_timestamp) >= 0x8000_0000 {
+            return;
+        }
+        self.last_timestamp = stamp.timestamp;
+        if packet.payload.has_own_moment() || self.clock.is_none() {
+            self.clock = Some(Clock { timestamp: stamp.timestamp, at: now, duration_ts: packet.duration_ts });
         }
     }
 }
@@ -235,7 +248,7 @@ mod tests {
             timestamp,
             marker: false,
             payload_type: 0,
-            audio: true,
+            payload: Payload::Audio,
             duration_ts: 160,
             clock_rate: 8_000,
         }
@@ -344,9 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn the_time_that_a_key_was_held_is_not_lost() {
+        let mut stream = Stream::new(1, 0, 0);
+        assert_eq!(stamp(&mut stream, 0, &audio(7, 0, 0)), Ok((0, 0, true)));
+        for step in 1..=10_u16 {
+            let event = Numbered { payload: Payload::TelephoneEvent, ..audio(7, step, 160) };
+            assert_eq!(stamp(&mut stream, u64::from(step) * 20, &event), Ok((step, 160, false)));
+        }
+        stream.break_off();
+        assert_eq!(stamp(&mut stream, 220, &audio(8, 0, 0)), Ok((11, 1_760, true)));
+    }
+
+    #[test]
     fn an_event_does_not_take_the_marker_of_the_next_talkspurt() {
         let mut stream = Stream::new(1, 0, 0);
-        let event = Numbered { audio: false, marker: true, payload_type: 101, ..audio(7, 0, 0) };
+        let event =
+            Numbered { payload: Payload::TelephoneEvent, marker: true, payload_type: 101, ..audio(7, 0, 0) };
         assert_eq!(stamp(&mut stream, 0, &event), Ok((0, 0, true)));
         let event = Numbered { marker: false, sequence: 1, ..event };
         assert_eq!(stamp(&mut stream, 20, &event), Ok((1, 0, false)));

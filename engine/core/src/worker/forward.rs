@@ -102,7 +102,7 @@ impl Worker {
             timestamp: header.timestamp,
             marker: header.marker,
             payload_type,
-            audio,
+            payload,
             duration_ts: if audio { duration_ts(codec, header.payload_len, from.media.ptime_ms) } else { 0 },
             clock_rate: from.clock_rate(),
         };

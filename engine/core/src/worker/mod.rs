@@ -10,9 +10,6 @@ mod spread;
 mod timeout;
 mod wheel;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{HashMap, VecDeque};
 
 use offhook_proto::{Drops, EventBody, WorkerInfo};
