@@ -64,7 +64,6 @@ pub struct CallProgressDetector {
     sit: SitTracker,
     cadence: CadenceTracker,
     now_ms: u32,
-    voice_heard: bool,
     /// A tone that may be a beep, when it ended and whether it was followed at once by another.
     beep: Option<(Tone, u32)>,
     /// When the last burst of 1100 Hz ended.
@@ -90,7 +89,6 @@ impl CallProgressDetector {
             sit: SitTracker::default(),
             cadence: CadenceTracker::default(),
             now_ms: 0,
-            voice_heard: false,
             beep: None,
             cng_end_ms: None,
             fax_reported: false,
@@ -140,7 +138,6 @@ impl CallProgressDetector {
         if let Some(verdict) = self.amd.on_hop(frame.magnitude, sounding.is_some(), rings) {
             on_event(CpdEvent::Verdict(verdict));
         }
-        self.voice_heard |= self.amd.voice_heard();
     }
 
     /// A tone has ended.
@@ -157,7 +154,7 @@ impl CallProgressDetector {
             self.report_fax(CpdEvent::FaxCalling, on_event);
             return;
         }
-        if tone.is_progress() && (!self.voice_heard || self.cadence.has_told()) {
+        if tone.is_progress() && (!self.amd.voice_heard() || self.cadence.has_told()) {
             if let Some(cadence) = self.cadence.on_burst(&tone, end_ms) {
                 self.report_cadence(cadence, on_event);
             }
@@ -188,7 +185,7 @@ impl CallProgressDetector {
         if pause_ms > BEEP_ALONE_MS
             && let Some((tone, _)) = self.beep.take()
         {
-            if self.amd.verdict().is_none() && self.voice_heard {
+            if self.amd.verdict().is_none() && self.amd.voice_heard() {
                 let verdict = self.amd.decide(AmdVerdict::Machine(AmdCause::Beep));
                 on_event(CpdEvent::Verdict(verdict));
             }
@@ -205,7 +202,7 @@ impl CallProgressDetector {
         }
         let before = self.cng_end_ms.replace(end_ms);
         // After speech, one such burst may be a machine's beep; two, 3.5 s apart, are a fax.
-        !self.voice_heard || before.is_some_and(|b| (3000..=4000).contains(&(end_ms - b)))
+        !self.amd.voice_heard() || before.is_some_and(|b| (3000..=4000).contains(&(end_ms - b)))
     }
 
     fn report_fax(&mut self, event: CpdEvent, on_event: &mut impl FnMut(CpdEvent)) {

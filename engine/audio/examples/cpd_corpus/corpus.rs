@@ -71,7 +71,7 @@ fn person(random: &mut Random) -> io::Result<Call> {
     samples.extend(&spoken);
     samples.extend(silence(4000));
     let about = format!("{voice} “{text}” {} ms after {lead_ms}", spoken.len() / 8);
-    Ok(finish(phrase, Label::Person, samples, None, about, random))
+    Ok(finish(phrase, Label::Person, samples, None, &about, random))
 }
 
 fn machine(random: &mut Random) -> io::Result<Call> {
@@ -85,7 +85,7 @@ fn machine(random: &mut Random) -> io::Result<Call> {
     let beep_end_ms = samples.len() as u32 / 8;
     samples.extend(silence(3000));
     let about = format!("{voice} “{text}” beep {hz} Hz {ms} ms");
-    Ok(finish(phrase, Label::Machine, samples, Some(beep_end_ms), about, random))
+    Ok(finish(phrase, Label::Machine, samples, Some(beep_end_ms), &about, random))
 }
 
 fn fax(i: usize, random: &mut Random) -> Call {
@@ -95,12 +95,12 @@ fn fax(i: usize, random: &mut Random) -> Call {
     } else {
         render(&tones::cng(), 8000)
     };
-    finish(i / 2, Label::Fax, [lead, tone].concat(), None, String::from("fax"), random)
+    finish(i / 2, Label::Fax, [lead, tone].concat(), None, "fax", random)
 }
 
 fn toned(i: usize, label: Label, tone: &Tone, ms: usize, random: &mut Random) -> Call {
     let samples = [silence(random.below(800)), render(tone, ms), silence(1500)].concat();
-    finish(i, label, samples, None, String::new(), random)
+    finish(i, label, samples, None, "", random)
 }
 
 /// Level, noise, codec and loss of a real line. Every other phrase, and every other tone, is held out: no phrase is in
@@ -110,7 +110,7 @@ fn finish(
     label: Label,
     mut samples: Vec<i16>,
     beep_end_ms: Option<u32>,
-    about: String,
+    about: &str,
     random: &mut Random,
 ) -> Call {
     let gain_db = random.below(22) as f32 - 16.0;

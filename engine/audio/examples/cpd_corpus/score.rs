@@ -2,6 +2,7 @@
 
 use crate::corpus::{Call, Label};
 use offhook_audio::cpd::{AmdVerdict, CallProgressDetector, CpdEvent};
+use offhook_audio::dtmf::{DtmfDetector, DtmfEvent};
 use std::collections::BTreeMap;
 
 /// Prints the figures, and with `verbose` each call that was got wrong.
@@ -37,6 +38,9 @@ pub(crate) fn print(title: &str, calls: &[&Call], verbose: bool) {
         println!("{mark} {is:<24} heard as {found:<24} {count:>5}");
     }
     println!("beeps: {beeps_found} of {beeps} found, {beeps_false} false");
+    let seconds: usize = calls.iter().map(|call| call.samples.len() / 8000).sum();
+    let keys: usize = calls.iter().map(|call| keys_heard(call)).sum();
+    println!("DTMF keys heard where there are none: {keys} in {seconds} s");
     for (is, times) in &mut times {
         times.sort_unstable();
         let at = |q: usize| times[(times.len() * q / 100).min(times.len() - 1)];
@@ -51,6 +55,14 @@ fn run(call: &Call) -> Vec<(u32, CpdEvent)> {
         detector.push(frame, |event| events.push((i as u32 * 20 + 20, event)));
     }
     events
+}
+
+/// Talk-off: keys that the DTMF detector hears in voices and tones.
+fn keys_heard(call: &Call) -> usize {
+    let mut keys = 0;
+    DtmfDetector::default()
+        .push(&call.samples, |event| keys += usize::from(matches!(event, DtmfEvent::Pressed { .. })));
+    keys
 }
 
 /// The first event that says what the call is.

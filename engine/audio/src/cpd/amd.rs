@@ -1,8 +1,8 @@
 //! Person or machine, by the length of the greeting: people say a word or two and wait, machines go on.
 //!
-//! The parameters and their defaults are those of Asterisk's AMD, so that settings can be carried over. Three
-//! things differ: tones are not words, the silence threshold rises above steady background noise, and it falls on a
-//! faint line.
+//! The parameters and their defaults are those of Asterisk's AMD, so that settings can be carried over. Four
+//! things differ: tones are not words, the silence threshold rises above steady background noise and falls on a faint
+//! line, and words are only counted once there is a second of voice.
 
 /// What has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct AmdConfig {
     pub maximum_word_length_ms: u32,
     /// Silence that ends a word.
     pub between_words_silence_ms: u32,
-    /// Most words of a person.
+    /// Most words of a person; more make a machine, once there is a second of voice.
     pub maximum_number_of_words: u32,
     /// Mean absolute sample that is voice, on a line of usual loudness.
     pub silence_threshold: u16,
@@ -126,11 +126,17 @@ impl Amd {
         self.cancelled = true;
     }
 
-    /// Forgets what sounded for the last `ms`: it was the beginning of a tone, as was all that is no word yet.
+    /// Forgets what sounded for the last `ms`, which was the beginning of a tone, and with it a word that was hardly
+    /// longer.
     pub(super) fn take_back(&mut self, ms: u32) {
-        let forgotten = if self.in_word { ms } else { self.word_ms };
+        let all = self.word_ms <= ms + TONE_ONSET_MS;
+        let forgotten = if all { self.word_ms } else { ms };
         self.voice_ms = self.voice_ms.saturating_sub(forgotten);
-        self.word_ms = self.word_ms.saturating_sub(forgotten);
+        self.word_ms -= forgotten;
+        if all && self.in_word {
+            self.in_word = false;
+            self.words -= 1;
+        }
     }
 
     /// Settles the verdict from outside.
@@ -196,7 +202,7 @@ impl Amd {
         if is_voice && self.word_ms >= c.maximum_word_length_ms {
             return Some(AmdVerdict::Machine(AmdCause::LongWord));
         }
-        if self.words > c.maximum_number_of_words {
+        if self.words > c.maximum_number_of_words && self.voice_ms >= WORDS_VOICE_MS {
             return Some(AmdVerdict::Machine(AmdCause::TooManyWords));
         }
         if greeted && self.voice_ms >= c.greeting_ms {
@@ -214,8 +220,12 @@ impl Amd {
 
 /// Asterisk's usual frame, on which its defaults depend: shorter ones find more silences inside words.
 const FRAME_MS: u32 = 2 * super::spectrum::HOP_MS;
-/// Voice is this many times the background: 10 dB.
-const ABOVE_FLOOR: f32 = 3.0;
+/// How much longer than usual a tone may take to be known for one, after a lost packet.
+const TONE_ONSET_MS: u32 = 120;
+/// Stops within words make many of a few; their number counts only from so much voice on.
+const WORDS_VOICE_MS: u32 = 1000;
+/// Voice is this many times the background: 7 dB.
+const ABOVE_FLOOR: f32 = 2.2;
 /// Doubles in 350 ms without a dip, which speech always has.
 const FLOOR_RISE: f32 = 1.04;
 /// A faint line's voice is this far below its loudest: 18 dB.
