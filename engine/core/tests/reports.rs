@@ -160,27 +160,15 @@ fn the_peers_report_gives_loss_jitter_and_round_trip() {
     let mut rig = Rig::with_legs(2);
     rig.splice(1, 2);
     let mut talker = Talker::new(1);
-    while rtcp_sent(&rig).is_empty() {
-        let _ = talker.talk(&mut rig, 1);
-        rig.pass_ms(20);
-    }
     let ix = rig.ix(2);
-    let ours = rig.sent.iter().find(|sent| sent.socket == Socket::Rtcp && sent.leg == ix).cloned();
-    let Some(ours) = ours else {
-        while !rig.sent.iter().any(|sent| sent.socket == Socket::Rtcp && sent.leg == ix) {
-            let _ = talker.talk(&mut rig, 1);
-            rig.pass_ms(20);
+    let ours = loop {
+        talker.talk(&mut rig, 1).expect("it is sent on");
+        rig.pass_ms(20);
+        if let Some(ours) = rig.sent.iter().find(|sent| sent.socket == Socket::Rtcp && sent.leg == ix) {
+            break ours.clone();
         }
-        return the_rest(&mut rig, ix);
     };
-    drop(ours);
-    the_rest(&mut rig, ix);
-}
-
-/// Answers leg 2's sender report 30 ms after it was sent, 10 ms of which the phone held it.
-fn the_rest(rig: &mut Rig, ix: offhook_engine_core::LegIx) {
-    let ours = rig.sent.iter().rfind(|sent| sent.socket == Socket::Rtcp && sent.leg == ix).cloned();
-    let ours = ours.expect("it was sent");
+    // The phone answers 30 ms after our report was sent, of which it held it 10.
     let last_sr = word(&ours.bytes, 8) << 16 | word(&ours.bytes, 12) >> 16;
     rig.now = ours.at + 30_000;
     let mut report = vec![0x81, 201, 0, 7];

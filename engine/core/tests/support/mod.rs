@@ -1,6 +1,8 @@
 //! A worker on a virtual clock, with phones that are nothing but addresses.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod world;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,460 @@
+//! The director with real workers: names, ports, moves, prompts, leases, and what repeats.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use offhook_engine_core::{EncodedPrompt, PortRange, Time};
+use offhook_proto::{
+    Codec, Command, EngineInfo, Error, ErrorCode, EventAck, EventBody, LegCreate, LegCreated, LegDelete,
+    LegInfo, LegList, LegListRequest, LegPark, LegQuery, LegState, LegUnpark, LegUpdate, Media, Play,
+    PlaySource, PlayStarted, Reply, Splice, Subscribe, Subscribed, ToneName, Unsplice,
+};
+use support::world::{Dice, World};
+
+const PORTS: PortRange = PortRange { first: 20_000, last: 20_199 };
+
+fn world() -> World {
+    World::new(3, 1_000, PORTS)
+}
+
+fn create(leg: &str) -> Command {
+    Command::LegCreate(LegCreate { leg: leg.into(), ..LegCreate::default() })
+}
+
+fn delete(leg: &str) -> Command {
+    Command::LegDelete(LegDelete { leg: leg.into() })
+}
+
+fn query(leg: &str) -> Command {
+    Command::LegQuery(LegQuery { leg: leg.into() })
+}
+
+fn splice(a: &str, b: &str, replace: bool) -> Command {
+    let (a, b) = (a.into(), b.into());
+    Command::Splice(Splice { a, b, a_hears_b: true, b_hears_a: true, replace, since_us: None })
+}
+
+fn unsplice(leg: &str) -> Command {
+    Command::Unsplice(Unsplice { leg: leg.into(), park: Vec::new() })
+}
+
+fn code(reply: Reply) -> Option<ErrorCode> {
+    match reply {
+        Reply::Ok(_) => None,
+        Reply::Error(error) => Some(error.code),
+    }
+}
+
+fn info(world: &mut World, leg: &str) -> LegInfo {
+    world.call(query(leg)).parse().expect("the leg is there")
+}
+
+#[test]
+fn a_leg_is_created_once_and_the_same_again_answers_alike() {
+    let mut world = world();
+    let first: LegCreated = world.call(create("a")).parse().expect("it is created");
+    let again: LegCreated = world.call(create("a")).parse().expect("it is the same");
+    assert_eq!(first, again);
+    let other = LegCreate { leg: "a".into(), park: true, ..LegCreate::default() };
+    assert_eq!(code(world.call(Command::LegCreate(other))), Some(ErrorCode::LegExists));
+    assert_eq!(world.open.len(), 1);
+    assert_eq!(code(world.call(delete("a"))), None);
+    assert_eq!(code(world.call(delete("a"))), Some(ErrorCode::LegNotFound));
+    assert!(world.open.is_empty());
+}
+
+#[test]
+fn legs_go_where_there_are_fewest_or_where_they_are_sent() {
+    let mut world = world();
+    for leg in ["a", "b", "c", "d", "e", "f"] {
+        world.call(create(leg));
+    }
+    let on = |world: &mut World, leg| info(world, leg).worker;
+    assert_eq!(["a", "b", "c", "d", "e", "f"].map(|leg| on(&mut world, leg)), [0, 1, 2, 0, 1, 2]);
+    let beside = LegCreate { leg: "g".into(), beside: Some("b".into()), ..LegCreate::default() };
+    world.call(Command::LegCreate(beside));
+    assert_eq!(on(&mut world, "g"), 1);
+    let named = |worker| {
+        Command::LegCreate(LegCreate { leg: "h".into(), worker: Some(worker), ..LegCreate::default() })
+    };
+    assert_eq!(code(world.call(named(3))), Some(ErrorCode::BadValue));
+    assert_eq!(code(world.call(named(2))), None);
+    assert_eq!(on(&mut world, "h"), 2);
+}
+
+#[test]
+fn limits_are_told_as_what_they_are() {
+    let mut world = World::new(1, 2, PORTS);
+    world.call(create("a"));
+    world.call(create("b"));
+    assert_eq!(code(world.call(create("c"))), Some(ErrorCode::TooManyLegs));
+    let mut world = World::new(1, 9, PortRange { first: 20_000, last: 20_003 });
+    world.call(create("a"));
+    world.call(create("b"));
+    assert_eq!(code(world.call(create("c"))), Some(ErrorCode::OutOfPorts));
+    world.call(delete("a"));
+    assert_eq!(code(world.call(create("c"))), None);
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_passed_over() {
+    let mut world = World::new(1, 9, PortRange { first: 20_000, last: 20_019 });
+    world.taken = (20_000..20_018).collect();
+    let created: LegCreated = world.call(create("a")).parse().expect("one is free");
+    assert_eq!(created.rtp.port(), 20_018);
+    assert_eq!(code(world.call(create("b"))), Some(ErrorCode::OutOfPorts));
+    let engine: EngineInfo = world.call(Command::Statistics).parse().expect("figures");
+    assert_eq!((engine.legs, engine.ports_free, engine.workers[0].legs), (1, 9, 1));
+}
+
+#[test]
+fn a_splice_across_workers_moves_the_second_leg() {
+    let mut world = world();
+    world.call(create("a"));
+    world.call(create("b"));
+    let before: LegInfo = info(&mut world, "b");
+    assert_eq!(code(world.call(splice("a", "b", false))), None);
+    let after = info(&mut world, "b");
+    assert_eq!((after.worker, after.spliced_to.as_deref()), (0, Some("a")));
+    assert_eq!((after.rtp, after.ssrc), (before.rtp, before.ssrc));
+    let engine: EngineInfo = world.call(Command::Statistics).parse().expect("figures");
+    assert_eq!(
+        engine.workers.iter().map(|worker| (worker.legs, worker.splices)).collect::<Vec<_>>(),
+        [(2, 1), (0, 0), (0, 0)]
+    );
+    world.call(create("c"));
+    assert_eq!(code(world.call(splice("c", "b", false))), Some(ErrorCode::AlreadySpliced));
+    assert_eq!(code(world.call(splice("c", "b", true))), None);
+    assert_eq!(info(&mut world, "a").state, LegState::Idle);
+    assert_eq!(code(world.call(unsplice("b"))), None);
+    assert_eq!(code(world.call(unsplice("b"))), None);
+}
+
+#[test]
+fn a_splice_that_cannot_be_is_refused_before_anything_moves() {
+    let mut world = world();
+    world.call(create("a"));
+    let media = Media { codec: Codec::Opus, payload_type: 111, ..Media::default() };
+    world.call(Command::LegCreate(LegCreate { leg: "b".into(), media, ..LegCreate::default() }));
+    assert_eq!(code(world.call(splice("a", "b", true))), Some(ErrorCode::CodecMismatch));
+    assert_eq!(code(world.call(splice("a", "x", true))), Some(ErrorCode::LegNotFound));
+    assert_eq!(info(&mut world, "b").worker, 1);
+    let change = LegUpdate { leg: "b".into(), media: Some(Media::default()), ..LegUpdate::default() };
+    world.call(Command::LegUpdate(change));
+    assert_eq!(code(world.call(splice("a", "b", true))), None);
+}
+
+#[test]
+fn a_repeated_cookie_is_answered_again_and_not_executed_again() {
+    let mut world = world();
+    let request = br#"k1 {"command":"leg.create","leg":"a"}"#;
+    world.datagram(request);
+    world.datagram(request);
+    world.settle(&mut Dice(5));
+    assert_eq!(world.answered["k1"], 1, "a repeat is not answered before the first");
+    let first = world.replies["k1"].clone();
+    world.call(delete("a"));
+    world.datagram(request);
+    assert_eq!((world.answered["k1"], world.replies["k1"].clone()), (2, first));
+    assert_eq!(code(world.call(query("a"))), Some(ErrorCode::LegNotFound));
+    let engine: EngineInfo = world.call(Command::Ping).parse().expect("figures");
+    assert_eq!(engine.requests_repeated, 2);
+}
+
+#[test]
+fn bad_datagrams_are_answered_clearly_or_counted() {
+    let mut world = world();
+    for (datagram, expected) in [
+        (&b"x1 {\"command\":\"leg.create\"}"[..], ErrorCode::BadValue),
+        (b"x2 {\"command\":\"fly\"}", ErrorCode::BadRequest),
+        (b"x3 not json", ErrorCode::BadRequest),
+        (b"x4 ", ErrorCode::BadRequest),
+    ] {
+        world.datagram(datagram);
+        let cookie = std::str::from_utf8(&datagram[..2]).expect("it is text");
+        assert_eq!(code(world.replies[cookie].clone()), Some(expected), "{cookie}");
+    }
+    world.datagram(b"\xFF\xFE");
+    world.datagram(b"");
+    let engine: EngineInfo = world.call(Command::Ping).parse().expect("figures");
+    assert_eq!(engine.requests_refused, 6);
+}
+
+#[test]
+fn names_are_listed_in_pages_and_by_owner() {
+    let mut world = World::new(1, 1_000, PortRange { first: 20_000, last: 21_000 });
+    for leg in 0..300 {
+        let owner = if leg % 3 == 0 { Some("south") } else { Some("north") };
+        world.ask_as(owner, create(&format!("leg-{leg:03}")));
+    }
+    world.settle(&mut Dice(9));
+    let list = |world: &mut World, after: Option<&str>, owner: Option<&str>| {
+        let request =
+            LegListRequest { after: after.map(Into::into), owner: owner.map(Into::into), limit: None };
+        world.call(Command::LegList(request)).parse::<LegList>().expect("a list")
+    };
+    let first = list(&mut world, None, None);
+    assert_eq!((first.legs.len(), first.more, first.total), (200, true, 300));
+    let rest = list(&mut world, first.legs.last().map(String::as_str), None);
+    assert_eq!((rest.legs.len(), rest.more, rest.legs[0].as_str()), (100, false, "leg-200"));
+    assert_eq!(list(&mut world, None, Some("south")).legs.len(), 100);
+}
+
+#[test]
+fn a_play_waits_for_its_files_and_keeps_the_order_of_its_sources() {
+    let mut world = world();
+    world.call(create("a"));
+    let file = |name: &str| PlaySource::File(name.into());
+    let sources = vec![file("x.wav"), PlaySource::SilenceMs(40), file("y.wav"), PlaySource::Dtmf("1".into())];
+    let play = Command::Play(Play { leg: "a".into(), sources, times: 1, play: "p".into() });
+    let playing = world.ask(play);
+    let asked = world.ask(query("a"));
+    world.settle(&mut Dice(3));
+    assert!(!world.replies.contains_key(&asked), "what comes later waits");
+    let loads: Vec<_> = world.loads.drain(..).collect();
+    assert_eq!(loads.iter().map(|(_, file)| file.as_str()).collect::<Vec<_>>(), ["x.wav", "y.wav"]);
+    for (prompt, file) in loads.iter().rev() {
+        let length = if file == "x.wav" { 160 } else { 1_600 };
+        let prompt_of = EncodedPrompt::new(Codec::Pcmu, 8, vec![1; length]);
+        world.director.handle_prompt(world.now, *prompt, Ok(Arc::new(prompt_of)));
+        world.collect();
+    }
+    world.settle(&mut Dice(3));
+    let started: PlayStarted = world.replies[&playing].clone().parse().expect("it plays");
+    assert_eq!(started, PlayStarted { play: "p".into(), duration_ms: Some(20 + 40 + 200 + 200) });
+    let shown: LegInfo = world.replies[&asked].clone().parse().expect("the leg is there");
+    assert_eq!(shown.playing.as_deref(), Some("p"));
+}
+
+#[test]
+fn a_file_that_cannot_be_played_refuses_the_play() {
+    let mut world = world();
+    world.call(create("a"));
+    let sources = vec![PlaySource::File("x.wav".into()), PlaySource::File("y.wav".into())];
+    let playing = world.ask(Command::Play(Play { leg: "a".into(), sources, times: 1, play: String::new() }));
+    for (prompt, _) in world.loads.drain(..).collect::<Vec<_>>() {
+        let error = Error::new(ErrorCode::BadPrompt, "x.wav: no such file");
+        world.director.handle_prompt(world.now, prompt, Err(error));
+        world.collect();
+    }
+    assert_eq!(code(world.replies[&playing].clone()), Some(ErrorCode::BadPrompt));
+    assert_eq!(info(&mut world, "a").playing, None);
+    let tone = PlaySource::Tone { name: ToneName::Ringback, country: Some("de".into()) };
+    let play = Play { leg: "a".into(), sources: vec![tone], times: 1, play: "t".into() };
+    let started: PlayStarted = world.call(Command::Play(play)).parse().expect("it plays");
+    assert_eq!(started.duration_ms, None);
+}
+
+#[test]
+fn a_controller_that_falls_silent_loses_its_legs_and_all_are_told() {
+    let mut world = world();
+    let subscribe = |lease_ms| Command::Subscribe(Subscribe { lease_ms, ..Subscribe::default() });
+    world.ask_as(Some("north"), subscribe(2_000));
+    world.ask_as(Some("south"), subscribe(0));
+    world.ask_as(Some("north"), create("a"));
+    world.ask_as(Some("south"), create("b"));
+    world.ask_as(None, create("c"));
+    world.settle(&mut Dice(1));
+    world.pass_ms(1_999);
+    assert!(world.events.is_empty());
+    world.pass_ms(1);
+    let expired: Vec<_> = world.events.drain(..).map(|event| event.body).collect();
+    let told = EventBody::LeaseExpired { controller: "north".into(), legs: 1 };
+    assert_eq!(expired, [told.clone(), told]);
+    world.ask_as(Some("south"), Command::EventAck(EventAck { seq: 1 }));
+    world.pass_ms(2_500);
+    let released = |world: &World| {
+        world
+            .events
+            .iter()
+            .any(|event| matches!(&event.body, EventBody::LegReleased { leg, .. } if leg == "a"))
+    };
+    assert!(released(&world));
+    assert_eq!(code(world.call(query("a"))), Some(ErrorCode::LegNotFound));
+    assert!(code(world.call(query("b"))).is_none() && code(world.call(query("c"))).is_none());
+}
+
+#[test]
+fn a_controller_that_is_heard_in_time_keeps_its_legs() {
+    let mut world = world();
+    world.call(Command::Subscribe(Subscribe { lease_ms: 1_000, ..Subscribe::default() }));
+    world.call(create("a"));
+    for _ in 0..10 {
+        world.pass_ms(1_500);
+        world.call(Command::Ping);
+    }
+    assert_eq!(code(world.call(query("a"))), None);
+}
+
+#[test]
+fn a_subscription_is_continued_or_begun_anew() {
+    let mut world = world();
+    let subscribe = |after| Command::Subscribe(Subscribe { lease_ms: 1_000, after, ..Subscribe::default() });
+    let begun: Subscribed = world.call(subscribe(None)).parse().expect("it is taken");
+    assert_eq!((begun.instance.as_str(), begun.seq), ("test", 0));
+    world.pass_ms(1_100);
+    assert_eq!(world.events.drain(..).map(|event| event.seq).collect::<BTreeSet<_>>(), BTreeSet::from([1]));
+    let renewed: Subscribed = world.call(subscribe(Some(1))).parse().expect("it is taken");
+    assert_eq!(renewed.seq, 1);
+    world.pass_ms(900);
+    assert!(world.events.is_empty(), "it was acknowledged");
+    let elsewhere =
+        Subscribe { address: Some("10.0.0.9:1".parse().expect("literal")), ..Subscribe::default() };
+    assert_eq!(code(world.call(Command::Subscribe(elsewhere))), Some(ErrorCode::BadValue));
+    assert!(code(world.call(Command::Unsubscribe)).is_none());
+    assert!(code(world.call(Command::EventAck(EventAck { seq: 9 }))).is_some());
+}
+
+#[test]
+fn a_shutdown_says_goodbye_for_every_leg_and_takes_no_more() {
+    let mut world = World::new(3, 1_000, PortRange { first: 20_000, last: 22_000 });
+    for leg in 0..600 {
+        let remote =
+            Some(offhook_proto::Remote { rtp: "10.0.0.1:4000".parse().expect("literal"), rtcp: None });
+        world.ask(Command::LegCreate(LegCreate {
+            leg: format!("leg-{leg}"),
+            remote,
+            ..LegCreate::default()
+        }));
+    }
+    world.settle(&mut Dice(77));
+    let opening = world.ask(create("last"));
+    world.director.handle_shutdown(world.now);
+    world.collect();
+    world.settle(&mut Dice(78));
+    world.pass_ms(1_000);
+    assert_eq!((world.director.legs(), world.open.len(), world.goodbyes), (0, 0, 600));
+    assert!(world.replies.contains_key(&opening));
+    assert_eq!(code(world.call(create("x"))), Some(ErrorCode::Busy));
+}
+
+/// One at a time, the engine does exactly what a table of names and partners would.
+#[test]
+fn one_after_another_requests_do_what_a_naive_model_says() {
+    for seed in 1..=60 {
+        let (mut world, mut dice) = (world(), Dice(seed * 0x9E37_79B9));
+        let mut model: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for _ in 0..150 {
+            let pick = |dice: &mut Dice| format!("leg-{}", dice.below(8));
+            let (a, b) = (pick(&mut dice), pick(&mut dice));
+            let replace = dice.below(2) == 0;
+            let part = |model: &mut BTreeMap<String, Option<String>>, leg: &str| {
+                if let Some(partner) = model.get_mut(leg).and_then(Option::take) {
+                    model.insert(partner, None);
+                }
+            };
+            let missing = !model.contains_key(&a);
+            let not_found = missing.then_some(ErrorCode::LegNotFound);
+            let (command, expected) = match dice.below(6) {
+                0 => {
+                    model.entry(a.clone()).or_default();
+                    (create(&a), None)
+                }
+                1 => {
+                    part(&mut model, &a);
+                    model.remove(&a);
+                    (delete(&a), not_found)
+                }
+                2 => {
+                    part(&mut model, &a);
+                    (unsplice(&a), not_found)
+                }
+                3 => {
+                    let spliced = model.get(&a).is_some_and(Option::is_some);
+                    let park = Command::LegPark(LegPark { leg: a.clone(), keep_one_in: None });
+                    (park, not_found.or(spliced.then_some(ErrorCode::AlreadySpliced)))
+                }
+                _ if a == b => (splice(&a, &b, replace), Some(ErrorCode::SameLeg)),
+                _ => {
+                    let third = |leg: &str, other: &str| {
+                        model.get(leg).and_then(Option::as_deref).is_some_and(|partner| partner != other)
+                    };
+                    let expected = if missing || !model.contains_key(&b) {
+                        Some(ErrorCode::LegNotFound)
+                    } else if !replace && (third(&a, &b) || third(&b, &a)) {
+                        Some(ErrorCode::AlreadySpliced)
+                    } else {
+                        part(&mut model, &a);
+                        part(&mut model, &b);
+                        model.insert(a.clone(), Some(b.clone()));
+                        model.insert(b.clone(), Some(a.clone()));
+                        None
+                    };
+                    (splice(&a, &b, replace), expected)
+                }
+            };
+            assert_eq!(code(world.call(command.clone())), expected, "seed {seed}: {command:?}");
+        }
+        for (leg, partner) in &model {
+            assert_eq!(info(&mut world, leg).spliced_to, *partner, "seed {seed}: {leg}");
+        }
+        assert_eq!(world.open.len(), model.len());
+    }
+}
+
+/// All at once, in any order of delivery: everything is answered once, and the parts agree in the end.
+#[test]
+fn under_any_order_of_delivery_every_request_is_answered_once_and_the_parts_agree() {
+    for seed in 1..=300_u64 {
+        let (mut world, mut dice) = (world(), Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let mut exists: BTreeMap<String, bool> = BTreeMap::new();
+        let mut expected = Vec::new();
+        for _ in 0..120 {
+            let (a, b) = (format!("leg-{}", dice.below(6)), format!("leg-{}", dice.below(6)));
+            let was = exists.get(&a).copied().unwrap_or(false);
+            match dice.below(9) {
+                0 | 1 => {
+                    expected.push((world.ask(create(&a)), None));
+                    exists.insert(a, true);
+                }
+                2 => {
+                    let refusal = (!was).then_some(ErrorCode::LegNotFound);
+                    expected.push((world.ask(delete(&a)), refusal));
+                    exists.insert(a, false);
+                }
+                3 => drop(world.ask(unsplice(&a))),
+                4 => drop(world.ask(Command::LegUnpark(LegUnpark { leg: a }))),
+                5 => {
+                    let refusal = (!was).then_some(ErrorCode::LegNotFound);
+                    expected.push((world.ask(query(&a)), refusal));
+                }
+                _ => drop(world.ask(splice(&a, &b, dice.below(3) > 0))),
+            }
+            for _ in 0..dice.below(6) {
+                world.step(&mut dice);
+            }
+        }
+        world.settle(&mut dice);
+        assert!(
+            world.answered.len() == 120 && world.answered.values().all(|times| *times == 1),
+            "seed {seed}"
+        );
+        for (cookie, refusal) in expected {
+            assert_eq!(code(world.replies[&cookie].clone()), refusal, "seed {seed}: {cookie}");
+        }
+        let legs: Vec<_> = exists.iter().filter(|(_, exists)| **exists).map(|(leg, _)| leg.clone()).collect();
+        assert_eq!((world.open.len(), world.director.legs()), (legs.len(), legs.len()), "seed {seed}");
+        for leg in &legs {
+            let shown = info(&mut world, leg);
+            if let Some(partner) = &shown.spliced_to {
+                let other = info(&mut world, partner);
+                assert_eq!(
+                    (other.spliced_to.as_ref(), other.worker),
+                    (Some(leg), shown.worker),
+                    "seed {seed}"
+                );
+            }
+        }
+        let engine: EngineInfo = world.call(Command::Statistics).parse().expect("figures");
+        assert_eq!(engine.workers.iter().map(|worker| worker.legs).sum::<u64>(), legs.len() as u64);
+        assert_eq!(engine.ports_free, 100 - legs.len() as u64);
+    }
+}
+
+#[test]
+fn time_stands_still_unless_something_is_due() {
+    assert_eq!(world().director.poll_timeout(), None);
+    assert_eq!(world().now, Time(0));
+}
