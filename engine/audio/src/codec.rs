@@ -23,7 +23,7 @@ pub enum Codec {
     Opus,
     /// 16-bit linear in network order (RFC 3551 §4.5.11).
     L16 {
-        /// Sample rate, which is the clock rate too.
+        /// Sample rate, which is the clock rate too: 8,000 to 48,000.
         rate_hz: u32,
     },
 }
@@ -52,9 +52,7 @@ impl Codec {
             8000 if is("PCMA") => Some(Self::Pcma),
             8000 if is("G722") => Some(Self::G722),
             48_000 if is("opus") => Some(Self::Opus),
-            8000..=48_000 if is("L16") && clock_rate_hz.is_multiple_of(100) => {
-                Some(Self::L16 { rate_hz: clock_rate_hz })
-            }
+            rate_hz if is("L16") && Self::L16 { rate_hz }.is_possible() => Some(Self::L16 { rate_hz }),
             _ => None,
         }
     }
@@ -68,6 +66,14 @@ impl Codec {
             9 => Some(Self::G722),
             11 => Some(Self::L16 { rate_hz: 44_100 }),
             _ => None,
+        }
+    }
+
+    /// Whether its parameters are in range.
+    const fn is_possible(self) -> bool {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Opus => true,
+            Self::L16 { rate_hz } => rate_hz >= 8000 && rate_hz <= 48_000 && rate_hz.is_multiple_of(100),
         }
     }
 

@@ -129,7 +129,8 @@ impl Playout {
             Between::Noise => self.noise.render(space),
             Between::Fade(made) => {
                 let fade_len = self.decoder.rate_hz() as usize * FADE_MS / 1000;
-                if *made < fade_len {
+                // Opus makes comfort noise of its own in the pauses of a sender with DTX.
+                if *made < fade_len || self.decoder.codec() == Codec::Opus {
                     self.decoder.conceal(space);
                     *made += samples;
                 }

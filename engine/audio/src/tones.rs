@@ -1,6 +1,6 @@
 //! Tones: what they are, and the source that renders them.
 //!
-//! The national plans are data in [`plan`]; anything else can be made from [`Tone::new`]. A [`ToneSource`] renders a
+//! The national plans are data behind [`Country::tone`]; anything else can be made from [`Tone::new`]. A [`ToneSource`] renders a
 //! tone at any rate, keeps its phase from frame to frame, and fades each edge so that nothing clicks.
 
 mod dtmf;

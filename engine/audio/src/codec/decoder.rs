@@ -28,8 +28,11 @@ impl Decoder {
     /// rate. [`Self::rate_hz`] says which it is.
     ///
     /// # Errors
-    /// `Unsupported` if the Opus library refuses.
+    /// `Unsupported` if a parameter is out of range, or the Opus library refuses.
     pub fn new(codec: Codec, wanted_hz: u32) -> Result<Self, CodecError> {
+        if !codec.is_possible() {
+            return Err(CodecError::Unsupported);
+        }
         let rate_hz =
             if codec == Codec::Opus { super::opus::rate_near(wanted_hz) } else { codec.sample_rate_hz() };
         let concealer = Concealer::new(rate_hz);

@@ -49,8 +49,11 @@ impl Encoder {
     /// have one rate. [`Self::rate_hz`] says which it is.
     ///
     /// # Errors
-    /// `Unsupported` if the Opus library refuses a setting.
+    /// `Unsupported` if a parameter is out of range, or the Opus library refuses a setting.
     pub fn new(codec: Codec, wanted_hz: u32, opus: &OpusConfig) -> Result<Self, CodecError> {
+        if !codec.is_possible() {
+            return Err(CodecError::Unsupported);
+        }
         let rate_hz =
             if codec == Codec::Opus { super::opus::rate_near(wanted_hz) } else { codec.sample_rate_hz() };
         let kind = match codec {

@@ -71,6 +71,16 @@ fn codecs_are_found_by_their_rtpmap_and_payload_type() {
 }
 
 #[test]
+fn l16_of_impossible_rates_is_refused() {
+    for rate_hz in [0, 7900, 8001, 48_100, u32::MAX] {
+        let codec = Codec::L16 { rate_hz };
+        assert_eq!(Codec::from_rtpmap("L16", rate_hz), None);
+        assert_eq!(Decoder::new(codec, 8000).err(), Some(CodecError::Unsupported));
+        assert_eq!(Encoder::new(codec, 8000, &OpusConfig::default()).err(), Some(CodecError::Unsupported));
+    }
+}
+
+#[test]
 fn opus_in_silence_sends_nothing_when_told_so() {
     let config = OpusConfig { dtx: true, ..OpusConfig::default() };
     let mut encoder = Encoder::new(Codec::Opus, 16_000, &config).expect("an encoder");
