@@ -1,0 +1,390 @@
+//! The SIP network: an adaptor that keeps its contract, phones and customers that do as they please.
+
+use std::collections::BTreeMap;
+
+use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
+use offhook_control_core::{AgentId, CallId, Input};
+use offhook_proto::{EventBody, Media, Remote};
+use rand::RngExt as _;
+
+use super::world::{Happening, SECOND, World};
+
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    pub(super) peers: BTreeMap<CallId, Peer>,
+    next_incoming: u64,
+}
+
+/// The other end of a call.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) who: Who,
+    pub(super) number: String,
+    pub(super) state: PeerState,
+    /// The running control has the dialog or transaction.
+    pub(super) known: bool,
+    /// Control asked for its end.
+    pub(super) hung_up: bool,
+    pub(super) snapshot_durable: bool,
+    pub(super) answered_us: Option<u64>,
+    over_us: u64,
+    /// Sends no packet from then on.
+    dead_us: Option<u64>,
+    /// Control placed or took it in this run of its own: commands before are void.
+    command_at_us: u64,
+    event_at_us: u64,
+    /// The next BYE or CANCEL that reaches it is honoured; a late answer may come first.
+    answers_late: bool,
+    /// Heard by an agent who hears it.
+    pub(super) talked: bool,
+    pub(super) alone_us: Option<u64>,
+    pub(super) without_agent_us: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    Phone(AgentId),
+    Customer,
+    Caller,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PeerState {
+    Invited,
+    Ringing,
+    Up,
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum PeerAct {
+    Ring {
+        early: bool,
+    },
+    Answer,
+    Refuse {
+        status: u16,
+        network: bool,
+    },
+    /// Hangs up, or gives up calling.
+    HangUp,
+    /// Stops sending.
+    Die,
+    /// The ACK never came, or nobody cancelled: gives up.
+    GiveUp,
+}
+
+impl World {
+    /// A caller dials in.
+    pub(super) fn call_in(&mut self, number: String) {
+        self.network.next_incoming += 1;
+        let call = CallId(CallId::FIRST_INCOMING + self.network.next_incoming);
+        if self.shell.core.is_none() {
+            return;
+        }
+        let peer = self.new_peer(Who::Caller, number.clone());
+        self.network.peers.insert(call, peer);
+        self.trace(|| format!("caller {number} calls as {call}"));
+        let event = SipEvent::Incoming {
+            from: number,
+            to: "100".into(),
+            remote: Some(remote()),
+            trunk: true,
+            headers: vec![],
+        };
+        self.report(call, event);
+        let patience = self.between_ms(2_000, 40_000);
+        self.after(patience, Happening::Peer { call, act: PeerAct::HangUp });
+    }
+
+    fn new_peer(&self, who: Who, number: String) -> Peer {
+        Peer {
+            who,
+            number,
+            state: PeerState::Invited,
+            known: true,
+            hung_up: false,
+            snapshot_durable: false,
+            answered_us: None,
+            over_us: 0,
+            dead_us: None,
+            command_at_us: self.now_us,
+            event_at_us: self.now_us,
+            answers_late: false,
+            talked: false,
+            alone_us: None,
+            without_agent_us: None,
+        }
+    }
+
+    /// The adaptor reports; in order, except when the world is unkind.
+    fn report(&mut self, call: CallId, event: SipEvent) {
+        let delay = self.rng.random_range(100..15_000_u64);
+        let unkind = self.chance(2);
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        if !peer.known {
+            return;
+        }
+        let mut at = self.now_us + delay;
+        if !unkind {
+            at = at.max(peer.event_at_us + 1);
+            peer.event_at_us = at;
+        }
+        let delay = at - self.now_us;
+        self.tell(delay, Input::Sip { call, event });
+    }
+
+    /// Commands to one call arrive in order.
+    pub(super) fn network_in_order(&mut self, call: CallId, delay_us: u64) -> u64 {
+        let now_us = self.now_us;
+        match self.network.peers.get_mut(&call) {
+            Some(peer) => {
+                let at = (now_us + delay_us).max(peer.command_at_us + 1);
+                peer.command_at_us = at;
+                at - now_us
+            }
+            None => delay_us,
+        }
+    }
+
+    pub(super) fn on_signal(&mut self, run: u64, call: CallId, command: SipCommand) {
+        if run != self.shell.run {
+            return;
+        }
+        match command {
+            SipCommand::Dial { target, .. } => self.invite(call, target),
+            SipCommand::Answer { .. } => {
+                let Some(peer) = self.network.peers.get_mut(&call) else { return };
+                if peer.state == PeerState::Invited {
+                    self.answer(call);
+                }
+            }
+            SipCommand::Reject { status, .. } => {
+                self.end_peer(call);
+                self.report(call, SipEvent::Failed { status, reason: "rejected".into(), network: false });
+            }
+            SipCommand::HangUp { .. } => self.on_hang_up(call),
+            SipCommand::ReOffer { .. } => self.report(call, SipEvent::Updated(remote())),
+            SipCommand::Restore { .. } => self.restore(call),
+            SipCommand::Ring { .. } => {}
+        }
+    }
+
+    fn invite(&mut self, call: CallId, target: Target) {
+        let (who, number) = match target {
+            Target::Registered { aor } => (Who::Phone(AgentId(aor.clone())), aor),
+            Target::Uri(uri) => (Who::Phone(AgentId(uri.clone())), uri),
+            Target::Trunk { number } => (Who::Customer, number),
+        };
+        let phone = matches!(who, Who::Phone(_));
+        let mut peer = self.new_peer(who, number);
+        peer.answers_late = self.chance(25);
+        self.network.peers.insert(call, peer);
+        let roll = self.rng.random_range(0..100_u32);
+        let ring = self.between_ms(20, 400);
+        let answer = ring + self.between_ms(1, 6_000);
+        let early = self.chance(30);
+        let plan = if self.users.evening && phone && roll < 95 { 0 } else { roll };
+        let limit = if phone { 15 * SECOND } else { 20 * SECOND };
+        let patience = self.between_ms(25_000, 60_000);
+        let peer_act = |act| Happening::Peer { call, act };
+        match plan {
+            0..66 => {
+                self.after(ring, peer_act(PeerAct::Ring { early }));
+                self.after(answer, peer_act(PeerAct::Answer));
+                if roll % 11 == 0 {
+                    self.after(answer + 2_000, peer_act(PeerAct::HangUp));
+                }
+                if roll % 13 == 0 {
+                    let dead = answer + self.between_ms(1, 20_000);
+                    self.after(dead, peer_act(PeerAct::Die));
+                }
+            }
+            66..70 => self.after(answer, peer_act(PeerAct::Answer)),
+            70..80 => self.after(ring, peer_act(PeerAct::Refuse { status: 486, network: false })),
+            80..84 => self.after(ring, peer_act(PeerAct::Refuse { status: 404, network: false })),
+            84..88 => self.after(ring, peer_act(PeerAct::Refuse { status: 503, network: true })),
+            88..94 => {
+                self.after(ring, peer_act(PeerAct::Ring { early }));
+                // The adaptor cancels and reports.
+                self.after(limit, peer_act(PeerAct::Refuse { status: 408, network: false }));
+            }
+            94..97 => self.after(limit, peer_act(PeerAct::Refuse { status: 408, network: true })),
+            _ => {
+                self.after(ring, peer_act(PeerAct::Ring { early }));
+                self.after(answer, peer_act(PeerAct::Refuse { status: 603, network: false }));
+            }
+        }
+        self.after(limit + patience, peer_act(PeerAct::GiveUp));
+        self.report(call, SipEvent::Trying);
+    }
+
+    pub(super) fn on_peer(&mut self, call: CallId, act: PeerAct) {
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        let state = peer.state;
+        match (act, state) {
+            (PeerAct::Ring { early }, PeerState::Invited) => {
+                peer.state = PeerState::Ringing;
+                self.trace(|| format!("peer {call} rings"));
+                self.report(call, if early { SipEvent::EarlyMedia(remote()) } else { SipEvent::Ringing });
+            }
+            (PeerAct::Answer, PeerState::Invited | PeerState::Ringing) => self.answer(call),
+            (PeerAct::Refuse { status, network }, PeerState::Invited | PeerState::Ringing) => {
+                self.end_peer(call);
+                self.report(call, SipEvent::Failed { status, reason: "refused".into(), network });
+            }
+            (PeerAct::HangUp, PeerState::Invited | PeerState::Ringing) => {
+                self.end_peer(call);
+                self.report(
+                    call,
+                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false },
+                );
+            }
+            (PeerAct::HangUp, PeerState::Up) => {
+                self.end_peer(call);
+                self.report(call, SipEvent::Ended { by_peer: true, reason: "bye".into() });
+            }
+            (PeerAct::Die, PeerState::Up) => {
+                peer.dead_us = Some(self.now_us);
+                self.trace(|| format!("peer {call} sends no packet any more"));
+                let leg =
+                    self.engine.legs.iter().find(|(_, leg)| leg.call == call).map(|(name, _)| name.clone());
+                if let Some(leg) = leg {
+                    self.tell(3 * SECOND, Input::EngineEvent(EventBody::LegSilent { leg, silent_ms: 3_000 }));
+                }
+            }
+            (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {
+                self.end_peer(call);
+                self.report(call, SipEvent::Failed { status: 408, reason: "gave up".into(), network: false });
+            }
+            (PeerAct::GiveUp, PeerState::Up)
+                if !self.network.peers.get(&call).is_some_and(|peer| peer.known) =>
+            {
+                self.end_peer(call);
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, call: CallId) {
+        let now_us = self.now_us;
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        peer.state = PeerState::Up;
+        peer.answered_us = Some(now_us);
+        let (known, who) = (peer.known, peer.who.clone());
+        self.trace(|| format!("peer {call} answers"));
+        if !known {
+            // Nobody acknowledges: the peer gives up.
+            self.after(32 * SECOND, Happening::Peer { call, act: PeerAct::GiveUp });
+            return;
+        }
+        self.report(call, SipEvent::Answered { remote: remote(), at_mono_us: now_us });
+        self.report(call, SipEvent::Snapshot { data: call.to_string() });
+        if who != Who::Caller && !matches!(who, Who::Phone(_)) {
+            let talk = self.between_ms(500, 15_000);
+            self.after(talk, Happening::Peer { call, act: PeerAct::HangUp });
+        } else if matches!(who, Who::Phone(_)) && self.chance(12) {
+            let shift = self.between_ms(500, 30_000);
+            self.after(shift, Happening::Peer { call, act: PeerAct::HangUp });
+        }
+    }
+
+    fn on_hang_up(&mut self, call: CallId) {
+        let Some(peer) = self.network.peers.get_mut(&call) else {
+            self.report(call, SipEvent::Ended { by_peer: false, reason: "nothing there".into() });
+            return;
+        };
+        match peer.state {
+            PeerState::Invited | PeerState::Ringing if peer.answers_late => {
+                // The 200 crosses the CANCEL: the adaptor acknowledges it and says BYE.
+                peer.state = PeerState::Up;
+                peer.answered_us = Some(self.now_us);
+                self.trace(|| format!("peer {call} answers although cancelled"));
+                self.end_peer(call);
+                self.report(call, SipEvent::Ended { by_peer: false, reason: "late answer".into() });
+            }
+            PeerState::Invited | PeerState::Ringing => {
+                self.end_peer(call);
+                self.report(
+                    call,
+                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false },
+                );
+            }
+            PeerState::Up => {
+                self.end_peer(call);
+                self.report(call, SipEvent::Ended { by_peer: false, reason: "bye".into() });
+            }
+            PeerState::Over => {}
+        }
+    }
+
+    fn restore(&mut self, call: CallId) {
+        let chance = self.chance(50);
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        peer.known = true;
+        peer.event_at_us = self.now_us;
+        match peer.state {
+            PeerState::Up => self.report(call, SipEvent::Restored),
+            _ if chance => self.report(call, SipEvent::RestoreFailed { reason: "no such dialog".into() }),
+            // Its BYE was lost with the process that it went to; it is noticed later.
+            _ => {
+                self.report(call, SipEvent::Restored);
+                let later = self.between_ms(100, 3_000);
+                let event = SipEvent::Ended { by_peer: true, reason: "481".into() };
+                self.tell(later + 30_000, Input::Sip { call, event });
+            }
+        }
+    }
+
+    pub(super) fn end_peer(&mut self, call: CallId) {
+        let now_us = self.now_us;
+        self.trace(|| format!("peer {call} is over"));
+        if let Some(peer) = self.network.peers.get_mut(&call) {
+            peer.state = PeerState::Over;
+            peer.over_us = now_us;
+        }
+    }
+
+    /// The adaptor died with the process.
+    pub(super) fn network_after_crash(&mut self) {
+        let mut lost = Vec::new();
+        for (call, peer) in &mut self.network.peers {
+            peer.known = false;
+            if peer.state == PeerState::Up && !peer.snapshot_durable {
+                lost.push(*call);
+            }
+        }
+        for call in lost {
+            // Nobody can end this call but the peer itself.
+            let patience = self.between_ms(5_000, 30_000);
+            self.after(patience, Happening::Peer { call, act: PeerAct::GiveUp });
+        }
+    }
+
+    pub(super) fn network_snapshot_durable(&mut self, call: CallId) {
+        if let Some(peer) = self.network.peers.get_mut(&call) {
+            peer.snapshot_durable = true;
+        }
+    }
+
+    /// Age of the last packet that the engine has of a leg's peer.
+    pub(super) fn packet_age_us(&mut self, leg: &str) -> Option<u64> {
+        let parked = self.rng.random_range(0..640_000_u64);
+        let call = self.engine.legs.get(leg)?.call;
+        let peer = self.network.peers.get(&call)?;
+        peer.answered_us?;
+        match (peer.state, peer.dead_us) {
+            (PeerState::Up, None) => Some(parked),
+            (PeerState::Up, Some(dead)) => Some(self.now_us - dead + parked),
+            _ => Some(self.now_us - peer.over_us + parked),
+        }
+    }
+}
+
+fn remote() -> RemoteMedia {
+    RemoteMedia {
+        remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
+        media: Media::default(),
+        direction: Direction::SendRecv,
+    }
+}

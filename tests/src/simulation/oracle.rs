@@ -1,0 +1,283 @@
+//! What must never happen, checked after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use offhook_control_core::record::Fact;
+use offhook_control_core::sip::{SipCommand, Target};
+use offhook_control_core::view::CallView;
+use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
+
+use super::engine::call_of;
+use super::network::{PeerState, Who};
+use super::world::{SECOND, World};
+
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    callbacks: BTreeMap<CallbackId, Fate>,
+    contacts: BTreeMap<ContactId, bool>,
+    /// Attempts on durable record, by call.
+    dialled: BTreeMap<CallId, (Option<CallbackId>, AgentId)>,
+    /// Every agent whom control ever named for a call.
+    booked: BTreeMap<CallId, BTreeSet<AgentId>>,
+    last_booked: BTreeMap<CallId, AgentId>,
+    pub(super) engine_crashes: Vec<u64>,
+    /// Callbacks whose customer talked with an agent.
+    talked: BTreeSet<CallbackId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Fate {
+    ended: bool,
+}
+
+impl Oracle {
+    pub(super) fn all_done(&self) -> bool {
+        self.callbacks.values().all(|fate| fate.ended) && self.contacts.values().all(|done| *done)
+    }
+}
+
+impl World {
+    /// A record became durable.
+    pub(super) fn judge_record(&mut self, fact: &Fact) {
+        match fact {
+            Fact::CallbackAdded(spec) => {
+                self.oracle.callbacks.insert(spec.id.clone(), Fate::default());
+            }
+            Fact::CallbackEnded { id, .. } => {
+                self.outcome.callbacks += 1;
+                let fate = self.oracle.callbacks.entry(id.clone()).or_default();
+                if std::mem::replace(&mut fate.ended, true) {
+                    self.violate(format!("callback {id} ended twice"));
+                }
+            }
+            Fact::CallbackDialled { id, call, agent, .. } => {
+                let ended = self.oracle.callbacks.get(id).is_none_or(|fate| fate.ended);
+                if ended {
+                    self.violate(format!("callback {id} is dialled although it ended, or was never taken"));
+                }
+                if self.oracle.talked.contains(id) && self.oracle.engine_crashes.is_empty() {
+                    self.violate(format!("callback {id} is done twice"));
+                }
+                self.oracle.dialled.insert(*call, (Some(id.clone()), agent.clone()));
+                self.book(*call, agent.clone());
+            }
+            Fact::ContactAdded { id, .. } => {
+                self.oracle.contacts.insert(id.clone(), false);
+            }
+            Fact::ContactDialled { call, agent, .. } => {
+                self.oracle.dialled.insert(*call, (None, agent.clone()));
+                self.book(*call, agent.clone());
+            }
+            Fact::ContactResult { id, again_ms: None, .. } => {
+                self.oracle.contacts.insert(id.clone(), true);
+            }
+            Fact::Connected { call, agent } => self.book(*call, agent.clone()),
+            _ => {}
+        }
+    }
+
+    fn book(&mut self, call: CallId, agent: AgentId) {
+        self.oracle.booked.entry(call).or_default().insert(agent.clone());
+        self.oracle.last_booked.insert(call, agent);
+    }
+
+    pub(super) fn judge_call_view(&mut self, view: &CallView) {
+        if let (Some(agent), Ok(call)) = (&view.agent, view.id.parse())
+            && view.ended_ms.is_none()
+        {
+            self.book(CallId(call), agent.clone());
+        }
+    }
+
+    /// Control commands a call.
+    pub(super) fn judge_command(&mut self, call: CallId, command: &SipCommand) {
+        match command {
+            SipCommand::HangUp { .. } | SipCommand::Reject { .. } => {
+                if let Some(peer) = self.network.peers.get_mut(&call) {
+                    peer.hung_up = true;
+                }
+            }
+            SipCommand::Dial { target: Target::Trunk { number }, .. } => self.judge_dial(call, number),
+            SipCommand::Dial { target: Target::Registered { aor }, .. } => {
+                let calling = |who: &Who, state, hung_up: bool| {
+                    *who == Who::Phone(AgentId(aor.clone())) && state != PeerState::Over && !hung_up
+                };
+                let twice = self
+                    .network
+                    .peers
+                    .values()
+                    .any(|peer| calling(&peer.who, peer.state, peer.hung_up || !peer.known));
+                if twice {
+                    self.violate(format!("the phone of {aor} is called twice"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_dial(&mut self, call: CallId, number: &str) {
+        let Some((_, agent)) = self.oracle.dialled.get(&call).cloned() else {
+            self.violate(format!("customer {number} is dialled before the attempt is on durable record"));
+            return;
+        };
+        let ringing = self
+            .network
+            .peers
+            .iter()
+            .find(|(_, peer)| peer.number == number && peer.state != PeerState::Over);
+        if let Some((other, _)) = ringing {
+            let other = *other;
+            self.violate(format!(
+                "customer {number} is dialled while call {other} to the same number is not over"
+            ));
+            return;
+        }
+        let leg = self.engine.legs.keys().find(|name| name.starts_with(&format!("a-{agent}-"))).cloned();
+        let proof = leg.and_then(|leg| self.engine.asked.get(&leg).copied());
+        match proof {
+            Some((at, Some(age))) if self.now_us - at + age <= 1_150_000 => {}
+            // The leg was deleted with the engine a moment ago; the proof was good.
+            None if self.oracle.engine_crashes.iter().any(|crash| self.now_us - crash < 2 * SECOND) => {}
+            other => {
+                self.violate(format!(
+                    "customer {number} is dialled for {agent} without a fresh proof of the leg: {other:?}"
+                ));
+                return;
+            }
+        }
+        let busy = self.network.peers.iter().find(|(other, peer)| {
+            **other != call
+                && !matches!(peer.who, Who::Phone(_))
+                && peer.state != PeerState::Over
+                && peer.known
+                && !peer.hung_up
+                && self.oracle.last_booked.get(other) == Some(&agent)
+                && (peer.who == Who::Customer || peer.talked && peer.without_agent_us.is_none())
+        });
+        if let Some((other, _)) = busy {
+            let other = *other;
+            self.violate(format!("agent {agent} gets customer {number} while call {other} is theirs"));
+        }
+    }
+
+    /// After every happening.
+    pub(super) fn judge(&mut self) {
+        let mut violation = None;
+        let now_us = self.now_us;
+        let mut talked = Vec::new();
+        for (name, leg) in &self.engine.legs {
+            let Some(partner) = &leg.partner else { continue };
+            if !name.starts_with("a-") || !leg.hears {
+                continue;
+            }
+            let Some(other) = self.engine.legs.get(partner) else { continue };
+            let agent = AgentId(
+                name.strip_prefix("a-")
+                    .and_then(|rest| rest.rsplit_once('-'))
+                    .map_or("", |(agent, _)| agent)
+                    .to_owned(),
+            );
+            let Some(customer) = call_of(partner) else { continue };
+            let booked = self.oracle.booked.get(&customer).is_some_and(|agents| agents.contains(&agent));
+            if !booked && other.hears {
+                violation = Some(format!(
+                    "{agent} and call {customer} hear each other, but control never booked that"
+                ));
+            }
+            if other.hears {
+                talked.push((customer, leg.call));
+            }
+        }
+        for (customer, phone) in &talked {
+            let phone_up = self.network.peers.get(phone).is_some_and(|peer| peer.state == PeerState::Up);
+            let Some(peer) = self.network.peers.get_mut(customer) else { continue };
+            if peer.state == PeerState::Up && phone_up {
+                if !peer.talked {
+                    peer.talked = true;
+                    self.outcome.conversations += 1;
+                    if let Some((Some(callback), _)) = self.oracle.dialled.get(customer) {
+                        self.oracle.talked.insert(callback.clone());
+                    }
+                }
+                peer.without_agent_us = None;
+            }
+        }
+        let served: BTreeSet<CallId> = talked.iter().map(|(customer, _)| *customer).collect();
+        let entertained: BTreeSet<CallId> =
+            self.engine.legs.values().filter(|leg| leg.play.is_some()).map(|leg| leg.call).collect();
+        for (call, peer) in &mut self.network.peers {
+            let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
+            // Only the peer itself can end a call whose dialog died with control.
+            if abandoned || (!peer.known && !peer.snapshot_durable) {
+                peer.alone_us = None;
+                peer.without_agent_us = None;
+                continue;
+            }
+            if served.contains(call) || entertained.contains(call) {
+                peer.alone_us = None;
+            }
+            let alone_us = now_us - *peer.alone_us.get_or_insert(now_us);
+            if !served.contains(call) {
+                let without_us = now_us - *peer.without_agent_us.get_or_insert(now_us);
+                if without_us > WITHOUT_AGENT_US && peer.who == Who::Customer {
+                    violation = Some(format!(
+                        "customer {} has been without an agent for {} s",
+                        peer.number,
+                        without_us / SECOND
+                    ));
+                }
+            }
+            if alone_us > ALONE_US {
+                violation =
+                    Some(format!("customer {} has heard nobody for {} s", peer.number, alone_us / SECOND));
+            }
+        }
+        if let Some(violation) = violation {
+            self.violate(violation);
+        }
+    }
+
+    /// Whether everything has come to rest.
+    pub(super) fn is_over(&self) -> bool {
+        self.shell.core.as_ref().is_some_and(|core| core.is_quiet())
+            && self.network.peers.values().all(|peer| peer.state == PeerState::Over)
+            && self.oracle.all_done()
+    }
+
+    /// At the very end.
+    pub(super) fn judge_end(&mut self) {
+        let open: Vec<_> =
+            self.oracle.callbacks.iter().filter(|(_, fate)| !fate.ended).map(|(id, _)| id.clone()).collect();
+        if let Some(id) = open.first() {
+            self.violate(format!("callback {id} never ended"));
+        }
+        if let Some(id) =
+            self.users.callbacks.iter().find(|id| !self.oracle.callbacks.contains_key(*id)).cloned()
+        {
+            self.violate(format!("callback {id} was confirmed, and is not on record"));
+        }
+        if let Some(id) =
+            self.users.contacts.iter().find(|id| !self.oracle.contacts.contains_key(*id)).cloned()
+        {
+            self.violate(format!("contact {id} was confirmed, and is not on record"));
+        }
+        if let Some((id, _)) = self.oracle.contacts.iter().find(|(_, done)| !**done) {
+            self.violate(format!("contact {id} was never done"));
+        }
+        if let Some((call, peer)) = self.network.peers.iter().find(|(_, peer)| peer.state != PeerState::Over)
+        {
+            self.violate(format!("call {call} to {} was left open", peer.number));
+        }
+        if !self.shell.core.as_ref().is_some_and(|core| core.is_quiet()) {
+            self.violate("control holds on to a call, a request or an interaction".to_owned());
+        }
+        if let Some(leg) = self.engine.legs.keys().next().cloned() {
+            self.violate(format!("engine leg {leg} was left open"));
+        }
+    }
+}
+
+/// How long an answered customer may hear neither an agent nor an announcement.
+const ALONE_US: u64 = 15 * SECOND;
+/// How long a called customer may be without an agent, announcement or not.
+const WITHOUT_AGENT_US: u64 = 45 * SECOND;

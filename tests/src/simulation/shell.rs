@@ -1,0 +1,218 @@
+//! The shell around the core: it performs outputs in order, after their records are durable, and may die at any instant.
+
+use std::collections::BTreeMap;
+
+use offhook_control_core::record::Fact;
+use offhook_control_core::{Core, Input, Key, Output, Record};
+use rand::RngExt as _;
+
+use super::world::{Happening, World};
+
+pub(super) struct Shell {
+    pub(super) core: Option<Core>,
+    /// Counts lives of the process.
+    pub(super) run: u64,
+    /// What survives.
+    pub(super) journal: Vec<Record>,
+    /// Written, not durable: with the batch that makes it so.
+    unsynced: Vec<(u64, Record)>,
+    /// Outputs that wait for a batch.
+    waiting: Vec<(u64, Output)>,
+    pending_keys: BTreeMap<Key, u32>,
+    batch: u64,
+    last_flush_us: u64,
+}
+
+impl Shell {
+    pub(super) fn new(core: Core) -> Self {
+        Self {
+            core: Some(core),
+            run: 0,
+            journal: Vec::new(),
+            unsynced: Vec::new(),
+            waiting: Vec::new(),
+            pending_keys: BTreeMap::new(),
+            batch: 0,
+            last_flush_us: 0,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn start_control(&mut self) {
+        let now = self.now();
+        self.shell.run += 1;
+        self.forget_tick();
+        let mut core = Core::new(self.config.clone(), self.rng.random());
+        core.observe();
+        if let Some(mutation) = self.mutation {
+            core.mutate(mutation);
+        }
+        for record in &self.shell.journal {
+            core.replay(record);
+        }
+        core.start(now);
+        self.trace(|| "control starts".to_owned());
+        let mut rest = Vec::new();
+        while let Some(output) = core.poll_output() {
+            match output {
+                // Durable before anything else happens.
+                Output::Record(record) => self.append(record),
+                output => rest.push(output),
+            }
+        }
+        self.shell.core = Some(core);
+        for output in rest {
+            self.perform(output);
+        }
+        if self.engine.reachable {
+            let instance = self.engine.instance.to_string();
+            let delay = self.between_ms(1, 50);
+            self.tell_once(delay, Input::EngineUp { instance, restarted: false });
+        }
+        self.users_after_start();
+        self.wake();
+    }
+
+    pub(super) fn crash_control(&mut self) {
+        let Some(mut core) = self.shell.core.take() else { return };
+        for (transition, count) in core.take_transitions() {
+            *self.outcome.transitions.entry(transition).or_default() += count;
+        }
+        self.outcome.crashes += 1;
+        self.shell.run += 1;
+        self.forget_tick();
+        // Some of what was written may have reached the disk.
+        let lucky = self.rng.random_range(0..self.shell.unsynced.len() + 1);
+        let survivors: Vec<Record> =
+            self.shell.unsynced.drain(..).take(lucky).map(|(_, record)| record).collect();
+        self.trace(|| format!("control crashes; {lucky} unsynced records survive"));
+        for record in survivors {
+            self.append(record);
+        }
+        self.shell.waiting.clear();
+        self.shell.pending_keys.clear();
+        self.network_after_crash();
+        let pause = self.between_ms(50, 3_000);
+        self.after(pause, Happening::ControlStart);
+    }
+
+    fn append(&mut self, record: Record) {
+        self.trace(|| format!("journal {:?}", record.fact));
+        self.judge_record(&record.fact);
+        if let Fact::Dialog { call, .. } = &record.fact {
+            self.network_snapshot_durable(*call);
+        }
+        self.shell.journal.push(record);
+    }
+
+    /// Control takes one input, unless it has died since it was sent.
+    pub(super) fn hear(&mut self, run: u64, input: Input) {
+        if run != self.shell.run || self.shell.core.is_none() {
+            return;
+        }
+        self.trace(|| format!("  in {input:?}"));
+        let now = self.now();
+        self.outcome.steps += 1;
+        let Some(core) = &mut self.shell.core else { return };
+        core.handle(now, input);
+        self.drain();
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        let due = self.shell.core.as_ref().and_then(Core::poll_timeout);
+        self.set_tick(due);
+    }
+
+    fn drain(&mut self) {
+        let mut blocked = None;
+        while let Some(output) = self.shell.core.as_mut().and_then(Core::poll_output) {
+            if let Output::Record(record) = output {
+                let batch = *blocked.get_or_insert_with(|| self.shell.batch + 1);
+                let key = record.key();
+                self.trace(|| format!("  write {:?}", record.fact));
+                self.shell.unsynced.push((batch, record));
+                *self.shell.pending_keys.entry(key).or_default() += 1;
+                continue;
+            }
+            let key = output.key();
+            let behind = key != Key::None && self.shell.pending_keys.contains_key(&key);
+            match blocked {
+                Some(batch) => self.wait_for(batch, key, output),
+                None if behind => self.wait_for(self.shell.batch, key, output),
+                None => self.perform(output),
+            }
+        }
+        if let Some(batch) = blocked {
+            self.shell.batch = batch;
+            let delay = self.rng.random_range(200..20_000_u64);
+            // Batches become durable in order.
+            let at = (self.now_us + delay).max(self.shell.last_flush_us);
+            self.shell.last_flush_us = at;
+            let run = self.shell.run;
+            self.at(at, Happening::Durable { run, batch });
+        }
+    }
+
+    fn wait_for(&mut self, batch: u64, key: Key, output: Output) {
+        if key != Key::None {
+            *self.shell.pending_keys.entry(key).or_default() += 1;
+        }
+        self.shell.waiting.push((batch, output));
+    }
+
+    pub(super) fn on_durable(&mut self, run: u64, batch: u64) {
+        if run != self.shell.run {
+            return;
+        }
+        let unsynced = std::mem::take(&mut self.shell.unsynced);
+        for (at, record) in unsynced {
+            if at <= batch {
+                self.unkey(&record.key());
+                self.append(record);
+            } else {
+                self.shell.unsynced.push((at, record));
+            }
+        }
+        let waiting = std::mem::take(&mut self.shell.waiting);
+        for (at, output) in waiting {
+            if at <= batch {
+                self.unkey(&output.key());
+                self.perform(output);
+            } else {
+                self.shell.waiting.push((at, output));
+            }
+        }
+    }
+
+    fn unkey(&mut self, key: &Key) {
+        if let Some(count) = self.shell.pending_keys.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.shell.pending_keys.remove(key);
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        let run = self.shell.run;
+        match output {
+            Output::Record(record) => self.append(record),
+            Output::Sip { call, command } => {
+                self.trace(|| format!("  sip {call} {command:?}"));
+                self.judge_command(call, &command);
+                let delay = self.rng.random_range(100..30_000_u64);
+                let delay = self.network_in_order(call, delay);
+                self.after(delay, Happening::Signal { run, call, command });
+            }
+            Output::Engine { request, key: _, command } => {
+                let delay = self.rng.random_range(50..5_000_u64);
+                self.after(delay, Happening::Command { run, request, command });
+            }
+            Output::Reply { op, reply } => self.on_reply(op, &reply),
+            Output::Notify(notification) => self.on_notification(notification),
+            Output::Webhook { .. } => {}
+        }
+    }
+}

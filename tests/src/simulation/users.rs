@@ -1,0 +1,272 @@
+//! Agents at their consoles, and whoever asks for callbacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use offhook_control_core::api::{
+    AgentBody, ApiReply, ApiRequest, ConnectBody, ContactBody, LoginBody, PinBody, StatusBody, WantedStatus,
+};
+use offhook_control_core::record::Station;
+use offhook_control_core::view::{AgentStatus, AgentView, ConnectionStatus, Notification};
+use offhook_control_core::{AgentId, CallbackId, ContactId, Input, OpId};
+use offhook_proto::PlaySource;
+use rand::RngExt as _;
+use serde_json::json;
+
+use super::world::{Happening, SECOND, World};
+
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    agents: BTreeMap<AgentId, AgentView>,
+    /// Created; others are created again after a crash.
+    stored: BTreeSet<AgentId>,
+    names: Vec<AgentId>,
+    next_op: u64,
+    asked: BTreeMap<OpId, Asked>,
+    /// Confirmed to whoever asked.
+    pub(super) callbacks: BTreeSet<CallbackId>,
+    pub(super) contacts: BTreeSet<ContactId>,
+    pub(super) evening: bool,
+    pub(super) night: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Asked {
+    Store(AgentId),
+    Other,
+}
+
+/// Something that a user does.
+#[derive(Clone, Debug)]
+pub(super) enum Deed {
+    /// An agent looks at the console and acts.
+    Look(AgentId),
+    /// The same, over and over.
+    Routine(AgentId),
+    Callback(u32),
+    CancelCallbacks,
+    Contact(u32),
+    CallIn(u32),
+}
+
+impl World {
+    pub(super) fn plan_users(&mut self) {
+        let count = self.rng.random_range(1..4_usize);
+        for agent in ["ann", "bob", "cat"].into_iter().take(count) {
+            self.users.names.push(agent.into());
+            let begin = self.between_ms(100, 2_000);
+            self.after(begin, Happening::User(Deed::Routine(agent.into())));
+        }
+        for number in 0..self.rng.random_range(1..4_u32) {
+            let at = self.between_ms(500, 30_000);
+            self.after(at, Happening::User(Deed::Callback(number)));
+        }
+        for number in 0..self.rng.random_range(0..3_u32) {
+            let at = self.between_ms(500, 30_000);
+            self.after(at, Happening::User(Deed::Contact(number)));
+        }
+        for number in 0..self.rng.random_range(0..3_u32) {
+            let at = self.between_ms(3_000, 35_000);
+            self.after(at, Happening::User(Deed::CallIn(number)));
+        }
+        if self.chance(20) {
+            let at = self.between_ms(3_000, 30_000);
+            self.after(at, Happening::User(Deed::CancelCallbacks));
+        }
+    }
+
+    /// What was not confirmed before a crash is asked again.
+    pub(super) fn users_after_start(&mut self) {
+        self.users.asked.clear();
+    }
+
+    fn ask(&mut self, request: ApiRequest, asked: Asked) {
+        self.users.next_op += 1;
+        let op = OpId(self.users.next_op);
+        self.users.asked.insert(op, asked);
+        let run = self.shell.run;
+        let delay = self.rng.random_range(100..5_000_u64);
+        self.after(delay, Happening::Hear { run, input: Input::Api { op, request } });
+    }
+
+    pub(super) fn on_reply(&mut self, op: OpId, reply: &ApiReply) {
+        let asked = self.users.asked.remove(&op);
+        match (asked, reply) {
+            (Some(Asked::Store(agent)), ApiReply::Agent(view, _)) => {
+                self.users.stored.insert(agent.clone());
+                self.users.agents.insert(agent, (**view).clone());
+            }
+            (Some(Asked::Other), ApiReply::Agent(view, _)) => {
+                self.users.agents.insert(view.id.clone(), (**view).clone());
+            }
+            (Some(_), ApiReply::CallbackStored(id)) => {
+                self.users.callbacks.insert(id.clone());
+            }
+            (Some(_), ApiReply::ContactStored(id)) => {
+                self.users.contacts.insert(id.clone());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_notification(&mut self, notification: Notification) {
+        match notification {
+            Notification::Agent(view) => {
+                let id = view.id.clone();
+                let before = self.users.agents.insert(id.clone(), *view);
+                let after = self.users.agents.get(&id);
+                let moved = before.as_ref().map(|view| (view.status, view.connection))
+                    != after.map(|view| (view.status, view.connection));
+                if moved {
+                    let think = self.between_ms(20, 2_500);
+                    self.after(think, Happening::User(Deed::Look(id)));
+                }
+            }
+            Notification::Call(view) => self.judge_call_view(&view),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_deed(&mut self, deed: Deed) {
+        match deed {
+            Deed::Routine(agent) => {
+                self.look(&agent);
+                let pause = if self.users.evening { 3 * SECOND } else { 4 * SECOND };
+                self.after(pause, Happening::User(Deed::Routine(agent)));
+            }
+            Deed::Look(agent) => self.look(&agent),
+            Deed::Callback(number) => {
+                let mut params = serde_json::Map::new();
+                params.insert("_customer_number".into(), format!("+3120{number}").into());
+                if self.chance(25) {
+                    let later = self.now().unix_ms / 1_000 + self.rng.random_range(1..10_u64);
+                    params.insert("_desired_time".into(), later.to_string().into());
+                }
+                self.ask(ApiRequest::StartCallback { service: "cb".into(), params }, Asked::Other);
+            }
+            Deed::CancelCallbacks => {
+                let Some(id) = self.users.callbacks.first().cloned() else { return };
+                let request = if self.chance(50) {
+                    ApiRequest::CancelCallback { service: "cb".into(), id }
+                } else {
+                    let time = (self.now().unix_ms / 1_000 + 8).to_string();
+                    let params = [("_new_desired_time".to_owned(), json!(time))].into_iter().collect();
+                    ApiRequest::RescheduleCallback { service: "cb".into(), id, params }
+                };
+                self.ask(request, Asked::Other);
+            }
+            Deed::Contact(number) => {
+                let body =
+                    ContactBody { queue: "sales".into(), number: format!("+4420{number}"), data: json!({}) };
+                self.ask(ApiRequest::AddContact(body), Asked::Other);
+            }
+            Deed::CallIn(number) => self.call_in(format!("+4930{number}")),
+        }
+    }
+
+    fn look(&mut self, id: &AgentId) {
+        if self.shell.core.is_none() {
+            return;
+        }
+        if !self.users.stored.contains(id) {
+            self.store_agent(id);
+            return;
+        }
+        let Some(view) = self.users.agents.get(id).cloned() else { return };
+        let roll = self.rng.random_range(0..100_u32);
+        let me = id.clone();
+        let be = |status| ApiRequest::SetStatus(me.clone(), StatusBody { status });
+        let request = match view.status {
+            _ if self.users.night => match view.status {
+                AgentStatus::LoggedOut => return,
+                AgentStatus::OnCall => ApiRequest::HangUp(me.clone()),
+                _ => ApiRequest::Logout(me.clone()),
+            },
+            AgentStatus::LoggedOut => ApiRequest::Login(me, LoginBody { initiate: roll < 30 }),
+            AgentStatus::OnBreak | AgentStatus::WorkingOffline | AgentStatus::Refused => match roll {
+                0..10 if !self.users.evening => ApiRequest::Connect(me, ConnectBody::default()),
+                _ => be(WantedStatus::Available),
+            },
+            AgentStatus::PersistentCallOffered | AgentStatus::Available
+                if view.connection == ConnectionStatus::Validating =>
+            {
+                let Some(pin) = self.heard_pin(id) else { return };
+                let pin = if roll < 15 { "x".to_owned() } else { pin };
+                ApiRequest::Pin(me, PinBody { pin })
+            }
+            AgentStatus::PersistentCallOffered | AgentStatus::Available if self.users.evening => return,
+            AgentStatus::PersistentCallOffered | AgentStatus::Available => match roll {
+                0..3 => be(WantedStatus::OnBreak),
+                3..5 => be(WantedStatus::WorkingOffline),
+                5..7 => ApiRequest::Logout(me),
+                7..9 => ApiRequest::Disconnect(me),
+                9..15 => ApiRequest::Connect(me, ConnectBody::default()),
+                _ => return,
+            },
+            AgentStatus::Offered | AgentStatus::Preview => match roll {
+                0..70 => ApiRequest::Accept(me),
+                70..80 => ApiRequest::Reject(me),
+                80..85 => ApiRequest::Cancel(me),
+                85..88 => ApiRequest::Logout(me),
+                _ => return,
+            },
+            AgentStatus::OnCall => match roll {
+                0..12 => ApiRequest::HangUp(me),
+                12..16 => ApiRequest::Cancel(me),
+                16..18 => ApiRequest::Disconnect(me),
+                18..20 => be(WantedStatus::OnBreak),
+                20..22 => ApiRequest::Connect(me, ConnectBody::default()),
+                _ => return,
+            },
+            AgentStatus::WrapUp if roll < 40 => ApiRequest::WrapUpDone(me),
+            AgentStatus::WrapUp => return,
+        };
+        self.ask(request, Asked::Other);
+    }
+
+    fn store_agent(&mut self, id: &AgentId) {
+        let body = AgentBody {
+            name: None,
+            skills: vec!["sales".into()],
+            station: Some(Station::Registered),
+            persistent: !self.chance(15),
+            auto_accept: self.chance(50),
+            pin: self.chance(30),
+            password: None,
+        };
+        self.ask(ApiRequest::PutAgent(id.clone(), body), Asked::Store(id.clone()));
+    }
+
+    /// The digits that the engine speaks to the agent's phone.
+    fn heard_pin(&self, id: &AgentId) -> Option<String> {
+        let prefix = format!("a-{id}-");
+        let (_, leg) = self.engine.legs.iter().find(|(name, _)| name.starts_with(&prefix))?;
+        let (_, sources) = leg.play.as_ref()?;
+        let digits = sources.iter().filter_map(|source| match source {
+            PlaySource::File(name) => name.strip_suffix(".wav").filter(|digit| digit.len() == 1),
+            _ => None,
+        });
+        let pin: String = digits.take(4).collect();
+        (pin.len() == 4).then_some(pin)
+    }
+
+    pub(super) fn evening(&mut self) {
+        self.trace(|| "evening".to_owned());
+        self.users.evening = true;
+        self.at(self.now_us + 5 * SECOND, Happening::Night);
+    }
+
+    /// Agents go home when the work is done.
+    pub(super) fn fall_night(&mut self) {
+        let done = self.oracle.all_done() && self.shell.core.is_some();
+        if !done && self.now_us < 2_500 * SECOND {
+            self.at(self.now_us + 5 * SECOND, Happening::Night);
+            return;
+        }
+        self.trace(|| "night".to_owned());
+        self.users.night = true;
+        let names = self.users.names.clone();
+        for name in names {
+            self.at(self.now_us, Happening::User(Deed::Look(name)));
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The clock, the agenda and everything that shares them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use offhook_control_core::config::{AgentConfig, Config, QueueConfig, ServiceConfig};
+use offhook_control_core::sip::SipCommand;
+use offhook_control_core::{CallId, Core, Input, Mutation, Now, RequestId};
+use offhook_proto::Command;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::Outcome;
+use super::engine::SimEngine;
+use super::network::{Network, PeerAct};
+use super::oracle::Oracle;
+use super::shell::Shell;
+use super::users::{Deed, Users};
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    /// Control hears something; nothing, if it has crashed since.
+    Hear {
+        run: u64,
+        input: Input,
+    },
+    /// The journal is durable up to a batch.
+    Durable {
+        run: u64,
+        batch: u64,
+    },
+    /// A command reaches the engine.
+    Command {
+        run: u64,
+        request: RequestId,
+        command: Command,
+    },
+    /// A play of an engine leg ends.
+    PlayEnds {
+        instance: u64,
+        leg: String,
+        play: String,
+    },
+    /// The SIP adaptor's message reaches the peer.
+    Signal {
+        run: u64,
+        call: CallId,
+        command: SipCommand,
+    },
+    /// A phone or customer does something.
+    Peer {
+        call: CallId,
+        act: PeerAct,
+    },
+    /// A user does something.
+    User(Deed),
+    /// Control's timer is due.
+    Tick {
+        run: u64,
+    },
+    ControlCrash,
+    ControlStart,
+    EngineCrash,
+    EngineStart,
+    EngineLost,
+    EngineBack,
+    /// Nothing new begins from here on.
+    Evening,
+    /// Agents go home.
+    Night,
+}
+
+/// Everything.
+pub struct World {
+    pub(super) rng: ChaCha8Rng,
+    pub(super) now_us: u64,
+    pub(super) agenda: BinaryHeap<Reverse<(u64, u64, Entry)>>,
+    pub(super) sequence: u64,
+    pub(super) config: Config,
+    pub(super) mutation: Option<Mutation>,
+    pub(super) shell: Shell,
+    pub(super) engine: SimEngine,
+    pub(super) network: Network,
+    pub(super) users: Users,
+    pub(super) oracle: Oracle,
+    pub(super) outcome: Outcome,
+    tracing: bool,
+    tick_at: Option<u64>,
+}
+
+/// A happening, ordered only by its time and number.
+#[derive(Clone, Debug)]
+pub(super) struct Entry(pub(super) Happening);
+
+impl PartialEq for Entry {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+pub(super) const SECOND: u64 = 1_000_000;
+/// The world's first moment, in milliseconds since 1970 UTC.
+const START_MS: u64 = 1_800_000_000_000;
+
+impl World {
+    /// A world before its first moment.
+    pub fn new(seed: u64, mutation: Option<Mutation>, tracing: bool) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let config = config();
+        let core = Core::new(config.clone(), rng.random());
+        let mut world = Self {
+            rng,
+            now_us: SECOND,
+            agenda: BinaryHeap::new(),
+            sequence: 0,
+            config,
+            mutation,
+            shell: Shell::new(core),
+            engine: SimEngine::default(),
+            network: Network::default(),
+            users: Users::default(),
+            oracle: Oracle::default(),
+            outcome: Outcome::default(),
+            tracing,
+            tick_at: None,
+        };
+        world.plan();
+        world
+    }
+
+    fn plan(&mut self) {
+        self.start_control();
+        self.plan_users();
+        let day_us = 40 * SECOND;
+        if self.chance(40) {
+            for _ in 0..self.rng.random_range(1..3) {
+                let at = self.rng.random_range(2 * SECOND..day_us);
+                self.at(at, Happening::ControlCrash);
+            }
+        }
+        if self.chance(15) {
+            let at = self.rng.random_range(2 * SECOND..day_us);
+            self.at(at, Happening::EngineCrash);
+        }
+        if self.chance(10) {
+            let at = self.rng.random_range(2 * SECOND..day_us);
+            self.at(at, Happening::EngineLost);
+        }
+        self.at(day_us, Happening::Evening);
+    }
+
+    /// Runs until everything is over, or something is wrong.
+    pub fn run(&mut self) {
+        while self.outcome.violation.is_none() {
+            let Some(Reverse((at, _, Entry(happening)))) = self.agenda.pop() else { break };
+            self.now_us = self.now_us.max(at);
+            self.happen(happening);
+            self.judge();
+            if self.users.night && self.is_over() {
+                break;
+            }
+            if self.now_us > LAST_US {
+                self.judge_end();
+                if self.outcome.violation.is_none() {
+                    self.violate("the world does not come to rest".to_owned());
+                }
+                return;
+            }
+        }
+        if self.outcome.violation.is_none() {
+            self.judge_end();
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Hear { run, input } => self.hear(run, input),
+            Happening::Durable { run, batch } => self.on_durable(run, batch),
+            Happening::Command { run, request, command } => self.on_command(run, request, &command),
+            Happening::PlayEnds { instance, leg, play } => self.on_play_ends(instance, leg, play),
+            Happening::Signal { run, call, command } => self.on_signal(run, call, command),
+            Happening::Peer { call, act } => self.on_peer(call, act),
+            Happening::User(deed) => self.on_deed(deed),
+            Happening::Tick { run } => {
+                self.tick_at = None;
+                self.hear(run, Input::Tick);
+            }
+            Happening::ControlCrash => self.crash_control(),
+            Happening::ControlStart => self.start_control(),
+            Happening::EngineCrash => self.crash_engine(),
+            Happening::EngineStart => self.start_engine(),
+            Happening::EngineLost => self.lose_engine(),
+            Happening::EngineBack => self.find_engine(),
+            Happening::Evening => self.evening(),
+            Happening::Night => self.fall_night(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { mono_us: self.now_us, unix_ms: START_MS + self.now_us / 1_000 }
+    }
+
+    pub(super) fn at(&mut self, at_us: u64, happening: Happening) {
+        self.sequence += 1;
+        self.agenda.push(Reverse((at_us, self.sequence, Entry(happening))));
+    }
+
+    pub(super) fn after(&mut self, us: u64, happening: Happening) {
+        self.at(self.now_us + us, happening);
+    }
+
+    /// Control hears something after a while, sometimes twice.
+    pub(super) fn tell(&mut self, after_us: u64, input: Input) {
+        let run = self.shell.run;
+        if self.rng.random_range(0..100_u32) < 3 {
+            let later = after_us + self.rng.random_range(0..200_000_u64);
+            self.after(later, Happening::Hear { run, input: input.clone() });
+        }
+        self.after(after_us, Happening::Hear { run, input });
+    }
+
+    /// Control hears something once: a link's own state is not doubled.
+    pub(super) fn tell_once(&mut self, after_us: u64, input: Input) {
+        let run = self.shell.run;
+        self.after(after_us, Happening::Hear { run, input });
+    }
+
+    /// Wakes control when its next timer is due.
+    pub(super) fn set_tick(&mut self, due_us: Option<u64>) {
+        let Some(due) = due_us else { return };
+        if self.tick_at.is_none_or(|at| due < at) {
+            self.tick_at = Some(due);
+            let run = self.shell.run;
+            self.at(due.max(self.now_us), Happening::Tick { run });
+        }
+    }
+
+    pub(super) fn forget_tick(&mut self) {
+        self.tick_at = None;
+    }
+
+    /// True in so many cases of a hundred.
+    pub(super) fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_range(0..100_u32) < percent
+    }
+
+    pub(super) fn between_ms(&mut self, from: u64, to: u64) -> u64 {
+        self.rng.random_range(from..to) * 1_000
+    }
+
+    pub(super) fn trace(&mut self, line: impl FnOnce() -> String) {
+        if self.tracing {
+            let at = self.now_us;
+            self.outcome.trace.push(format!("{:>11.6} {}", at as f64 / 1e6, line()));
+        }
+    }
+
+    pub(super) fn violate(&mut self, violation: String) {
+        self.trace(|| format!("VIOLATION {violation}"));
+        self.outcome.violation.get_or_insert(violation);
+    }
+
+    /// What the history came to.
+    pub fn into_outcome(mut self) -> Outcome {
+        if let Some(core) = &mut self.shell.core {
+            for (transition, count) in core.take_transitions() {
+                *self.outcome.transitions.entry(transition).or_default() += count;
+            }
+        }
+        self.outcome
+    }
+}
+
+fn config() -> Config {
+    let queue = QueueConfig {
+        name: "sales".into(),
+        skill: Some("sales".into()),
+        dnis: vec!["100".into()],
+        ring_timeout_ms: 20_000,
+        setup_timeout_ms: 4_000,
+        offer_timeout_ms: 5_000,
+        wrap_up_ms: 1_500,
+        max_attempts: 2,
+        retry_s: 3,
+        max_wait_s: 60,
+        ..QueueConfig::default()
+    };
+    let service = ServiceConfig {
+        name: "cb".into(),
+        queue: "sales".into(),
+        max_dial_attempts: 3,
+        dial_retry_timeout_s: 3,
+        ttl_s: 600,
+        ..ServiceConfig::default()
+    };
+    Config {
+        queues: vec![queue],
+        services: vec![service],
+        agents: AgentConfig {
+            ring_timeout_ms: 15_000,
+            hold_timeout_s: 20,
+            resume_grace_s: 8,
+            silent_in_call_ms: 4_000,
+            ..AgentConfig::default()
+        },
+        customer_silent_after_ms: 8_000,
+        ..Config::default()
+    }
+}
+
+/// A history that lasts longer than this is wrong, in microseconds.
+const LAST_US: u64 = 4_000 * SECOND;

@@ -1,0 +1,137 @@
+//! The control core in a hostile world, seed by seed.
+//!
+//! `OFFHOOK_HISTORIES` sets how many seeds are played (100,000), `OFFHOOK_SEED` plays one and prints its trace.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use offhook_control_core::{Core, Mutation, Transition};
+use offhook_tests::simulation::{Outcome, history};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Plays seeds on all processors until one fails or all are played.
+fn play(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)>, Sum) {
+    let next = AtomicU64::new(0);
+    let found: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let sum = Mutex::new(Sum::default());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut own = Sum::default();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds || found.lock().expect("no panic").is_some() {
+                        break;
+                    }
+                    let outcome = history(seed, mutation, false);
+                    own.add(&outcome);
+                    if let Some(violation) = outcome.violation {
+                        found.lock().expect("no panic").get_or_insert((seed, violation));
+                    }
+                }
+                sum.lock().expect("no panic").merge(own);
+            });
+        }
+    });
+    (found.into_inner().expect("no panic"), sum.into_inner().expect("no panic"))
+}
+
+#[derive(Default)]
+struct Sum {
+    histories: u64,
+    steps: u64,
+    crashes: u64,
+    conversations: u64,
+    callbacks: u64,
+    transitions: BTreeMap<Transition, u64>,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) {
+        self.histories += 1;
+        self.steps += outcome.steps;
+        self.crashes += outcome.crashes;
+        self.conversations += outcome.conversations;
+        self.callbacks += outcome.callbacks;
+        for (transition, count) in &outcome.transitions {
+            *self.transitions.entry(*transition).or_default() += count;
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.histories += other.histories;
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.conversations += other.conversations;
+        self.callbacks += other.callbacks;
+        for (transition, count) in other.transitions {
+            *self.transitions.entry(transition).or_default() += count;
+        }
+    }
+
+    fn print(&self) {
+        println!(
+            "{} histories, {} inputs, {} crashes of control, {} conversations, {} callbacks completed",
+            self.histories, self.steps, self.crashes, self.conversations, self.callbacks
+        );
+        let known = Core::known_transitions();
+        let reached = known.iter().filter(|transition| self.transitions.contains_key(*transition)).count();
+        println!("{reached} of {} transitions reached", known.len());
+        println!("{} pairs of state and event met in all", self.transitions.len());
+        for (transition, count) in &self.transitions {
+            println!("{count:>12}  {} {} {}", transition.0, transition.1, transition.2);
+        }
+        for (entity, state, event) in
+            known.iter().filter(|transition| !self.transitions.contains_key(*transition))
+        {
+            println!("never reached: {entity} {state} {event}");
+        }
+    }
+}
+
+#[test]
+fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
+    if let Some(seed) = number("OFFHOOK_SEED") {
+        let outcome = history(seed, None, true);
+        for line in &outcome.trace {
+            println!("{line}");
+        }
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        return;
+    }
+    let (found, sum) = play(number("OFFHOOK_HISTORIES").unwrap_or(100_000), None);
+    sum.print();
+    if let Some((seed, violation)) = found {
+        for line in history(seed, None, true).trace {
+            println!("{line}");
+        }
+        panic!("seed {seed}: {violation}; play it again with OFFHOOK_SEED={seed}");
+    }
+}
+
+#[test]
+fn the_oracle_finds_every_planted_fault() {
+    let mut blind = Vec::new();
+    for mutation in Mutation::ALL {
+        let (found, sum) = play(20_000, Some(mutation));
+        match found {
+            Some((seed, violation)) => {
+                println!("{mutation:?}: found by seed {seed} ({} played): {violation}", sum.histories);
+            }
+            None => blind.push(mutation),
+        }
+    }
+    assert!(blind.is_empty(), "not found: {blind:?}");
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in 0..20 {
+        assert_eq!(history(seed, None, true).trace, history(seed, None, true).trace);
+    }
+}
