@@ -180,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn a_leg_can_take_its_transcoder_to_another_worker() {
+        fn is_send<T: Send>() {}
+        is_send::<Transcoder>();
+        is_send::<Playout>();
+        is_send::<Packetiser>();
+    }
+
+    #[test]
     fn impossible_pairs_are_refused() {
         let odd = TranscodeConfig::new(Codec::L16 { rate_hz: 0 }, Codec::Pcmu, 20);
         assert!(Transcoder::new(&odd).is_err());

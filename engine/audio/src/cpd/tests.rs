@@ -207,3 +207,17 @@ fn frames_of_any_length_give_the_same_events() {
         assert_eq!(found, whole, "{frame}");
     }
 }
+
+#[test]
+fn cb_17_a_human_is_told_from_a_machine_a_fax_and_network_tones() {
+    let after = |samples: Vec<i16>| only(&coded(&[silence(400), samples, silence(3000)].concat()))[0];
+    assert_eq!(after(hello_8k()), HUMAN);
+    assert!(is_machine(Some(&after(greeting_8k()))));
+    assert_eq!(after(sine(8000, 2100.0, -12.0, 24_000)), CpdEvent::FaxAnswer);
+    assert_eq!(after(tone(&tones::cng(), 4000)), CpdEvent::FaxCalling);
+    assert_eq!(after(tone(&Country::Us.tone(Progress::Busy), 4000)), CpdEvent::Busy);
+    assert_eq!(after(tone(&Country::Us.tone(Progress::Congestion), 4000)), CpdEvent::Reorder);
+    assert_eq!(after(tone(&Country::Us.tone(Progress::Ringback), 4000)), CpdEvent::Ringback);
+    let sit = Country::Us.tone(Progress::SpecialInformation);
+    assert_eq!(after(tone(&sit, 1200)), CpdEvent::Sit(SitCause::Intercept));
+}
