@@ -65,7 +65,6 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
         let wait = deadline.map_or(IDLE, |deadline| control.clock.until(deadline).min(IDLE));
         let wait = if keeps_up { wait } else { wait.min(RETRY_AFTER) };
         tokio::select! {
-            biased;
             _ = terminate.recv() => stop_by = control.stop("SIGTERM", stop_by)?,
             _ = interrupt.recv() => stop_by = control.stop("SIGINT", stop_by)?,
             () = setup.bell.notified() => control.take_reports(&setup.reports, &setup.bell)?,

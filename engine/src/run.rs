@@ -28,8 +28,8 @@ use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
 
 /// This machine has no usable io_uring.
 #[derive(Debug, thiserror::Error)]
-#[error("the engine needs io_uring: {0}")]
-pub(crate) struct NoRing(#[from] SetupError);
+#[error("the engine needs io_uring")]
+pub(crate) struct NoRing(#[source] SetupError);
 
 /// Runs until a signal.
 ///

@@ -1,5 +1,6 @@
 //! One worker thread: a processor, a ring, and the legs that live there.
 
+mod pace;
 mod ports;
 mod sockets;
 
@@ -16,6 +17,7 @@ use offhook_uring::clock::{pin_to_cpu, thread_cpu_ns};
 use offhook_uring::{Buffer, Completion, Datagram, Ring, RingConfig, SetupError, Waker};
 use tracing::{info, warn};
 
+use self::pace::Pace;
 use self::ports::{Ports, parse_token, token};
 use crate::clock::Clock;
 use crate::link::{ControlLink, ToWorker};
@@ -35,7 +37,7 @@ pub(crate) struct WorkerSetup {
 pub(crate) struct WorkerThread {
     cpu: Option<u32>,
     clock: Clock,
-    min_wait: Option<Duration>,
+    pace: Pace,
     ring: Ring,
     core: Worker,
     control: ControlLink,
@@ -72,7 +74,7 @@ impl WorkerThread {
         let thread = Self {
             cpu,
             clock: setup.clock,
-            min_wait: (!setup.min_wait.is_zero()).then_some(setup.min_wait),
+            pace: Pace::new(setup.min_wait),
             ring,
             core: Worker::new(setup.core),
             control,
@@ -164,15 +166,18 @@ impl WorkerThread {
         // Without any time-out the kernel would end a gathering wait with nothing gathered.
         let longest = if unfinished { RETRY_AFTER } else { LONGEST_WAIT };
         let timeout = timer.map_or(longest, |timer| timer.min(longest));
-        let batch = if self.min_wait.is_some() { BATCH } else { 1 };
-        self.ring.submit_and_wait(batch, Some(timeout), self.min_wait)?;
+        let gather = self.pace.gather();
+        let batch = if gather.is_some() { BATCH } else { 1 };
+        self.ring.submit_and_wait(batch, Some(timeout), gather)?;
         self.wakeups += 1;
         Ok(())
     }
 
     fn take_completions(&mut self) {
         let now = self.clock.now();
+        let mut completions = 0;
         while let Some(completion) = self.ring.next_completion() {
+            completions += 1;
             match completion {
                 Completion::Datagram(datagram) => self.take_datagram(now, datagram),
                 Completion::ReceiveEnded { token, reason } => self.on_receive_ended(token, reason),
@@ -180,6 +185,7 @@ impl WorkerThread {
                 Completion::Woken => {}
             }
         }
+        self.pace.count(now, completions);
     }
 
     fn take_datagram(&mut self, now: Time, datagram: Datagram) {

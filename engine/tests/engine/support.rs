@@ -96,9 +96,12 @@ impl Drop for Engine {
 pub(crate) fn engine(arguments: &[&str]) -> Process {
     let mut process = Process::new(env!("CARGO_BIN_EXE_offhook-engine"));
     let has = |name: &str| arguments.contains(&name);
+    let cpus = offhook_uring::clock::allowed_cpus().expect("the processors of this process");
+    assert!(cpus.len() >= 2, "these tests need two processors");
+    let cpus = format!("{},{}", cpus[0], cpus[1]);
     for (name, value) in [
         ("--control", "127.0.0.1:0"),
-        ("--cpus", "0,1"),
+        ("--cpus", &cpus),
         // Below the ports that the system gives to the phones and controllers of these tests.
         ("--ports", "20000-31999"),
         ("--max-legs", "200"),
