@@ -1,5 +1,6 @@
 //! What has to hold for a run to pass.
 
+use super::summary::label;
 use super::{Check, Report};
 use crate::cli::LoadArgs;
 use crate::run::state::Outcome;
@@ -73,7 +74,7 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
             never_joined == 0,
             format!("{never_joined} waited in vain"),
         ),
-        check("every call ended as planned", unplanned == 0, format!("{unplanned} did not")),
+        check("every call ended as planned", unplanned.is_empty(), in_words(&unplanned)),
         check(
             "answer to two-way audio, 99 % of calls",
             p99_ms <= load.max_answer_to_audio.0 as f64,
@@ -128,8 +129,8 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
     checks
 }
 
-/// Orders that ended in a way that no plan foresees.
-fn unplanned(report: &Report) -> u64 {
+/// How many orders ended in each way that no plan foresees.
+fn unplanned(report: &Report) -> Vec<(Outcome, u64)> {
     let unplanned = [
         Outcome::CancelledByControl,
         Outcome::RequestRefused,
@@ -138,7 +139,14 @@ fn unplanned(report: &Report) -> u64 {
         Outcome::NeverDialled,
         Outcome::Unfinished,
     ];
-    unplanned.into_iter().map(|wanted| outcome(report, wanted)).sum()
+    let counted = unplanned.into_iter().map(|wanted| (wanted, outcome(report, wanted)));
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
+fn in_words(outcomes: &[(Outcome, u64)]) -> String {
+    let words: Vec<_> =
+        outcomes.iter().map(|(outcome, count)| format!("{count} {}", label(outcome))).collect();
+    if words.is_empty() { "all did".to_owned() } else { words.join(", ") }
 }
 
 fn outcome(report: &Report, wanted: Outcome) -> u64 {

@@ -18,6 +18,7 @@ pub(crate) enum Method {
     Get,
     Put,
     Post,
+    Delete,
 }
 
 impl Method {
@@ -26,6 +27,7 @@ impl Method {
             Self::Get => "GET",
             Self::Put => "PUT",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -124,6 +126,7 @@ fn exchange(
     let body = body.unwrap_or(&empty);
     let response = match method {
         Method::Get => agent.get(url).call(),
+        Method::Delete => agent.delete(url).call(),
         Method::Put => agent.put(url).send_json(body),
         Method::Post => agent.post(url).send_json(body),
     };

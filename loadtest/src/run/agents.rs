@@ -50,7 +50,6 @@ impl Director {
                 pin_heard: String::new(),
                 asked_ms: None,
                 off_hook_ms: None,
-                logged_out: false,
             });
             let after_ms = if load.ramp.0 > 0.0 { (index as f64 * 1_000.0 / load.ramp.0) as u64 } else { 0 };
             self.timers.set(self.started_ms + after_ms, Timer::StartAgent(index));
@@ -118,6 +117,17 @@ impl Director {
             self.agents[index].morning = Morning::Available;
         } else {
             self.timers.set(now_ms + RETRY_MS, Timer::MakeAvailable(index));
+        }
+    }
+
+    pub(crate) fn log_out(&mut self, index: usize) {
+        self.post_agent(Task::LogOut(index), index, "logout", json!({}));
+    }
+
+    /// Control keeps an agent who is still in a call.
+    pub(crate) fn on_logged_out(&mut self, now_ms: u64, index: usize, success: bool) {
+        if !success {
+            self.timers.set(now_ms + RETRY_MS, Timer::LogOut(index));
         }
     }
 

@@ -61,6 +61,15 @@ impl Director {
         self.orders[order].id = id.map(str::to_owned);
     }
 
+    /// Takes back what control has not finished when the run ends.
+    pub(crate) fn withdraw(&self, order: usize) {
+        let order = &self.orders[order];
+        if let (Kind::Callback, Some(id)) = (order.kind, &order.id) {
+            let path = format!("/genesys/1/service/callback/{}/{id}", self.setup.load.service);
+            self.request(Task::Withdraw, Method::Delete, path, None);
+        }
+    }
+
     /// Gives an order its outcome; a later attempt's counts.
     pub(crate) fn conclude(&mut self, order: usize, outcome: Outcome) {
         if self.orders[order].outcome.replace(outcome).is_none() {
@@ -176,6 +185,10 @@ impl Director {
             self.trunk.reject(now_ms, call, 404);
             return;
         };
+        if self.stage >= Stage::Records {
+            self.trunk.reject(now_ms, call, 480);
+            return;
+        }
         let Some(remote) = offer else {
             self.mishaps.unusable_offers += 1;
             self.trunk.reject(now_ms, call, 488);

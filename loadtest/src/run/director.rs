@@ -45,8 +45,10 @@ pub(crate) enum Task {
     HangUp,
     WrapUpDone,
     Pin(usize),
-    LogOut,
+    LogOut(usize),
     Order(usize),
+    /// Takes back a callback that the run did not get to.
+    Withdraw,
     AllAgents,
     Calls,
     Statistics,
@@ -245,6 +247,7 @@ impl Director {
             Timer::NextInbound => self.on_next_inbound(now_ms),
             Timer::StartAgent(agent) => self.create_agent(agent),
             Timer::MakeAvailable(agent) => self.make_available(agent),
+            Timer::LogOut(agent) => self.log_out(agent),
             Timer::AnswerPhone(agent, call) => self.answer_phone(now_ms, agent, call),
             Timer::Register(agent) => self.register(now_ms, agent),
             Timer::Decide(agent, offer) => self.decide(agent, &offer),
@@ -277,7 +280,8 @@ impl Director {
             }
             Task::Calls => self.records = Some(success.cloned().unwrap_or(Value::Null)),
             Task::Statistics => self.statistics = success.cloned().unwrap_or(Value::Null),
-            Task::Decide(_) | Task::HangUp | Task::WrapUpDone | Task::LogOut => {}
+            Task::LogOut(agent) => self.on_logged_out(now_ms, agent, success.is_some()),
+            Task::Decide(_) | Task::HangUp | Task::WrapUpDone | Task::Withdraw => {}
         }
     }
 }

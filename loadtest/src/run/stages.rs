@@ -2,8 +2,6 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde_json::json;
-
 use super::director::{Director, Task};
 use super::state::{Outcome, Phone, Sample};
 use super::timers::Timer;
@@ -179,6 +177,7 @@ impl Director {
         }
         for order in 0..self.orders.len() {
             if self.orders[order].outcome.is_none() {
+                self.withdraw(order);
                 let dialled = self.orders[order].attempts > 0;
                 self.conclude(order, if dialled { Outcome::Unfinished } else { Outcome::NeverDialled });
             }
@@ -194,8 +193,7 @@ impl Director {
         if (self.records.is_some() && in_stage_ms >= 2 * SETTLE_MS) || in_stage_ms >= RECORDS_PATIENCE_MS {
             self.enter(now_ms, Stage::LogOut);
             for agent in 0..self.agents.len() {
-                self.agents[agent].logged_out = true;
-                self.post_agent(Task::LogOut, agent, "logout", json!({}));
+                self.log_out(agent);
             }
         }
     }

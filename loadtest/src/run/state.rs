@@ -48,7 +48,6 @@ pub(crate) struct Agent {
     /// When its first INVITE came, and when it was first off hook.
     pub(crate) asked_ms: Option<u64>,
     pub(crate) off_hook_ms: Option<u64>,
-    pub(crate) logged_out: bool,
 }
 
 /// How a requested call came out.

@@ -16,6 +16,7 @@ pub(crate) enum Timer {
     NextInbound,
     StartAgent(usize),
     MakeAvailable(usize),
+    LogOut(usize),
     AnswerPhone(usize, CallKey),
     Register(usize),
     /// The agent decides about an offer.
