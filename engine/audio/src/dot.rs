@@ -12,15 +12,11 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
             lanes[i] += a[i] * b[i];
         }
     }
-    // Added up as a tree: a chain of additions would take longer than all of the above.
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0] + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+    // Four vectors become one before the lanes are added up one by one.
+    let [p, q, r, s] = *lanes.as_chunks::<4>().0 else { return 0.0 };
+    let four: [f32; 4] = std::array::from_fn(|i| (p[i] + q[i]) + (r[i] + s[i]));
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    four.iter().sum::<f32>() + rest
 }
 
 const LANES: usize = 16;
