@@ -48,6 +48,8 @@ pub struct Core {
     /// Calls whose leg is driven again a little later.
     pub(crate) retry: BTreeSet<CallId>,
     pub(crate) match_due: bool,
+    /// No phone is called before this, on our clock: calls of an earlier run are being ended.
+    pub(crate) phones_from_us: u64,
     pub(crate) mutation: Option<Mutation>,
     changed: BTreeSet<Changed>,
     outputs: VecDeque<Output>,
@@ -91,6 +93,7 @@ impl Core {
             timers: Timers::default(),
             retry: BTreeSet::new(),
             match_due: false,
+            phones_from_us: 0,
             mutation: None,
             changed: BTreeSet::new(),
             outputs: VecDeque::new(),

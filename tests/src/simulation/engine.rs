@@ -17,7 +17,7 @@ pub(super) struct SimEngine {
     pub(super) down: bool,
     pub(super) reachable: bool,
     pub(super) legs: BTreeMap<String, SimLeg>,
-    next_port: u16,
+    pub(super) next_port: u16,
     /// When it was last asked about a leg, and how old the leg's last packet was then, in microseconds.
     pub(super) asked: BTreeMap<String, (u64, Option<u64>)>,
 }

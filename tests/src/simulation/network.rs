@@ -13,6 +13,7 @@ use super::world::{Happening, SECOND, World};
 pub(super) struct Network {
     pub(super) peers: BTreeMap<CallId, Peer>,
     next_incoming: u64,
+    command_at_us: BTreeMap<CallId, u64>,
 }
 
 /// The other end of a call.
@@ -30,8 +31,6 @@ pub(super) struct Peer {
     over_us: u64,
     /// Sends no packet from then on.
     dead_us: Option<u64>,
-    /// Control placed or took it in this run of its own: commands before are void.
-    command_at_us: u64,
     event_at_us: u64,
     /// The next BYE or CANCEL that reaches it is honoured; a late answer may come first.
     answers_late: bool,
@@ -108,7 +107,6 @@ impl World {
             answered_us: None,
             over_us: 0,
             dead_us: None,
-            command_at_us: self.now_us,
             event_at_us: self.now_us,
             answers_late: false,
             talked: false,
@@ -136,15 +134,9 @@ impl World {
 
     /// Commands to one call arrive in order.
     pub(super) fn network_in_order(&mut self, call: CallId, delay_us: u64) -> u64 {
-        let now_us = self.now_us;
-        match self.network.peers.get_mut(&call) {
-            Some(peer) => {
-                let at = (now_us + delay_us).max(peer.command_at_us + 1);
-                peer.command_at_us = at;
-                at - now_us
-            }
-            None => delay_us,
-        }
+        let last = self.network.command_at_us.entry(call).or_default();
+        *last = (self.now_us + delay_us).max(*last + 1);
+        *last - self.now_us
     }
 
     pub(super) fn on_signal(&mut self, run: u64, call: CallId, command: SipCommand) {

@@ -128,7 +128,7 @@ impl World {
             config,
             mutation,
             shell: Shell::new(core),
-            engine: SimEngine::default(),
+            engine: SimEngine { reachable: true, ..SimEngine::default() },
             network: Network::default(),
             users: Users::default(),
             oracle: Oracle::default(),

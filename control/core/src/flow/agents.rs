@@ -61,7 +61,12 @@ impl Core {
         match agent.connection {
             State::Up | State::Announcing => Started::AlreadyUp,
             State::Dialling | State::Validating | State::Restoring => Started::InProgress,
+            // The old call has to end first, or the engine to say whether an earlier run's leg is still open.
             State::Closing => {
+                agent.reopen = true;
+                Started::Started
+            }
+            State::Down if self.replayed.is_pending() => {
                 agent.reopen = true;
                 Started::Started
             }
@@ -73,6 +78,14 @@ impl Core {
     }
 
     fn dial_agent(&mut self, id: &AgentId) {
+        let wait_us = self.phones_from_us.saturating_sub(self.now.mono_us);
+        if wait_us > 0 {
+            if let Some(agent) = self.agents.get_mut(id) {
+                agent.reopen = true;
+            }
+            self.arm(Timer::Redial(id.clone()), wait_us.div_ceil(1_000));
+            return;
+        }
         let Some(agent) = self.agents.get(id) else { return };
         let Some(station) = agent.profile.station.clone() else { return };
         let auto_answer = !agent.profile.persistent && agent.profile.auto_accept && !agent.profile.pin;
@@ -435,7 +448,7 @@ impl Core {
 
     pub(crate) fn on_redial(&mut self, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
-        let wanted = agent.wanted == Wanted::Available && agent.profile.persistent;
+        let wanted = agent.reopen || (agent.wanted == Wanted::Available && agent.profile.persistent);
         if (wanted || self.is_awaited(id)) && agent.connection == State::Down {
             self.dial_agent(id);
         }

@@ -308,6 +308,9 @@ impl Core {
             };
             self.take_up_customer(past);
         }
+        if !dialogs.is_empty() {
+            self.phones_from_us = self.now.mono_us + DISCARD_MS * 1_000;
+        }
         for (call, snapshot) in dialogs {
             self.discard(call, snapshot);
         }
@@ -317,11 +320,10 @@ impl Core {
         self.forget_attempts();
         let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in agents {
-            if self
-                .agents
-                .get(&id)
-                .is_some_and(|agent| agent.wanted == Wanted::Available && agent.profile.persistent)
-            {
+            let wants = |agent: &Agent| {
+                agent.reopen || (agent.wanted == Wanted::Available && agent.profile.persistent)
+            };
+            if self.agents.get(&id).is_some_and(wants) {
                 self.establish(&id);
             }
             self.agent_changed(&id);
@@ -585,3 +587,5 @@ fn wanted(status: AgentStatus) -> Wanted {
 /// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).
 const UNKNOWN_RETRY_MS: u64 = 90_000;
 const LIST_RETRY_MS: u64 = 500;
+/// Time for the dialogs that nobody wants to be taken up and ended.
+const DISCARD_MS: u64 = 2_000;
