@@ -6,6 +6,7 @@ mod support;
 use offhook_control::sip::{SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
 use offhook_control_core::sip::{Direction, SipCommand, SipEvent, Target};
 use offhook_proto::Codec;
+use support::peer::Peer;
 use support::{Port, Sipp, config, free_port, local_media};
 
 fn status(event: &SipEvent) -> Option<(u16, bool)> {
@@ -178,13 +179,75 @@ async fn a_re_invite_without_sdp_gets_our_offer_and_its_answer_in_the_ack_counts
 
 #[tokio::test]
 async fn a_bye_on_the_heels_of_the_answer_is_not_lost() {
-    let sipp = Sipp::server("uas_bye_at_once.xml").await;
+    let peer = Peer::new().await;
     let mut port = Port::start(config()).await;
-    let call = port.dial(sipp.uri());
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+    let invite = peer.hear("INVITE").await;
+    peer.answer(&invite, "t").await;
+    peer.request(&invite, "t", "BYE", 1, "", "").await;
     let events = port.to_the_end(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    assert!(peer.hear("SIP/2.0 200").await.header("CSeq").contains("BYE"));
     port.idle().await;
-    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_request_of_a_forked_branch_is_none_of_the_calls() {
+    let peer = Peer::new().await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+    let invite = peer.hear("INVITE").await;
+    peer.answer(&invite, "t").await;
+    port.answered(call).await;
+    peer.request(&invite, "other", "BYE", 1, "", "").await;
+    assert!(peer.hear("SIP/2.0 481").await.header("CSeq").contains("BYE"));
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
+}
+
+/// The stack keeps the first Contact for ever.
+#[tokio::test]
+async fn a_peer_that_moved_is_followed_to_its_new_contact() {
+    let (old, new) = (Peer::new().await, Peer::new().await);
+    let mut port = Port::start(config()).await;
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", old.address())));
+    let invite = old.hear("INVITE").await;
+    old.answer(&invite, "t").await;
+    port.answered(call).await;
+    let sdp = old.sdp().replace("40000", "40010");
+    new.request(&invite, "t", "INVITE", 1, "Content-Type: application/sdp\r\n", &sdp).await;
+    let answer = new.hear("SIP/2.0 200").await;
+    assert!(answer.text.contains("m=audio 30000"), "{}", answer.text);
+    new.request(&invite, "t", "ACK", 1, "", "").await;
+    port.until(call, |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_010)).await;
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    port.hang_up(call);
+    let bye = new.hear("BYE").await;
+    new.respond(&bye, "200 OK", "", "", "").await;
+    port.to_the_end(call).await;
+}
+
+#[tokio::test]
+async fn session_refresh_by_update_goes_on_and_a_481_to_it_ends_the_call() {
+    let peer = Peer::new().await;
+    let mut port = Port::start(SipConfig { min_session_s: 1, ..config() }).await;
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+    let invite = peer.hear("INVITE").await;
+    let more = format!(
+        "Contact: <sip:bob@{}>\r\nContent-Type: application/sdp\r\nAllow: INVITE, UPDATE\r\nRequire: timer\r\n\
+         Session-Expires: 2;refresher=uac\r\n",
+        peer.address()
+    );
+    peer.respond(&invite, "200 OK", "t", &more, &peer.sdp()).await;
+    port.answered(call).await;
+    let refresh = peer.hear("UPDATE").await;
+    assert_eq!(refresh.header("Session-Expires"), "2;refresher=uac");
+    peer.respond(&refresh, "200 OK", "t", "Session-Expires: 2;refresher=uac\r\n", "").await;
+    let refresh = peer.hear("UPDATE").await;
+    peer.respond(&refresh, "481 Call Does Not Exist", "t", "", "").await;
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use offhook_control_core::Now;
 use offhook_proto::Media;
 
+use super::digest::Algorithm;
 use super::limits;
 
 /// Passwords of the phones that may register.
@@ -34,10 +35,15 @@ pub struct SipConfig {
     pub media: Vec<Media>,
     /// Passwords of phones.
     pub credentials: Arc<dyn Credentials>,
+    /// Digests offered to phones, in this order. A phone takes the first that it knows, and old ones look at the first
+    /// only: put [`Algorithm::Sha256`] first, or alone, where all phones know it.
+    pub digests: Vec<Algorithm>,
     /// The way to the telephone network.
     pub trunk: Option<TrunkConfig>,
     /// Session interval that we ask for (RFC 4028), in seconds, at least 90. None: no session timers of our own.
     pub session_expires_s: Option<u32>,
+    /// Smallest session interval that we accept, in seconds: 90 (RFC 4028 section 5) outside tests.
+    pub min_session_s: u32,
     /// Most transactions at once before new calls get 503.
     pub max_transactions: usize,
     /// Where registrations are kept for the next start, so that a restart does not lose the phones.
@@ -60,8 +66,10 @@ impl SipConfig {
             realm: realm.to_owned(),
             media: vec![pcmu, pcma],
             credentials,
+            digests: vec![Algorithm::Md5, Algorithm::Sha256],
             trunk: None,
             session_expires_s: Some(1_800),
+            min_session_s: limits::MIN_SE_S,
             max_transactions: limits::TRANSACTIONS,
             bindings: None,
             t1_ms: 500,

@@ -5,15 +5,17 @@ use std::fmt::Write as _;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-/// Hash of a digest.
+/// Hash of a digest (RFC 7616 section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
+    /// MD5, which every phone knows.
     Md5,
+    /// SHA-256.
     Sha256,
 }
 
 impl Algorithm {
-    pub(crate) const ALL: [Self; 2] = [Self::Sha256, Self::Md5];
+    const ALL: [Self; 2] = [Self::Sha256, Self::Md5];
 
     /// As in a challenge.
     pub(crate) fn name(self) -> &'static str {
@@ -86,9 +88,14 @@ impl Credentials {
         u32::from_str_radix(&self.nc, 16).ok()
     }
 
+    /// Its hash; none when it is unknown.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::of(self.algorithm.as_deref().unwrap_or("MD5"))
+    }
+
     /// Whether a password gives the response, over the request's method and the URI as the client wrote it.
     pub(crate) fn matches(&self, method: &str, password: &str) -> bool {
-        let Some(algorithm) = Algorithm::of(self.algorithm.as_deref().unwrap_or("MD5")) else {
+        let Some(algorithm) = self.algorithm() else {
             return false;
         };
         let secret = algorithm.hex(&format!("{}:{}:{password}", self.username, self.realm));

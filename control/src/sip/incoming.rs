@@ -33,7 +33,8 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         tracing::info!(source = %flow.address, "a call from elsewhere than the trunk is refused");
         return reply(transaction, StatusCode::Forbidden, Vec::new());
     }
-    let session = match SessionTimer::of_request(value(&transaction.original, "Session-Expires").as_deref()) {
+    let asked = value(&transaction.original, "Session-Expires");
+    let session = match SessionTimer::of_request(asked.as_deref(), shared.config.min_session_s) {
         Ok(session) => session,
         Err(least_s) => {
             let headers = vec![Header::MinSE(least_s.to_string().into())];

@@ -73,9 +73,9 @@ fn arrival(headers: &rsipstack::sip::Headers) -> Option<&str> {
     })
 }
 
-/// The stack writes `SHA256`; RFC 7616 section 3.3 says `SHA-256`.
+/// The stack writes `SHA256` and `qop="auth"`; RFC 7616 has `SHA-256` and `qop=auth` (sections 3.3 and 3.4).
 fn wire_algorithm(value: &str) -> String {
-    value.replace("SHA256", "SHA-256")
+    value.replace("SHA256", "SHA-256").replace("qop=\"auth\"", "qop=auth")
 }
 
 fn stack_algorithm(value: &str) -> String {
@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_algorithm_is_named_as_rfc_7616_has_it_on_the_wire() {
-        assert_eq!(wire_algorithm("Digest algorithm=SHA256, nonce=\"x\""), "Digest algorithm=SHA-256, nonce=\"x\"");
+        let written = "Digest algorithm=SHA256, qop=\"auth\", nonce=\"x\"";
+        assert_eq!(wire_algorithm(written), "Digest algorithm=SHA-256, qop=auth, nonce=\"x\"");
         assert_eq!(stack_algorithm("Digest algorithm=SHA-256, nonce=\"x\""), "Digest algorithm=SHA256, nonce=\"x\"");
     }
 }

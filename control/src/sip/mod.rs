@@ -32,5 +32,6 @@ mod text;
 mod trunk;
 
 pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
+pub use digest::Algorithm;
 pub use inspect::LOG_FILTER;
 pub use port::{Counts, SipPort};

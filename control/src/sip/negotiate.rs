@@ -12,7 +12,7 @@ use super::dialog::contact_value;
 use super::established::{End, Established};
 use super::flow::Flow;
 use super::incoming::{drive, value};
-use super::limits::{GLARE_ATTEMPTS, MIN_SE_S};
+use super::limits::GLARE_ATTEMPTS;
 use super::outgoing::header;
 use super::request::{allow, full_response, reply};
 use super::router::required;
@@ -65,7 +65,10 @@ impl Established {
         if self.offering.is_some() || self.unacked.is_some() {
             return reply(transaction, StatusCode::RequestPending, Vec::new());
         }
-        let session = match SessionTimer::of_request(value(&request, "Session-Expires").as_deref()) {
+        let session = match SessionTimer::of_request(
+            value(&request, "Session-Expires").as_deref(),
+            self.shared.config.min_session_s,
+        ) {
             Ok(session) => session,
             Err(least_s) => {
                 let headers = vec![Header::MinSE(least_s.to_string().into())];
@@ -144,7 +147,7 @@ impl Established {
         let mut headers = vec![allow(), Header::Supported("timer".into())];
         if let Some(session) = self.session {
             headers.push(Header::SessionExpires(session.request_value().into()));
-            headers.push(Header::MinSE(MIN_SE_S.to_string().into()));
+            headers.push(Header::MinSE(self.shared.config.min_session_s.to_string().into()));
         }
         headers
     }
@@ -187,7 +190,7 @@ impl Established {
             }
             (_, 491) => self.after_glare(offered.filter(|_| !refresh)),
             (_, 422) => {
-                let least_s = header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(MIN_SE_S);
+                let least_s = header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
                 if let Some(session) = &mut self.session {
                     session.interval_s = session.interval_s.max(least_s);
                 }
@@ -208,7 +211,8 @@ impl Established {
             self.dialog.refresh_target(contact, None);
         }
         if self.session.is_some() {
-            self.set_session(SessionTimer::of_response(header(response, "Session-Expires").as_deref()));
+            let agreed = header(response, "Session-Expires");
+            self.set_session(SessionTimer::of_response(agreed.as_deref(), self.shared.config.min_session_s));
         }
         if let Some(local) = offered {
             match sdp::accept(&response.body, &local.media) {

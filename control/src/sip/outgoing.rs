@@ -55,12 +55,13 @@ impl Failure {
 /// Places the call, and carries it on when it is answered.
 pub(crate) async fn run(shared: Arc<Shared>, call: CallId, dial: Dial, sender: mpsc::Sender<Message>, mut inbox: Inbox) {
     let mut session_expires_s = shared.config.session_expires_s;
+    let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
         let plan = match plan(&shared, &dial, session_expires_s).await {
             Ok(plan) => plan,
             Err(failure) => break Err(failure),
         };
-        match Attempt::start(&shared, call, &dial, plan, sender.clone()) {
+        match Attempt::start(&shared, call, &call_id, &dial, plan, sender.clone()) {
             Ok(attempt) => match attempt.run(&mut inbox).await {
                 // The peer wants longer sessions: once more, as it asks (RFC 4028 section 6).
                 Err(Refused::TooBrief(least_s)) if session_expires_s.is_some_and(|ours| ours < least_s) => {
@@ -115,6 +116,7 @@ impl Attempt {
     fn start(
         shared: &Arc<Shared>,
         call: CallId,
+        call_id: &str,
         dial: &Dial,
         plan: Plan,
         sender: mpsc::Sender<Message>,
@@ -128,6 +130,7 @@ impl Attempt {
             offer: Some(sdp::offer(&dial.local, Direction::SendRecv).into_bytes()),
             credential: if plan.trunk { shared.trunk_credential() } else { None },
             headers: Some(plan.headers.clone()),
+            call_id: Some(call_id.to_owned()),
             ..InviteOption::default()
         };
         let (states_sender, states) = shared.layer.new_dialog_state_channel();
@@ -306,7 +309,10 @@ impl Attempt {
         let failure = match (remote, self.giving_up.take()) {
             (Ok(remote), None) => {
                 let at_mono_us = arrival_us(&response.headers).unwrap_or_else(|| self.shared.mono_us());
-                let session = SessionTimer::of_response(header(response, "Session-Expires").as_deref());
+                let session = SessionTimer::of_response(
+                    header(response, "Session-Expires").as_deref(),
+                    self.shared.config.min_session_s,
+                );
                 let mut established =
                     Established::new(&self.shared, self.call, self.sender.clone(), self.key.clone(), dialog);
                 established.set_media(self.local.clone(), remote, session);

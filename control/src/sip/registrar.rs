@@ -67,11 +67,13 @@ pub(crate) struct Binding {
 #[derive(Debug)]
 pub(crate) struct Registrar {
     realm: String,
+    digests: Vec<Algorithm>,
     secret: u128,
     bindings: HashMap<String, Vec<Binding>>,
     nonce_counts: HashMap<String, u32>,
     wrong: HashMap<(IpAddr, String), Wrong>,
     order: u64,
+    challenges: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,15 +83,17 @@ struct Wrong {
 }
 
 impl Registrar {
-    /// An empty one. `secret` signs its nonces and must be random.
-    pub(crate) fn new(realm: &str, secret: u128) -> Self {
+    /// An empty one that challenges with `digests` in their order. `secret` signs its nonces and must be random.
+    pub(crate) fn new(realm: &str, digests: &[Algorithm], secret: u128) -> Self {
         Self {
             realm: realm.to_owned(),
+            digests: digests.to_vec(),
             secret,
             bindings: HashMap::new(),
             nonce_counts: HashMap::new(),
             wrong: HashMap::new(),
             order: 0,
+            challenges: 0,
         }
     }
 
@@ -117,7 +121,8 @@ impl Registrar {
         }
         // The user must be the address of record: nobody registers for another.
         let known = password(&credentials.username).filter(|_| credentials.username == register.aor);
-        if !known.is_some_and(|password| credentials.matches("REGISTER", &password)) {
+        let offered = credentials.algorithm().is_some_and(|algorithm| self.digests.contains(&algorithm));
+        if !offered || !known.is_some_and(|password| credentials.matches("REGISTER", &password)) {
             self.count_wrong(now_ms, source);
             return Verdict::Refused(403, "Wrong user or password", None);
         }
@@ -154,7 +159,7 @@ impl Registrar {
             }
             !bindings.is_empty()
         });
-        self.nonce_counts.retain(|nonce, _| nonce_time(nonce).is_some_and(|made_ms| made_ms + NONCE_MS > now_ms));
+        self.nonce_counts.retain(|nonce, _| nonce_time(nonce).is_some_and(|made_ms| now_ms.saturating_sub(made_ms) < NONCE_MS));
         self.wrong.retain(|_, wrong| wrong.last_ms + SHUT_OUT_MS > now_ms);
         changes.sort_by(|a, b| a.aor.cmp(&b.aor));
         changes
@@ -261,29 +266,30 @@ impl Registrar {
         Ok(())
     }
 
-    fn challenge(&self, now_ms: u64, stale: bool) -> Verdict {
-        let nonce = nonce_text(self.secret, now_ms);
+    fn challenge(&mut self, now_ms: u64, stale: bool) -> Verdict {
+        self.challenges += 1;
+        let nonce = nonce_text(self.secret, now_ms, self.challenges);
         let stale = if stale { ", stale=true" } else { "" };
-        let values = Algorithm::ALL.map(|algorithm| {
+        let challenge = |algorithm: &Algorithm| {
             let name = algorithm.name();
             format!("Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}", self.realm)
-        });
-        Verdict::Challenge(values.to_vec())
+        };
+        Verdict::Challenge(self.digests.iter().map(challenge).collect())
     }
 
     fn is_our_nonce(&self, now_ms: u64, nonce: &str) -> bool {
-        let Some(made_ms) = nonce_time(nonce) else {
+        let number = nonce.split('-').nth(1).and_then(|text| u64::from_str_radix(text, 16).ok());
+        let (Some(made_ms), Some(number)) = (nonce_time(nonce), number) else {
             return false;
         };
-        let fresh = made_ms <= now_ms && now_ms < made_ms + NONCE_MS;
-        fresh && same(nonce_text(self.secret, made_ms).as_bytes(), nonce.as_bytes())
+        let fresh = made_ms <= now_ms && now_ms - made_ms < NONCE_MS;
+        fresh && same(nonce_text(self.secret, made_ms, number).as_bytes(), nonce.as_bytes())
     }
 
     /// A count is taken once (RFC 7616 section 3.4.5); without `qop` a nonce is.
     fn is_new_count(&mut self, credentials: &Credentials) -> bool {
         let count = credentials.nonce_count().unwrap_or(1);
-        // Nonces of one millisecond are the same text: each user counts for itself.
-        let key = format!("{}/{}", credentials.nonce, credentials.username);
+        let key = credentials.nonce.clone();
         match self.nonce_counts.get(&key) {
             Some(&last) if count <= last => false,
             Some(_) => self.nonce_counts.insert(key, count).is_some(),
@@ -337,11 +343,11 @@ fn nonce_time(nonce: &str) -> Option<u64> {
     u64::from_str_radix(nonce.split('-').next()?, 16).ok()
 }
 
-/// A nonce that only we can have made: its time, and a hash over it with a secret at both ends. No table is needed, so a
-/// flood of REGISTERs costs no memory.
-fn nonce_text(secret: u128, made_ms: u64) -> String {
-    let hash = Algorithm::Sha256.hex(&format!("{secret:032x}:{made_ms}:{secret:032x}"));
-    format!("{made_ms:x}-{}", &hash[..32])
+/// A nonce that only we can have made: its time and number, and a hash over both with a secret at both ends. No table is
+/// needed, so a flood of REGISTERs costs no memory.
+fn nonce_text(secret: u128, made_ms: u64, number: u64) -> String {
+    let hash = Algorithm::Sha256.hex(&format!("{secret:032x}:{made_ms}:{number}:{secret:032x}"));
+    format!("{made_ms:x}-{number:x}-{}", &hash[..32])
 }
 
 #[cfg(test)]

@@ -14,6 +14,10 @@ fn register(contact: &str, cseq: u32) -> Register {
     }
 }
 
+fn empty(secret: u128) -> Registrar {
+    Registrar::new("realm", &[Algorithm::Sha256, Algorithm::Md5], secret)
+}
+
 fn nonce(registrar: &mut Registrar, now_ms: u64) -> String {
     let Verdict::Challenge(values) = registrar.register(now_ms, &register("<sip:a@b>", 1), |_| None) else {
         panic!("a REGISTER without credentials is challenged");
@@ -45,8 +49,8 @@ fn accept(registrar: &mut Registrar, now_ms: u64, request: Register) -> Verdict 
 }
 
 #[test]
-fn a_challenge_offers_sha_256_before_md5() {
-    let mut registrar = Registrar::new("realm", 1);
+fn a_challenge_offers_the_digests_in_their_order() {
+    let mut registrar = empty(1);
     let Verdict::Challenge(values) = registrar.register(NOW, &register("<sip:a@b>", 1), passwords) else {
         panic!("challenged");
     };
@@ -55,7 +59,7 @@ fn a_challenge_offers_sha_256_before_md5() {
 
 #[test]
 fn the_right_password_binds_and_the_newest_contact_wins() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     let first = accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
     let Verdict::Accepted { contacts, change } = first else { panic!("{first:?}") };
     assert_eq!(contacts, ["<sip:a@10.0.0.1>;expires=120;q=1.000"]);
@@ -68,7 +72,7 @@ fn the_right_password_binds_and_the_newest_contact_wins() {
 
 #[test]
 fn a_binding_ends_with_its_time_with_expires_0_and_with_a_star() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
     assert!(registrar.best(NOW + 120_000, "alice").is_none());
     assert_eq!(registrar.expire(NOW + 120_000), [Change { aor: "alice".to_owned(), contact: None }]);
@@ -87,7 +91,7 @@ fn a_binding_ends_with_its_time_with_expires_0_and_with_a_star() {
 
 #[test]
 fn an_older_cseq_changes_nothing() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 5));
     assert!(matches!(accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.1>;expires=0", 5)), Verdict::Refused(..)));
     assert!(registrar.best(NOW + 2, "alice").is_some());
@@ -95,7 +99,7 @@ fn an_older_cseq_changes_nothing() {
 
 #[test]
 fn a_nonce_is_refused_as_stale_when_old_replayed_or_made_up() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     let stale = |verdict: Verdict| matches!(verdict, Verdict::Challenge(values) if values[0].contains("stale=true"));
     let ours = nonce(&mut registrar, NOW);
     let request = signed(register("<sip:a@b>", 1), &ours, 1, "alice", "alice-pw");
@@ -105,14 +109,14 @@ fn a_nonce_is_refused_as_stale_when_old_replayed_or_made_up() {
     assert!(matches!(registrar.register(NOW, &next, passwords), Verdict::Accepted { .. }));
     let late = signed(register("<sip:a@b>", 3), &ours, 3, "alice", "alice-pw");
     assert!(stale(registrar.register(NOW + NONCE_MS, &late, passwords)), "too old");
-    let foreign = nonce(&mut Registrar::new("realm", 2), NOW);
+    let foreign = nonce(&mut empty(2), NOW);
     let made_up = signed(register("<sip:a@b>", 4), &foreign, 1, "alice", "alice-pw");
     assert!(stale(registrar.register(NOW, &made_up, passwords)), "not ours");
 }
 
 #[test]
 fn nobody_registers_for_another() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     let nonce = nonce(&mut registrar, NOW);
     let request = signed(register("<sip:a@b>", 1), &nonce, 1, "bob", "bob-pw");
     assert!(matches!(registrar.register(NOW, &request, passwords), Verdict::Refused(403, ..)));
@@ -120,7 +124,7 @@ fn nobody_registers_for_another() {
 
 #[test]
 fn wrong_passwords_shut_their_source_out_for_a_while() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     for attempt in 0..WRONG_PASSWORDS {
         let nonce = nonce(&mut registrar, NOW);
         let request = signed(register("<sip:a@b>", 1), &nonce, attempt + 1, "alice", "guess");
@@ -133,11 +137,11 @@ fn wrong_passwords_shut_their_source_out_for_a_while() {
 
 #[test]
 fn bindings_survive_a_restart() {
-    let mut registrar = Registrar::new("realm", 1);
+    let mut registrar = empty(1);
     accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 1));
     let text = serde_json::to_string(&registrar.save()).expect("serialises");
-    let mut next = Registrar::new("realm", 2);
+    let mut next = empty(2);
     let there = next.restore(NOW + 1, serde_json::from_str(&text).expect("reads"));
     assert_eq!(there, [Change { aor: "alice".to_owned(), contact: Some("sip:a@10.0.0.1".to_owned()) }]);
-    assert!(Registrar::new("realm", 3).restore(NOW + 120_000, registrar.save()).is_empty());
+    assert!(empty(3).restore(NOW + 120_000, registrar.save()).is_empty());
 }

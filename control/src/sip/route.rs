@@ -10,7 +10,7 @@ use rsipstack::sip::{Header, Host, Uri};
 use super::config::{TrunkConfig, TrunkTransport};
 use super::dialog::is_tcp;
 use super::flow::Flow;
-use super::limits::{CONNECT_MS, MIN_SE_S, UDP_REQUEST_BYTES};
+use super::limits::{CONNECT_MS, UDP_REQUEST_BYTES};
 use super::outgoing::{Dial, Failure};
 use super::request::allow;
 use super::sdp;
@@ -69,7 +69,7 @@ pub(crate) async fn plan(shared: &Arc<Shared>, dial: &Dial, session_expires_s: O
     let mut headers = vec![allow(), Header::Supported("timer".into())];
     if let Some(interval_s) = session_expires_s {
         headers.push(Header::SessionExpires(format!("{interval_s};refresher=uac").into()));
-        headers.push(Header::MinSE(MIN_SE_S.to_string().into()));
+        headers.push(Header::MinSE(shared.config.min_session_s.to_string().into()));
     }
     if trunk {
         headers.push(Header::PAssertedIdentity(format!("<{caller}>").into()));

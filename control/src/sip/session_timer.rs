@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::MIN_SE_S;
-
 /// An agreed session interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionTimer {
@@ -15,20 +13,20 @@ pub(crate) struct SessionTimer {
 
 impl SessionTimer {
     /// What a 2xx to our request agreed on; none when the peer keeps no session timer. In that exchange we are the UAC.
-    pub(crate) fn of_response(session_expires: Option<&str>) -> Option<Self> {
+    pub(crate) fn of_response(session_expires: Option<&str>, least_s: u32) -> Option<Self> {
         let (interval_s, refresher) = parse(session_expires?)?;
-        Some(Self { interval_s: interval_s.max(MIN_SE_S), ours: refresher != Some(Refresher::Uas) })
+        Some(Self { interval_s: interval_s.max(least_s), ours: refresher != Some(Refresher::Uas) })
     }
 
     /// What we agree to in a request of the peer, which is then the UAC.
     ///
     /// `Err` names the smallest interval that we accept (422, RFC 4028 section 6).
-    pub(crate) fn of_request(session_expires: Option<&str>) -> Result<Option<Self>, u32> {
+    pub(crate) fn of_request(session_expires: Option<&str>, least_s: u32) -> Result<Option<Self>, u32> {
         let Some((interval_s, refresher)) = session_expires.and_then(parse) else {
             return Ok(None);
         };
-        if interval_s < MIN_SE_S {
-            return Err(MIN_SE_S);
+        if interval_s < least_s {
+            return Err(least_s);
         }
         Ok(Some(Self { interval_s, ours: refresher == Some(Refresher::Uas) }))
     }
@@ -77,14 +75,14 @@ mod tests {
 
     #[test]
     fn the_refresher_refreshes_at_half_time() {
-        let timer = SessionTimer::of_response(Some("1800;refresher=uac")).expect("a timer");
+        let timer = SessionTimer::of_response(Some("1800;refresher=uac"), 90).expect("a timer");
         assert!(timer.ours);
         assert_eq!(timer.due_ms(), 900_000);
     }
 
     #[test]
     fn the_other_side_gives_up_shortly_before_the_end() {
-        let timer = SessionTimer::of_response(Some("90 ; refresher=uas")).expect("a timer");
+        let timer = SessionTimer::of_response(Some("90 ; refresher=uas"), 90).expect("a timer");
         assert!(!timer.ours);
         assert_eq!(timer.due_ms(), 60_000);
         let timer = SessionTimer { interval_s: 1_800, ours: false };
@@ -93,14 +91,14 @@ mod tests {
 
     #[test]
     fn an_interval_below_the_least_is_refused() {
-        assert_eq!(SessionTimer::of_request(Some("30")), Err(90));
-        assert_eq!(SessionTimer::of_request(Some("rubbish")), Ok(None));
-        assert_eq!(SessionTimer::of_request(None), Ok(None));
+        assert_eq!(SessionTimer::of_request(Some("30"), 90), Err(90));
+        assert_eq!(SessionTimer::of_request(Some("rubbish"), 90), Ok(None));
+        assert_eq!(SessionTimer::of_request(None, 90), Ok(None));
     }
 
     #[test]
     fn a_peer_that_leaves_the_choice_refreshes_itself() {
-        let timer = SessionTimer::of_request(Some("600")).expect("accepted").expect("a timer");
+        let timer = SessionTimer::of_request(Some("600"), 90).expect("accepted").expect("a timer");
         assert_eq!(timer.response_value(), "600;refresher=uac");
     }
 }

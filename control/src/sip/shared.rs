@@ -66,7 +66,7 @@ impl Shared {
         let now = (config.clock)();
         let first = CallId::FIRST_INCOMING + (now.unix_ms << 10);
         Self {
-            registrar: Mutex::new(Registrar::new(&config.realm, rand::random())),
+            registrar: Mutex::new(Registrar::new(&config.realm, &config.digests, rand::random())),
             layer: Arc::new(DialogLayer::new(endpoint.clone())),
             config,
             advertised,

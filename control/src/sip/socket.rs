@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use rsipstack::platform::CancellationToken;
@@ -15,8 +15,12 @@ use tokio::sync::broadcast;
 /// Receive buffer asked for, in bytes: a burst of some thousand messages waits here while the stack is busy.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
-/// A UDP socket whose refused destinations are announced.
-pub(crate) struct Udp(Arc<UdpSocket>);
+/// A UDP socket whose refused destinations are announced. It is closed when the port is dropped, though transactions that
+/// linger in the stack still hold on to it.
+pub(crate) struct Udp {
+    socket: Arc<RwLock<Option<Arc<UdpSocket>>>>,
+    local: SocketAddr,
+}
 
 impl Udp {
     /// Binds `address`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
@@ -36,7 +40,10 @@ impl Udp {
         }
         socket.bind(&address.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
-        let errors = Arc::clone(&socket);
+        let local = socket.local_addr()?;
+        let slot = Arc::new(RwLock::new(Some(Arc::clone(&socket))));
+        let open = Arc::clone(&slot);
+        let errors = socket;
         tokio::spawn(async move {
             let announce = async {
                 while errors.ready(Interest::ERROR).await.is_ok() {
@@ -51,16 +58,23 @@ impl Udp {
                 () = announce => {}
                 () = cancelled.cancelled() => {}
             }
+            open.write().unwrap_or_else(PoisonError::into_inner).take();
         });
-        Ok(Self(socket))
+        Ok(Self { socket: slot, local })
+    }
+
+    fn socket(&self) -> io::Result<Arc<UdpSocket>> {
+        let slot = self.socket.read().unwrap_or_else(PoisonError::into_inner);
+        slot.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
 #[async_trait::async_trait]
 impl rsipstack::platform::net::UdpSocket for Udp {
     async fn recv_from(&self, buf: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
+        let socket = self.socket()?;
         loop {
-            match self.0.recv_from(buf).await {
+            match socket.recv_from(buf).await {
                 Ok(received) => return Ok(received),
                 Err(error) if is_icmp(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -70,17 +84,18 @@ impl rsipstack::platform::net::UdpSocket for Udp {
 
     async fn send_to(&self, buf: &[u8], addr: SocketAddr) -> rsipstack::Result<usize> {
         // An error left by an earlier datagram is returned by the next send, whoever that one is for.
+        let socket = self.socket()?;
         for _ in 0..3 {
-            match self.0.send_to(buf, addr).await {
+            match socket.send_to(buf, addr).await {
                 Err(error) if is_icmp(&error) => {}
                 other => return Ok(other?),
             }
         }
-        Ok(self.0.send_to(buf, addr).await?)
+        Ok(socket.send_to(buf, addr).await?)
     }
 
     fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
+        Ok(self.local)
     }
 }
 

@@ -1,6 +1,8 @@
 //! A port under test, and SIPp as its peer.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod peer;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 /// Long enough that only a hang reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 pub struct Passwords;
 
@@ -219,7 +221,7 @@ impl Sipp {
             command.arg(to.to_string());
         }
         let child = command.spawn().expect("sipp is installed (Debian package sip-tester)");
-        let sipp = Self { child, port, log };
+        let mut sipp = Self { child, port, log };
         if to.is_none() {
             sipp.listening(transport).await;
         }
@@ -227,16 +229,17 @@ impl Sipp {
     }
 
     /// Waits until SIPp has bound its port.
-    async fn listening(&self, transport: &str) {
+    async fn listening(&mut self, transport: &str) {
         let table = if transport.starts_with('t') { "/proc/net/tcp" } else { "/proc/net/udp" };
-        let entry = format!(":{:04X} ", self.port);
+        let entry = format!(":{:04X}", self.port);
         let started = Instant::now();
         loop {
             let text = std::fs::read_to_string(table).unwrap_or_default();
-            if text.lines().skip(1).any(|line| line.trim_start().split_whitespace().nth(1).is_some_and(|a| format!("{a} ").ends_with(&entry))) {
+            if text.lines().skip(1).any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&entry))) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "sipp does not listen");
+            let ended = self.child.try_wait().expect("sipp runs");
+            assert!(ended.is_none() && started.elapsed() < PATIENCE, "sipp does not listen: {ended:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

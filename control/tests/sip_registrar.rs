@@ -1,0 +1,142 @@
+//! Phones that register, with SIPp as phone.
+#![allow(missing_docs)]
+
+mod support;
+
+use offhook_control::sip::SipConfig;
+use offhook_control_core::sip::{SipCommand, SipEvent, Target};
+use offhook_control_core::{CallId, Input};
+use md5::Digest as _;
+use support::{PATIENCE, Port, Sipp, config, local_media, scenario};
+
+async fn registration(port: &mut Port) -> (String, Option<String>) {
+    loop {
+        if let Input::Registration { aor, contact } = port.next().await {
+            return (aor, contact);
+        }
+    }
+}
+
+async fn phone(port: &Port, name: &str, user: &str, password: &str, transport: &str) -> Sipp {
+    let path = scenario(name).display().to_string();
+    let args = ["-sf", &path, "-s", user, "-au", user, "-ap", password];
+    Sipp::run(&args, Some(port.address()), transport, 1).await
+}
+
+fn dial(port: &Port, aor: &str, auto_answer: bool) -> CallId {
+    let call = CallId(900);
+    let target = Target::Registered { aor: aor.to_owned() };
+    let (caller_id, display) = (None, Some("Offhook".to_owned()));
+    let dial = SipCommand::Dial { target, caller_id, display, local: local_media(), auto_answer, ring_timeout_ms: 30_000 };
+    port.port.command(call, dial);
+    call
+}
+
+#[tokio::test]
+async fn the_right_password_registers() {
+    let mut port = Port::start(config()).await;
+    let sipp = phone(&port, "uac_register.xml", "agent1", "agent1-secret", "u1").await;
+    let (aor, contact) = registration(&mut port).await;
+    assert_eq!(aor, "agent1");
+    assert!(contact.expect("a contact").starts_with("sip:agent1@127.0.0.1"));
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_does_not() {
+    let port = Port::start(config()).await;
+    phone(&port, "uac_register_wrong.xml", "agent1", "guess", "u1").await.succeeds().await;
+    phone(&port, "uac_register_wrong.xml", "stranger", "guess", "u1").await.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_leaves_is_told() {
+    let mut port = Port::start(config()).await;
+    let sipp = phone(&port, "uac_unregister.xml", "agent1", "agent1-secret", "u1").await;
+    assert!(registration(&mut port).await.1.is_some());
+    assert_eq!(registration(&mut port).await, ("agent1".to_owned(), None));
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_registered_phone_is_called_and_told_to_answer_by_itself() {
+    let mut port = Port::start(config()).await;
+    let sipp = phone(&port, "uac_register.xml", "agent1", "agent1-secret", "u1").await;
+    let at = sipp.port;
+    registration(&mut port).await;
+    sipp.succeeds().await;
+    let path = scenario("uas_phone.xml").display().to_string();
+    let sipp = Sipp::run_at(at, &["-sf", &path], None, "u1", 1).await;
+    let call = dial(&port, "agent1", true);
+    port.answered(call).await;
+    port.hang_up(call);
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
+    sipp.succeeds().await;
+}
+
+#[tokio::test]
+async fn a_phone_that_registered_over_tcp_is_called_over_its_connection() {
+    let mut port = Port::start(config()).await;
+    let mut phone = tokio::net::TcpStream::connect(port.address()).await.expect("a connection");
+    let register = |cseq: u32, authorization: &str| {
+        format!(
+            "REGISTER sip:offhook.test SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK{cseq}\r\n\
+             From: <sip:agent1@offhook.test>;tag=1\r\nTo: <sip:agent1@offhook.test>\r\nCall-ID: tcp\r\n\
+             CSeq: {cseq} REGISTER\r\nContact: <sip:agent1@192.0.2.1:5060;transport=tcp>\r\nMax-Forwards: 70\r\n\
+             {authorization}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let challenge = exchange(&mut phone, &register(1, "")).await;
+    let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce").to_owned();
+    let md5 = |text: String| hex(&md5::Md5::digest(text));
+    let secret = md5("agent1:offhook.test:agent1-secret".to_owned());
+    let request = md5("REGISTER:sip:offhook.test".to_owned());
+    let response = md5(format!("{secret}:{nonce}:00000001:c:auth:{request}"));
+    let authorization = format!(
+        "Authorization: Digest username=\"agent1\", realm=\"offhook.test\", nonce=\"{nonce}\", \
+         uri=\"sip:offhook.test\", qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\"\r\n"
+    );
+    assert!(exchange(&mut phone, &register(2, &authorization)).await.starts_with("SIP/2.0 200"));
+    registration(&mut port).await;
+    // Its Contact leads nowhere: only the connection does.
+    let call = dial(&port, "agent1", false);
+    let invite = read(&mut phone).await;
+    assert!(invite.starts_with("INVITE sip:agent1@192.0.2.1"), "{invite}");
+    assert!(invite.contains("Via: SIP/2.0/TCP"), "{invite}");
+    port.hang_up(call);
+}
+
+async fn exchange(phone: &mut tokio::net::TcpStream, text: &str) -> String {
+    use tokio::io::AsyncWriteExt as _;
+    phone.write_all(text.as_bytes()).await.expect("written");
+    read(phone).await
+}
+
+async fn read(phone: &mut tokio::net::TcpStream) -> String {
+    use tokio::io::AsyncReadExt as _;
+    let mut buffer = vec![0; 8_192];
+    let length = tokio::time::timeout(PATIENCE, phone.read(&mut buffer)).await.expect("in time").expect("read");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn registrations_survive_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bindings = Some(directory.path().join("bindings.json"));
+    let mut port = Port::start(SipConfig { bindings: bindings.clone(), ..config() }).await;
+    let sipp = phone(&port, "uac_register.xml", "agent1", "agent1-secret", "u1").await;
+    registration(&mut port).await;
+    sipp.succeeds().await;
+    while !bindings.as_ref().is_some_and(|path| path.exists()) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(port);
+    let mut next = Port::start(SipConfig { bindings, ..config() }).await;
+    let (aor, contact) = registration(&mut next).await;
+    assert!(aor == "agent1" && contact.is_some());
+}

@@ -1,0 +1,166 @@
+//! Control is killed and started again while calls run (BY-10), and calls leave nothing behind.
+#![allow(missing_docs)]
+
+mod support;
+
+use offhook_control::sip::{SipConfig, TrunkConfig};
+use offhook_control_core::CallId;
+use offhook_control_core::sip::{SipCommand, SipEvent, Target};
+use support::peer::{Heard, Peer};
+use support::{Port, Sipp, config, local_media};
+
+/// A call that was answered, its INVITE, its snapshot; then the port is gone without a word.
+async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std::net::SocketAddr) {
+    let mut port = Port::start(config).await;
+    let address = port.address();
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+    let invite = peer.hear("INVITE").await;
+    peer.answer(&invite, "t").await;
+    let snapshot = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    let SipEvent::Snapshot { data } = snapshot else { unreachable!() };
+    assert!(data.len() <= offhook_control_core::limits::SNAPSHOT_BYTES);
+    drop(port);
+    (invite, data, address)
+}
+
+/// The next run, on the same port.
+async fn restarted(address: std::net::SocketAddr, snapshot: &str) -> (Port, CallId) {
+    let mut port = loop {
+        // The port of the run before is let go a moment after it.
+        match std::net::UdpSocket::bind(address) {
+            Ok(_) => break Port::start(SipConfig { listen: address, ..config() }).await,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    };
+    let call = CallId(5_000);
+    port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
+    port.until(call, |event| matches!(event, SipEvent::Restored)).await;
+    (port, call)
+}
+
+#[tokio::test]
+async fn by_10_the_peers_re_invite_and_bye_are_answered_after_a_restart() {
+    let peer = Peer::new().await;
+    let (invite, snapshot, address) = killed_in_a_call(&peer, config()).await;
+    let (mut port, call) = restarted(address, &snapshot).await;
+    let sdp = peer.sdp().replace("40000", "40020");
+    peer.request(&invite, "t", "INVITE", 7, "Content-Type: application/sdp\r\n", &sdp).await;
+    let answer = peer.hear("SIP/2.0 200").await;
+    assert!(answer.text.contains("m=audio 30000"), "our media as before: {}", answer.text);
+    peer.request(&invite, "t", "ACK", 7, "", "").await;
+    port.until(call, |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_020)).await;
+    peer.request(&invite, "t", "BYE", 8, "", "").await;
+    let events = port.to_the_end(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_our_re_invite_and_bye_go_out_after_a_restart_with_a_higher_cseq() {
+    let peer = Peer::new().await;
+    let (invite, snapshot, address) = killed_in_a_call(&peer, config()).await;
+    let (mut port, call) = restarted(address, &snapshot).await;
+    let mut local = local_media();
+    local.rtp.set_port(32_000);
+    local.rtcp.set_port(32_001);
+    port.port.command(call, SipCommand::ReOffer { local });
+    let again = peer.hear("INVITE").await;
+    let number = |heard: &Heard| heard.header("CSeq").split(' ').next().and_then(|n| n.parse::<u32>().ok());
+    assert!(number(&again) > number(&invite), "{} then {}", invite.header("CSeq"), again.header("CSeq"));
+    assert_eq!(again.header("Call-ID"), invite.header("Call-ID"));
+    assert!(again.header("To").ends_with("tag=t"), "{}", again.header("To"));
+    peer.answer(&again, "t").await;
+    peer.hear("ACK").await;
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { data } if data.contains("32000"))).await;
+    port.hang_up(call);
+    let bye = peer.hear("BYE").await;
+    assert!(number(&bye) > number(&again));
+    peer.respond(&bye, "200 OK", "t", "", "").await;
+    port.to_the_end(call).await;
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_a_snapshot_that_cannot_be_read_fails_to_restore() {
+    let mut port = Port::start(config()).await;
+    for snapshot in ["", "{}", "not json", "{\"version\":99}"] {
+        let call = CallId(7);
+        port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
+        let events = port.to_the_end(call).await;
+        assert!(matches!(events.last(), Some(SipEvent::RestoreFailed { .. })), "{snapshot} {events:?}");
+    }
+}
+
+/// The stack challenges in a dialog that it restored without its credentials: the trunk's BYE would fail.
+#[tokio::test]
+async fn by_10_a_challenge_to_our_bye_is_answered_after_a_restart() {
+    let peer = Peer::new().await;
+    let mut trunk = TrunkConfig::new("127.0.0.1", peer.address().port());
+    trunk.credential = Some(offhook_control::sip::TrunkCredential { username: "u".to_owned(), password: "p".to_owned() });
+    let config = SipConfig { trunk: Some(trunk), ..config() };
+    let mut port = Port::start(config.clone()).await;
+    let call = port.dial(Target::Trunk { number: "316".to_owned() });
+    let invite = peer.hear("INVITE").await;
+    peer.answer(&invite, "t").await;
+    let snapshot = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    let SipEvent::Snapshot { data } = snapshot else { unreachable!() };
+    drop(port);
+    let mut port = Port::start(config).await;
+    port.port.command(call, SipCommand::Restore { snapshot: data });
+    port.until(call, |event| matches!(event, SipEvent::Restored)).await;
+    port.hang_up(call);
+    let bye = peer.hear("BYE").await;
+    let challenge = "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"\r\n";
+    peer.respond(&bye, "407 Proxy Authentication Required", "t", challenge, "").await;
+    let again = peer.hear("BYE").await;
+    assert!(again.header("Proxy-Authorization").contains("qop=auth,"), "{}", again.text);
+    peer.respond(&again, "200 OK", "t", "", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_calls_leave_nothing_behind() {
+    const CALLS: u32 = 2_000;
+    let sipp = Sipp::run(&["-sn", "uas"], None, "u1", CALLS).await;
+    // Transactions linger for 64 times T1 after their end.
+    let mut port = Port::start(SipConfig { t1_ms: 100, ..config() }).await;
+    let before_us = cpu_us();
+    let (mut started, mut ended, mut answered) = (0, 0, 0);
+    while ended < CALLS {
+        while started < CALLS && started - ended < 100 {
+            port.dial(sipp.uri());
+            started += 1;
+        }
+        if let offhook_control_core::Input::Sip { call, event } = port.next().await {
+            match event {
+                SipEvent::Answered { .. } => {
+                    answered += 1;
+                    port.hang_up(call);
+                }
+                SipEvent::Ended { .. } => ended += 1,
+                SipEvent::Failed { status, ref reason, .. } => panic!("{status} {reason}"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(answered, CALLS);
+    println!("{} us of CPU a call, set-up to BYE, test included", (cpu_us() - before_us) / u64::from(CALLS));
+    port.idle().await;
+    let started = std::time::Instant::now();
+    loop {
+        let counts = port.port.counts();
+        if counts.transactions == 0 && counts.finished_transactions == 0 {
+            break;
+        }
+        assert!(started.elapsed() < support::PATIENCE, "still held: {counts:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    sipp.succeeds().await;
+}
+
+/// CPU time of this process so far.
+fn cpu_us() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) * 10_000
+}

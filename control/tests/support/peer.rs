@@ -1,0 +1,115 @@
+//! A peer that says exactly what a test wants, when it wants.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use tokio::net::UdpSocket;
+
+use super::PATIENCE;
+
+/// One UDP socket and no protocol of its own.
+pub struct Peer {
+    socket: UdpSocket,
+}
+
+/// A message, by its first line and headers. Of repeated headers the first is kept.
+#[derive(Debug)]
+pub struct Heard {
+    pub first: String,
+    pub headers: HashMap<String, String>,
+    pub from: SocketAddr,
+    pub text: String,
+}
+
+impl Heard {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(&name.to_lowercase()).map_or("", String::as_str)
+    }
+
+    pub fn is(&self, start: &str) -> bool {
+        self.first.starts_with(start)
+    }
+}
+
+impl Peer {
+    pub async fn new() -> Self {
+        Self { socket: UdpSocket::bind("127.0.0.1:0").await.expect("a port") }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("its address")
+    }
+
+    /// The next message that starts so; others are skipped.
+    pub async fn hear(&self, start: &str) -> Heard {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let received = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
+            let (length, from) = received.unwrap_or_else(|_| panic!("nothing like {start}")).expect("a datagram");
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let mut lines = text.lines();
+            let first = lines.next().unwrap_or_default().to_owned();
+            let mut headers = HashMap::new();
+            for (name, value) in lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':')) {
+                headers.entry(name.trim().to_lowercase()).or_insert_with(|| value.trim().to_owned());
+            }
+            let heard = Heard { first, headers, from, text };
+            if heard.is(start) {
+                return heard;
+            }
+        }
+    }
+
+    pub async fn send(&self, to: SocketAddr, message: &str) {
+        self.send_bytes(to, message.as_bytes()).await;
+    }
+
+    pub async fn send_bytes(&self, to: SocketAddr, message: &[u8]) {
+        self.socket.send_to(message, to).await.expect("sent");
+    }
+
+    /// A response to a request, with a To tag.
+    pub async fn respond(&self, request: &Heard, status: &str, tag: &str, more: &str, body: &str) {
+        let to = request.header("To");
+        let tag = if to.contains("tag=") { String::new() } else { format!(";tag={tag}") };
+        let message = format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n{more}\
+             Content-Length: {}\r\n\r\n{body}",
+            request.header("Via"),
+            request.header("From"),
+            request.header("Call-ID"),
+            request.header("CSeq"),
+            body.len(),
+        );
+        self.send(request.from, &message).await;
+    }
+
+    /// 200 with SDP to an INVITE.
+    pub async fn answer(&self, invite: &Heard, tag: &str) {
+        let contact = format!("Contact: <sip:bob@{}>\r\nContent-Type: application/sdp\r\n", self.address());
+        self.respond(invite, "200 OK", tag, &contact, &self.sdp()).await;
+    }
+
+    /// A request in the dialog that the peer opened by answering `invite` with `tag`.
+    pub async fn request(&self, invite: &Heard, tag: &str, method: &str, cseq: u32, more: &str, body: &str) {
+        let target = invite.header("Contact").trim_matches(['<', '>']).to_owned();
+        let message = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}{cseq}{tag}\r\nFrom: {};tag={tag}\r\n\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:bob@{}>\r\n{more}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address(),
+            invite.header("To"),
+            invite.header("From"),
+            invite.header("Call-ID"),
+            self.address(),
+            body.len(),
+        );
+        self.send(invite.from, &message).await;
+    }
+
+    pub fn sdp(&self) -> String {
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 101\r\n\
+         a=rtpmap:101 telephone-event/8000\r\n"
+            .to_owned()
+    }
+}
