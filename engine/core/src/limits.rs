@@ -27,8 +27,10 @@ pub const SUBSCRIBERS: usize = 64;
 pub const REPLIES_KEPT_BYTES: usize = 64 << 20;
 /// Ports in a row that may turn out to be taken by somebody else before a leg is refused.
 pub const BIND_ATTEMPTS: u8 = 16;
-/// Legs of an expired lease that are released in one go.
-pub const RELEASES_PER_ROUND: usize = 256;
+/// Legs that the engine closes by itself at once; others wait.
+pub const RELEASES: usize = 256;
+/// Commands that wait in a worker's queue at most: two for each operation of a controller's and of the engine's own.
+pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
 /// Longest rendered prompt, tone or key sequence in bytes of payload: an hour of G.711.
 pub const PROMPT_BYTES: usize = 28_800_000;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.

@@ -141,7 +141,7 @@ fn a_play_arrives_bit_by_bit_in_packets_of_the_legs_own_length() {
         let media = Media { ptime_ms, ..Media::default() };
         rig.create(LegSetup { media, ..setup(1) });
         rig.latch(1);
-        let audio: Vec<u8> = (0..9_600_u32).map(|at| (at * 31 >> 3) as u8).collect();
+        let audio: Vec<u8> = (0..9_600_u32).map(|at| ((at * 31) >> 3) as u8).collect();
         rig.play(1, "p", vec![prompt(Codec::Pcmu, audio.clone())], 1);
         rig.pass_ms(2_000);
         let heard = rig.take_heard(1);

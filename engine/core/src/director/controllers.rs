@@ -99,11 +99,6 @@ impl Controllers {
         steps.filter(|(_, step)| *step != LeaseStep::None).collect()
     }
 
-    /// Whether a controller's legs end with its silence.
-    pub(crate) fn has_lease(&self, controller: &str) -> bool {
-        self.subscribers.get(controller).is_some_and(Subscriber::has_lease)
-    }
-
     /// Forgets a controller.
     pub(crate) fn forget(&mut self, controller: &str) {
         self.subscribers.remove(controller);

@@ -7,17 +7,21 @@ use offhook_proto::EventBody;
 use super::Director;
 use super::op::Task;
 use super::subscriber::LeaseStep;
-use crate::Time;
-use crate::limits::RELEASES_PER_ROUND;
+use crate::limits::RELEASES;
+use crate::{LegId, Time};
 
-/// Milliseconds between two rounds of releases.
-const ROUND_MS: u64 = 5;
+/// A leg that is to be closed as soon as few enough others are being closed.
+#[derive(Debug)]
+pub(super) struct Doomed {
+    leg: Arc<str>,
+    id: LegId,
+    reason: Arc<str>,
+}
 
 impl Director {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.now = now;
-        self.release_at = Time::NEVER;
         for (controller, step) in self.controllers.lease_steps(now) {
             match step {
                 LeaseStep::None => {}
@@ -26,14 +30,16 @@ impl Director {
                     let body = EventBody::LeaseExpired { controller: controller.to_string(), legs };
                     self.controllers.raise(now, &body);
                 }
-                LeaseStep::Released => self.release_all_of(&controller),
+                LeaseStep::Released => {
+                    let names: Vec<_> = self.legs.of(&controller).cloned().collect();
+                    let reason = format!("its controller {controller} has been silent for twice its lease");
+                    self.release(&names, &reason);
+                }
+                LeaseStep::Forgotten => self.controllers.forget(&controller),
             }
         }
-        if self.stopping {
-            self.release_everything();
-        }
         self.run_ready();
-        // Also without anything to do for a caller that polls, events are sent again.
+        // Also when nothing else is put out, events are sent again.
         self.controllers.pump(now, &mut self.outputs);
     }
 
@@ -41,48 +47,30 @@ impl Director {
     pub fn handle_shutdown(&mut self, now: Time) {
         self.now = now;
         self.stopping = true;
-        self.release_everything();
+        let names: Vec<_> = self.legs.names().cloned().collect();
+        self.release(&names, "the engine is stopping");
         self.run_ready();
     }
 
-    /// Closes one leg in its turn.
-    pub(super) fn release(&mut self, name: &Arc<str>, reason: &str) {
-        let Some(entry) = self.legs.find_mut(name) else { return };
-        if !std::mem::replace(&mut entry.releasing, true) {
-            let id = entry.id;
-            self.enter(None, None, Task::Release { leg: Arc::clone(name), id, reason: reason.to_owned() });
+    /// Closes legs, each in its turn, a bounded number at once.
+    pub(super) fn release(&mut self, names: &[Arc<str>], reason: &str) {
+        let reason: Arc<str> = reason.into();
+        for name in names {
+            let Some(entry) = self.legs.find_mut(name) else { continue };
+            if !std::mem::replace(&mut entry.releasing, true) {
+                let (leg, id, reason) = (Arc::clone(name), entry.id, Arc::clone(&reason));
+                self.doomed.push_back(Doomed { leg, id, reason });
+            }
         }
+        self.run_doomed();
     }
 
-    fn release_all_of(&mut self, controller: &Arc<str>) {
-        if !self.controllers.has_lease(controller) {
-            return self.controllers.forget(controller);
+    pub(super) fn run_doomed(&mut self) {
+        while self.releasing < RELEASES
+            && let Some(Doomed { leg, id, reason }) = self.doomed.pop_front()
+        {
+            self.releasing += 1;
+            self.enter(None, None, Task::Release { leg, id, reason });
         }
-        let names: Vec<_> = self.legs.of(controller).cloned().collect();
-        let reason = format!("its controller {controller} has been silent for twice its lease");
-        if self.release_some(names, &reason) {
-            self.release_at = self.now.plus_ms(ROUND_MS);
-        } else {
-            self.controllers.forget(controller);
-        }
-    }
-
-    fn release_everything(&mut self) {
-        let names: Vec<_> = self.legs.names().cloned().collect();
-        if self.release_some(names, "the engine is stopping") {
-            self.release_at = self.now.plus_ms(ROUND_MS);
-        }
-    }
-
-    /// Releases a round of legs. Returns whether there are more.
-    fn release_some(&mut self, names: Vec<Arc<str>>, reason: &str) -> bool {
-        let mut round =
-            names.into_iter().filter(|name| self.legs.find(name).is_some_and(|leg| !leg.releasing));
-        let some: Vec<_> = round.by_ref().take(RELEASES_PER_ROUND).collect();
-        let more = round.next().is_some();
-        for name in some {
-            self.release(&name, reason);
-        }
-        more
     }
 }

@@ -23,6 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use self::controllers::Controllers;
+use self::lease::Doomed;
 use self::op::{Op, Sorted, Stage, Task};
 use self::ports::Ports;
 use self::registry::Registry;
@@ -59,8 +60,9 @@ pub struct Director {
     next_leg: u64,
     next_prompt: u64,
     stopping: bool,
-    /// When the next legs of dead leases are released.
-    release_at: Time,
+    /// Legs that are to be closed, and how many are being closed.
+    doomed: VecDeque<Doomed>,
+    releasing: usize,
     requests: u64,
     repeated: u64,
     refused: u64,
@@ -93,7 +95,8 @@ impl Director {
             next_leg: 0,
             next_prompt: 0,
             stopping: false,
-            release_at: Time::NEVER,
+            doomed: VecDeque::new(),
+            releasing: 0,
             requests: 0,
             repeated: 0,
             refused: 0,
@@ -156,7 +159,7 @@ impl Director {
 
     /// When to call [`Director::handle_timeout`]; none when nothing is planned.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let deadline = self.controllers.deadline().min(self.release_at);
+        let deadline = self.controllers.deadline();
         (deadline != Time::NEVER).then_some(deadline)
     }
 
@@ -229,6 +232,10 @@ impl Director {
         let Some(ended) = self.ops.remove(&op) else { return };
         let ready = &mut self.ready;
         self.turns.leave(op, &ended.legs, |next| ready.push_back(next));
+        if matches!(ended.task, Task::Release { .. }) {
+            self.releasing -= 1;
+            self.run_doomed();
+        }
         self.answer(ended.asker, &reply.unwrap_or_else(Reply::Error));
     }
 

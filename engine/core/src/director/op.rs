@@ -32,7 +32,7 @@ pub(crate) enum Task {
     Release {
         leg: Arc<str>,
         id: LegId,
-        reason: String,
+        reason: Arc<str>,
     },
     Query(String),
     Park(LegPark),

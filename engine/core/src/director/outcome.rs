@@ -72,7 +72,7 @@ impl Director {
         self.opening -= 1;
         self.legs.insert(entry);
         if self.stopping {
-            self.release(&name, "the engine is stopping");
+            self.release(&[name], "the engine is stopping");
         }
         reply
     }
@@ -101,7 +101,7 @@ impl Director {
             self.ports.give_back(entry.rtp);
         }
         if let Some(Task::Release { leg, reason, .. }) = self.ops.get(&op).map(|op| &op.task) {
-            let body = EventBody::LegReleased { leg: leg.to_string(), reason: reason.clone() };
+            let body = EventBody::LegReleased { leg: leg.to_string(), reason: reason.to_string() };
             self.controllers.raise(self.now, &body);
         }
         Reply::ok(info)
@@ -124,7 +124,7 @@ impl Director {
 
     fn on_socket_failed(&mut self, leg: LegId, reason: &str) {
         if let Some(name) = self.legs.name(leg).cloned() {
-            self.release(&name, reason);
+            self.release(&[name], reason);
         }
     }
 }

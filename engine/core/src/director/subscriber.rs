@@ -12,7 +12,7 @@ use crate::Time;
 const RESEND_MS: (u64, u64) = (100, 2_000);
 /// Events sent again at once: the oldest, which hold up the others.
 const RESEND_EVENTS: usize = 8;
-/// Silence after which a subscriber without a lease is forgotten, in milliseconds.
+/// Silence after which a subscriber is forgotten, in milliseconds, when its legs do not go first.
 const FORGET_AFTER_MS: u64 = 600_000;
 
 /// A controller that is told what happens.
@@ -21,7 +21,7 @@ pub(crate) struct Subscriber {
     address: SocketAddr,
     lease_ms: u32,
     heard: Time,
-    expired: bool,
+    lease: Lease,
     /// Not yet numbered, oldest first, with their times.
     waiting: VecDeque<(u64, EventBody)>,
     /// Thrown away since the last `events.lost`.
@@ -33,6 +33,15 @@ pub(crate) struct Subscriber {
     resend_ms: u64,
 }
 
+/// How long a controller has been silent, in terms of its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lease {
+    Held,
+    Expired,
+    /// Its legs have been released; it is still told of it, should it come back.
+    Released,
+}
+
 /// What time has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LeaseStep {
@@ -40,8 +49,10 @@ pub(crate) enum LeaseStep {
     None,
     /// The lease has run out: tell everybody.
     Expired,
-    /// It ran out long ago: release the legs and forget the subscriber.
+    /// It ran out as long ago again: release the legs.
     Released,
+    /// Nobody is there any more.
+    Forgotten,
 }
 
 impl Subscriber {
@@ -51,7 +62,7 @@ impl Subscriber {
             address,
             lease_ms,
             heard: now,
-            expired: false,
+            lease: Lease::Held,
             waiting: VecDeque::new(),
             lost: 0,
             in_flight: VecDeque::new(),
@@ -84,7 +95,7 @@ impl Subscriber {
     /// Takes note of a request of this controller.
     pub(crate) fn on_heard(&mut self, now: Time) {
         self.heard = now;
-        self.expired = false;
+        self.lease = Lease::Held;
     }
 
     /// Number of the last event.
@@ -146,12 +157,18 @@ impl Subscriber {
     /// What the controller's silence means by now.
     pub(crate) fn lease_step(&mut self, now: Time) -> LeaseStep {
         if now < self.lease_deadline() {
-            LeaseStep::None
-        } else if self.expired || self.lease_ms == 0 {
-            LeaseStep::Released
-        } else {
-            self.expired = true;
-            LeaseStep::Expired
+            return LeaseStep::None;
+        }
+        match self.lease {
+            Lease::Held if self.lease_ms > 0 => {
+                self.lease = Lease::Expired;
+                LeaseStep::Expired
+            }
+            Lease::Expired => {
+                self.lease = Lease::Released;
+                LeaseStep::Released
+            }
+            Lease::Held | Lease::Released => LeaseStep::Forgotten,
         }
     }
 
@@ -160,17 +177,12 @@ impl Subscriber {
         self.resend_at.min(self.lease_deadline())
     }
 
-    /// Whether its legs end with it.
-    pub(crate) fn has_lease(&self) -> bool {
-        self.lease_ms > 0
-    }
-
     fn lease_deadline(&self) -> Time {
         let lease_ms = u64::from(self.lease_ms);
-        self.heard.plus_ms(match (lease_ms, self.expired) {
-            (0, _) => FORGET_AFTER_MS,
-            (lease_ms, false) => lease_ms,
-            (lease_ms, true) => 2 * lease_ms,
+        self.heard.plus_ms(match self.lease {
+            Lease::Held if lease_ms > 0 => lease_ms,
+            Lease::Expired => 2 * lease_ms,
+            Lease::Held | Lease::Released => FORGET_AFTER_MS + 2 * lease_ms,
         })
     }
 }
@@ -254,5 +266,7 @@ mod tests {
         assert_eq!(subscriber.lease_step(Time::from_ms(2_400)), LeaseStep::None);
         assert_eq!(subscriber.lease_step(Time::from_ms(2_500)), LeaseStep::Expired);
         assert_eq!(subscriber.lease_step(Time::from_ms(3_500)), LeaseStep::Released);
+        assert_eq!(subscriber.lease_step(Time::from_ms(100_000)), LeaseStep::None);
+        assert_eq!(subscriber.lease_step(Time::from_ms(700_000)), LeaseStep::Forgotten);
     }
 }
