@@ -1,0 +1,48 @@
+//! What a packet carries: which run, which flow, which number, sent when.
+
+/// RTP header (RFC 3550 section 5.1) and 160 bytes of payload.
+pub(super) const PACKET_BYTES: usize = 172;
+
+/// A packet as the receiver reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) run: u32,
+    pub(super) flow: u32,
+    pub(super) number: u32,
+    pub(super) sent_ns: u64,
+}
+
+/// Writes a PCMU packet of 20 ms around a mark.
+pub(super) fn write(packet: &mut [u8; PACKET_BYTES], mark: Mark) {
+    packet[0] = 0x80;
+    packet[1] = if mark.number == 0 { 0x80 } else { 0 };
+    packet[2..4].copy_from_slice(&(mark.number as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&mark.number.wrapping_mul(160).to_be_bytes());
+    packet[8..12].copy_from_slice(&(0x5eed_0000 | mark.flow).to_be_bytes());
+    packet[12..16].copy_from_slice(&mark.run.to_be_bytes());
+    packet[16..20].copy_from_slice(&mark.flow.to_be_bytes());
+    packet[20..24].copy_from_slice(&mark.number.to_be_bytes());
+    packet[24..32].copy_from_slice(&mark.sent_ns.to_be_bytes());
+}
+
+/// The mark of a packet that is one of ours by its length.
+pub(super) fn read(packet: &[u8]) -> Option<Mark> {
+    let packet: &[u8; PACKET_BYTES] = packet.try_into().ok()?;
+    let word = |at: usize| u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
+    let sent_ns = u64::from(word(24)) << 32 | u64::from(word(28));
+    Some(Mark { run: word(12), flow: word(16), number: word(20), sent_ns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        let mark = Mark { run: 3, flow: 4_001, number: 70_000, sent_ns: 1_790_000_000_123_456_789 };
+        let mut packet = [0xff; PACKET_BYTES];
+        write(&mut packet, mark);
+        assert_eq!(read(&packet), Some(mark));
+        assert_eq!(read(&packet[1..]), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! A child on one processor: its CPU time, its memory, its end.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+/// A running child. Ends with this value.
+pub(crate) struct Process {
+    child: std::process::Child,
+    name: String,
+    log: File,
+}
+
+impl Process {
+    /// Starts a programme on one processor, all its threads included.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(cpu: usize, programme: &Path, arguments: &[String]) -> Result<Self> {
+        let name = programme.file_name().unwrap_or(programme.as_os_str()).to_string_lossy().into_owned();
+        let log = tempfile::tempfile().context("cannot make a temporary file")?;
+        // taskset becomes the programme: the child's id stays the same.
+        let child = Command::new("taskset")
+            .arg("--cpu-list")
+            .arg(cpu.to_string())
+            .arg(programme)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.try_clone()?)
+            .spawn()
+            .with_context(|| format!("cannot start {name} with taskset"))?;
+        Ok(Self { child, name, log })
+    }
+
+    /// Waits until `ready` says so.
+    ///
+    /// # Errors
+    /// The child ended, or took longer than ten seconds; the text has the end of its log.
+    pub(crate) fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let deadline = Instant::now() + START_WITHIN;
+        while !ready() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at start ({status}): {}", self.name, self.log_end());
+            }
+            if Instant::now() > deadline {
+                bail!("{} does not answer: {}", self.name, self.log_end());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// CPU time of all its threads since its start, user and system, in nanoseconds.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn cpu_ns(&self) -> Result<u64> {
+        let spent = clock_getcpuclockid(self.pid()).and_then(clock_gettime);
+        let spent = spent.with_context(|| format!("{} has ended: {}", self.name, self.log_end()))?;
+        Ok(spent.tv_sec() as u64 * 1_000_000_000 + spent.tv_nsec() as u64)
+    }
+
+    /// Resident memory, in bytes.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .with_context(|| format!("{} has ended", self.name))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = kib.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(kib.context("no VmRSS in /proc")? * 1_024)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    fn log_end(&self) -> String {
+        let mut text = Vec::new();
+        let mut log = &self.log;
+        if log.seek(SeekFrom::Start(0)).and_then(|_| log.read_to_end(&mut text)).is_err() {
+            return "its log cannot be read".into();
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = kill(self.pid(), Signal::SIGTERM);
+        let deadline = Instant::now() + END_WITHIN;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const START_WITHIN: Duration = Duration::from_secs(10);
+const END_WITHIN: Duration = Duration::from_secs(3);

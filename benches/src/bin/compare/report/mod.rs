@@ -1,0 +1,125 @@
+//! Runs, put together.
+
+pub(crate) mod plot;
+pub(crate) mod single;
+pub(crate) mod table;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Machine;
+use crate::measure::Run;
+use crate::systems::Kind;
+use crate::units::Spread;
+
+/// Everything that was measured.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) span_ms: u64,
+    pub(crate) engine_args: Vec<String>,
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Report {
+    /// A figure of a system over its rounds.
+    pub(crate) fn spread(&self, system: Kind, calls: u32, figure: Figure) -> Option<Spread> {
+        Spread::of(self.of(system, calls).filter_map(|run| figure.of(run)))
+    }
+
+    /// Ours over theirs, round by round.
+    pub(crate) fn ratio(&self, ours: Kind, theirs: Kind, calls: u32, figure: Figure) -> Option<Spread> {
+        let pairs = self.of(ours, calls).filter_map(|run| {
+            let other = self.of(theirs, calls).find(|other| other.round == run.round)?;
+            Some(figure.of(run)? / figure.of(other)?)
+        });
+        Spread::of(pairs)
+    }
+
+    /// Systems in the order of their first appearance.
+    pub(crate) fn systems(&self) -> Vec<Kind> {
+        let mut systems = Vec::new();
+        for run in &self.runs {
+            if !systems.contains(&run.system) {
+                systems.push(run.system);
+            }
+        }
+        systems
+    }
+
+    /// Numbers of calls in the order of their first appearance.
+    pub(crate) fn calls(&self) -> Vec<u32> {
+        let mut calls: Vec<u32> = self.runs.iter().map(|run| run.calls).collect();
+        calls.dedup();
+        calls
+    }
+
+    pub(crate) fn of(&self, system: Kind, calls: u32) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(move |run| run.system == system && run.calls == calls)
+    }
+}
+
+/// One column of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    CpuUs,
+    LossPercent,
+    LosslessPerS,
+    DelayP50Us,
+    DelayP99Us,
+    DelayP999Us,
+    HalfLoadP99Us,
+    KibPerCall,
+    RequestsPerS,
+    CallsPerS,
+}
+
+impl Figure {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::CpuUs,
+        Self::LossPercent,
+        Self::LosslessPerS,
+        Self::DelayP50Us,
+        Self::DelayP99Us,
+        Self::DelayP999Us,
+        Self::HalfLoadP99Us,
+        Self::KibPerCall,
+        Self::RequestsPerS,
+        Self::CallsPerS,
+    ];
+
+    /// What it is, with its unit.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CpuUs => "CPU µs per packet",
+            Self::LossPercent => "loss %",
+            Self::LosslessPerS => "lossless packets/s",
+            Self::DelayP50Us => "delay p50 µs",
+            Self::DelayP99Us => "delay p99 µs",
+            Self::DelayP999Us => "delay p99.9 µs",
+            Self::HalfLoadP99Us => "delay p99 µs at half load",
+            Self::KibPerCall => "KiB per call",
+            Self::RequestsPerS => "control requests/s",
+            Self::CallsPerS => "calls set up/s",
+        }
+    }
+
+    /// Its value in one run.
+    pub(crate) fn of(self, run: &Run) -> Option<f64> {
+        let delay = run.nominal.delay_us;
+        match self {
+            Self::CpuUs => Some(run.nominal.cpu_us_per_packet),
+            Self::LossPercent => {
+                let lost = run.nominal.sent.saturating_sub(run.nominal.received);
+                Some(lost as f64 * 100.0 / run.nominal.sent.max(1) as f64)
+            }
+            Self::LosslessPerS => run.capacity.map(|capacity| capacity.packets_per_s),
+            Self::DelayP50Us => delay.map(|delay| delay.p50),
+            Self::DelayP99Us => delay.map(|delay| delay.p99),
+            Self::DelayP999Us => delay.map(|delay| delay.p999),
+            Self::HalfLoadP99Us => run.half_load.and_then(|probe| probe.delay_us).map(|delay| delay.p99),
+            Self::KibPerCall => Some(run.bytes_per_call / 1_024.0),
+            Self::RequestsPerS => run.requests_per_s,
+            Self::CallsPerS => run.calls_set_up_per_s,
+        }
+    }
+}

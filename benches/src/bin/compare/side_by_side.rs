@@ -1,0 +1,74 @@
+//! The comparison: every system in turn, round after round.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{BenchArgs, SideBySideArgs};
+use crate::generator::Generator;
+use crate::machine::{Cpus, Machine, raise_nofile};
+use crate::measure::{Bench, Run};
+use crate::report::{Report, plot, table};
+
+/// Runs it, prints the tables, and writes JSON and a plot.
+///
+/// # Errors
+/// A system does not start or ends early; the results cannot be written.
+pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
+    let (mut args, mut asked) = (args.clone(), asked.clone());
+    if asked.quick {
+        args.span_ms = args.span_ms.min(QUICK_SPAN_MS);
+        asked.pairs = 1;
+        asked.calls.retain(|calls| [100, 1_000].contains(calls));
+    }
+    let cpus = Cpus::choose(&args)?;
+    let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
+    raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
+    let machine = Machine::here();
+    println!("{}", table::heading(&machine, &cpus));
+    let mut generator = Generator::new(cpus.clone())?;
+    let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity };
+    let mut report =
+        Report { machine, span_ms: args.span_ms, engine_args: args.engine_args.clone(), runs: Vec::new() };
+    for &calls in &asked.calls {
+        for round in 0..asked.pairs {
+            for &system in &asked.systems {
+                let run = bench
+                    .run(system, calls, round, &mut generator)
+                    .with_context(|| format!("{}, {calls} calls, round {}", system.name(), round + 1))?;
+                eprintln!("{}", progress(&run));
+                report.runs.push(run);
+            }
+        }
+        println!("{}", table::of_calls(&report, calls));
+    }
+    println!("{}", table::warnings(&report));
+    fs::create_dir_all(&args.results)?;
+    let (json, svg) = (args.results.join("compare.json"), args.results.join("compare.svg"));
+    fs::write(&json, serde_json::to_string_pretty(&report)?)
+        .with_context(|| format!("{}", json.display()))?;
+    plot::write(&report, &svg)?;
+    println!("Written: {} and {}", json.display(), svg.display());
+    Ok(())
+}
+
+fn progress(run: &Run) -> String {
+    format!(
+        "{:>5} calls, round {}: {:<22} {:6.2} µs a packet, {} lost{}",
+        run.calls,
+        run.round + 1,
+        run.system.name(),
+        run.nominal.cpu_us_per_packet,
+        run.nominal.sent.saturating_sub(run.nominal.received),
+        run.capacity.map_or(String::new(), |found| format!(
+            ", lossless to {:.0} packets/s{}",
+            found.packets_per_s,
+            if found.generator_limited { " (generator's limit)" } else { "" }
+        )),
+    )
+}
+
+const QUICK_SPAN_MS: u64 = 2_000;
+/// RTP and RTCP, twice.
+const SOCKETS_PER_CALL: u64 = 4;
+const OTHER_FILES: u64 = 1_000;
