@@ -30,7 +30,9 @@ pub(super) struct SimLeg {
     pub(super) partner: Option<String>,
     /// Hears its partner.
     pub(super) hears: bool,
-    pub(super) play: Option<(String, Vec<PlaySource>)>,
+    pub(super) play: Option<String>,
+    /// What was played last.
+    pub(super) spoken: Vec<PlaySource>,
 }
 
 impl World {
@@ -98,7 +100,8 @@ impl World {
             }
             Command::Play(play) => {
                 let Some(leg) = self.engine.legs.get_mut(&play.leg) else { return not_found() };
-                leg.play = Some((play.play.clone(), play.sources.clone()));
+                leg.play = Some(play.play.clone());
+                leg.spoken.clone_from(&play.sources);
                 if play.times > 0 {
                     let length = self.between_ms(300, 2_500);
                     let (leg, play) = (play.leg.clone(), play.play.clone());
@@ -128,7 +131,15 @@ impl World {
             };
             self.engine.next_port = self.engine.next_port.wrapping_add(2) | 1024;
             let port = self.engine.next_port;
-            let leg = SimLeg { call, port, parked: park, partner: None, hears: false, play: None };
+            let leg = SimLeg {
+                call,
+                port,
+                parked: park,
+                partner: None,
+                hears: false,
+                play: None,
+                spoken: Vec::new(),
+            };
             self.engine.legs.insert(name.to_owned(), leg);
         }
         let port = self.engine.legs.get(name).map_or(0, |leg| leg.port);
@@ -205,7 +216,7 @@ impl World {
             state,
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
-            playing: leg.play.as_ref().map(|(play, _)| play.clone()),
+            playing: leg.play.clone(),
             worker: 0,
             rtp: ([127, 0, 0, 1], leg.port).into(),
             rtcp: ([127, 0, 0, 1], leg.port + 1).into(),
@@ -228,7 +239,7 @@ impl World {
             return;
         }
         let Some(found) = self.engine.legs.get_mut(&leg) else { return };
-        if found.play.as_ref().is_none_or(|(name, _)| *name != play) {
+        if found.play.as_ref() != Some(&play) {
             return;
         }
         found.play = None;

@@ -36,6 +36,7 @@ pub(super) struct Peer {
     answers_late: bool,
     /// Heard by an agent who hears it.
     pub(super) talked: bool,
+    pub(super) talking_us: Option<u64>,
     pub(super) alone_us: Option<u64>,
     pub(super) without_agent_us: Option<u64>,
 }
@@ -110,6 +111,7 @@ impl World {
             event_at_us: self.now_us,
             answers_late: false,
             talked: false,
+            talking_us: None,
             alone_us: None,
             without_agent_us: None,
         }

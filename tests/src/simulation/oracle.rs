@@ -152,7 +152,7 @@ impl World {
                 && peer.known
                 && !peer.hung_up
                 && self.oracle.last_booked.get(other) == Some(&agent)
-                && (peer.who == Who::Customer || peer.talked && peer.without_agent_us.is_none())
+                && (if peer.talked { peer.without_agent_us.is_none() } else { peer.who == Who::Customer })
         });
         if let Some((other, _)) = busy {
             let other = *other;
@@ -195,6 +195,9 @@ impl World {
                 if !peer.talked {
                     peer.talked = true;
                     self.outcome.conversations += 1;
+                }
+                let since_us = *peer.talking_us.get_or_insert(now_us);
+                if now_us - since_us > CONVERSATION_US {
                     if let Some((Some(callback), _)) = self.oracle.dialled.get(customer) {
                         self.oracle.talked.insert(callback.clone());
                     }
@@ -277,6 +280,8 @@ impl World {
     }
 }
 
+/// Shorter encounters are none: nobody can say whether they heard each other.
+const CONVERSATION_US: u64 = SECOND / 2;
 /// How long an answered customer may hear neither an agent nor an announcement.
 const ALONE_US: u64 = 15 * SECOND;
 /// How long a called customer may be without an agent, announcement or not.

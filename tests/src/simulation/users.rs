@@ -186,9 +186,7 @@ impl World {
                 0..10 if !self.users.evening => ApiRequest::Connect(me, ConnectBody::default()),
                 _ => be(WantedStatus::Available),
             },
-            AgentStatus::PersistentCallOffered | AgentStatus::Available
-                if view.connection == ConnectionStatus::Validating =>
-            {
+            _ if view.connection == ConnectionStatus::Validating && roll < 95 => {
                 let Some(pin) = self.heard_pin(id) else { return };
                 let pin = if roll < 15 { "x".to_owned() } else { pin };
                 ApiRequest::Pin(me, PinBody { pin })
@@ -240,7 +238,7 @@ impl World {
     fn heard_pin(&self, id: &AgentId) -> Option<String> {
         let prefix = format!("a-{id}-");
         let (_, leg) = self.engine.legs.iter().find(|(name, _)| name.starts_with(&prefix))?;
-        let (_, sources) = leg.play.as_ref()?;
+        let sources = &leg.spoken;
         let digits = sources.iter().filter_map(|source| match source {
             PlaySource::File(name) => name.strip_suffix(".wav").filter(|digit| digit.len() == 1),
             _ => None,

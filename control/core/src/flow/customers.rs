@@ -421,7 +421,7 @@ impl Core {
             self.play_to(call, Vec::new(), 0);
         }
         self.agent_changed(&agent_id);
-        if leave && up {
+        if leave {
             self.close_connection(&agent_id, "");
         }
     }

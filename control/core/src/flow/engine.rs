@@ -331,8 +331,13 @@ impl Core {
         if call.answered_us.is_some()
             && let Some(ms) = call.audio.both_ms()
         {
+            let role = call.role.clone();
             self.projection.measure(ms);
             self.changed(crate::core::Changed::Call(id));
+            // Audio both ways is as good a proof of the splice as the reply to the request, which may be lost.
+            if let Role::Customer(interaction) = role {
+                self.on_spliced(interaction);
+            }
         }
     }
 

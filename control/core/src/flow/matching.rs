@@ -61,8 +61,8 @@ impl Core {
         let refused = |agent: &AgentId| interaction.refusers.get(agent).is_some_and(|until| *until > now_us);
         let last = interaction.last_agent.as_ref().and_then(|last| self.agents.get(last));
         if let Some(last) = last
-            && last.is_up()
             && last.activity == Activity::Free
+            && (last.is_up() || (!last.profile.persistent && last.is_ready()))
             && !refused(last.id())
         {
             return Some(last.id().clone());
