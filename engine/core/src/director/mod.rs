@@ -18,13 +18,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use config::{BindError, DirectorConfig, DirectorOutput, PortRange};
-use offhook_proto::{Command, EngineInfo, Error, ErrorCode, Reply, Request, frame};
+use offhook_proto::{EngineInfo, Error, ErrorCode, Reply, Request, frame};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use self::controllers::Controllers;
 use self::lease::Doomed;
-use self::op::{Op, Sorted, Stage, Task};
+use self::op::{AtOnce, Op, Sorted, Stage, Task};
 use self::ports::Ports;
 use self::registry::Registry;
 use self::replies::{Asker, Replies, Sighting};
@@ -173,22 +173,21 @@ impl Director {
 
     fn execute(&mut self, asker: Asker, request: Request) {
         let controller = request.controller.as_deref();
-        let command = match Sorted::new(request.command) {
+        let what = match Sorted::new(request.command) {
             Sorted::Task(task) => return self.enter(Some(asker), controller.map(Arc::from), task),
-            Sorted::AtOnce(command) => command,
+            Sorted::AtOnce(what) => what,
         };
-        let reply = match &command {
-            Command::Ping => Ok(Reply::pong(&self.info())),
-            Command::LegList(body) => Ok(Reply::ok(&self.legs.list(body))),
-            Command::Subscribe(body) => {
+        let reply = match &what {
+            AtOnce::Ping => Ok(Reply::pong(&self.info())),
+            AtOnce::LegList(body) => Ok(Reply::ok(&self.legs.list(body))),
+            AtOnce::Subscribe(body) => {
                 let subscribed = self.controllers.subscribe(self.now, controller, asker.source, body);
                 subscribed.map(|subscribed| Reply::ok(&subscribed))
             }
-            Command::Unsubscribe => self.controllers.unsubscribe(controller).map(|()| Reply::done()),
-            Command::EventAck(body) => {
+            AtOnce::Unsubscribe => self.controllers.unsubscribe(controller).map(|()| Reply::done()),
+            AtOnce::EventAck(body) => {
                 self.controllers.acknowledge(self.now, controller, body.seq).map(|()| Reply::done())
             }
-            _ => unreachable!("everything else is a task"),
         };
         self.answer(Some(asker), &reply.unwrap_or_else(Reply::Error));
     }

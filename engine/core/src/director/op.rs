@@ -64,7 +64,16 @@ pub(crate) enum Stage {
 /// A request, as something that waits for a turn or is answered at once.
 pub(crate) enum Sorted {
     Task(Task),
-    AtOnce(Command),
+    AtOnce(AtOnce),
+}
+
+/// What no worker is needed for.
+pub(crate) enum AtOnce {
+    Ping,
+    LegList(LegListRequest),
+    Subscribe(Subscribe),
+    Unsubscribe,
+    EventAck(EventAck),
 }
 
 impl Sorted {
@@ -81,11 +90,11 @@ impl Sorted {
             Command::Play(body) => Self::Task(Task::Play(body)),
             Command::PlayStop(body) => Self::Task(Task::PlayStop(body)),
             Command::Statistics => Self::Task(Task::Statistics),
-            Command::Ping
-            | Command::LegList(_)
-            | Command::Subscribe(_)
-            | Command::Unsubscribe
-            | Command::EventAck(_) => Self::AtOnce(command),
+            Command::Ping => Self::AtOnce(AtOnce::Ping),
+            Command::LegList(body) => Self::AtOnce(AtOnce::LegList(body)),
+            Command::Subscribe(body) => Self::AtOnce(AtOnce::Subscribe(body)),
+            Command::Unsubscribe => Self::AtOnce(AtOnce::Unsubscribe),
+            Command::EventAck(body) => Self::AtOnce(AtOnce::EventAck(body)),
         }
     }
 }
