@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use offhook_proto::{Command, LegCreate, LegPark, LegUpdate, Play, PlayStop, Splice, Unsplice, WorkerInfo};
+use offhook_proto::{
+    Command, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop, Splice, Subscribe,
+    Unsplice, WorkerInfo,
+};
 
 use super::replies::Asker;
 use crate::prompt::Segment;
