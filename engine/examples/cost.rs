@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parked: usize = argument(2, "2000").parse()?;
     let splices: usize = argument(3, "500").parse()?;
     let seconds: u64 = argument(4, "10").parse()?;
-    raise_nofile((parked + 2 * splices) as u64 + 100)?;
+    raise_nofile((parked + 2 * splices) as u64 * 2 + 100)?;
     let mut client = BlockingClient::connect(control, None)?;
 
     let began = Instant::now();
@@ -65,6 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 struct Phone {
     socket: UdpSocket,
+    /// Takes the engine's reports, so that they are not answered by ICMP.
+    _rtcp: UdpSocket,
     leg: LegCreated,
     packet: [u8; 172],
     sequence: u16,
@@ -74,7 +76,7 @@ struct Phone {
 
 impl Phone {
     fn call(client: &mut BlockingClient, index: usize, park: bool) -> Result<Self, Box<dyn Error>> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let (socket, rtcp) = pair()?;
         socket.set_nonblocking(true)?;
         let create = LegCreate {
             leg: format!("cost-{index}"),
@@ -88,7 +90,7 @@ impl Phone {
         let mut packet = [0x55; 172];
         packet[..2].copy_from_slice(&[0x80, 0]);
         packet[8..12].copy_from_slice(&(index as u32).to_be_bytes());
-        Ok(Self { socket, leg, packet, sequence: 0, timestamp: 0, spliced: !park })
+        Ok(Self { socket, _rtcp: rtcp, leg, packet, sequence: 0, timestamp: 0, spliced: !park })
     }
 
     fn say(&mut self) {
@@ -109,6 +111,18 @@ impl Phone {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return heard,
                 Err(_) => {}
             }
+        }
+    }
+}
+
+/// An even port and the one after it.
+fn pair() -> std::io::Result<(UdpSocket, UdpSocket)> {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let port = socket.local_addr()?.port();
+        match UdpSocket::bind(("127.0.0.1", port + 1)) {
+            Ok(next) if port.is_multiple_of(2) => return Ok((socket, next)),
+            _ => {}
         }
     }
 }
