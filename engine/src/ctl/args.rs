@@ -133,8 +133,11 @@ pub(crate) struct CommonArgs {
     /// How the source is learnt: signalled, any or strict.
     #[arg(long, value_parser = parse_word::<LatchMode>)]
     latch: Option<LatchMode>,
-    /// What it is sent while it hears nobody: none, silence, comfort_noise[:MS] or keepalive[:MS].
-    #[arg(long, value_parser = parse_idle)]
+    #[arg(
+        long,
+        help = "What it is sent while it hears nobody: none, silence, comfort_noise[:MS] or keepalive[:MS]",
+        value_parser = parse_idle
+    )]
     idle: Option<Idle>,
     /// Report the leg after so many milliseconds without a packet; 0 never.
     #[arg(long, value_name = "MS")]
@@ -175,8 +178,11 @@ pub(crate) struct SpliceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PlayArgs {
     leg: String,
-    /// FILE.wav, tone:NAME[:COUNTRY], dtmf:DIGITS or silence:MS, one after another.
-    #[arg(required = true, value_parser = parse_source)]
+    #[arg(
+        required = true,
+        help = "FILE.wav, tone:NAME[:COUNTRY], dtmf:DIGITS or silence:MS, one after another",
+        value_parser = parse_source
+    )]
     sources: Vec<PlaySource>,
     /// How often to play the whole list; 0 = until stopped.
     #[arg(long, default_value_t = 1)]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use offhook_proto::{Codec, Command, Idle, LegCreate, LegState, Media, Splice};
+use offhook_proto::{Codec, Command, EventBody, Idle, LegCreate, LegState, Media, Splice};
 
 use crate::support::{Engine, Packet, Phone, assert_one_stream, leg_towards, number, splice, spoken};
 
@@ -135,4 +135,49 @@ fn a_leg_that_is_joined_to_another_is_not_taken_away_by_accident() {
     assert_eq!(client.query("a").spliced_to.as_deref(), Some("b"));
     let same = client.refused(splice("c", "c"));
     assert_eq!(same.code, offhook_proto::ErrorCode::SameLeg);
+}
+
+#[test]
+fn the_time_to_first_audio_is_told_for_each_direction() {
+    const BEFORE_US: u64 = 5_000_000;
+    let engine = Engine::start();
+    let mut client = engine.subscriber("test", 0);
+    let (mut agent, mut customer) = (Phone::new(), Phone::new());
+    let (a, c) = (client.create("agent", &agent), client.create("customer", &customer));
+    client.done(Command::Splice(Splice {
+        a: "agent".into(),
+        b: "customer".into(),
+        a_hears_b: true,
+        b_hears_a: true,
+        replace: false,
+        since_us: Some(BEFORE_US),
+    }));
+    for (phone, leg, from, to) in
+        [(&mut customer, &c, "customer", "agent"), (&mut agent, &a, "agent", "customer")]
+    {
+        phone.say(leg.rtp, 1);
+        let audio = client.await_event(|event| match event {
+            EventBody::SpliceAudio(audio) => Some(audio),
+            _ => None,
+        });
+        assert_eq!((audio.from.as_str(), audio.to.as_str(), audio.dropped_packets), (from, to, 0));
+        assert!(audio.after_us >= BEFORE_US, "{audio:?}");
+    }
+}
+
+#[test]
+fn a_silent_phone_is_noticed_and_so_is_its_return() {
+    let engine = Engine::start();
+    let mut client = engine.subscriber("test", 0);
+    let mut phone = Phone::new();
+    let create = LegCreate { silent_after_ms: 100, idle: Idle::None, ..leg_towards("a", &phone) };
+    let leg = client.create_with(create);
+    phone.say(leg.rtp, 1);
+    let silent_ms = client.await_event(|event| match event {
+        EventBody::LegSilent { silent_ms, .. } => Some(silent_ms),
+        _ => None,
+    });
+    assert!(silent_ms >= 100);
+    phone.say(leg.rtp, 2);
+    client.await_event(|event| matches!(event, EventBody::LegAlive { .. }).then_some(()));
 }
