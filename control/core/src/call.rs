@@ -169,6 +169,8 @@ pub(crate) struct Call {
     pub(crate) started_ms: u64,
     pub(crate) answered_ms: Option<u64>,
     pub(crate) answered_us: Option<u64>,
+    /// Moment from which audio is measured, on our clock: the answer, or when an agent took a waiting caller.
+    pub(crate) audio_from_us: Option<u64>,
     pub(crate) ended_ms: Option<u64>,
     pub(crate) audio: Audio,
     pub(crate) result: Option<String>,

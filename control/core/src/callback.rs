@@ -43,6 +43,8 @@ pub(crate) struct Callback {
     pub(crate) state: State,
     /// Not queued before this, in milliseconds since 1970 UTC.
     pub(crate) due_ms: u64,
+    /// Not dialled before this, even when rescheduled: a phone that a dead process called may still ring.
+    pub(crate) blocked_until_ms: u64,
     /// `_CB_DIAL_n_RESULT` by n.
     pub(crate) results: BTreeMap<u32, DialResult>,
     pub(crate) attempts: u32,
@@ -55,6 +57,7 @@ impl Callback {
     pub(crate) fn new(spec: CallbackSpec) -> Self {
         Self {
             due_ms: spec.desired_ms,
+            blocked_until_ms: 0,
             spec,
             state: State::Scheduled,
             results: BTreeMap::new(),

@@ -48,6 +48,8 @@ pub struct Core {
     /// Calls whose leg is driven again a little later.
     pub(crate) retry: BTreeSet<CallId>,
     pub(crate) match_due: bool,
+    /// Incoming calls that are over, so that a doubled report does not revive them.
+    pub(crate) past_incoming: VecDeque<CallId>,
     /// No phone is called before this, on our clock: calls of an earlier run are being ended.
     pub(crate) phones_from_us: u64,
     pub(crate) mutation: Option<Mutation>,
@@ -93,6 +95,7 @@ impl Core {
             timers: Timers::default(),
             retry: BTreeSet::new(),
             match_due: false,
+            past_incoming: VecDeque::new(),
             phones_from_us: 0,
             mutation: None,
             changed: BTreeSet::new(),

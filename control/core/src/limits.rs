@@ -28,5 +28,5 @@ pub const LISTING: usize = 10_000;
 pub const PROOF_AGE_MS: u64 = 1_000;
 /// How often an engine request without an answer is repeated before its leg is given up.
 pub const ENGINE_RETRIES: u32 = 8;
-/// Transitions kept for whoever asks what was covered.
-pub const TRANSITIONS: usize = 100_000;
+/// Ended incoming calls that are remembered, against doubled reports.
+pub const PAST_INCOMING: usize = 1_024;

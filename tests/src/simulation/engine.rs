@@ -58,14 +58,16 @@ impl World {
             Command::LegCreate(create) => self.create(&create.leg, create.park),
             Command::LegDelete(delete) => match self.engine.legs.contains_key(&delete.leg) {
                 true => {
-                    let info = self.info(&delete.leg);
                     self.part(&delete.leg);
                     self.engine.legs.remove(&delete.leg);
-                    Reply::ok(&info)
+                    Reply::done()
                 }
                 false => not_found(),
             },
-            Command::LegUpdate(update) => self.about(&update.leg),
+            Command::LegUpdate(update) => match self.engine.legs.contains_key(&update.leg) {
+                true => Reply::done(),
+                false => not_found(),
+            },
             Command::LegQuery(query) => {
                 let age = self.packet_age_us(&query.leg);
                 let now_us = self.now_us;

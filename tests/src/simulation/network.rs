@@ -168,11 +168,15 @@ impl World {
         let (who, number) = match target {
             Target::Registered { aor } => (Who::Phone(AgentId(aor.clone())), aor),
             Target::Uri(uri) => (Who::Phone(AgentId(uri.clone())), uri),
-            Target::Trunk { number } => (Who::Customer, number),
+            Target::Trunk { number } => {
+                self.judge_invite(call, &number);
+                (Who::Customer, number)
+            }
         };
         let phone = matches!(who, Who::Phone(_));
         let mut peer = self.new_peer(who, number);
         peer.answers_late = self.chance(25);
+        peer.hung_up = self.oracle.hung_up.contains(&call);
         self.network.peers.insert(call, peer);
         let roll = self.rng.random_range(0..100_u32);
         let ring = self.between_ms(20, 400);

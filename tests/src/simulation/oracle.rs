@@ -21,6 +21,8 @@ pub(super) struct Oracle {
     booked: BTreeMap<CallId, BTreeSet<AgentId>>,
     last_booked: BTreeMap<CallId, AgentId>,
     pub(super) engine_crashes: Vec<u64>,
+    /// Control has asked for the end of these.
+    pub(super) hung_up: BTreeSet<CallId>,
     /// Callbacks whose customer talked with an agent.
     talked: BTreeSet<CallbackId>,
 }
@@ -93,6 +95,7 @@ impl World {
     pub(super) fn judge_command(&mut self, call: CallId, command: &SipCommand) {
         match command {
             SipCommand::HangUp { .. } | SipCommand::Reject { .. } => {
+                self.oracle.hung_up.insert(call);
                 if let Some(peer) = self.network.peers.get_mut(&call) {
                     peer.hung_up = true;
                 }
@@ -144,6 +147,14 @@ impl World {
                 ));
                 return;
             }
+        }
+    }
+
+    /// The INVITE leaves, unless a CANCEL follows it at once.
+    pub(super) fn judge_invite(&mut self, call: CallId, number: &str) {
+        let Some((_, agent)) = self.oracle.dialled.get(&call).cloned() else { return };
+        if self.oracle.hung_up.contains(&call) {
+            return;
         }
         let busy = self.network.peers.iter().find(|(other, peer)| {
             **other != call

@@ -58,6 +58,7 @@ pub(super) enum Happening {
     /// Control's timer is due.
     Tick {
         run: u64,
+        due_us: u64,
     },
     ControlCrash,
     ControlStart,
@@ -193,9 +194,11 @@ impl World {
             Happening::Signal { run, call, command } => self.on_signal(run, call, command),
             Happening::Peer { call, act } => self.on_peer(call, act),
             Happening::User(deed) => self.on_deed(deed),
-            Happening::Tick { run } => {
-                self.tick_at = None;
-                self.hear(run, Input::Tick);
+            Happening::Tick { run, due_us } => {
+                if self.tick_at == Some(due_us) {
+                    self.tick_at = None;
+                    self.hear(run, Input::Tick);
+                }
             }
             Happening::ControlCrash => self.crash_control(),
             Happening::ControlStart => self.start_control(),
@@ -243,7 +246,7 @@ impl World {
         if self.tick_at.is_none_or(|at| due < at) {
             self.tick_at = Some(due);
             let run = self.shell.run;
-            self.at(due.max(self.now_us), Happening::Tick { run });
+            self.at(due.max(self.now_us), Happening::Tick { run, due_us: due });
         }
     }
 

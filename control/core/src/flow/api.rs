@@ -507,7 +507,7 @@ impl Core {
         if let Some(callback) = self.callbacks.get_mut(id) {
             callback.spec.desired_ms = desired_ms;
             callback.spec.scheduled = true;
-            callback.due_ms = desired_ms;
+            callback.due_ms = desired_ms.max(callback.blocked_until_ms);
         }
         match interaction {
             Some(interaction) => self.give_up(interaction, Outcome::Withdrawn),

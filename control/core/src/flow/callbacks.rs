@@ -181,6 +181,9 @@ impl Core {
             other => dial_result(other),
         };
         callback.due_ms = unix_ms + wait_ms;
+        if result == crate::record::DialResult::Unknown {
+            callback.blocked_until_ms = callback.due_ms;
+        }
         callback.results.insert(callback.attempts, result);
         let (attempt, not_before_ms) = (callback.attempts, callback.due_ms);
         self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms });

@@ -73,6 +73,7 @@ impl Core {
             started_ms: self.now.unix_ms,
             answered_ms: None,
             answered_us: None,
+            audio_from_us: None,
             ended_ms: None,
             audio: Audio::default(),
             result: None,
@@ -158,6 +159,7 @@ impl Core {
         let command =
             SipCommand::Dial { target, caller_id, display: None, local, auto_answer, ring_timeout_ms };
         self.push(Output::Sip { call: id, command });
+        self.arm(Timer::Ended(id), u64::from(ring_timeout_ms) + END_OVERDUE_MS);
         if let Some(ms) = setup_ms {
             self.arm(Timer::Setup(id), u64::from(ms));
         }
@@ -173,6 +175,7 @@ impl Core {
         call.signalled = true;
         let Some(local) = self.local_media(id) else { return };
         self.push(Output::Sip { call: id, command: SipCommand::Answer { local } });
+        self.arm(Timer::Ended(id), END_OVERDUE_MS);
     }
 
     /// Tells the peer our new address, when it is another one than it was told.
@@ -248,6 +251,7 @@ impl Core {
             return;
         }
         self.timers.stop(&Timer::Setup(id));
+        self.timers.stop(&Timer::Ended(id));
         let (unix_ms, mono_us) = (self.now.unix_ms, self.now.mono_us);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.answered_ms = Some(unix_ms);
@@ -374,6 +378,12 @@ impl Core {
                 self.push(Output::Notify(crate::view::Notification::Call(Box::new(view))));
             }
             self.calls.remove(&id);
+            if id.is_incoming() {
+                if self.past_incoming.len() == crate::limits::PAST_INCOMING {
+                    self.past_incoming.pop_front();
+                }
+                self.past_incoming.push_back(id);
+            }
             self.legs.remove(&name);
         }
     }

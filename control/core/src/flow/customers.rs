@@ -198,7 +198,7 @@ impl Core {
         let Some(agent_call) = self.agent_call_of(id) else { return };
         let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) else { return };
         let Some(customer) = self.calls.get(&call) else { return };
-        let (partner, since_us) = (customer.leg.name.clone(), customer.answered_us);
+        let (partner, since_us) = (customer.leg.name.clone(), customer.audio_from_us);
         let agent_call =
             if self.mutated(Mutation::WrongAgent) { self.another_agent(agent_call) } else { agent_call };
         if let Some(agent) = self.calls.get_mut(&agent_call) {
@@ -335,6 +335,12 @@ impl Core {
     fn join(&mut self, id: u64) {
         let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) else { return };
         let agent = self.interactions.get(&id).and_then(|interaction| interaction.agent.clone());
+        let outbound = self.interactions.get(&id).is_some_and(|interaction| interaction.way == Way::Outbound);
+        let now_us = self.now.mono_us;
+        if let Some(call) = self.calls.get_mut(&call) {
+            let from_us = if outbound { call.answered_us } else { None };
+            call.audio_from_us.get_or_insert(from_us.unwrap_or(now_us));
+        }
         self.splice(id, true);
         if let Some(agent_call) = self.agent_call_of(id) {
             self.play_to(agent_call, Vec::new(), 0);

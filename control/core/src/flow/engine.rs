@@ -318,17 +318,17 @@ impl Core {
         };
         let now_us = self.now.mono_us;
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let after_us = match call.answered_us {
+        let after_us = match call.audio_from_us {
             // Audio that flowed before the answer costs nothing after it.
             None => 0,
-            Some(answered_us) => audio.after_us.min(now_us.saturating_sub(answered_us)),
+            Some(from_us) => audio.after_us.min(now_us.saturating_sub(from_us)),
         };
         let slot = if from { &mut call.audio.from_us } else { &mut call.audio.to_us };
         if slot.is_some() {
             return;
         }
         *slot = Some(after_us);
-        if call.answered_us.is_some()
+        if call.audio_from_us.is_some()
             && let Some(ms) = call.audio.both_ms()
         {
             let role = call.role.clone();

@@ -21,7 +21,7 @@ impl Core {
         remote: Option<RemoteMedia>,
         trunk: bool,
     ) {
-        if self.calls.contains_key(&id) {
+        if self.calls.contains_key(&id) || self.past_incoming.contains(&id) {
             self.projection.ignored += 1;
             return;
         }

@@ -127,6 +127,9 @@ impl Core {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.results.insert(attempt, result);
                     callback.due_ms = not_before_ms;
+                    if result == DialResult::Unknown {
+                        callback.blocked_until_ms = not_before_ms;
+                    }
                     callback.running = None;
                 }
             }
@@ -134,7 +137,7 @@ impl Core {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.spec.desired_ms = desired_ms;
                     callback.spec.scheduled = true;
-                    callback.due_ms = desired_ms;
+                    callback.due_ms = desired_ms.max(callback.blocked_until_ms);
                 }
             }
             Fact::CallbackEnded { id, reason } => {

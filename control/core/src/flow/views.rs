@@ -63,7 +63,7 @@ impl Core {
             started_ms: call.started_ms,
             answered_ms: call.answered_ms,
             ended_ms: call.ended_ms,
-            answer_to_audio_ms: call.answered_ms.and_then(|_| call.audio.both_ms()),
+            answer_to_audio_ms: call.audio_from_us.and_then(|_| call.audio.both_ms()),
             result: call.result.clone(),
         })
     }
