@@ -1,5 +1,6 @@
 //! Control plane of Offhook: the command line.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -81,7 +82,11 @@ fn run(path: PathBuf, log: &str) -> ExitCode {
             return ExitCode::from(BAD_CONFIG);
         }
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let outcome = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(offhook_control::run(config, &path)));

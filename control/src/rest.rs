@@ -24,7 +24,7 @@ use axum::{Json, Router, middleware};
 use http::{Method, StatusCode, Uri};
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::runtime::{Ask, Doors};
 use problem::Problem;
@@ -37,12 +37,14 @@ pub(crate) struct Api {
     /// Places for listeners of live events.
     listeners: Arc<Semaphore>,
     token: Option<Arc<str>>,
+    /// Names of the callback services.
+    services: watch::Receiver<Vec<String>>,
 }
 
 impl Api {
     /// `token` is what requests have to bear; none = open.
-    pub(crate) fn new(doors: Doors, token: Option<&str>) -> Self {
-        Self { doors, listeners: Arc::new(Semaphore::new(LISTENERS)), token: token.map(Arc::from) }
+    pub(crate) fn new(doors: Doors, token: Option<&str>, services: watch::Receiver<Vec<String>>) -> Self {
+        Self { doors, listeners: Arc::new(Semaphore::new(LISTENERS)), token: token.map(Arc::from), services }
     }
 
     /// All paths.

@@ -1,13 +1,13 @@
 //! The process: sockets, signals, the ready line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use offhook_control_core::Input;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -32,10 +32,11 @@ pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
     let sip = runtime.sip_addr();
     let http = listener.local_addr()?;
     let hang_up = config.sip.hang_up_on_exit;
-    let api = Api::new(doors.clone(), config.http.token.as_deref());
+    let (services, names) = watch::channel(services(&config));
+    let api = Api::new(doors.clone(), config.http.token.as_deref(), names);
     tokio::spawn(rest::serve(listener, api.router()));
     tokio::spawn(announce(doors.clone(), format!("offhook-control ready sip={sip} http={http}")));
-    tokio::spawn(follow(reload, path.to_owned(), config, doors));
+    tokio::spawn(follow(reload, path.to_owned(), config, doors, services));
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -57,11 +58,18 @@ async fn announce(doors: Doors, line: String) {
     }
 }
 
-async fn follow(mut reload: Signal, path: std::path::PathBuf, mut config: Config, doors: Doors) {
+async fn follow(
+    mut reload: Signal,
+    path: PathBuf,
+    mut config: Config,
+    doors: Doors,
+    names: watch::Sender<Vec<String>>,
+) {
     while reload.recv().await.is_some() {
         match Config::read(&path) {
             Ok(new) => {
                 apply(&config, &new, &doors).await;
+                names.send_replace(services(&new));
                 config = new;
                 tracing::info!("the configuration was read again");
             }
@@ -83,6 +91,10 @@ async fn apply(old: &Config, new: &Config, doors: &Doors) {
             tracing::error!(agent = %id, reason = error.message, "an agent of the configuration is refused");
         }
     }
+}
+
+fn services(config: &Config) -> Vec<String> {
+    config.core.services.iter().map(|service| service.name.clone()).collect()
 }
 
 const SIGXFSZ: i32 = 25;

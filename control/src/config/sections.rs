@@ -124,7 +124,7 @@ fn http(mut table: Table<'_, '_>) -> Http {
 }
 
 fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Media> {
-    let ptime_ms = table.number("ptime_ms", 10..=60).unwrap_or(20);
+    let ptime_ms = table.number("ptime_ms", 10_u8..=60).unwrap_or(20);
     if !ptime_ms.is_multiple_of(10) {
         table.refuse("ptime_ms", "takes 10, 20, 30, 40, 50 or 60");
     }

@@ -1,9 +1,9 @@
-//! `/calls`, `/queues`, `/statistics`.
+//! `/calls`, `/queues`, `/services`, `/statistics`.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use http::StatusCode;
 use offhook_control_core::CallId;
 use offhook_control_core::api::ApiRequest;
@@ -17,6 +17,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/calls", get(list))
         .route("/calls/{id}", get(one).delete(end))
         .route("/queues", get(queues))
+        .route("/services", get(services))
         .route("/statistics", get(statistics))
 }
 
@@ -40,6 +41,11 @@ async fn end(State(api): State<Api>, Name(id): Name) -> Response {
 
 async fn queues(State(api): State<Api>) -> Response {
     api.ask(ApiRequest::Queues).await
+}
+
+/// Names of the callback services, for whoever shows them.
+async fn services(State(api): State<Api>) -> Json<Vec<String>> {
+    Json(api.services.borrow().clone())
 }
 
 async fn statistics(State(api): State<Api>) -> Response {

@@ -73,18 +73,32 @@ impl Runtime {
         };
         runtime.core.start(clock.now());
         runtime.drain();
+        let mut inbox = Inbox { inputs, asks, progress: progress.clone() };
+        runtime.await_journal(&mut inbox).await?;
         for (id, body) in &config.agents {
             if !known.get(id).is_some_and(|profile| is_saved(profile, id, body)) {
                 runtime.put_agent(id, body);
             }
         }
-        let doors = Doors { asks: ask_sender, inputs: input_sender, progress: progress.clone(), feed };
-        Ok((runtime, Inbox { inputs, asks, progress }, doors))
+        let doors = Doors { asks: ask_sender, inputs: input_sender, progress, feed };
+        Ok((runtime, inbox, doors))
     }
 
     /// Address and port of SIP.
     pub(crate) fn sip_addr(&self) -> std::net::SocketAddr {
         self.sip.local_addr()
+    }
+
+    /// The record that opens this run has to be on disk before the core may be told anything.
+    async fn await_journal(&mut self, inbox: &mut Inbox) -> anyhow::Result<()> {
+        while !self.gate.is_empty() {
+            inbox.progress.changed().await?;
+            self.on_progress(inbox);
+            if let Some(reason) = &self.stalled {
+                bail!("the journal cannot be written: {reason}");
+            }
+        }
+        Ok(())
     }
 
     fn put_agent(&mut self, id: &AgentId, body: &AgentBody) {
