@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::{DemoArgs, LoadArgs};
@@ -66,14 +66,18 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<bool> {
 }
 
 fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
+    let mut load = args.load.clone();
+    load.phones_listen = free_or_other(load.phones_listen)?;
+    load.trunk_listen = free_or_other(load.trunk_listen)?;
     let addresses = Addresses { sip: free_sip()?, http: free_tcp()?, engine: free_udp()? };
     let prompts = args.load.prompts.clone().map(fs::canonicalize).transpose().context("--prompts")?;
     let config = directory.join("control.toml");
-    fs::write(&config, control_config(&addresses, &args.load, prompts.is_some()))?;
+    fs::write(&config, control_config(&addresses, &load, prompts.is_some()))?;
     let engine = start_engine(args, &addresses, prompts.as_deref(), directory)?;
     let control = start("control", Command::new(&args.control).arg("run").arg(&config), directory)?;
     let (engine_pid, control_pid) = (engine.child.id(), control.child.id());
     let mut processes = [engine, control];
+    stop_on_signal([engine_pid, control_pid])?;
     wait_until_healthy(&format!("http://{}/healthz", addresses.http), &mut processes, directory)?;
     let setup = Setup {
         run: run::run_id(args.load.seed),
@@ -81,14 +85,14 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
         sip: addresses.sip,
         engine_pid: Some(engine_pid),
         control_pid: Some(control_pid),
-        load: args.load.clone(),
+        load: load.clone(),
     };
     let versions = BTreeMap::from([
         ("engine", host::version_of(&args.engine)),
         ("control", host::version_of(&args.control)),
         ("loadtest", env!("CARGO_PKG_VERSION").to_owned()),
     ]);
-    let passed = crate::run_and_report(setup, &args.load, versions);
+    let passed = crate::run_and_report(setup, &load, versions);
     for process in &mut processes {
         if let Ok(Some(status)) = process.child.try_wait() {
             anyhow::bail!(
@@ -209,6 +213,31 @@ max_dial_attempts = 1
 max_queued = 100000
 "#
     )
+}
+
+/// The address, or another port of the same host when somebody has it already.
+fn free_or_other(wanted: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if UdpSocket::bind(wanted).is_ok() {
+        return Ok(wanted);
+    }
+    let other = UdpSocket::bind((wanted.ip(), 0)).and_then(|socket| socket.local_addr())?;
+    eprintln!("{wanted} is taken; using {other}");
+    Ok(other)
+}
+
+/// Lets no child outlive us when we are interrupted. Called after they have been started, who would inherit the mask.
+fn stop_on_signal(pids: [u32; 2]) -> anyhow::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    signals.thread_block()?;
+    std::thread::spawn(move || {
+        if signals.wait().is_ok() {
+            for pid in pids {
+                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            }
+            std::process::exit(130);
+        }
+    });
+    Ok(())
 }
 
 fn free_udp() -> anyhow::Result<SocketAddr> {

@@ -38,7 +38,12 @@ impl Breaks {
 
     /// True: no break of any kind.
     pub(crate) fn unbroken(&self) -> bool {
-        self.ssrc_changes + self.lost + self.late + self.sequence_jumps + self.timestamp_jumps == 0
+        self.broken() == 0
+    }
+
+    /// Breaks of any kind.
+    fn broken(&self) -> u64 {
+        self.ssrc_changes + self.lost + self.late + self.sequence_jumps + self.timestamp_jumps
     }
 }
 
@@ -47,14 +52,29 @@ impl Breaks {
 pub(crate) struct Continuity {
     last: Option<Header>,
     pub(crate) breaks: Breaks,
+    /// The first packet that broke the stream, and the one before it.
+    pub(crate) first_break: Option<(Header, Header)>,
 }
 
 impl Continuity {
+    /// A new call, and so a new stream, begins; the counts go on.
+    pub(crate) fn begin_anew(&mut self) {
+        self.last = None;
+    }
+
     /// Takes the next header in order of arrival.
     pub(crate) fn hear(&mut self, header: &Header) {
         self.breaks.packets += 1;
         self.breaks.talkspurts += u64::from(header.marker);
         let Some(last) = self.last.replace(*header) else { return };
+        let before = self.breaks.broken();
+        self.compare(&last, header);
+        if self.breaks.broken() > before {
+            self.first_break.get_or_insert((last, *header));
+        }
+    }
+
+    fn compare(&mut self, last: &Header, header: &Header) {
         if last.ssrc != header.ssrc {
             self.breaks.ssrc_changes += 1;
             return;
@@ -62,13 +82,13 @@ impl Continuity {
         match header.sequence.wrapping_sub(last.sequence).cast_signed() {
             step @ 1..=MAX_DROPOUT => {
                 self.breaks.lost += step as u64 - 1;
-                self.check_timestamp(&last, header, step as u32);
+                self.check_timestamp(last, header, step as u32);
             }
             LONGEST_BACK..=0 => {
                 self.breaks.late += 1;
                 // A late packet was counted as lost; a duplicate was not.
                 self.breaks.lost -= u64::from(header.sequence != last.sequence && self.breaks.lost > 0);
-                self.last = Some(last);
+                self.last = Some(*last);
             }
             _ => self.breaks.sequence_jumps += 1,
         }
@@ -121,6 +141,15 @@ mod tests {
         assert_eq!(breaks(&[header(1), header(20_000)]).sequence_jumps, 1);
         let changed = Header { ssrc: 2, ..header(900) };
         assert_eq!(breaks(&[header(1), changed]).ssrc_changes, 1);
+    }
+
+    #[test]
+    fn a_new_call_may_have_a_stream_of_its_own() {
+        let mut continuity = Continuity::default();
+        continuity.hear(&header(1));
+        continuity.begin_anew();
+        continuity.hear(&Header { ssrc: 2, ..header(900) });
+        assert!(continuity.breaks.unbroken());
     }
 
     #[test]

@@ -96,12 +96,12 @@ fn read_format(body: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// One sample as G.711 µ-law (ITU-T G.711 table 2a, with the usual 16-bit bias of 132).
+/// One sample as G.711 µ-law, as ITU-T G.191 computes it: 14 bits, negative numbers complemented rather than negated.
 fn mulaw_of(sample: i16) -> u8 {
-    let sign = if sample < 0 { 0x80 } else { 0 };
-    let magnitude = i32::from(sample).abs().min(32_635) + 132;
-    let segment = (24 - magnitude.leading_zeros() as i32).clamp(0, 7);
-    let step = (magnitude >> (segment + 3)) & 0x0f;
+    let (sign, magnitude) = if sample < 0 { (0x80, !sample) } else { (0, sample) };
+    let biased = (i32::from(magnitude >> 2) + 33).min(0x1fff);
+    let segment = (26 - biased.leading_zeros() as i32).clamp(0, 7);
+    let step = (biased >> (segment + 1)) & 0x0f;
     !(sign | (segment << 4) as u8 | step as u8)
 }
 
@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_encoder_meets_g711_at_its_corners() {
-        let corners = [(0, 0xff), (-1, 0x7f), (32_767, 0x80), (-32_768, 0x00), (132, 0xef), (1_000, 0xce)];
+        let corners =
+            [(0, 0xff), (-1, 0x7f), (-4, 0x7f), (-5, 0x7e), (32_767, 0x80), (-32_768, 0x00), (1_000, 0xce)];
         for (sample, code) in corners {
             assert_eq!(mulaw_of(sample), code, "{sample}");
         }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::continuity::Breaks;
 use super::hearing::Heard;
 use super::oracle::Violation;
-use super::{EndpointId, PHASES, Role};
+use super::rtp::Header;
+use super::{EndpointId, PHASES};
 
 /// Figures that other threads may look at while the run goes on.
 #[derive(Debug, Default)]
@@ -62,8 +63,9 @@ pub(crate) struct Conversation {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Broken {
     pub(crate) endpoint: EndpointId,
-    pub(crate) role: Role,
     pub(crate) breaks: Breaks,
+    /// The first packet that broke the stream, and the one before it.
+    pub(crate) first: Option<(Header, Header)>,
 }
 
 /// Everything the media thread found out.

@@ -158,7 +158,8 @@ impl Listener {
             rtcp_received += party.rtcp_received;
             trouble.overflowed += u64::from(party.overflowed);
             if !breaks.unbroken() {
-                broken.push(Broken { endpoint: party.id, role: party.role, breaks });
+                let first = party.continuity.first_break;
+                broken.push(Broken { endpoint: party.id, breaks, first });
             }
             match party.role {
                 Role::Agent => agents.add(&breaks),

@@ -208,7 +208,12 @@ impl Wheel {
                     party.remote = None;
                 }
             }
-            Command::Again { id } => self.listener.oracle.again(id),
+            Command::Again { id } => {
+                self.listener.oracle.again(id);
+                if let Some(party) = self.party(id) {
+                    party.continuity.begin_anew();
+                }
+            }
             Command::Close { id } => {
                 if let Some(party) = self.party(id) {
                     // Closing removes both descriptors from the epoll set.

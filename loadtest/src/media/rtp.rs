@@ -10,7 +10,7 @@ pub(crate) const COMFORT_NOISE: u8 = 13;
 pub(crate) const TELEPHONE_EVENT: u8 = 101;
 
 /// The fixed header.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Header {
     pub(crate) marker: bool,
     pub(crate) payload_type: u8,

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::calls::{self, Call};
 use super::{
-    About, Agents, AnswerToAudio, Continuity, Cost, Delay, Generator, Loss, Misrouted, Misrouting, Quantiles,
-    Report, SCHEMA, UnstampedIn, checks,
+    About, Agents, AnswerToAudio, BrokenStream, Continuity, Cost, Delay, Generator, Loss, Misrouted,
+    Misrouting, Quantiles, Report, SCHEMA, UnstampedIn, checks,
 };
 use crate::clock;
 use crate::host;
@@ -179,7 +179,11 @@ fn loss(calls: &[Call]) -> Loss {
 }
 
 fn continuity(director: &Director, ledger: &Ledger) -> Continuity {
-    let broken = ledger.broken.iter().map(|broken| (name(director, broken.endpoint), broken.breaks));
+    let broken = ledger.broken.iter().map(|broken| BrokenStream {
+        leg: name(director, broken.endpoint),
+        breaks: broken.breaks,
+        first: broken.first,
+    });
     Continuity {
         agents: ledger.agents,
         customers: ledger.customers,

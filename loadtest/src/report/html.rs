@@ -6,6 +6,7 @@ use super::checks::grouped;
 use super::plots::{self, AMBER, INDIGO, Series, TEAL};
 use super::summary::label;
 use super::{Cost, Quantiles, Report};
+use crate::media::rtp::Header;
 use crate::run::state::{Outcome, Sample};
 
 const STYLE: &str = include_str!("report.css");
@@ -148,18 +149,33 @@ fn misrouted(report: &Report) -> String {
         text += &section("Misrouted packets", "The first of them; report.json has more.", &table);
     }
     if !broken.is_empty() {
-        let rows = broken.iter().take(MAX_ROWS).map(|(name, b)| {
+        let rows = broken.iter().take(MAX_ROWS).map(|stream| {
+            let b = stream.breaks;
             let counts = [b.lost, b.late, b.ssrc_changes, b.sequence_jumps, b.timestamp_jumps, b.packets];
             let cells = counts.map(|count| format!("<td class=\"n\">{}</td>", grouped(count))).concat();
-            format!("<tr><td>{}</td>{cells}</tr>", escape(name))
+            let first = stream.first.map(|(before, at)| format!("{} → {}", short(&before), short(&at)));
+            format!(
+                "<tr><td>{}</td>{cells}<td class=\"n\">{}</td></tr>",
+                escape(&stream.leg),
+                first.unwrap_or_default()
+            )
         });
         let names = ["lost", "late", "SSRC changes", "sequence jumps", "timestamp jumps", "packets"];
         let head = names.map(|name| format!("<th class=\"n\">{name}</th>")).concat();
-        let table = format!("<table><tr><th>leg</th>{head}</tr>{}</table>", rows.collect::<String>());
+        let table = format!(
+            "<table><tr><th>leg</th>{head}<th class=\"n\">first: type, sequence, timestamp</th></tr>{}</table>",
+            rows.collect::<String>()
+        );
         text +=
             &section("Broken streams", "Legs that did not hear one unbroken stream, worst first.", &table);
     }
     text
+}
+
+/// `0 #17 @1600`, with `M` for the marker bit.
+fn short(header: &Header) -> String {
+    let marker = if header.marker { "M" } else { "" };
+    format!("{}{marker} #{} @{}", header.payload_type, header.sequence, header.timestamp)
 }
 
 fn answer_to_audio(report: &Report) -> String {
@@ -176,11 +192,10 @@ fn answer_to_audio(report: &Report) -> String {
     let whole = audio.lost_after_answer.get(&0).copied().unwrap_or(0);
     let worst = audio.lost_after_answer.keys().next_back().copied().unwrap_or(0);
     let lost = format!(
-        "<p>In {} of {} calls the agent heard the customer from the very first packet after the 200 OK; the worst call lost {} \
-         packets ({} ms).</p>",
+        "<p>In {} of {} calls the agent heard the customer from the very first packet after the 200 OK; the worst call lost its \
+         first {} ms.</p>",
         grouped(whole),
         grouped(calls),
-        worst,
         worst * 20
     );
     section(
@@ -223,7 +238,7 @@ fn delay(report: &Report) -> String {
         "From one endpoint's send call to the kernel's time stamp at the other's socket, for every packet.",
         &format!(
             "<div class=\"two\"><figure>{}</figure><div>{table}{facts}</div></div>",
-            plots::nines("ms", &series)
+            plots::nines(&series)
         ),
     )
 }
@@ -233,10 +248,10 @@ fn over_time(report: &Report) -> String {
         |value: fn(&Sample) -> f64| report.samples.iter().map(|s| (s.at_s, value(s))).collect::<Vec<_>>();
     let line = |name, colour, value, filled| Series { name, colour, points: points(value), filled };
     let calls = [
-        line("agents off hook", INDIGO, |s| s.off_hook as f64, false),
-        line("customers", AMBER, |s| s.customers as f64, false),
+        line("customers rung or answered", AMBER, |s| s.customers as f64, false),
         line("conversations", TEAL, |s| s.conversations as f64, true),
     ];
+    let agents = [line("agents off hook", INDIGO, |s| s.off_hook as f64, true)];
     let packets = [
         line("sent by endpoints", INDIGO, |s| s.sent_per_s, false),
         line("heard by partners", TEAL, |s| s.heard_per_s, true),
@@ -248,6 +263,7 @@ fn over_time(report: &Report) -> String {
     ];
     let figure = |caption, svg: String| format!("<figure><figcaption>{caption}</figcaption>{svg}</figure>");
     let figures = [
+        figure("Agents off hook", plots::lines("seconds", "", &agents)),
         figure("Calls", plots::lines("seconds", "", &calls)),
         figure("Packets per second", plots::lines("seconds", "", &packets)),
         figure("Cores used", plots::lines("seconds", "", &cpu)),
@@ -273,7 +289,7 @@ fn outcomes(report: &Report) -> String {
         }
         let _ = write!(
             text,
-            "<figcaption>{} {kind}{}</figcaption><div class=\"bar\">{bar}</div><div class=\"key\">{key}</div>",
+            "<figcaption>{} {kind} call{}</figcaption><div class=\"bar\">{bar}</div><div class=\"key\">{key}</div>",
             grouped(total),
             if total == 1 { "" } else { "s" }
         );

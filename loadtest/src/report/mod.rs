@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::host::Machine;
 use crate::media::continuity::Breaks;
 use crate::media::ledger::{Trouble, Unstamped};
+use crate::media::rtp::Header;
 use crate::rest::pool::HttpCounters;
 use crate::run::director::Mishaps;
 use crate::run::state::{Outcome, Sample};
@@ -148,8 +149,17 @@ pub(crate) struct Continuity {
     pub(crate) agents: Breaks,
     pub(crate) customers: Breaks,
     pub(crate) broken_streams: u64,
-    /// The worst, by name.
-    pub(crate) broken: Vec<(String, Breaks)>,
+    /// The worst.
+    pub(crate) broken: Vec<BrokenStream>,
+}
+
+/// A leg that did not hear one unbroken stream.
+#[derive(Debug, Serialize)]
+pub(crate) struct BrokenStream {
+    pub(crate) leg: String,
+    pub(crate) breaks: Breaks,
+    /// The header before the first break, and the one that broke.
+    pub(crate) first: Option<(Header, Header)>,
 }
 
 #[derive(Debug, Serialize)]

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-const SIZE: (u32, u32) = (640, 300);
+const SIZE: (u32, u32) = (540, 290);
 const INK: RGBColor = RGBColor(71, 85, 105);
 const GRID: RGBColor = RGBColor(226, 232, 240);
 pub(crate) const TEAL: RGBColor = RGBColor(13, 148, 136);
@@ -23,11 +23,11 @@ pub(crate) struct Series<'a> {
 
 /// Lines over a common axis, from zero up.
 pub(crate) fn lines(x: &str, y: &str, series: &[Series<'_>]) -> String {
-    svg(|area| draw_lines(area, x, y, series, |x| format!("{x:.0}")))
+    svg(|area| draw_lines(area, x, y, series, |x| format!("{x:.0}"), number))
 }
 
-/// Delay over percentiles that draw ever closer to 100.
-pub(crate) fn nines(y: &str, series: &[Series<'_>]) -> String {
+/// Milliseconds, on a logarithmic scale from 1 µs, over percentiles that draw ever closer to 100.
+pub(crate) fn nines(series: &[Series<'_>]) -> String {
     let stretched: Vec<Series<'_>> =
         series.iter().map(|s| Series { points: stretch(&s.points), ..*s }).collect();
     let label = |nines: &f64| match *nines as u32 {
@@ -35,7 +35,13 @@ pub(crate) fn nines(y: &str, series: &[Series<'_>]) -> String {
         1 => "90 %".to_owned(),
         n => format!("99.{} %", "9".repeat(n as usize - 2)).replace("99. ", "99 "),
     };
-    svg(|area| draw_lines(area, "percentile of packets", y, &stretched, |x| label(x)))
+    let delay = |power: f64, _: f64| match power {
+        p if p.fract().abs() > 0.01 => String::new(),
+        p if p < 3.0 => format!("{:.0} µs", 10_f64.powf(p)),
+        p if p < 6.0 => format!("{:.0} ms", 10_f64.powf(p - 3.0)),
+        p => format!("{:.0} s", 10_f64.powf(p - 6.0)),
+    };
+    svg(|area| draw_lines(area, "percentile of packets", "", &stretched, label, delay))
 }
 
 /// How many values fall into each of about forty equal steps.
@@ -82,14 +88,17 @@ fn draw_lines(
     x: &str,
     y: &str,
     series: &[Series<'_>],
-    label: impl Fn(&f64) -> String,
+    x_label: impl Fn(&f64) -> String,
+    y_label: impl Fn(f64, f64) -> String,
 ) -> Drawn {
     let points = || series.iter().flat_map(|s| s.points.iter());
     let (x_max, y_max) = points().fold((0.0_f64, 0.0_f64), |(a, b), &(x, y)| (a.max(x), b.max(y)));
     if x_max <= 0.0 {
         return Ok(());
     }
-    let y_max = if y_max > 0.0 { y_max * 1.08 } else { 1.0 };
+    // Room above for the names of several lines.
+    let room = if series.len() > 1 { 1.3 } else { 1.08 };
+    let y_max = if y_max > 0.0 { y_max * room } else { 1.0 };
     let mut chart = ChartBuilder::on(area)
         .margin(10)
         .x_label_area_size(38)
@@ -101,13 +110,13 @@ fn draw_lines(
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(GRID)
-        .label_style(("sans-serif", 12).into_font().color(&INK))
+        .label_style(("sans-serif", 13).into_font().color(&INK))
         .x_desc(x)
         .y_desc(y)
         .x_labels(7)
         .y_labels(5)
-        .x_label_formatter(&label)
-        .y_label_formatter(&|value| number(*value, y_max))
+        .x_label_formatter(&x_label)
+        .y_label_formatter(&|value| y_label(*value, y_max))
         .draw()?;
     for one in series {
         let style = one.colour.stroke_width(2);
@@ -126,7 +135,7 @@ fn draw_lines(
             .position(SeriesLabelPosition::UpperLeft)
             .background_style(WHITE.mix(0.85))
             .border_style(TRANSPARENT)
-            .label_font(("sans-serif", 12).into_font().color(&INK))
+            .label_font(("sans-serif", 13).into_font().color(&INK))
             .draw()?;
     }
     Ok(())
@@ -146,7 +155,7 @@ fn draw_bars(area: &Area<'_>, x: &str, y: &str, step: f64, counts: &[u32], colou
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .axis_style(GRID)
-        .label_style(("sans-serif", 12).into_font().color(&INK))
+        .label_style(("sans-serif", 13).into_font().color(&INK))
         .x_desc(x)
         .y_desc(y)
         .x_labels(8)
@@ -181,7 +190,7 @@ mod tests {
     fn plots_are_svg_and_nothing_to_plot_is_an_empty_picture_not_a_panic() {
         let points = vec![(0.0, 1.0), (90.0, 2.0), (99.9, 5.0)];
         let series = || [Series { name: "a", colour: TEAL, points: points.clone(), filled: true }];
-        assert!(nines("ms", &series()).starts_with("<svg"));
+        assert!(nines(&series()).starts_with("<svg"));
         assert!(lines("s", "calls", &series()).contains("</svg>"));
         assert!(histogram("ms", "calls", &[0.4, 1.0, 250.0], TEAL).contains("</svg>"));
         assert!(histogram("ms", "calls", &[0.01, 0.02], TEAL).contains("</svg>"));
