@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo test sim bench lint docs fmt setup-demo setup-test clean
+.PHONY: demo test sim bench compare lint docs fmt setup-demo setup-test setup-compare clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -15,8 +15,14 @@ test: setup-test
 sim:
 	OFFHOOK_HISTORIES=$${OFFHOOK_HISTORIES:-1000000} cargo test --release -p offhook-tests --test simulation -- --nocapture
 
+# `make bench BENCH="--save-baseline before"`, then, after a change, `make bench BENCH="--baseline before"`, compares the two.
 bench: setup-demo
-	cargo bench -p offhook-benches
+	cargo bench -p offhook-benches --benches -- $(BENCH)
+
+# The engine beside rtpengine. `make compare COMPARE=--quick` is a short try; COMPARE=park, splices or scale asks about the engine alone.
+compare: setup-compare
+	cargo build --release --quiet -p offhook-engine -p offhook-benches
+	target/release/compare --engine target/release/offhook-engine $(COMPARE)
 
 lint:
 	cargo fmt --all --check
@@ -33,6 +39,9 @@ setup-demo:
 
 setup-test:
 	@tests/setup.sh build peers
+
+setup-compare:
+	@tests/setup.sh build compare
 
 clean:
 	cargo clean

@@ -25,6 +25,10 @@ for group in "$@"; do
         peers)
             need sipp sip-tester
             ;;
+        compare)
+            need rtpengine rtpengine-daemon
+            need taskset util-linux
+            ;;
         *)
             echo "setup: no such group: $group" >&2
             exit 2
