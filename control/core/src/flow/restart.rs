@@ -397,7 +397,22 @@ impl Core {
         self.hang_up(call, "restart");
     }
 
+    /// A conversation is on record, and its callback's or contact's end may have been lost with the last records.
+    fn complete_past(&mut self, past: &Past<'_>) {
+        match (past.connected, past.dialled) {
+            (Some(_), Some((Source::Callback(id), _))) => self.complete_connected_callback(id),
+            (Some(_), Some((Source::Contact(id), _)))
+                if self.contacts.get(id).is_some_and(|contact| contact.running.is_some()) =>
+            {
+                self.complete_connected_contact(id);
+                self.finish_contact(id, false);
+            }
+            (Some(_), Some(_) | None) | (None, _) => {}
+        }
+    }
+
     fn take_up_customer(&mut self, past: Past<'_>) {
+        self.complete_past(&past);
         let agent = past.agent(self);
         let heard = past.info.as_ref().is_some_and(|info| info.state == LegState::Spliced && info.hears);
         let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();

@@ -1,0 +1,348 @@
+//! The core between an engine that answers at once and a SIP network that does what the test says.
+
+use std::collections::BTreeMap;
+
+use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::config::{Config, QueueConfig, ServiceConfig};
+use offhook_control_core::record::{CallbackReason, Fact, Record, Station};
+use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
+use offhook_control_core::view::{AgentView, Notification};
+use offhook_control_core::{CallId, CallbackId, Core, Input, Now, OpId, Output};
+use offhook_proto::{
+    Command, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource, PlayStarted,
+    Remote, Reply,
+};
+use serde_json::Value;
+
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    now_us: u64,
+    pub(crate) packet_age_ms: u64,
+    pub(crate) sip: Vec<(CallId, SipCommand)>,
+    pub(crate) engine: Vec<Command>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) notes: Vec<Notification>,
+    pub(crate) webhooks: Vec<Value>,
+    /// What came out, in order, in words.
+    pub(crate) order: Vec<String>,
+    replies: BTreeMap<OpId, ApiReply>,
+    legs: Vec<String>,
+    next_op: u64,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::over(Vec::new(), Vec::new(), 1_000_000)
+    }
+
+    fn over(records: Vec<Record>, legs: Vec<String>, now_us: u64) -> Self {
+        let queue = QueueConfig {
+            name: "sales".into(),
+            skill: Some("sales".into()),
+            dnis: vec!["100".into()],
+            ..QueueConfig::default()
+        };
+        let service = ServiceConfig { name: "cb".into(), queue: "sales".into(), ..ServiceConfig::default() };
+        let config = Config { queues: vec![queue], services: vec![service], ..Config::default() };
+        let mut core = Core::new(config, [7; 32]);
+        for record in &records {
+            core.replay(record);
+        }
+        let mut bench = Self {
+            core,
+            now_us,
+            packet_age_ms: 100,
+            sip: Vec::new(),
+            engine: Vec::new(),
+            records,
+            notes: Vec::new(),
+            webhooks: Vec::new(),
+            order: Vec::new(),
+            replies: BTreeMap::new(),
+            legs,
+            next_op: 0,
+        };
+        bench.core.start(bench.now());
+        bench.pump();
+        bench.take(Input::EngineUp { instance: "1".into(), restarted: false });
+        bench
+    }
+
+    /// Control dies; another run takes its journal over.
+    pub(crate) fn restart(self) -> Self {
+        Self::over(self.records, self.legs, self.now_us + 1_000_000)
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { mono_us: self.now_us, unix_ms: 1_800_000_000_000 + self.now_us / 1_000 }
+    }
+
+    pub(crate) fn take(&mut self, input: Input) {
+        self.core.handle(self.now(), input);
+        self.pump();
+    }
+
+    fn pump(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Record(record) => {
+                    let fact = serde_json::to_value(&record.fact).expect("a fact is JSON");
+                    self.order.push(format!("record {}", fact["fact"].as_str().unwrap_or_default()));
+                    self.records.push(record);
+                }
+                Output::Sip { call, command } => {
+                    if matches!(command, SipCommand::Dial { .. }) {
+                        self.order.push(format!("dial {call}"));
+                    }
+                    self.sip.push((call, command));
+                }
+                Output::Engine { request, command, .. } => {
+                    let reply = self.execute(&command);
+                    self.engine.push(command);
+                    self.core.handle(self.now(), Input::EngineReply { request, result: Ok(reply) });
+                }
+                Output::Reply { op, reply } => {
+                    self.replies.insert(op, reply);
+                }
+                Output::Notify(note) => self.notes.push(note),
+                Output::Webhook { body, .. } => self.webhooks.push(body),
+            }
+        }
+    }
+
+    fn execute(&mut self, command: &Command) -> Reply {
+        match command {
+            Command::LegCreate(create) => {
+                self.legs.push(create.leg.clone());
+                let (rtp, rtcp) = addresses();
+                Reply::ok(&LegCreated { leg: create.leg.clone(), rtp, rtcp, worker: 0, ssrc: 1 })
+            }
+            Command::LegDelete(delete) => {
+                self.legs.retain(|leg| *leg != delete.leg);
+                Reply::done()
+            }
+            Command::LegList(_) => {
+                let legs = self.legs.clone();
+                let total = legs.len() as u64;
+                Reply::ok(&LegList { legs, more: false, total })
+            }
+            Command::LegQuery(query) => Reply::ok(&self.info(&query.leg)),
+            Command::Play(play) => Reply::ok(&PlayStarted { play: play.play.clone(), duration_ms: None }),
+            Command::Splice(splice) => {
+                self.order.push(format!("splice {}", if splice.b_hears_a { "both" } else { "one" }));
+                Reply::done()
+            }
+            _ => Reply::done(),
+        }
+    }
+
+    fn info(&self, leg: &str) -> LegInfo {
+        let (rtp, rtcp) = addresses();
+        LegInfo {
+            leg: leg.to_owned(),
+            owner: None,
+            state: LegState::Parked,
+            spliced_to: None,
+            hears: false,
+            playing: None,
+            worker: 0,
+            rtp,
+            rtcp,
+            remote: None,
+            latched: None,
+            latch: offhook_proto::LatchMode::Signalled,
+            idle: offhook_proto::Idle::default(),
+            codec: Media::default().codec,
+            ssrc: 1,
+            remote_ssrc: None,
+            age_ms: 1,
+            last_packet_ms: Some(self.packet_age_ms),
+            counters: offhook_proto::LegCounters::default(),
+            rtcp_report: None,
+        }
+    }
+
+    pub(crate) fn ask(&mut self, request: ApiRequest) -> ApiReply {
+        self.next_op += 1;
+        let op = OpId(self.next_op);
+        self.take(Input::Api { op, request });
+        self.replies.remove(&op).expect("every request is answered")
+    }
+
+    pub(crate) fn sip(&mut self, call: CallId, event: SipEvent) {
+        self.take(Input::Sip { call, event });
+    }
+
+    pub(crate) fn event(&mut self, event: EventBody) {
+        self.take(Input::EngineEvent(event));
+    }
+
+    pub(crate) fn answer(&mut self, call: CallId) {
+        let at_mono_us = self.now_us;
+        self.sip(call, SipEvent::Answered { remote: remote(), at_mono_us });
+    }
+
+    /// Lets time pass, timer by timer.
+    pub(crate) fn pass_ms(&mut self, ms: u64) {
+        let end = self.now_us + ms * 1_000;
+        while let Some(due) = self.core.poll_timeout().filter(|due| *due <= end) {
+            self.now_us = self.now_us.max(due);
+            self.take(Input::Tick);
+        }
+        self.now_us = end;
+    }
+
+    pub(crate) fn agent(&mut self, id: &str) -> AgentView {
+        match self.ask(ApiRequest::Agent(id.into())) {
+            ApiReply::Agent(view, _) => *view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn add_agent(&mut self, id: &str, auto_accept: bool) {
+        self.ask(ApiRequest::PutAgent(id.into(), agent(false, auto_accept)));
+        self.ask(ApiRequest::Login(id.into(), LoginBody::default()));
+        self.ask(ApiRequest::SetStatus(id.into(), StatusBody { status: WantedStatus::Available }));
+        let call = self.dialled(id);
+        self.answer(call);
+        self.end_play(call);
+    }
+
+    pub(crate) fn callback(&mut self, number: &str) -> CallbackId {
+        self.callback_with(serde_json::json!({ "_customer_number": number }))
+    }
+
+    pub(crate) fn callback_with(&mut self, params: Value) -> CallbackId {
+        let Value::Object(params) = params else { panic!("not an object") };
+        match self.ask(ApiRequest::StartCallback { service: "cb".into(), params }) {
+            ApiReply::CallbackStored(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn callback_state(&mut self, id: &CallbackId) -> String {
+        let request = ApiRequest::QueryCallbacks {
+            service: "cb".into(),
+            filter: offhook_control_core::api::CallbackFilter { id: Some(id.clone()), ..Default::default() },
+        };
+        match self.ask(request) {
+            ApiReply::Callbacks(views) => views[0].state.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.records.iter().map(|record| &record.fact)
+    }
+
+    pub(crate) fn ended(&self, id: &CallbackId) -> Option<CallbackReason> {
+        let mut ends = self.facts().filter_map(|fact| match fact {
+            Fact::CallbackEnded { id: other, reason } if other == id => Some(*reason),
+            _ => None,
+        });
+        let first = ends.next();
+        assert_eq!(ends.next(), None, "ended twice");
+        first
+    }
+
+    fn targets(&self) -> impl DoubleEndedIterator<Item = (CallId, &Target)> {
+        self.sip.iter().filter_map(|(call, command)| match command {
+            SipCommand::Dial { target, .. } => Some((*call, target)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn dials(&self) -> usize {
+        self.targets().count()
+    }
+
+    pub(crate) fn dials_to_trunk(&self) -> usize {
+        self.targets().filter(|(_, target)| matches!(target, Target::Trunk { .. })).count()
+    }
+
+    pub(crate) fn last_dial(&self) -> CallId {
+        self.targets().next_back().expect("somebody was dialled").0
+    }
+
+    /// The last call to an agent's phone.
+    pub(crate) fn dialled(&self, agent: &str) -> CallId {
+        let own = |target: &Target| matches!(target, Target::Registered { aor } if aor == agent);
+        self.targets().rev().find(|(_, target)| own(target)).expect("the agent was dialled").0
+    }
+
+    pub(crate) fn last_agent_dial(&self, agent: &str) -> CallId {
+        self.dialled(agent)
+    }
+
+    /// The last call to a customer.
+    pub(crate) fn customer(&self) -> CallId {
+        let trunk = |target: &Target| matches!(target, Target::Trunk { .. });
+        self.targets().rev().find(|(_, target)| trunk(target)).expect("a customer was dialled").0
+    }
+
+    pub(crate) fn agent_leg(&self, agent: &str) -> String {
+        format!("a-{agent}-{}", self.dialled(agent))
+    }
+
+    /// What was last played to a call's leg.
+    pub(crate) fn played(&self, call: CallId) -> Vec<PlaySource> {
+        let suffix = format!("-{call}");
+        let last = self.engine.iter().rev().find_map(|command| match command {
+            Command::Play(play) if play.leg.ends_with(&suffix) => Some(play.sources.clone()),
+            _ => None,
+        });
+        last.unwrap_or_default()
+    }
+
+    /// What was last played to a call's leg ends.
+    pub(crate) fn end_play(&mut self, call: CallId) {
+        let suffix = format!("-{call}");
+        let last = self.engine.iter().rev().find_map(|command| match command {
+            Command::Play(play) if play.leg.ends_with(&suffix) => Some((play.leg.clone(), play.play.clone())),
+            _ => None,
+        });
+        if let Some((leg, play)) = last {
+            self.event(EventBody::PlayEnded { leg, play, end: PlayEnd::Finished });
+        }
+    }
+}
+
+pub(crate) fn agent(pin: bool, auto_accept: bool) -> AgentBody {
+    AgentBody {
+        name: None,
+        skills: vec!["sales".into()],
+        station: Some(Station::Registered),
+        persistent: true,
+        auto_accept,
+        pin,
+        password: None,
+    }
+}
+
+/// Ann, off hook and available.
+pub(crate) fn available_agent(auto_accept: bool) -> Bench {
+    let mut bench = Bench::new();
+    bench.add_agent("ann", auto_accept);
+    bench
+}
+
+/// Ann and a customer who was called back.
+pub(crate) fn conversation() -> (Bench, CallId) {
+    let mut bench = available_agent(true);
+    bench.callback("+31201");
+    let call = bench.customer();
+    bench.answer(call);
+    (bench, call)
+}
+
+pub(crate) fn remote() -> RemoteMedia {
+    RemoteMedia {
+        remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
+        media: Media::default(),
+        direction: Direction::SendRecv,
+    }
+}
+
+fn addresses() -> (std::net::SocketAddr, std::net::SocketAddr) {
+    (([127, 0, 0, 1], 1_024).into(), ([127, 0, 0, 1], 1_025).into())
+}
