@@ -34,7 +34,7 @@ async fn a_call_of_the_trunk_rings_is_answered_and_ends_with_the_callers_bye() {
     answer(&port, call);
     port.answered(call).await;
     port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -49,7 +49,7 @@ async fn early_media_and_then_our_own_bye() {
     answer(&port, call);
     port.answered(call).await;
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -61,7 +61,7 @@ async fn streams_that_we_do_not_take_are_answered_with_port_0() {
     let sipp = Sipp::client("uac_video.xml", port.address()).await;
     let (call, _) = port.incoming().await;
     answer(&port, call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -75,7 +75,7 @@ async fn a_caller_without_sdp_gets_our_offer_and_answers_in_the_ack() {
     let SipEvent::Answered { remote, .. } = port.answered(call).await else { unreachable!() };
     assert_eq!(remote.media.codec, Codec::Pcmu);
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -85,7 +85,7 @@ async fn a_rejected_call_gets_our_status() {
     let sipp = Sipp::client("uac_rejected.xml", port.address()).await;
     let (call, _) = port.incoming().await;
     port.port.command(call, SipCommand::Reject { status: 486, reason: "nobody there".to_owned() });
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Failed { status: 486, .. })), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -97,7 +97,7 @@ async fn a_caller_who_cancels_gets_487() {
     let sipp = Sipp::client("uac_cancel.xml", port.address()).await;
     let (call, _) = port.incoming().await;
     port.port.command(call, SipCommand::Ring { early: None });
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Failed { status: 487, .. })), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -132,7 +132,7 @@ async fn the_callers_session_timer_is_agreed_and_its_refresh_answered() {
     let sipp = Sipp::client("uac_timer.xml", port.address()).await;
     let (call, _) = port.incoming().await;
     answer(&port, call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -143,7 +143,7 @@ async fn a_2xx_that_is_never_acknowledged_ends_with_our_bye() {
     let sipp = Sipp::client("uac_no_ack.xml", port.address()).await;
     let (call, _) = port.incoming().await;
     answer(&port, call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     sipp.succeeds().await;
 }
@@ -178,7 +178,7 @@ async fn a_session_that_the_caller_does_not_refresh_is_ended() {
     let ok = peer.hear("SIP/2.0 200").await;
     peer.send(port.address(), &ack(&peer, &port, &ok.headers["to"])).await;
     assert!(peer.hear("BYE").await.header("Reason").contains("session expired"));
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
 }
 
@@ -213,7 +213,7 @@ async fn truncated_and_mutated_messages_change_nothing() {
             bytes[at] = state.to_be_bytes()[0];
         }
         peer.send_bytes(port.address(), &bytes).await;
-        if state % 64 == 0 {
+        if state.is_multiple_of(64) {
             while let Ok(offhook_control_core::Input::Sip { call, event }) = port.inputs.try_recv() {
                 if matches!(event, SipEvent::Incoming { .. }) {
                     port.hang_up(call);

@@ -20,7 +20,7 @@ async fn fails_with(name: &str) -> (u16, bool) {
     let sipp = Sipp::server(name).await;
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     port.idle().await;
     sipp.succeeds().await;
     status(events.last().expect("an event")).expect("a failure")
@@ -38,7 +38,7 @@ async fn an_answered_call_rings_is_answered_and_ends_with_our_bye() {
     assert_eq!(remote.direction, Direction::SendRecv);
     assert!(at_mono_us > 0 && at_mono_us <= support::now().mono_us);
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -55,7 +55,7 @@ async fn nobody_answers_within_the_ring_time_and_the_call_is_cancelled() {
     let sipp = Sipp::server("uas_no_answer.xml").await;
     let mut port = Port::start(config()).await;
     let call = port.dial_for(sipp.uri(), 300);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert_eq!(events.last().and_then(status), Some((408, false)), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -68,7 +68,7 @@ async fn hanging_up_while_it_rings_cancels() {
     let call = port.dial(sipp.uri());
     port.until(call, |event| matches!(event, SipEvent::Ringing)).await;
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert_eq!(events.last().and_then(status), Some((487, false)), "{events:?}");
     port.idle().await;
     sipp.succeeds().await;
@@ -81,7 +81,7 @@ async fn a_late_200_after_cancel_gets_ack_and_bye() {
     let call = port.dial(sipp.uri());
     port.until(call, |event| matches!(event, SipEvent::Ringing)).await;
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events.last().and_then(status), Some((487, false)));
     sipp.succeeds().await;
@@ -96,7 +96,7 @@ async fn early_media_is_told_before_the_answer() {
     port.until(call, |event| matches!(event, SipEvent::EarlyMedia(_))).await;
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -107,7 +107,7 @@ async fn an_answer_without_sdp_stands_on_the_early_one() {
     let call = port.dial(sipp.uri());
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -124,7 +124,7 @@ async fn the_second_of_two_forked_answers_gets_ack_and_bye() {
     port.answered(call).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
     sipp.succeeds().await;
 }
@@ -135,7 +135,7 @@ async fn the_peers_hold_and_resume_are_answered_and_told() {
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
     port.answered(call).await;
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     let directions: Vec<Direction> = events
         .iter()
         .filter_map(|event| match event {
@@ -155,10 +155,10 @@ async fn update_moves_the_media_and_refer_info_options_are_answered_cleanly() {
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
     port.answered(call).await;
-    let events = port.to_the_end(call).await;
-    let moved = events.iter().any(|event| {
-        matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_000)
-    });
+    let events = port.until_over(call).await;
+    let moved = events
+        .iter()
+        .any(|event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_000));
     assert!(moved, "{events:?}");
     sipp.succeeds().await;
 }
@@ -169,10 +169,10 @@ async fn a_re_invite_without_sdp_gets_our_offer_and_its_answer_in_the_ack_counts
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
     port.answered(call).await;
-    let events = port.to_the_end(call).await;
-    let moved = events.iter().any(|event| {
-        matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_002)
-    });
+    let events = port.until_over(call).await;
+    let moved = events
+        .iter()
+        .any(|event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_002));
     assert!(moved, "{events:?}");
     sipp.succeeds().await;
 }
@@ -185,7 +185,7 @@ async fn a_bye_on_the_heels_of_the_answer_is_not_lost() {
     let invite = peer.hear("INVITE").await;
     peer.answer(&invite, "t").await;
     peer.request(&invite, "t", "BYE", 1, "", "").await;
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     assert!(peer.hear("SIP/2.0 200").await.header("CSeq").contains("BYE"));
     port.idle().await;
@@ -202,7 +202,7 @@ async fn a_request_of_a_forked_branch_is_none_of_the_calls() {
     peer.request(&invite, "other", "BYE", 1, "", "").await;
     assert!(peer.hear("SIP/2.0 481").await.header("CSeq").contains("BYE"));
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
 }
 
@@ -220,12 +220,16 @@ async fn a_peer_that_moved_is_followed_to_its_new_contact() {
     let answer = new.hear("SIP/2.0 200").await;
     assert!(answer.text.contains("m=audio 30000"), "{}", answer.text);
     new.request(&invite, "t", "ACK", 1, "", "").await;
-    port.until(call, |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_010)).await;
+    port.until(
+        call,
+        |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_010),
+    )
+    .await;
     port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
     port.hang_up(call);
     let bye = new.hear("BYE").await;
     new.respond(&bye, "200 OK", "", "", "").await;
-    port.to_the_end(call).await;
+    port.until_over(call).await;
 }
 
 #[tokio::test]
@@ -246,7 +250,7 @@ async fn session_refresh_by_update_goes_on_and_a_481_to_it_ends_the_call() {
     peer.respond(&refresh, "200 OK", "t", "Session-Expires: 2;refresher=uac\r\n", "").await;
     let refresh = peer.hear("UPDATE").await;
     peer.respond(&refresh, "481 Call Does Not Exist", "t", "", "").await;
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
 }
 
@@ -263,12 +267,13 @@ async fn our_re_invite_is_sent_again_after_glare() {
     port.port.command(call, SipCommand::ReOffer { local });
     port.until(call, |event| matches!(event, SipEvent::Snapshot { data } if data.contains("31000"))).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
 fn trunk_with_password(mut trunk: TrunkConfig) -> TrunkConfig {
-    trunk.credential = Some(TrunkCredential { username: "trunkuser".to_owned(), password: "trunkpass".to_owned() });
+    trunk.credential =
+        Some(TrunkCredential { username: "trunkuser".to_owned(), password: "trunkpass".to_owned() });
     trunk
 }
 
@@ -278,7 +283,7 @@ async fn authenticates(name: &str) {
     let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -298,7 +303,7 @@ async fn a_password_that_the_trunk_refuses_is_a_failure_and_not_tried_again() {
     let sipp = Sipp::server("uas_auth_rejected.xml").await;
     let mut port = Port::with_trunk(trunk_with_password(sipp.trunk())).await;
     let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert_eq!(events.last().and_then(status), Some((407, false)), "{events:?}");
     sipp.succeeds().await;
 }
@@ -314,21 +319,23 @@ async fn we_register_at_a_trunk_that_wants_it() {
 
 #[tokio::test]
 async fn the_trunk_is_called_over_tcp_when_it_is_set_so() {
-    let sipp = Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
+    let sipp =
+        Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
     let mut trunk = sipp.trunk();
     trunk.transport = TrunkTransport::Tcp;
     let mut port = Port::with_trunk(trunk).await;
     let call = port.dial(Target::Trunk { number: "+31655512345".to_owned() });
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
 /// The stack keeps to UDP whatever the size (RFC 3261 section 18.1.1).
 #[tokio::test]
 async fn a_large_invite_goes_to_the_trunk_over_tcp() {
-    let sipp = Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
+    let sipp =
+        Sipp::run(&["-sf", &support::scenario("uas_answer.xml").display().to_string()], None, "t1", 1).await;
     let mut port = Port::with_trunk(sipp.trunk()).await;
     let mut local = local_media();
     let wide = local.media[0].clone();
@@ -346,7 +353,7 @@ async fn a_large_invite_goes_to_the_trunk_over_tcp() {
     );
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -355,7 +362,7 @@ async fn a_port_where_nobody_listens_is_a_network_failure_at_once() {
     let mut port = Port::start(config()).await;
     for transport in ["", ";transport=tcp"] {
         let call = port.dial(Target::Uri(format!("sip:bob@127.0.0.1:{}{transport}", free_port())));
-        let events = port.to_the_end(call).await;
+        let events = port.until_over(call).await;
         assert_eq!(events.last().and_then(status), Some((503, true)), "{events:?}");
     }
     port.idle().await;
@@ -367,7 +374,7 @@ async fn a_peer_that_never_responds_is_a_network_failure_at_64_times_t1() {
     let mut port = Port::start(SipConfig { t1_ms: 10, ..config() }).await;
     let to = deaf.local_addr().expect("its address");
     let call = port.dial(Target::Uri(format!("sip:bob@{to}")));
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert_eq!(events.last().and_then(status), Some((408, true)), "{events:?}");
     port.idle().await;
 }
@@ -382,7 +389,7 @@ async fn what_cannot_be_dialled_fails_with_a_reason() {
         (Target::Uri("sip:bob@no-such-host.invalid".to_owned()), (503, true)),
     ] {
         let call = port.dial(target.clone());
-        let events = port.to_the_end(call).await;
+        let events = port.until_over(call).await;
         assert_eq!(events.last().and_then(status), Some(expected), "{target:?} {events:?}");
     }
 }
@@ -394,7 +401,7 @@ async fn a_peer_that_wants_longer_sessions_is_asked_again() {
     let call = port.dial(sipp.uri());
     port.answered(call).await;
     port.hang_up(call);
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     sipp.succeeds().await;
 }
 
@@ -404,7 +411,7 @@ async fn an_answer_without_contact_is_a_failure_with_a_reason() {
     let sipp = Sipp::server("uas_no_contact.xml").await;
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Failed { status: 500, .. })), "{events:?}");
     port.idle().await;
     drop(sipp);

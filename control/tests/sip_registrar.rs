@@ -3,10 +3,10 @@
 
 mod support;
 
+use md5::Digest as _;
 use offhook_control::sip::SipConfig;
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use offhook_control_core::{CallId, Input};
-use md5::Digest as _;
 use support::{PATIENCE, Port, Sipp, config, local_media, scenario};
 
 async fn registration(port: &mut Port) -> (String, Option<String>) {
@@ -27,7 +27,14 @@ fn dial(port: &Port, aor: &str, auto_answer: bool) -> CallId {
     let call = CallId(900);
     let target = Target::Registered { aor: aor.to_owned() };
     let (caller_id, display) = (None, Some("Offhook".to_owned()));
-    let dial = SipCommand::Dial { target, caller_id, display, local: local_media(), auto_answer, ring_timeout_ms: 30_000 };
+    let dial = SipCommand::Dial {
+        target,
+        caller_id,
+        display,
+        local: local_media(),
+        auto_answer,
+        ring_timeout_ms: 30_000,
+    };
     port.port.command(call, dial);
     call
 }
@@ -70,7 +77,7 @@ async fn a_registered_phone_is_called_and_told_to_answer_by_itself() {
     let call = dial(&port, "agent1", true);
     port.answered(call).await;
     port.hang_up(call);
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
     sipp.succeeds().await;
 }
@@ -88,7 +95,12 @@ async fn a_phone_that_registered_over_tcp_is_called_over_its_connection() {
         )
     };
     let challenge = exchange(&mut phone, &register(1, "")).await;
-    let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce").to_owned();
+    let nonce = challenge
+        .split("nonce=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a nonce")
+        .to_owned();
     let md5 = |text: String| hex(&md5::Md5::digest(text));
     let secret = md5("agent1:offhook.test:agent1-secret".to_owned());
     let request = md5("REGISTER:sip:offhook.test".to_owned());
@@ -116,7 +128,8 @@ async fn exchange(phone: &mut tokio::net::TcpStream, text: &str) -> String {
 async fn read(phone: &mut tokio::net::TcpStream) -> String {
     use tokio::io::AsyncReadExt as _;
     let mut buffer = vec![0; 8_192];
-    let length = tokio::time::timeout(PATIENCE, phone.read(&mut buffer)).await.expect("in time").expect("read");
+    let length =
+        tokio::time::timeout(PATIENCE, phone.read(&mut buffer)).await.expect("in time").expect("read");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 

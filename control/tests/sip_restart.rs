@@ -25,13 +25,11 @@ async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std
 
 /// The next run, on the same port.
 async fn restarted(address: std::net::SocketAddr, snapshot: &str) -> (Port, CallId) {
-    let mut port = loop {
-        // The port of the run before is let go a moment after it.
-        match std::net::UdpSocket::bind(address) {
-            Ok(_) => break Port::start(SipConfig { listen: address, ..config() }).await,
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-        }
-    };
+    // The port of the run before is let go a moment after it.
+    while std::net::UdpSocket::bind(address).is_err() || std::net::TcpListener::bind(address).is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut port = Port::start(SipConfig { listen: address, ..config() }).await;
     let call = CallId(5_000);
     port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
     port.until(call, |event| matches!(event, SipEvent::Restored)).await;
@@ -48,9 +46,13 @@ async fn by_10_the_peers_re_invite_and_bye_are_answered_after_a_restart() {
     let answer = peer.hear("SIP/2.0 200").await;
     assert!(answer.text.contains("m=audio 30000"), "our media as before: {}", answer.text);
     peer.request(&invite, "t", "ACK", 7, "", "").await;
-    port.until(call, |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_020)).await;
+    port.until(
+        call,
+        |event| matches!(event, SipEvent::Updated(remote) if remote.remote.rtp.port() == 40_020),
+    )
+    .await;
     peer.request(&invite, "t", "BYE", 8, "", "").await;
-    let events = port.to_the_end(call).await;
+    let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     port.idle().await;
 }
@@ -76,7 +78,7 @@ async fn by_10_our_re_invite_and_bye_go_out_after_a_restart_with_a_higher_cseq()
     let bye = peer.hear("BYE").await;
     assert!(number(&bye) > number(&again));
     peer.respond(&bye, "200 OK", "t", "", "").await;
-    port.to_the_end(call).await;
+    port.until_over(call).await;
     port.idle().await;
 }
 
@@ -86,7 +88,7 @@ async fn by_10_a_snapshot_that_cannot_be_read_fails_to_restore() {
     for snapshot in ["", "{}", "not json", "{\"version\":99}"] {
         let call = CallId(7);
         port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
-        let events = port.to_the_end(call).await;
+        let events = port.until_over(call).await;
         assert!(matches!(events.last(), Some(SipEvent::RestoreFailed { .. })), "{snapshot} {events:?}");
     }
 }
@@ -96,7 +98,8 @@ async fn by_10_a_snapshot_that_cannot_be_read_fails_to_restore() {
 async fn by_10_a_challenge_to_our_bye_is_answered_after_a_restart() {
     let peer = Peer::new().await;
     let mut trunk = TrunkConfig::new("127.0.0.1", peer.address().port());
-    trunk.credential = Some(offhook_control::sip::TrunkCredential { username: "u".to_owned(), password: "p".to_owned() });
+    trunk.credential =
+        Some(offhook_control::sip::TrunkCredential { username: "u".to_owned(), password: "p".to_owned() });
     let config = SipConfig { trunk: Some(trunk), ..config() };
     let mut port = Port::start(config.clone()).await;
     let call = port.dial(Target::Trunk { number: "316".to_owned() });

@@ -92,7 +92,12 @@ impl Established {
     }
 
     /// Both sides are known.
-    pub(crate) fn set_media(&mut self, local: LocalMedia, remote: RemoteMedia, session: Option<SessionTimer>) {
+    pub(crate) fn set_media(
+        &mut self,
+        local: LocalMedia,
+        remote: RemoteMedia,
+        session: Option<SessionTimer>,
+    ) {
         self.local = Some(local);
         self.remote = Some(remote);
         self.set_session(session);
@@ -111,13 +116,13 @@ impl Established {
     }
 
     /// Runs the call to its end. `early` are requests that came before the dialog was confirmed.
-    pub(crate) async fn run(mut self, mut inbox: Inbox, early: Vec<Box<Transaction>>) {
+    pub(crate) async fn run(mut self, mut inbox: Inbox, early: Vec<Transaction>) {
         self.tell_answered().await;
         let mut end = None;
         for transaction in early {
             match end {
-                None => end = self.on_peer(*transaction).await,
-                Some(_) => reply(*transaction, StatusCode::CallTransactionDoesNotExist, Vec::new()),
+                None => end = self.on_peer(transaction).await,
+                Some(_) => reply(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new()),
             }
         }
         let end = match end {
@@ -173,7 +178,9 @@ impl Established {
                 self.send_bye("no ACK");
                 Some(End::by_peer("no ACK to our answer"))
             }
-            Message::Replied { refresh, response } => self.on_reply(refresh, response.map(|boxed| *boxed)).await,
+            Message::Replied { refresh, response } => {
+                self.on_reply(refresh, response.map(|boxed| *boxed)).await
+            }
             // The INVITE was cancelled before our 2xx went out.
             Message::Cancelled => Some(End::by_peer("cancelled by the caller")),
             Message::Command(_) | Message::Acked { .. } | Message::NotAcked => None,
@@ -189,7 +196,10 @@ impl Established {
                 Ok(remote) => self.on_remote(remote).await,
                 Err(error) => {
                     self.send_bye(&error.to_string());
-                    return Some(End { by_peer: false, reason: format!("no usable answer in the ACK: {error}") });
+                    return Some(End {
+                        by_peer: false,
+                        reason: format!("no usable answer in the ACK: {error}"),
+                    });
                 }
             }
         }
@@ -275,7 +285,11 @@ impl Established {
 }
 
 /// A BYE with its reason (RFC 3326).
-pub(crate) fn bye(shared: &Shared, dialog: &mut Dialog, reason: &str) -> Result<(Request, SipAddr), BadDialog> {
+pub(crate) fn bye(
+    shared: &Shared,
+    dialog: &mut Dialog,
+    reason: &str,
+) -> Result<(Request, SipAddr), BadDialog> {
     let why = Header::Reason(format!("SIP;cause=200;text=\"{}\"", one_line(reason)).into());
     dialog.request(&shared.endpoint, Method::Bye, vec![why], Vec::new())
 }

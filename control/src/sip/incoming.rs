@@ -5,7 +5,7 @@ use std::sync::Arc;
 use offhook_control_core::CallId;
 use offhook_control_core::sip::{Direction, LocalMedia, SipCommand, SipEvent};
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode, StatusCodeKind};
+use rsipstack::sip::{CSeq, Header, Method, Request, SipMessage, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
 use tokio::sync::mpsc;
 
@@ -21,8 +21,15 @@ use super::shared::{Inbox, Message, Shared, lock};
 use super::text::{address_uri, one_line, user_of};
 
 /// Headers that the core is told.
-const TOLD: [&str; 7] =
-    ["P-Asserted-Identity", "Diversion", "History-Info", "Call-ID", "User-Agent", "User-to-User", "X-Callback-Id"];
+const TOLD: [&str; 7] = [
+    "P-Asserted-Identity",
+    "Diversion",
+    "History-Info",
+    "Call-ID",
+    "User-Agent",
+    "User-to-User",
+    "X-Callback-Id",
+];
 
 /// Takes an INVITE outside a dialog, or refuses it.
 pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
@@ -84,7 +91,7 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
 
 /// Keeps an INVITE's server transaction going, and tells the call what the peer does to it.
 pub(crate) async fn drive(mut transaction: Transaction, call: mpsc::Sender<Message>) {
-    let cseq = transaction.original.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+    let cseq = transaction.original.cseq_header().and_then(CSeq::seq).unwrap_or_default();
     let mut acked = false;
     while let Some(message) = transaction.receive().await {
         let SipMessage::Request(request) = message else { continue };
@@ -100,8 +107,10 @@ pub(crate) async fn drive(mut transaction: Transaction, call: mpsc::Sender<Messa
             _ => {}
         }
     }
-    let answered =
-        transaction.last_response.as_ref().is_some_and(|last| last.status_code.kind() == StatusCodeKind::Successful);
+    let answered = transaction
+        .last_response
+        .as_ref()
+        .is_some_and(|last| last.status_code.kind() == StatusCodeKind::Successful);
     if answered && !acked {
         let _ = call.send(Message::NotAcked).await;
     }
@@ -214,9 +223,10 @@ impl Incoming {
             more.push(Header::Require("timer".into()));
         }
         self.respond(StatusCode::OK, Some(text), more);
-        let cseq = self.invite.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+        let cseq = self.invite.cseq_header().and_then(CSeq::seq).unwrap_or_default();
         let key = (self.dialog.call_id.clone(), self.dialog.local_tag.clone());
-        let mut established = Established::new(&self.shared, self.call, self.sender.clone(), key, self.dialog);
+        let mut established =
+            Established::new(&self.shared, self.call, self.sender.clone(), key, self.dialog);
         established.peer_takes_update = allows(&self.invite.headers, "UPDATE");
         established.unacked = Some(cseq);
         match remote {

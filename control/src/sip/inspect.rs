@@ -144,8 +144,9 @@ fn opens_something(request: &Request) -> bool {
 
 fn is_retransmission(endpoint: &EndpointInner, request: &Request) -> bool {
     use rsipstack::transaction::key::{TransactionKey, TransactionRole};
-    TransactionKey::from_request(request, TransactionRole::Server)
-        .is_ok_and(|key| endpoint.transactions.get(&key).is_some() || endpoint.finished_transactions.get(&key).is_some())
+    TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
+        endpoint.transactions.get(&key).is_some() || endpoint.finished_transactions.get(&key).is_some()
+    })
 }
 
 #[cfg(test)]
@@ -164,6 +165,9 @@ mod tests {
     fn the_algorithm_is_named_as_rfc_7616_has_it_on_the_wire() {
         let written = "Digest algorithm=SHA256, qop=\"auth\", nonce=\"x\"";
         assert_eq!(wire_algorithm(written), "Digest algorithm=SHA-256, qop=auth, nonce=\"x\"");
-        assert_eq!(stack_algorithm("Digest algorithm=SHA-256, nonce=\"x\""), "Digest algorithm=SHA256, nonce=\"x\"");
+        assert_eq!(
+            stack_algorithm("Digest algorithm=SHA-256, nonce=\"x\""),
+            "Digest algorithm=SHA256, nonce=\"x\""
+        );
     }
 }

@@ -39,3 +39,5 @@ pub(crate) const WRONG_PASSWORDS: u32 = 5;
 pub(crate) const SHUT_OUT_MS: u64 = 60_000;
 /// Sources whose wrong passwords are counted.
 pub(crate) const SHUT_OUT_ENTRIES: usize = 4_096;
+/// How often, 10 ms apart, a start looks whether the TCP listener is there.
+pub(crate) const TCP_LISTEN_ATTEMPTS: u32 = 500;

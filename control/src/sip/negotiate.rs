@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_control_core::sip::{LocalMedia, SipCommand};
+use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia, SipCommand};
 use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::Transaction;
@@ -108,11 +108,7 @@ impl Established {
     }
 
     /// Our SDP for a request of the peer, and what the peer said in it.
-    #[expect(clippy::type_complexity, reason = "a text and what it agrees to, used in one place")]
-    fn answer_to(
-        &mut self,
-        request: &Request,
-    ) -> Result<(Option<String>, Option<offhook_control_core::sip::RemoteMedia>), SdpError> {
+    fn answer_to(&mut self, request: &Request) -> Result<(Option<String>, Option<RemoteMedia>), SdpError> {
         let direction = self.direction();
         if request.body.is_empty() {
             let ours = (request.method == Method::Invite).then(|| self.next_local()).flatten();
@@ -132,7 +128,7 @@ impl Established {
         }
         let last = self.local.as_ref().map_or(0, |local| local.session_version);
         local.session_version = local.session_version.max(last + 1);
-        let text = sdp::offer(&local, offhook_control_core::sip::Direction::SendRecv);
+        let text = sdp::offer(&local, Direction::SendRecv);
         self.offering = Some(local);
         self.invite(text, false);
     }
@@ -190,7 +186,8 @@ impl Established {
             }
             (_, 491) => self.after_glare(offered.filter(|_| !refresh)),
             (_, 422) => {
-                let least_s = header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+                let least_s =
+                    header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
                 if let Some(session) = &mut self.session {
                     session.interval_s = session.interval_s.max(least_s);
                 }
@@ -199,7 +196,9 @@ impl Established {
                     _ => return self.on_due(),
                 }
             }
-            (_, status) => tracing::info!(call = %self.call, status, refresh, "the peer refused our request in the dialog"),
+            (_, status) => {
+                tracing::info!(call = %self.call, status, refresh, "the peer refused our request in the dialog");
+            }
         }
         self.continue_offers();
         None
@@ -250,7 +249,11 @@ impl Established {
             self.glares = 0;
             return;
         }
-        let wait_ms = if self.dialog.caller { rand::random_range(2_100..=4_000) } else { rand::random_range(0..=2_000) };
+        let wait_ms = if self.dialog.caller {
+            rand::random_range(2_100..=4_000)
+        } else {
+            rand::random_range(0..=2_000)
+        };
         let sender = self.sender.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;

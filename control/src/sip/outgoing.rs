@@ -53,7 +53,13 @@ impl Failure {
 }
 
 /// Places the call, and carries it on when it is answered.
-pub(crate) async fn run(shared: Arc<Shared>, call: CallId, dial: Dial, sender: mpsc::Sender<Message>, mut inbox: Inbox) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    call: CallId,
+    dial: Dial,
+    sender: mpsc::Sender<Message>,
+    mut inbox: Inbox,
+) {
     let mut session_expires_s = shared.config.session_expires_s;
     let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
@@ -74,7 +80,7 @@ pub(crate) async fn run(shared: Arc<Shared>, call: CallId, dial: Dial, sender: m
                 Err(Refused::Failed(failure)) => break Err(failure),
                 Ok(answered) => break Ok(answered),
             },
-            Err(error) => break Err(Failure::network(500, error.to_string())),
+            Err(error) => break Err(Failure::network(500, error)),
         }
     };
     match outcome {
@@ -91,7 +97,7 @@ enum Refused {
     Failed(Failure),
 }
 
-type Answered = (Established, Vec<Box<Transaction>>);
+type Answered = (Established, Vec<Transaction>);
 
 /// One INVITE.
 struct Attempt {
@@ -109,7 +115,7 @@ struct Attempt {
     giving_up: Option<Failure>,
     heard: bool,
     early: Option<RemoteMedia>,
-    early_requests: Vec<Box<Transaction>>,
+    early_requests: Vec<Transaction>,
 }
 
 impl Attempt {
@@ -120,7 +126,7 @@ impl Attempt {
         dial: &Dial,
         plan: Plan,
         sender: mpsc::Sender<Message>,
-    ) -> rsipstack::Result<Self> {
+    ) -> Result<Self, String> {
         let option = InviteOption {
             caller_display_name: plan.display.clone(),
             caller: plan.caller.clone(),
@@ -134,7 +140,8 @@ impl Attempt {
             ..InviteOption::default()
         };
         let (states_sender, states) = shared.layer.new_dialog_state_channel();
-        let (dialog, invite) = shared.layer.do_invite_async(option, states_sender)?;
+        let (dialog, invite) =
+            shared.layer.do_invite_async(option, states_sender).map_err(|error| error.to_string())?;
         let id = dialog.id();
         let key = (id.call_id, id.local_tag);
         shared.add_dialog(key.clone(), sender.clone());
@@ -165,7 +172,10 @@ impl Attempt {
                 biased;
                 Some(state) = self.states.recv() => self.on_state(state).await,
                 result = &mut self.invite => {
-                    return self.on_result(result.unwrap_or_else(|error| Err(rsipstack::Error::Error(error.to_string()))));
+                    return match result {
+                        Ok(result) => self.on_result(result),
+                        Err(error) => Err(self.leave(Failure::network(500, error.to_string()))),
+                    };
                 }
                 message = inbox.recv() => match message {
                     Some(message) => self.on_message(message),
@@ -215,7 +225,7 @@ impl Attempt {
             // A BYE or re-INVITE that overtook its own 2xx on the way through us waits for it. Anything else has no dialog
             // yet to change (RFC 3311 section 5.2).
             Message::Peer(transaction) if self.early_requests.len() < EARLY_REQUESTS => {
-                self.early_requests.push(transaction);
+                self.early_requests.push(*transaction);
             }
             Message::Peer(transaction) => reply(*transaction, StatusCode::RequestPending, Vec::new()),
             Message::Command(_)
@@ -257,7 +267,9 @@ impl Attempt {
     fn on_result(mut self, result: InviteAsyncResult) -> Result<Answered, Refused> {
         let (id, response) = match result {
             Ok((id, Some(response))) => (id, response),
-            Ok((_, None)) => return Err(self.leave(Failure::network(408, "the INVITE ended without a response"))),
+            Ok((_, None)) => {
+                return Err(self.leave(Failure::network(408, "the INVITE ended without a response")));
+            }
             Err(error) => {
                 let failure = Failure { status: 500, reason: error.to_string(), network: !self.heard };
                 return Err(self.leave(failure));
@@ -335,7 +347,7 @@ impl Attempt {
     fn forget(&mut self) {
         self.shared.remove_dialog(&self.key);
         for transaction in self.early_requests.drain(..) {
-            reply(*transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
+            reply(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
         }
     }
 }
@@ -359,7 +371,9 @@ fn min_se(response: &Response) -> Option<u32> {
 /// Whether an Allow header names a method.
 pub(crate) fn allows(headers: &rsipstack::sip::Headers, method: &str) -> bool {
     headers.iter().any(|header| match header {
-        Header::Allow(value) => value.value().split(',').any(|token| token.trim().eq_ignore_ascii_case(method)),
+        Header::Allow(value) => {
+            value.value().split(',').any(|token| token.trim().eq_ignore_ascii_case(method))
+        }
         _ => false,
     })
 }

@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
 use super::inspect::{Admission, Inspector};
-use super::limits::{CALL_INBOX, REGISTRATION_S};
+use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
 use super::shared::{Message, Shared};
 use super::socket::Udp;
 use super::{established, outgoing, registration, router, trunk};
@@ -82,8 +82,9 @@ impl SipPort {
         if let Err(error) = trunk::resolve(&shared).await {
             tracing::warn!(%error, "calls from the trunk are refused until its name can be looked up");
         }
-        registration::restore(&shared).await;
+        registration::restore(&shared);
         tokio::spawn(async move { endpoint.serve().await });
+        tcp_listens(local).await?;
         spawn_until(&stopped, router::run(Arc::clone(&shared), incoming));
         spawn_until(&stopped, registration::keep(Arc::clone(&shared)));
         spawn_until(&stopped, trunk::keep(Arc::clone(&shared)));
@@ -102,7 +103,10 @@ impl SipPort {
             SipCommand::Dial { target, caller_id, display, local, auto_answer, ring_timeout_ms } => {
                 let dial = outgoing::Dial { target, caller_id, display, local, auto_answer, ring_timeout_ms };
                 if let Some((sender, inbox)) = self.open(call) {
-                    spawn_until(&self.stopped, outgoing::run(Arc::clone(&self.shared), call, dial, sender, inbox));
+                    spawn_until(
+                        &self.stopped,
+                        outgoing::run(Arc::clone(&self.shared), call, dial, sender, inbox),
+                    );
                 }
             }
             SipCommand::Restore { snapshot } => {
@@ -146,6 +150,17 @@ impl Drop for SipPort {
     }
 }
 
+/// Waits until the stack has bound its TCP listener, of which it says nothing.
+async fn tcp_listens(local: SocketAddr) -> anyhow::Result<()> {
+    for _ in 0..TCP_LISTEN_ATTEMPTS {
+        if tokio::net::TcpStream::connect(local).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("SIP over TCP cannot listen on {local}")
+}
+
 fn spawn_until(stopped: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
     let stopped = stopped.clone();
     tokio::spawn(async move {
@@ -158,7 +173,14 @@ fn spawn_until(stopped: &CancellationToken, task: impl Future<Output = ()> + Sen
 
 fn timers(config: &SipConfig) -> EndpointOption {
     let t1 = Duration::from_millis(u64::from(config.t1_ms));
-    EndpointOption { t1, t2: t1 * 8, t4: t1 * 10, t1x64: t1 * 64, callid_format: CallIdFormat::Uuid, ..EndpointOption::default() }
+    EndpointOption {
+        t1,
+        t2: t1 * 8,
+        t4: t1 * 10,
+        t1x64: t1 * 64,
+        callid_format: CallIdFormat::Uuid,
+        ..EndpointOption::default()
+    }
 }
 
 /// Binds UDP and makes sure that the same port is free for TCP, which the stack binds when it starts to serve.

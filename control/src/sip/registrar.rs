@@ -159,7 +159,9 @@ impl Registrar {
             }
             !bindings.is_empty()
         });
-        self.nonce_counts.retain(|nonce, _| nonce_time(nonce).is_some_and(|made_ms| now_ms.saturating_sub(made_ms) < NONCE_MS));
+        self.nonce_counts.retain(|nonce, _| {
+            nonce_time(nonce).is_some_and(|made_ms| now_ms.saturating_sub(made_ms) < NONCE_MS)
+        });
         self.wrong.retain(|_, wrong| wrong.last_ms + SHUT_OUT_MS > now_ms);
         changes.sort_by(|a, b| a.aor.cmp(&b.aor));
         changes
@@ -167,7 +169,8 @@ impl Registrar {
 
     /// All bindings, for the next run.
     pub(crate) fn save(&self) -> Vec<(String, Vec<Binding>)> {
-        let mut all: Vec<_> = self.bindings.iter().map(|(aor, bindings)| (aor.clone(), bindings.clone())).collect();
+        let mut all: Vec<_> =
+            self.bindings.iter().map(|(aor, bindings)| (aor.clone(), bindings.clone())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }
@@ -235,7 +238,8 @@ impl Registrar {
             if rsipstack::sip::Uri::try_from(uri).is_err() || uri.is_empty() || uri.len() > 512 {
                 return Err((400, "Contact is not a SIP URI"));
             }
-            let asked_s = parameter(value, "expires").and_then(|text| text.parse().ok()).or(register.expires_s);
+            let asked_s =
+                parameter(value, "expires").and_then(|text| text.parse().ok()).or(register.expires_s);
             let old = bindings.iter().position(|binding| binding.uri == uri);
             if let Some(at) = old {
                 let binding = &bindings[at];
@@ -272,7 +276,10 @@ impl Registrar {
         let stale = if stale { ", stale=true" } else { "" };
         let challenge = |algorithm: &Algorithm| {
             let name = algorithm.name();
-            format!("Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}", self.realm)
+            format!(
+                "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}",
+                self.realm
+            )
         };
         Verdict::Challenge(self.digests.iter().map(challenge).collect())
     }
@@ -324,7 +331,11 @@ fn best_of(bindings: &[Binding]) -> Option<&Binding> {
 }
 
 /// `Contact: *` with Expires 0 (RFC 3261 section 10.2.2).
-fn remove_all(bindings: &mut Vec<Binding>, register: &Register, contacts: usize) -> Result<(), (u16, &'static str)> {
+fn remove_all(
+    bindings: &mut Vec<Binding>,
+    register: &Register,
+    contacts: usize,
+) -> Result<(), (u16, &'static str)> {
     if contacts != 1 || register.expires_s != Some(0) {
         return Err((400, "Contact * goes alone and with Expires 0"));
     }

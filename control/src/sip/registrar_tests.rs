@@ -93,14 +93,18 @@ fn a_binding_ends_with_its_time_with_expires_0_and_with_a_star() {
 fn an_older_cseq_changes_nothing() {
     let mut registrar = empty(1);
     accept(&mut registrar, NOW, register("<sip:a@10.0.0.1>", 5));
-    assert!(matches!(accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.1>;expires=0", 5)), Verdict::Refused(..)));
+    assert!(matches!(
+        accept(&mut registrar, NOW + 1, register("<sip:a@10.0.0.1>;expires=0", 5)),
+        Verdict::Refused(..)
+    ));
     assert!(registrar.best(NOW + 2, "alice").is_some());
 }
 
 #[test]
 fn a_nonce_is_refused_as_stale_when_old_replayed_or_made_up() {
     let mut registrar = empty(1);
-    let stale = |verdict: Verdict| matches!(verdict, Verdict::Challenge(values) if values[0].contains("stale=true"));
+    let stale =
+        |verdict: Verdict| matches!(verdict, Verdict::Challenge(values) if values[0].contains("stale=true"));
     let ours = nonce(&mut registrar, NOW);
     let request = signed(register("<sip:a@b>", 1), &ours, 1, "alice", "alice-pw");
     assert!(matches!(registrar.register(NOW, &request, passwords), Verdict::Accepted { .. }));
@@ -128,11 +132,17 @@ fn wrong_passwords_shut_their_source_out_for_a_while() {
     for attempt in 0..WRONG_PASSWORDS {
         let nonce = nonce(&mut registrar, NOW);
         let request = signed(register("<sip:a@b>", 1), &nonce, attempt + 1, "alice", "guess");
-        assert_eq!(registrar.register(NOW, &request, passwords), Verdict::Refused(403, "Wrong user or password", None));
+        assert_eq!(
+            registrar.register(NOW, &request, passwords),
+            Verdict::Refused(403, "Wrong user or password", None)
+        );
     }
     let shut = accept(&mut registrar, NOW, register("<sip:a@b>", 1));
     assert_eq!(shut, Verdict::Refused(403, "Too many wrong passwords", Some(60)));
-    assert!(matches!(accept(&mut registrar, NOW + SHUT_OUT_MS, register("<sip:a@b>", 1)), Verdict::Accepted { .. }));
+    assert!(matches!(
+        accept(&mut registrar, NOW + SHUT_OUT_MS, register("<sip:a@b>", 1)),
+        Verdict::Accepted { .. }
+    ));
 }
 
 #[test]

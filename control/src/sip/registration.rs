@@ -22,9 +22,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
     let Some(register) = read(&transaction) else {
         return reply(transaction, StatusCode::BadRequest, Vec::new());
     };
-    let verdict = lock(&shared.registrar).register(shared.unix_ms(), &register, |user| {
-        shared.config.credentials.password(user)
-    });
+    let verdict = lock(&shared.registrar)
+        .register(shared.unix_ms(), &register, |user| shared.config.credentials.password(user));
     match verdict {
         Verdict::Challenge(values) => {
             let headers = values.into_iter().map(|value| Header::WwwAuthenticate(value.into())).collect();
@@ -47,15 +46,18 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
     }
 }
 
-/// Takes up the bindings of the last run.
-pub(crate) async fn restore(shared: &Shared) {
+/// Takes up the bindings of the last run. They are told from a task of their own, because nobody may listen yet.
+pub(crate) fn restore(shared: &Arc<Shared>) {
     let Some(saved) = shared.config.bindings.as_deref().and_then(load) else {
         return;
     };
     let there = lock(&shared.registrar).restore(shared.unix_ms(), saved);
-    for change in there {
-        shared.emit_registration(change.aor, change.contact).await;
-    }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        for change in there {
+            shared.emit_registration(change.aor, change.contact).await;
+        }
+    });
 }
 
 /// Lets bindings expire and keeps them on disk.
@@ -106,7 +108,9 @@ fn values(request: &Request, pick: impl Fn(&Header) -> Option<&str>) -> Vec<Stri
 fn load(path: &Path) -> Option<Vec<(String, Vec<Binding>)>> {
     let text = std::fs::read(path).ok()?;
     serde_json::from_slice(&text)
-        .inspect_err(|error| tracing::warn!(%error, path = %path.display(), "kept registrations cannot be read"))
+        .inspect_err(
+            |error| tracing::warn!(%error, path = %path.display(), "kept registrations cannot be read"),
+        )
         .ok()
 }
 

@@ -37,9 +37,12 @@ pub(crate) async fn send(
         if response.status_code.kind() == StatusCodeKind::Provisional {
             continue;
         }
-        let challenged =
-            matches!(response.status_code, StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired);
-        if let Some(credential) = credential.as_ref().filter(|_| challenged && auth.should_answer(&response)) {
+        let challenged = matches!(
+            response.status_code,
+            StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired
+        );
+        if let Some(credential) = credential.as_ref().filter(|_| challenged && auth.should_answer(&response))
+        {
             cseq += 1;
             transaction = handle_client_authenticate(cseq, &transaction, response, credential).await.ok()?;
             transaction.send().await.ok()?;

@@ -36,7 +36,11 @@ pub(crate) struct Plan {
 const HEADER_BYTES: usize = 900;
 
 /// Plans a call. Fails with 480 when the phone is not registered, 404 when the address is none, 503 when nothing listens.
-pub(crate) async fn plan(shared: &Arc<Shared>, dial: &Dial, session_expires_s: Option<u32>) -> Result<Plan, Failure> {
+pub(crate) async fn plan(
+    shared: &Arc<Shared>,
+    dial: &Dial,
+    session_expires_s: Option<u32>,
+) -> Result<Plan, Failure> {
     let bad = |reason: String| Failure { status: 404, reason, network: false };
     let (callee, destination, flow, trunk) = match &dial.target {
         Target::Registered { aor } => {
@@ -50,8 +54,13 @@ pub(crate) async fn plan(shared: &Arc<Shared>, dial: &Dial, session_expires_s: O
             (callee, destination, None, false)
         }
         Target::Trunk { number } => {
-            let config = shared.config.trunk.as_ref().ok_or_else(|| Failure::network(503, "no trunk is configured"))?;
-            let address = trunk::address(shared).await.map_err(|error| Failure::network(503, error.to_string()))?;
+            let config = shared
+                .config
+                .trunk
+                .as_ref()
+                .ok_or_else(|| Failure::network(503, "no trunk is configured"))?;
+            let address =
+                trunk::address(shared).await.map_err(|error| Failure::network(503, error.to_string()))?;
             let tcp = over_tcp(config, dial);
             let suffix = if tcp { ";transport=tcp" } else { "" };
             let user = user_part(number);
@@ -62,7 +71,8 @@ pub(crate) async fn plan(shared: &Arc<Shared>, dial: &Dial, session_expires_s: O
     if destination.tcp {
         connect(shared, destination).await?;
     }
-    let default_caller = shared.config.trunk.as_ref().filter(|_| trunk).and_then(|trunk| trunk.caller_id.clone());
+    let default_caller =
+        shared.config.trunk.as_ref().filter(|_| trunk).and_then(|trunk| trunk.caller_id.clone());
     let user = dial.caller_id.clone().or(default_caller).unwrap_or_else(|| "offhook".to_owned());
     let realm = &shared.config.realm;
     let caller = uri(&format!("sip:{}@{realm}", user_part(&user))).map_err(bad)?;
@@ -107,7 +117,9 @@ async fn connect(shared: &Shared, destination: Flow) -> Result<(), Failure> {
     let opening = shared.endpoint.transport_layer.lookup(&address, None);
     match tokio::time::timeout(Duration::from_millis(CONNECT_MS), opening).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Failure::network(503, format!("no connection to {}: {error}", destination.address))),
+        Ok(Err(error)) => {
+            Err(Failure::network(503, format!("no connection to {}: {error}", destination.address)))
+        }
         Err(_) => Err(Failure::network(503, format!("no connection to {} in time", destination.address))),
     }
 }
@@ -124,7 +136,8 @@ async fn resolve(uri: &Uri, ours: SocketAddr) -> Result<Flow, Failure> {
                 .map_err(|error| Failure::network(503, format!("{} cannot be looked up: {error}", name.0)))?;
             let all: Vec<SocketAddr> = found.collect();
             let of_our_family = all.into_iter().find(|address| address.is_ipv4() == ours.is_ipv4());
-            of_our_family.ok_or_else(|| Failure::network(503, format!("{} has no address of our family", name.0)))?
+            of_our_family
+                .ok_or_else(|| Failure::network(503, format!("{} has no address of our family", name.0)))?
         }
     };
     Ok(Flow { tcp, address })

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use ezk_sdp_types::{
-    Connection, Fmtp, MediaDescription, MediaType, Origin, Rtcp, RtpMap, SessionDescription, TaggedAddress, Time,
-    TransportProtocol,
+    Connection, Fmtp, MediaDescription, MediaType, Origin, Rtcp, RtpMap, SessionDescription, TaggedAddress,
+    Time, TransportProtocol,
 };
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
 use offhook_proto::{Codec, Media, Remote};
@@ -60,15 +60,16 @@ impl Description {
         }
         let text = std::str::from_utf8(body).map_err(|_| SdpError::Malformed("not UTF-8".to_owned()))?;
         let (text, media_lines) = used_lines(text);
-        let session =
-            SessionDescription::parse(&text.into()).map_err(|error| SdpError::Malformed(error.to_string()))?;
+        let session = SessionDescription::parse(&text.into())
+            .map_err(|error| SdpError::Malformed(error.to_string()))?;
         let (audio, stream) = session
             .media_descriptions
             .iter()
             .enumerate()
             .find(|(_, stream)| is_plain_audio(stream))
             .ok_or(SdpError::NoAudio)?;
-        let connection = stream.connection.as_ref().or(session.connection.as_ref()).ok_or(SdpError::NoAddress)?;
+        let connection =
+            stream.connection.as_ref().or(session.connection.as_ref()).ok_or(SdpError::NoAddress)?;
         let ip = ip_of(&connection.address)?;
         let rtcp = stream.rtcp.as_ref().map(|rtcp| {
             let ip = rtcp.address.as_ref().and_then(|address| ip_of(address).ok()).unwrap_or(ip);

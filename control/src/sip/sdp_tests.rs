@@ -134,7 +134,8 @@ fn what_cannot_be_used_says_why() {
     assert_eq!(parse(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/SAVP 0")), SdpError::NoAudio);
     assert_eq!(parse(&format!("{head}m=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
     assert_eq!(parse(&format!("{head}c=IN IP4 example.com\nm=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
-    let offer = Description::parse(&crlf(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP 18"))).expect("read");
+    let offer = Description::parse(&crlf(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP 18")))
+        .expect("read");
     assert_eq!(answer(&offer, &local()).expect_err("an error"), SdpError::NoCommonCodec);
 }
 

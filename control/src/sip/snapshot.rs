@@ -79,8 +79,8 @@ impl Snapshot {
 
     /// Reads a text of [`Self::write`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let snapshot: Self =
-            serde_json::from_str(text).map_err(|error| format!("the dialog's snapshot cannot be read: {error}"))?;
+        let snapshot: Self = serde_json::from_str(text)
+            .map_err(|error| format!("the dialog's snapshot cannot be read: {error}"))?;
         if snapshot.version != VERSION {
             return Err(format!("the dialog's snapshot has version {}, not {VERSION}", snapshot.version));
         }

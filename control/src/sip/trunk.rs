@@ -31,7 +31,9 @@ pub(crate) async fn address(shared: &Shared) -> anyhow::Result<SocketAddr> {
     let trunk = shared.config.trunk.as_ref().context("no trunk is configured")?;
     let want_v4 = shared.advertised.is_ipv4();
     let all = addresses(trunk).await?;
-    all.into_iter().find(|address| address.is_ipv4() == want_v4).context("the trunk has no address of our family")
+    all.into_iter()
+        .find(|address| address.is_ipv4() == want_v4)
+        .context("the trunk has no address of our family")
 }
 
 /// Looks the name up again and again, and keeps us registered.

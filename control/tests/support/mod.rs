@@ -36,7 +36,12 @@ pub fn now() -> Now {
 }
 
 pub fn config() -> SipConfig {
-    SipConfig::new("127.0.0.1:0".parse().expect("an address"), "offhook.test", Arc::new(Passwords), Arc::new(now))
+    SipConfig::new(
+        "127.0.0.1:0".parse().expect("an address"),
+        "offhook.test",
+        Arc::new(Passwords),
+        Arc::new(now),
+    )
 }
 
 pub fn local_media() -> LocalMedia {
@@ -100,7 +105,10 @@ impl Port {
 
     /// The next thing told, of any call.
     pub async fn next(&mut self) -> Input {
-        tokio::time::timeout(PATIENCE, self.inputs.recv()).await.expect("something happens").expect("the port lives")
+        tokio::time::timeout(PATIENCE, self.inputs.recv())
+            .await
+            .expect("something happens")
+            .expect("the port lives")
     }
 
     /// The next event of a call; other calls' are skipped.
@@ -130,7 +138,7 @@ impl Port {
     }
 
     /// All events of a call up to its last.
-    pub async fn to_the_end(&mut self, call: CallId) -> Vec<SipEvent> {
+    pub async fn until_over(&mut self, call: CallId) -> Vec<SipEvent> {
         let mut events = Vec::new();
         loop {
             let event = self.event(call).await;
@@ -201,13 +209,28 @@ impl Sipp {
         Self::run_at(free_port(), args, to, transport, calls).await
     }
 
-    pub async fn run_at(port: u16, args: &[&str], to: Option<SocketAddr>, transport: &str, calls: u32) -> Self {
+    pub async fn run_at(
+        port: u16,
+        args: &[&str],
+        to: Option<SocketAddr>,
+        transport: &str,
+        calls: u32,
+    ) -> Self {
         let log = tempfile::tempdir().expect("a directory");
         let mut command = Command::new("sipp");
         command
             .args(args)
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_port().to_string()])
-            .args(["-t", transport, "-m", &calls.to_string(), "-nostdin", "-timeout", "60s", "-timeout_error"])
+            .args([
+                "-t",
+                transport,
+                "-m",
+                &calls.to_string(),
+                "-nostdin",
+                "-timeout",
+                "60s",
+                "-timeout_error",
+            ])
             .args(["-trace_err", "-trace_msg", "-error_file"])
             .arg(log.path().join("errors"))
             .arg("-message_file")
@@ -235,7 +258,11 @@ impl Sipp {
         let started = Instant::now();
         loop {
             let text = std::fs::read_to_string(table).unwrap_or_default();
-            if text.lines().skip(1).any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&entry))) {
+            if text
+                .lines()
+                .skip(1)
+                .any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&entry)))
+            {
                 return;
             }
             let ended = self.child.try_wait().expect("sipp runs");
@@ -254,7 +281,8 @@ impl Sipp {
 
     /// Waits for its end and demands that every call of its scenario went as written.
     pub async fn succeeds(mut self) {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("sipp ends").expect("sipp runs");
+        let status =
+            tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("sipp ends").expect("sipp runs");
         if !status.success() {
             let read = |name: &str| std::fs::read_to_string(self.log.path().join(name)).unwrap_or_default();
             panic!("sipp: {status}\n{}\n{}", read("errors"), read("messages"));

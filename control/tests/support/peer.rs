@@ -45,12 +45,15 @@ impl Peer {
         let mut buffer = vec![0; 65_536];
         loop {
             let received = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
-            let (length, from) = received.unwrap_or_else(|_| panic!("nothing like {start}")).expect("a datagram");
+            let (length, from) =
+                received.unwrap_or_else(|_| panic!("nothing like {start}")).expect("a datagram");
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let mut lines = text.lines();
             let first = lines.next().unwrap_or_default().to_owned();
             let mut headers = HashMap::new();
-            for (name, value) in lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':')) {
+            for (name, value) in
+                lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'))
+            {
                 headers.entry(name.trim().to_lowercase()).or_insert_with(|| value.trim().to_owned());
             }
             let heard = Heard { first, headers, from, text };
