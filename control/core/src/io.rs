@@ -117,7 +117,7 @@ pub enum Key {
     Callback(CallbackId),
     /// A contact's own.
     Contact(ContactId),
-    /// An API answer, a notification: no order with anything but its own step.
+    /// An API answer, statistics: no order with anything but its own step.
     None,
     /// Everything: the record that opens a run.
     All,
@@ -131,7 +131,9 @@ impl Output {
             Self::Record(record) => record.key(),
             Self::Sip { call, .. } => Key::Call(*call),
             Self::Engine { key, .. } => key.clone(),
-            Self::Reply { .. } | Self::Notify(_) | Self::Webhook { .. } => Key::None,
+            // A listener must not see an older state of a thing after a newer one.
+            Self::Notify(notification) => notification.key(),
+            Self::Reply { .. } | Self::Webhook { .. } => Key::None,
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::io::Key;
 use crate::record::{CallKind, Station};
-use crate::{AgentId, CallbackId, ContactId, OfferId};
+use crate::{AgentId, CallId, CallbackId, ContactId, OfferId};
 
 /// An agent's status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -270,6 +271,19 @@ impl Notification {
             Self::Call(_) => "call",
             Self::Operation(_) => "operation",
             Self::Statistics(_) => "statistics",
+        }
+    }
+
+    /// Whose order it belongs to.
+    pub(crate) fn key(&self) -> Key {
+        match self {
+            Self::Agent(view) => Key::Agent(view.id.clone()),
+            Self::Offer(view) => Key::Agent(view.agent.clone()),
+            Self::Operation(view) => Key::Agent(view.agent.clone()),
+            Self::Callback(view) => Key::Callback(view.id.clone()),
+            Self::Contact(view) => Key::Contact(view.id.clone()),
+            Self::Call(view) => view.id.parse().map_or(Key::None, |id| Key::Call(CallId(id))),
+            Self::Statistics(_) => Key::None,
         }
     }
 

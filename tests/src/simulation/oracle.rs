@@ -163,7 +163,12 @@ impl World {
                 && peer.known
                 && !peer.hung_up
                 && self.oracle.last_booked.get(other) == Some(&agent)
-                && (if peer.talked { peer.without_agent_us.is_none() } else { peer.who == Who::Customer })
+                && (if peer.talked {
+                    peer.without_agent_us.is_none()
+                } else {
+                    // Answered and not joined at once: held, because the agent was lost or refused.
+                    peer.who == Who::Customer && peer.answered_us.is_none_or(|at| self.now_us - at < SECOND)
+                })
         });
         if let Some((other, _)) = busy {
             let other = *other;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use offhook_control_core::record::Fact;
+use offhook_control_core::view::Notification;
 use offhook_control_core::{Core, Input, Key, Output, Record};
 use rand::RngExt as _;
 
@@ -135,6 +136,9 @@ impl World {
                 self.shell.unsynced.push((batch, record));
                 *self.shell.pending_keys.entry(key).or_default() += 1;
                 continue;
+            }
+            if let Output::Notify(Notification::Call(view)) = &output {
+                self.judge_call_view(view);
             }
             let key = output.key();
             let behind = key != Key::None && self.shell.pending_keys.contains_key(&key);

@@ -95,9 +95,6 @@ impl World {
                 self.users.stored.insert(agent.clone());
                 self.users.agents.insert(agent, (**view).clone());
             }
-            (Some(Asked::Other), ApiReply::Agent(view, _)) => {
-                self.users.agents.insert(view.id.clone(), (**view).clone());
-            }
             (Some(_), ApiReply::CallbackStored(id)) => {
                 self.users.callbacks.insert(id.clone());
             }
@@ -121,7 +118,6 @@ impl World {
                     self.after(think, Happening::User(Deed::Look(id)));
                 }
             }
-            Notification::Call(view) => self.judge_call_view(&view),
             _ => {}
         }
     }

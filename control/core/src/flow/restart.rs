@@ -425,6 +425,8 @@ impl Core {
             (true, Some(_), _) => Some((Stage::Held, agent)),
             (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent)),
             (_, Some(_), Some(_)) => Some((Stage::Waiting, None)),
+            // A dialog that can be restored was answered: whoever waits there is joined, not hung up on.
+            (_, Some(_), None) if past.dialled.is_some() => Some((Stage::Held, agent)),
             _ => None,
         };
         let Some((stage, agent)) = interaction else {

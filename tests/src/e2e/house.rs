@@ -1,0 +1,203 @@
+//! A house of its own for each test: a loopback address with engine and control on it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::child::{Child, binary};
+use super::sound::write_prompts;
+use super::{Party, Rest, Scenario, Settings, Sipp, eventually};
+
+/// The real engine and the real control on a loopback address that nobody else has. Killed when dropped.
+#[derive(Debug)]
+pub struct House {
+    /// The address.
+    pub host: IpAddr,
+    /// Where control has SIP, over UDP and TCP.
+    pub sip: SocketAddr,
+    /// Where the carrier is expected.
+    pub trunk: SocketAddr,
+    /// Control socket of the engine.
+    pub engine: SocketAddr,
+    /// Where control has HTTP.
+    pub http: SocketAddr,
+    /// The REST interface.
+    pub rest: Rest,
+    engine_process: Option<Child>,
+    control_process: Option<Child>,
+    folder: TempDir,
+}
+
+/// An agent's phone: SIPp for the calls, a party for the audio.
+#[derive(Debug)]
+pub struct Phone {
+    /// Signalling.
+    pub sipp: Sipp,
+    /// Audio.
+    pub party: Party,
+}
+
+impl Phone {
+    /// Its workplace setting.
+    pub fn station(&self) -> Value {
+        json!({ "kind": "sip", "uri": format!("sip:phone@{}", self.sipp.address()) })
+    }
+}
+
+impl House {
+    /// Starts both programs and waits until they are ready.
+    ///
+    /// # Panics
+    /// When they are not, with their last words.
+    pub fn open(settings: &Settings) -> Self {
+        let host = own_address();
+        let (sip, http) = (free(host), free(host));
+        let (trunk, engine) = (free(host), free(host));
+        let folder = tempfile::tempdir().expect("a directory");
+        write_prompts(&folder.path().join("prompts"));
+        let file = settings.file(sip, trunk, engine, http);
+        fs::write(folder.path().join("control.toml"), file).expect("a configuration can be written");
+        let rest = Rest::new(http);
+        let mut house =
+            Self { host, sip, trunk, engine, http, rest, engine_process: None, control_process: None, folder };
+        house.start_engine();
+        house.start_control();
+        house.is_well();
+        house
+    }
+
+    /// Starts the engine.
+    pub fn start_engine(&mut self) {
+        let mut command = Command::new(binary("offhook-engine"));
+        command.args(["--control", &self.engine.to_string(), "--media-address", &self.host.to_string()]);
+        command.args(["--cpus", "0", "--ports", "20000-20999", "--max-legs", "200", "--prompts", "prompts"]);
+        self.engine_process = Some(self.start(&mut command, "engine"));
+    }
+
+    /// Starts control.
+    pub fn start_control(&mut self) {
+        let mut command = Command::new(binary("offhook-control"));
+        command.args(["run", "control.toml"]);
+        self.control_process = Some(self.start(&mut command, "control"));
+    }
+
+    fn start(&self, command: &mut Command, name: &str) -> Child {
+        Child::start(command, self.folder.path(), self.folder.path().join(format!("{name}.log")))
+    }
+
+    /// Kills the engine as a crash would.
+    pub fn kill_engine(&mut self) {
+        self.engine_process = None;
+    }
+
+    /// Kills control as a crash would.
+    pub fn kill_control(&mut self) {
+        self.control_process = None;
+    }
+
+    /// Waits until control answers and has its engine.
+    ///
+    /// # Panics
+    /// When one of them has ended, or does not get ready.
+    pub fn is_well(&mut self) {
+        eventually("engine and control are well", || {
+            for process in [&mut self.engine_process, &mut self.control_process].into_iter().flatten() {
+                let status = process.ended();
+                assert!(status.is_none(), "ended ({status:?}):\n{}", process.last_words());
+            }
+            let (status, health) = self.rest.ask("GET", "/healthz", &Value::Null).ok()?;
+            (status == 200 && health["engine"] == "up").then_some(())
+        });
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What control has logged.
+    pub fn control_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("control.log")).unwrap_or_default()
+    }
+
+    /// What the engine has logged.
+    pub fn engine_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("engine.log")).unwrap_or_default()
+    }
+
+    /// A free address for somebody else in this house.
+    pub fn free(&self) -> SocketAddr {
+        free(self.host)
+    }
+
+    /// Somebody who talks.
+    pub fn party(&self, name: &str) -> Party {
+        Party::new(self.host, name)
+    }
+
+    /// A phone that answers at once and stays until the other side hangs up.
+    pub fn phone(&self, name: &str) -> Phone {
+        self.phone_playing(name, "phone.xml", &[])
+    }
+
+    /// A phone with a scenario of its own.
+    pub fn phone_playing(&self, name: &str, scenario: &'static str, more: &[&str]) -> Phone {
+        let party = self.party(name);
+        let sipp = self.serve(self.free(), Scenario::Own(scenario), &party, more);
+        Phone { sipp, party }
+    }
+
+    /// A carrier whose customers all have the voice of `customer`.
+    pub fn carrier(&self, customer: &Party, more: &[&str]) -> Sipp {
+        self.serve(self.trunk, Scenario::Own("carrier.xml"), customer, more)
+    }
+
+    /// SIPp that waits for calls, with a party's audio.
+    pub fn serve(&self, at: SocketAddr, scenario: Scenario, party: &Party, more: &[&str]) -> Sipp {
+        let port = party.port().to_string();
+        let mut arguments = vec!["-key", "rtp_port", &port];
+        arguments.extend(more);
+        Sipp::start(at, None, scenario, &arguments)
+    }
+
+    /// An agent with this phone, logged in and off hook.
+    pub fn off_hook(&self, id: &str, phone: &Phone) {
+        self.off_hook_as(id, phone, &json!({}));
+    }
+
+    /// An agent with this phone and settings, logged in and off hook.
+    pub fn off_hook_as(&self, id: &str, phone: &Phone, more: &Value) {
+        self.rest.put_agent(id, &phone.station(), more);
+        self.rest.act(id, "login");
+        self.rest.status(id, "available");
+        self.rest.await_agent(id, "status", "available");
+    }
+}
+
+/// An address of 127/8 by process and house, so that no two tests ever meet.
+fn own_address() -> IpAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let process = std::process::id();
+    let [.., high, low] = process.to_be_bytes();
+    // 127.0/16 is where everybody else is.
+    let high = if high == 0 { 255 } else { high };
+    Ipv4Addr::new(127, high, low, NEXT.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+/// Free for both UDP and TCP.
+fn free(host: IpAddr) -> SocketAddr {
+    for _ in 0..100 {
+        let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
+        if let Ok(address) = address
+            && UdpSocket::bind(address).is_ok()
+        {
+            return address;
+        }
+    }
+    panic!("no port of {host} is free for both UDP and TCP");
+}

@@ -1,0 +1,228 @@
+//! Somebody with ears and a mouth: an RTP endpoint of the test's own whose every frame says who speaks.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::until;
+
+/// A packet as it was heard.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// RTP synchronisation source.
+    pub ssrc: u32,
+    /// What was said.
+    pub payload: Vec<u8>,
+}
+
+impl Packet {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (header, payload) = bytes.split_at_checked(HEADER)?;
+        if header[0] != 0x80 {
+            return None;
+        }
+        let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        Some(Self {
+            payload_type: header[1] & 0x7f,
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            timestamp: word(4),
+            ssrc: word(8),
+            payload: payload.to_vec(),
+        })
+    }
+
+    /// Who said it, when it is a party's frame.
+    pub fn speaker(&self) -> Option<&str> {
+        let name = self.payload.strip_prefix(MARK)?.get(..NAME)?;
+        std::str::from_utf8(name).ok().map(str::trim_end)
+    }
+}
+
+/// An RTP endpoint with a name of at most 12 letters. It answers to wherever it hears something from.
+#[derive(Debug)]
+pub struct Party {
+    name: String,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Kept so that nobody else is heard on it.
+    _rtcp: UdpSocket,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    heard: Mutex<Vec<Packet>>,
+    talks: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Party {
+    /// Opens a pair of ports and listens; it talks as soon as it has heard from where.
+    ///
+    /// # Panics
+    /// When no ports are free.
+    pub fn new(host: IpAddr, name: &str) -> Self {
+        assert!(name.len() <= NAME, "{name} is too long");
+        let (socket, rtcp) = pair(host);
+        let address = socket.local_addr().expect("a bound socket");
+        let shared = Arc::new(Shared { talks: AtomicBool::new(true), ..Shared::default() });
+        let (state, speaker) = (Arc::clone(&shared), name.to_owned());
+        let thread = Some(std::thread::spawn(move || live(&socket, &speaker, &state)));
+        Self { name: name.to_owned(), address, shared, thread, _rtcp: rtcp }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its RTP port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Says nothing any more: not even silence.
+    pub fn fall_silent(&self) {
+        self.shared.talks.store(false, Ordering::Relaxed);
+    }
+
+    /// Talks again.
+    pub fn talk(&self) {
+        self.shared.talks.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything heard so far.
+    pub fn heard(&self) -> Vec<Packet> {
+        self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets what was heard.
+    pub fn forget(&self) {
+        self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// All PCMU heard so far, joined.
+    pub fn sound(&self) -> Vec<u8> {
+        let heard = self.heard();
+        heard.iter().filter(|packet| packet.payload_type == 0).flat_map(|packet| packet.payload.clone()).collect()
+    }
+
+    /// How many frames were heard of each speaker.
+    pub fn speakers(&self) -> BTreeMap<String, usize> {
+        let mut speakers = BTreeMap::new();
+        for packet in self.heard() {
+            if let Some(speaker) = packet.speaker() {
+                *speakers.entry(speaker.to_owned()).or_default() += 1;
+            }
+        }
+        speakers
+    }
+
+    /// Waits until it hears somebody: half a second of them from now on.
+    pub fn hears(&self, other: &Self) {
+        let count = || self.speakers().get(&other.name).copied().unwrap_or_default();
+        let before = count();
+        until(&format!("{} hears {}", self.name, other.name), || count() >= before + 25);
+    }
+
+    /// Waits until two hear each other.
+    pub fn talks_with(&self, other: &Self) {
+        self.hears(other);
+        other.hears(self);
+    }
+
+    /// Demands that nobody but `others` was heard.
+    ///
+    /// # Panics
+    /// When somebody else was.
+    pub fn heard_only(&self, others: &[&Self]) {
+        for (speaker, frames) in self.speakers() {
+            assert!(
+                others.iter().any(|other| other.name == speaker),
+                "{} heard {frames} frames of {speaker}",
+                self.name
+            );
+        }
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
+    let (mut sequence, mut remote) = (0_u16, None);
+    let mut next = Instant::now();
+    let mut buffer = [0; 2_048];
+    while !shared.over.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        if now >= next {
+            if let (Some(remote), true) = (remote, shared.talks.load(Ordering::Relaxed)) {
+                // Refused while nobody is there: the next frame may find somebody.
+                let _ = socket.send_to(&frame(name, sequence), remote);
+                sequence = sequence.wrapping_add(1);
+            }
+            // After a stall frames are skipped, not sent in a burst.
+            next = (next + PTIME).max(now);
+            continue;
+        }
+        let _ = socket.set_read_timeout(Some(next - now));
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                if let Some(packet) = Packet::parse(&buffer[..length]) {
+                    remote = Some(from);
+                    shared.heard.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
+                }
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => {}
+        }
+    }
+}
+
+/// A frame of PCMU that says who speaks, and which frame it is.
+fn frame(name: &str, sequence: u16) -> Vec<u8> {
+    let mut bytes = vec![0x80, 0];
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend((u32::from(sequence) * 160).to_be_bytes());
+    bytes.extend(*name.as_bytes().first_chunk::<4>().unwrap_or(b"none"));
+    bytes.extend(MARK);
+    bytes.extend(format!("{name:NAME$}").bytes());
+    bytes.extend(sequence.to_be_bytes());
+    bytes.resize(HEADER + 160, 0x55);
+    bytes
+}
+
+/// An even port and the next one.
+fn pair(host: IpAddr) -> (UdpSocket, UdpSocket) {
+    for _ in 0..1_000 {
+        let Ok(rtp) = UdpSocket::bind((host, 0)) else { continue };
+        let port = rtp.local_addr().map_or(1, |address| address.port());
+        if port % 2 == 0
+            && let Ok(rtcp) = UdpSocket::bind((host, port + 1))
+        {
+            return (rtp, rtcp);
+        }
+    }
+    panic!("no pair of ports is free on {host}");
+}
+
+const MARK: &[u8] = b"OFFHOOK ";
+const NAME: usize = 12;
+const HEADER: usize = 12;
+const PTIME: Duration = Duration::from_millis(20);

@@ -1,0 +1,110 @@
+//! Control's configuration, as far as the tests vary it.
+
+use std::net::SocketAddr;
+
+/// What differs from test to test; the defaults are quick.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the setting of this name in control/example.toml")]
+pub struct Settings {
+    pub agent_ring_timeout_s: u32,
+    pub pin_attempts: u32,
+    pub pin_times: u32,
+    pub silent_after_ms: u32,
+    pub redial_delay_ms: u32,
+    pub redial_attempts: u32,
+    pub connected: &'static str,
+    pub hold: &'static str,
+    pub music: &'static str,
+    pub setup_timeout_s: u32,
+    pub offer_timeout_s: u32,
+    pub wrap_up_s: u32,
+    pub dial_retry_timeout_s: u32,
+    pub max_dial_attempts: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            agent_ring_timeout_s: 20,
+            pin_attempts: 3,
+            pin_times: 3,
+            silent_after_ms: 10_000,
+            redial_delay_ms: 200,
+            redial_attempts: 3,
+            connected: "",
+            hold: "",
+            music: "music.wav",
+            setup_timeout_s: 10,
+            offer_timeout_s: 60,
+            wrap_up_s: 0,
+            dial_retry_timeout_s: 2,
+            max_dial_attempts: 3,
+        }
+    }
+}
+
+impl Settings {
+    /// The file.
+    pub(crate) fn file(&self, sip: SocketAddr, trunk: SocketAddr, engine: SocketAddr, http: SocketAddr) -> String {
+        let (host, port) = (trunk.ip(), trunk.port());
+        let Self {
+            agent_ring_timeout_s,
+            pin_attempts,
+            pin_times,
+            silent_after_ms,
+            redial_delay_ms,
+            redial_attempts,
+            connected,
+            hold,
+            music,
+            setup_timeout_s,
+            offer_timeout_s,
+            wrap_up_s,
+            dial_retry_timeout_s,
+            max_dial_attempts,
+        } = self;
+        format!(
+            r#"[sip]
+listen = "{sip}"
+bindings = "bindings"
+[trunk]
+host = "{host}"
+port = {port}
+transport = "udp"
+[engine]
+address = "{engine}"
+[journal]
+path = "journal"
+[http]
+listen = "{http}"
+[media]
+codecs = ["PCMU"]
+[agents]
+ring_timeout_s = {agent_ring_timeout_s}
+pin_attempts = {pin_attempts}
+pin_times = {pin_times}
+silent_after_ms = {silent_after_ms}
+redial_delay_ms = {redial_delay_ms}
+redial_attempts = {redial_attempts}
+idle_interval_ms = 200
+[prompts]
+connected = "{connected}"
+hold = "{hold}"
+[[queue]]
+name = "sales"
+skill = "sales"
+dnis = ["+15550100"]
+music = "{music}"
+ring_timeout_s = 15
+setup_timeout_s = {setup_timeout_s}
+offer_timeout_s = {offer_timeout_s}
+wrap_up_s = {wrap_up_s}
+[[service]]
+name = "callback"
+queue = "sales"
+max_dial_attempts = {max_dial_attempts}
+dial_retry_timeout_s = {dial_retry_timeout_s}
+"#
+        )
+    }
+}
