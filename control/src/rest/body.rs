@@ -89,7 +89,12 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    let bytes = bytes.trim_ascii();
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    // An array would be read as the fields in their order.
+    if bytes[0] != b'{' {
+        return Err(Problem::bad("the body takes a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

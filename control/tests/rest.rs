@@ -1,0 +1,233 @@
+//! The REST interface of the real binary, mostly with what it must refuse.
+
+mod binary;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+use binary::{Control, PATIENCE, Place};
+use serde_json::{Value, json};
+
+const CALLBACK: &str = "/genesys/1/service/callback/cb";
+
+/// Every refusal has its status, a code, and a sentence with these words.
+fn refused(control: &Control, method: &str, path: &str, body: &[u8], status: u16, words: &[&str]) {
+    let (found, value) = control.raw(method, path, "application/json", body).expect("it answers");
+    let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+    assert_eq!(found, status, "{method} {path} {shown}: {value}");
+    assert!(value["error"].is_string(), "{method} {path}: {value}");
+    let message = value["message"].as_str().unwrap_or_default();
+    for word in words {
+        assert!(message.contains(word), "{method} {path} {shown}: {word} is not in {message}");
+    }
+}
+
+#[test]
+fn bad_input_is_refused_with_the_name_of_the_field() {
+    let control = Place::new("", "[[agent]]\nid = \"ann\"\n").start();
+    let ann = "/api/v1/agents/ann";
+    refused(&control, "PUT", ann, b"{", 400, &["line 1"]);
+    refused(&control, "PUT", ann, b"\xff\xfe", 400, &[]);
+    refused(&control, "PUT", ann, b"[]", 400, &["object"]);
+    refused(&control, "PUT", ann, b"{} {}", 400, &["trailing"]);
+    refused(&control, "PUT", ann, br#"{"skills": "sales"}"#, 400, &["skills", "sequence"]);
+    refused(&control, "PUT", ann, br#"{"skills": [1]}"#, 400, &["skills[0]"]);
+    refused(&control, "PUT", ann, br#"{"persistant": true}"#, 400, &["persistant"]);
+    refused(&control, "PUT", ann, br#"{"station": {"kind": "moon"}}"#, 400, &["moon"]);
+    refused(&control, "PUT", ann, "[".repeat(60_000).as_bytes(), 400, &[]);
+    refused(&control, "PUT", ann, &vec![b' '; 70_000], 413, &["65536"]);
+    refused(&control, "PUT", "/api/v1/agents/a%20b", b"{}", 400, &[]);
+    refused(&control, "PUT", "/api/v1/agents/%ff", b"{}", 400, &[]);
+    refused(
+        &control,
+        "POST",
+        "/api/v1/agents/ann/status",
+        br#"{"status": "asleep"}"#,
+        400,
+        &["status", "asleep"],
+    );
+    refused(&control, "POST", "/api/v1/agents/ann/status", b"", 400, &["status"]);
+    refused(&control, "POST", "/api/v1/agents/ann/pin", br#"{"pin": 1234}"#, 400, &["pin"]);
+    refused(&control, "POST", "/api/v1/contacts", br#"{"number": "+1555"}"#, 400, &["queue"]);
+    refused(&control, "POST", CALLBACK, b"{}", 400, &["_customer_number"]);
+    refused(&control, "POST", CALLBACK, br#"{"_customer_number": {"a": 1}}"#, 400, &["_customer_number"]);
+    refused(&control, "GET", "/genesys/1/service/callback/cb?_colour=red", b"", 400, &["_colour"]);
+    assert_eq!(control.read(&format!("{CALLBACK}?_callback_state=QUEUED")), json!([]), "nothing was stored");
+}
+
+#[test]
+fn what_does_not_exist_is_404_and_what_is_not_taken_405() {
+    let control = Place::new("", "").start();
+    for path in [
+        "/api/v1/agents/nobody",
+        "/api/v1/contacts/none",
+        "/api/v1/calls/7",
+        "/api/v1/calls/x",
+        "/nothing",
+        "/api/v2/agents",
+    ] {
+        refused(&control, "GET", path, b"", 404, &[]);
+    }
+    refused(&control, "POST", "/api/v1/agents/nobody/login", b"{}", 404, &["agent"]);
+    refused(
+        &control,
+        "POST",
+        "/genesys/1/service/callback/none",
+        br#"{"_customer_number": "+15550001"}"#,
+        404,
+        &["service"],
+    );
+    refused(&control, "DELETE", "/genesys/1/service/callback/cb/none", b"", 404, &[]);
+    refused(&control, "DELETE", "/api/v1/agents", b"", 405, &["DELETE"]);
+}
+
+#[test]
+fn a_callback_is_taken_as_json_and_as_form_fields_and_its_number_comes_back() {
+    let control = Place::new("", "").start();
+    let (status, json) =
+        control.send("POST", CALLBACK, &json!({"_customer_number": "+15550001", "reason": "late"}));
+    assert_eq!(status, 200, "{json}");
+    let form = b"_customer_number=%2B15550002&_wait_for_agent=true";
+    let (status, form) =
+        control.raw("POST", CALLBACK, "application/x-www-form-urlencoded", form).expect("it answers");
+    assert_eq!(status, 200, "{form}");
+    for (id, number) in [(&json["_id"], "+15550001"), (&form["_id"], "+15550002")] {
+        let found = control.read(&format!("{CALLBACK}?_id={}", id.as_str().expect("an id")));
+        assert_eq!(found[0]["_customer_number"], number);
+        assert_eq!(found.as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[test]
+fn with_a_token_nothing_is_said_without_it() {
+    let place = Place::new("token = \"correct-horse-battery\"", "");
+    let mut control = place.start();
+    for token in [None, Some("wrong"), Some("correct-horse-batter")] {
+        control.token = token.map(str::to_owned);
+        refused(&control, "GET", "/api/v1/agents", b"", 401, &[]);
+        refused(&control, "POST", CALLBACK, br#"{"_customer_number": "+15550001"}"#, 401, &[]);
+        refused(&control, "GET", "/api/v1/events", b"", 401, &[]);
+    }
+    assert_eq!(control.read("/healthz")["status"], "ok");
+    control.token = Some("correct-horse-battery".into());
+    assert_eq!(control.read("/api/v1/agents"), json!([]));
+}
+
+#[test]
+fn without_a_token_pages_of_other_sites_are_refused() {
+    let control = Place::new("", "").start();
+    let address = control.http_address();
+    let ask = |headers: &str| {
+        exchange(address, &format!("GET /api/v1/agents HTTP/1.1\r\n{headers}connection: close\r\n\r\n"))
+    };
+    assert!(ask(&format!("host: {address}\r\n")).starts_with("HTTP/1.1 200"));
+    assert!(ask(&format!("host: {address}\r\norigin: https://evil.example\r\n")).starts_with("HTTP/1.1 403"));
+    assert!(ask("host: rebound.example\r\n").starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn garbage_on_the_socket_disturbs_nobody() {
+    let control = Place::new("", "").start();
+    let garbage: Vec<u8> = (0..4_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(control.http_address()).expect("it accepts");
+        let _ = stream.write_all(&garbage);
+    }
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1_000_000));
+    let mut stream = TcpStream::connect(control.http_address()).expect("it accepts");
+    let _ = stream.write_all(long.as_bytes());
+    assert_eq!(control.read("/healthz")["status"], "ok");
+}
+
+#[test]
+fn live_events_are_numbered_and_replayed_from_the_last_one_seen() {
+    let control = Place::new("", "").start();
+    let mut first = Events::open(&control, None);
+    control.send("PUT", "/api/v1/agents/ann", &json!({"name": "Ann"}));
+    control.send("PUT", "/api/v1/agents/bob", &json!({"name": "Bob"}));
+    let ann = first.next("agent");
+    let bob = first.next("agent");
+    assert_eq!((&ann.1["name"], &bob.1["name"]), (&json!("Ann"), &json!("Bob")));
+    drop(first);
+    let mut again = Events::open(&control, Some(&ann.0));
+    assert_eq!(again.next("agent"), bob);
+    let mut old = Events::open(&control, Some("17"));
+    assert_eq!(old.next("reset").1, json!({}));
+    let (status, error) = (refused_last_id(&control), "Last-Event-ID");
+    assert!(status.contains(error), "{status}");
+}
+
+#[test]
+fn the_console_is_one_page_without_anything_from_elsewhere() {
+    let control = Place::new("", "").start();
+    let address = control.http_address();
+    let page = exchange(address, &format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
+    assert!(page.starts_with("HTTP/1.1 200"));
+    assert!(page.contains("content-security-policy: default-src 'none'"));
+    for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+}
+
+fn refused_last_id(control: &Control) -> String {
+    let address = control.http_address();
+    exchange(
+        address,
+        &format!(
+            "GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\nlast-event-id: x\r\nconnection: close\r\n\r\n"
+        ),
+    )
+}
+
+fn exchange(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// A listener of live events.
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    fn open(control: &Control, last: Option<&str>) -> Self {
+        let address = control.http_address();
+        let mut stream = TcpStream::connect(address).expect("it accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let last = last.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
+        let request = format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\n{last}\r\n");
+        stream.write_all(request.as_bytes()).expect("it is sent");
+        let mut events = Self(BufReader::new(stream));
+        while events.line() != ": live" {}
+        events
+    }
+
+    /// Id and data of the next event of this name.
+    fn next(&mut self, name: &str) -> (String, Value) {
+        loop {
+            let line = self.line();
+            if line != format!("event: {name}") {
+                continue;
+            }
+            let mut fields = [String::new(), String::new()];
+            for _ in 0..2 {
+                let line = self.line();
+                match line.split_once(": ") {
+                    Some(("id", id)) => fields[0] = id.to_owned(),
+                    Some(("data", data)) => fields[1] = data.to_owned(),
+                    _ => panic!("{line} is no part of an event"),
+                }
+            }
+            let [id, data] = fields;
+            return (id, serde_json::from_str(&data).expect("data is JSON"));
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.0.read_line(&mut line).expect("the stream goes on"), 0, "the stream ended");
+        line.trim_end().to_owned()
+    }
+}
