@@ -37,9 +37,8 @@ impl Child {
             .stdout(file.try_clone().expect("one more descriptor"))
             .stderr(file)
             .spawn();
-        let process = process.unwrap_or_else(|error| {
-            panic!("{} cannot be started: {error}", command.get_program().display())
-        });
+        let process = process
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", command.get_program().display()));
         Self { process, log }
     }
 

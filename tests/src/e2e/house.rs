@@ -63,8 +63,17 @@ impl House {
         let file = settings.file(sip, trunk, engine, http);
         fs::write(folder.path().join("control.toml"), file).expect("a configuration can be written");
         let rest = Rest::new(http);
-        let mut house =
-            Self { host, sip, trunk, engine, http, rest, engine_process: None, control_process: None, folder };
+        let mut house = Self {
+            host,
+            sip,
+            trunk,
+            engine,
+            http,
+            rest,
+            engine_process: None,
+            control_process: None,
+            folder,
+        };
         house.start_engine();
         house.start_control();
         house.is_well();

@@ -31,7 +31,8 @@ impl Packet {
         if header[0] != 0x80 {
             return None;
         }
-        let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let word =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         Some(Self {
             payload_type: header[1] & 0x7f,
             sequence: u16::from_be_bytes([header[2], header[3]]),
@@ -114,7 +115,11 @@ impl Party {
     /// All PCMU heard so far, joined.
     pub fn sound(&self) -> Vec<u8> {
         let heard = self.heard();
-        heard.iter().filter(|packet| packet.payload_type == 0).flat_map(|packet| packet.payload.clone()).collect()
+        heard
+            .iter()
+            .filter(|packet| packet.payload_type == 0)
+            .flat_map(|packet| packet.payload.clone())
+            .collect()
     }
 
     /// How many frames were heard of each speaker.

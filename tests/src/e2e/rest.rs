@@ -59,7 +59,8 @@ impl Rest {
     }
 
     fn succeed(&self, method: &str, path: &str, body: &Value) -> Value {
-        let (status, answer) = self.ask(method, path, body).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        let (status, answer) =
+            self.ask(method, path, body).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }

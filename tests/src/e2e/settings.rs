@@ -45,7 +45,13 @@ impl Default for Settings {
 
 impl Settings {
     /// The file.
-    pub(crate) fn file(&self, sip: SocketAddr, trunk: SocketAddr, engine: SocketAddr, http: SocketAddr) -> String {
+    pub(crate) fn file(
+        &self,
+        sip: SocketAddr,
+        trunk: SocketAddr,
+        engine: SocketAddr,
+        http: SocketAddr,
+    ) -> String {
         let (host, port) = (trunk.ip(), trunk.port());
         let Self {
             agent_ring_timeout_s,

@@ -279,7 +279,8 @@ impl World {
         self.report(call, SipEvent::Answered { remote: remote(), at_mono_us: now_us });
         self.report(call, SipEvent::Snapshot { data: call.to_string() });
         if who != Who::Caller && !matches!(who, Who::Phone(_)) {
-            let talk = self.between_ms(500, 15_000);
+            let patient = self.chance(8);
+            let talk = if patient { self.between_ms(60_000, 100_000) } else { self.between_ms(500, 15_000) };
             self.after(talk, Happening::Peer { call, act: PeerAct::HangUp });
         } else if matches!(who, Who::Phone(_)) && self.chance(12) {
             let shift = self.between_ms(500, 30_000);

@@ -145,7 +145,6 @@ impl World {
                 self.violate(format!(
                     "customer {number} is dialled for {agent} without a fresh proof of the leg: {other:?}"
                 ));
-                return;
             }
         }
     }
@@ -213,10 +212,10 @@ impl World {
                     self.outcome.conversations += 1;
                 }
                 let since_us = *peer.talking_us.get_or_insert(now_us);
-                if now_us - since_us > CONVERSATION_US {
-                    if let Some((Some(callback), _)) = self.oracle.dialled.get(customer) {
-                        self.oracle.talked.insert(callback.clone());
-                    }
+                if now_us - since_us > CONVERSATION_US
+                    && let Some((Some(callback), _)) = self.oracle.dialled.get(customer)
+                {
+                    self.oracle.talked.insert(callback.clone());
                 }
                 peer.without_agent_us = None;
             }
@@ -258,7 +257,7 @@ impl World {
 
     /// Whether everything has come to rest.
     pub(super) fn is_over(&self) -> bool {
-        self.shell.core.as_ref().is_some_and(|core| core.is_quiet())
+        self.shell.core.as_ref().is_some_and(offhook_control_core::Core::is_quiet)
             && self.network.peers.values().all(|peer| peer.state == PeerState::Over)
             && self.oracle.all_done()
     }
@@ -287,7 +286,7 @@ impl World {
         {
             self.violate(format!("call {call} to {} was left open", peer.number));
         }
-        if !self.shell.core.as_ref().is_some_and(|core| core.is_quiet()) {
+        if !self.shell.core.as_ref().is_some_and(offhook_control_core::Core::is_quiet) {
             self.violate("control holds on to a call, a request or an interaction".to_owned());
         }
         if let Some(leg) = self.engine.legs.keys().next().cloned() {

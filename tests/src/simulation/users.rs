@@ -106,19 +106,16 @@ impl World {
     }
 
     pub(super) fn on_notification(&mut self, notification: Notification) {
-        match notification {
-            Notification::Agent(view) => {
-                let id = view.id.clone();
-                let before = self.users.agents.insert(id.clone(), *view);
-                let after = self.users.agents.get(&id);
-                let moved = before.as_ref().map(|view| (view.status, view.connection))
-                    != after.map(|view| (view.status, view.connection));
-                if moved {
-                    let think = self.between_ms(20, 2_500);
-                    self.after(think, Happening::User(Deed::Look(id)));
-                }
+        if let Notification::Agent(view) = notification {
+            let id = view.id.clone();
+            let before = self.users.agents.insert(id.clone(), *view);
+            let after = self.users.agents.get(&id);
+            let moved = before.as_ref().map(|view| (view.status, view.connection))
+                != after.map(|view| (view.status, view.connection));
+            if moved {
+                let think = self.between_ms(20, 2_500);
+                self.after(think, Happening::User(Deed::Look(id)));
             }
-            _ => {}
         }
     }
 
