@@ -20,7 +20,6 @@ pub(crate) struct Live {
     /// Packets without a stamp: tone, prompt, silence, noise.
     pub(crate) other: AtomicU64,
     pub(crate) violations: AtomicU64,
-    pub(crate) cpu_ns: AtomicU64,
 }
 
 /// Packets without a stamp, by what they were.
@@ -42,6 +41,8 @@ pub(crate) struct Trouble {
     pub(crate) not_rtp: u64,
     pub(crate) wrong_source: u64,
     pub(crate) unsent: u64,
+    /// Left out because the harness was more than three packet times behind.
+    pub(crate) skipped: u64,
     /// Dropped by the kernel because the harness read too slowly: no fault of the engine.
     pub(crate) overflowed: u64,
 }

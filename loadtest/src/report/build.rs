@@ -247,7 +247,7 @@ fn generator(ledger: &Ledger) -> Generator {
     Generator {
         sent: ledger.sent,
         media_thread_cores: ledger.cpu_ns as f64 / ledger.wall_ns.max(1) as f64,
-        fell_behind: lateness_ms.p99 > LATE_MS || trouble.overflowed > 0 || trouble.unsent > 0,
+        fell_behind: lateness_ms.p99 > LATE_MS || trouble.overflowed + trouble.unsent + trouble.skipped > 0,
         lateness_ms,
         trouble,
     }

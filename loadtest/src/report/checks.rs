@@ -123,7 +123,9 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
         binding: load.strict_pacing,
         found: format!(
             "99 % within {:.1} ms, {} not read in time, {} not sent",
-            generator.lateness_ms.p99, generator.trouble.overflowed, generator.trouble.unsent
+            generator.lateness_ms.p99,
+            generator.trouble.overflowed,
+            generator.trouble.unsent + generator.trouble.skipped
         ),
     });
     checks

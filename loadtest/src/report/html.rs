@@ -103,7 +103,9 @@ fn pace_warning(report: &Report) -> String {
         "<section class=\"warn\"><h2>The load generator fell behind</h2><p>1 % of packets left more than {:.1} ms late, {} \
          were not read in time, {} not sent. Who heard whom is proved all the same; delays and losses of this run may say \
          more about this machine than about the engine.</p></section>",
-        generator.lateness_ms.p99, generator.trouble.overflowed, generator.trouble.unsent
+        generator.lateness_ms.p99,
+        grouped(generator.trouble.overflowed),
+        grouped(generator.trouble.unsent + generator.trouble.skipped)
     )
 }
 
