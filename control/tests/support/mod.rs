@@ -205,8 +205,14 @@ impl Sipp {
         Self::run(&["-sf", &scenario(name).display().to_string()], Some(to), "u1", 1).await
     }
 
+    /// On a port of its own: another one when somebody took the first meanwhile.
     pub async fn run(args: &[&str], to: Option<SocketAddr>, transport: &str, calls: u32) -> Self {
-        Self::run_at(free_port(), args, to, transport, calls).await
+        for _ in 0..8 {
+            if let Some(sipp) = Self::try_run_at(free_port(), args, to, transport, calls).await {
+                return sipp;
+            }
+        }
+        panic!("sipp finds no port");
     }
 
     pub async fn run_at(
@@ -216,6 +222,16 @@ impl Sipp {
         transport: &str,
         calls: u32,
     ) -> Self {
+        Self::try_run_at(port, args, to, transport, calls).await.expect("the port is free")
+    }
+
+    async fn try_run_at(
+        port: u16,
+        args: &[&str],
+        to: Option<SocketAddr>,
+        transport: &str,
+        calls: u32,
+    ) -> Option<Self> {
         let log = tempfile::tempdir().expect("a directory");
         let mut command = Command::new("sipp");
         command
@@ -245,14 +261,13 @@ impl Sipp {
         }
         let child = command.spawn().expect("sipp is installed (Debian package sip-tester)");
         let mut sipp = Self { child, port, log };
-        if to.is_none() {
-            sipp.listening(transport).await;
-        }
-        sipp
+        let started = to.is_some() && transport.starts_with('t') || sipp.starts(transport).await;
+        started.then_some(sipp)
     }
 
-    /// Waits until SIPp has bound its port.
-    async fn listening(&mut self, transport: &str) {
+    /// Waits until SIPp has bound its port, or has done with it. False when it could not.
+    async fn starts(&mut self, transport: &str) -> bool {
+        const FATAL: i32 = 254;
         let table = if transport.starts_with('t') { "/proc/net/tcp" } else { "/proc/net/udp" };
         let entry = format!(":{:04X}", self.port);
         let started = Instant::now();
@@ -263,10 +278,12 @@ impl Sipp {
                 .skip(1)
                 .any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&entry)))
             {
-                return;
+                return true;
             }
-            let ended = self.child.try_wait().expect("sipp runs");
-            assert!(ended.is_none() && started.elapsed() < PATIENCE, "sipp does not listen: {ended:?}");
+            if let Some(ended) = self.child.try_wait().expect("sipp runs") {
+                return ended.code() != Some(FATAL);
+            }
+            assert!(started.elapsed() < PATIENCE, "sipp does not listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
