@@ -3,3 +3,5 @@
 //! - `benches/*.rs`: one file per question, reported per packet, frame or operation. `make bench` runs them all.
 //! - `compare`: the engine beside rtpengine and two bare forwarders, on one pinned processor, with one generator.
 //!   `make compare` runs it; `compare park`, `compare splices` and `compare scale` ask about the engine alone.
+
+pub mod fixture;

@@ -68,7 +68,7 @@ pub(crate) struct SideBySideArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) pairs: u32,
     /// Which systems take part.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::USUAL)]
     pub(crate) systems: Vec<Kind>,
     /// A short try: 100 and 1,000 calls, one round, short measurements.
     #[arg(long)]
@@ -136,4 +136,6 @@ pub(crate) enum Floor {
     Epoll,
     /// Only reads: one socket for everything, `recvmmsg`.
     Recvmmsg,
+    /// Forwards: reads as above, and sends through one raw socket.
+    Raw,
 }

@@ -1,6 +1,7 @@
 //! Bare programmes: the least that a forwarder could do with sockets.
 
 mod epoll;
+mod raw;
 mod recvmmsg;
 
 use std::net::UdpSocket;
@@ -30,6 +31,11 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
             let socket = recvmmsg::open()?;
             answer(control, Arc::clone(&taken));
             recvmmsg::run(&socket, &taken)
+        }
+        Floor::Raw => {
+            let forwarder = raw::Forwarder::new(args)?;
+            answer(control, Arc::clone(&taken));
+            forwarder.run(&taken)
         }
     }
 }

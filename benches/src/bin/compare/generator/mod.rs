@@ -19,6 +19,7 @@ use hdrhistogram::Histogram;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use self::packet::flow_of;
 pub(crate) use self::phones::Phones;
 use self::receiver::Receiver;
 use self::sender::{Flow, Sender};

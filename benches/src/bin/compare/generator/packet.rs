@@ -18,7 +18,7 @@ pub(super) fn write(packet: &mut [u8; PACKET_BYTES], mark: Mark) {
     packet[1] = if mark.number == 0 { 0x80 } else { 0 };
     packet[2..4].copy_from_slice(&(mark.number as u16).to_be_bytes());
     packet[4..8].copy_from_slice(&mark.number.wrapping_mul(160).to_be_bytes());
-    packet[8..12].copy_from_slice(&(0x5eed_0000 | mark.flow).to_be_bytes());
+    packet[8..12].copy_from_slice(&(SSRC_BASE | mark.flow).to_be_bytes());
     packet[12..16].copy_from_slice(&mark.run.to_be_bytes());
     packet[16..20].copy_from_slice(&mark.flow.to_be_bytes());
     packet[20..24].copy_from_slice(&mark.number.to_be_bytes());
@@ -32,6 +32,14 @@ pub(super) fn read(packet: &[u8]) -> Option<Mark> {
     let sent_ns = u64::from(word(24)) << 32 | u64::from(word(28));
     Some(Mark { run: word(12), flow: word(16), number: word(20), sent_ns })
 }
+
+/// The flow that a packet belongs to, from its SSRC.
+pub(crate) fn flow_of(packet: &[u8]) -> Option<u32> {
+    let ssrc = u32::from_be_bytes(packet.get(8..12)?.try_into().ok()?);
+    (ssrc & 0xffff_0000 == SSRC_BASE).then_some(ssrc & 0xffff)
+}
+
+const SSRC_BASE: u32 = 0x5eed_0000;
 
 #[cfg(test)]
 mod tests {

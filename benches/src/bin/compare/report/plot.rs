@@ -107,6 +107,7 @@ fn colour(system: Kind) -> RGBColor {
         Kind::RtpengineMany => RGBColor(240, 150, 30),
         Kind::Epoll => RGBColor(110, 110, 110),
         Kind::Recvmmsg => RGBColor(170, 170, 170),
+        Kind::Raw => RGBColor(60, 150, 60),
     }
 }
 

@@ -47,7 +47,7 @@ impl System for FloorSystem {
         let address = |port: u16| SocketAddr::from((MEDIA_ADDRESS, port));
         let ports = (0..calls.len() as u16).map(|call| match self.floor {
             Floor::Epoll => [address(FIRST_PORT + 2 * call), address(FIRST_PORT + 2 * call + 1)],
-            Floor::Recvmmsg => [address(FIRST_PORT); 2],
+            Floor::Recvmmsg | Floor::Raw => [address(FIRST_PORT); 2],
         });
         Ok(SetUp { ports: ports.collect(), requests: 0, elapsed: Duration::ZERO })
     }

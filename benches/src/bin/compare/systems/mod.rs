@@ -40,10 +40,13 @@ pub(crate) enum Kind {
     Epoll,
     /// A bare reader, which forwards nothing.
     Recvmmsg,
+    /// The same reader with a raw socket to send through: what a privileged datapath could come to.
+    Raw,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
+    /// Those that need no privilege.
+    pub(crate) const USUAL: [Self; 5] =
         [Self::Offhook, Self::RtpengineOne, Self::RtpengineMany, Self::Epoll, Self::Recvmmsg];
 
     /// Name in tables.
@@ -54,13 +57,14 @@ impl Kind {
             Self::RtpengineMany => "rtpengine",
             Self::Epoll => "bare epoll forwarder",
             Self::Recvmmsg => "bare recvmmsg reader",
+            Self::Raw => "bare raw forwarder",
         }
     }
 
     /// Whether packets come out of it.
     pub(crate) fn forwards(self) -> bool {
         match self {
-            Self::Offhook | Self::RtpengineOne | Self::RtpengineMany | Self::Epoll => true,
+            Self::Offhook | Self::RtpengineOne | Self::RtpengineMany | Self::Epoll | Self::Raw => true,
             Self::Recvmmsg => false,
         }
     }
@@ -83,6 +87,7 @@ impl Kind {
             Self::Epoll => {
                 Box::new(floor::FloorSystem::start(crate::cli::Floor::Epoll, cpus, phones, calls)?)
             }
+            Self::Raw => Box::new(floor::FloorSystem::start(crate::cli::Floor::Raw, cpus, phones, calls)?),
             Self::Recvmmsg => {
                 Box::new(floor::FloorSystem::start(crate::cli::Floor::Recvmmsg, cpus, phones, calls)?)
             }
