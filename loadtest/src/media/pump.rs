@@ -112,6 +112,11 @@ impl Pump {
         let _ = self.commands.send(command);
     }
 
+    /// False: the thread has panicked, and the run is worth nothing.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Stops the thread and takes its account. Errors: the thread panicked.
     pub(crate) fn finish(&mut self) -> anyhow::Result<Ledger> {
         self.tell(Command::Stop);
@@ -263,7 +268,7 @@ impl Wheel {
 
     fn send_due_slots(&mut self) {
         let due_turn = (clock::now_ns() - self.started_ns) / SLOT_NS;
-        if due_turn - self.turn > MAX_BEHIND_SLOTS {
+        if due_turn.saturating_sub(self.turn) > MAX_BEHIND_SLOTS {
             // Sending all of it would only make the next ones later still.
             for turn in self.turn..due_turn {
                 self.listener.trouble.skipped += self.slots[(turn % SLOTS as u64) as usize].len() as u64;

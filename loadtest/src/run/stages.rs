@@ -67,6 +67,10 @@ impl Director {
 
     pub(crate) fn on_tick(&mut self, now_ms: u64) {
         self.timers.set(now_ms + TICK_MS, Timer::Tick);
+        if !self.pump.is_alive() {
+            self.stage = Stage::Done;
+            return;
+        }
         let in_stage_ms = now_ms - self.cpu.stage_ms;
         let load = &self.setup.load;
         match self.stage {
