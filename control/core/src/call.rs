@@ -52,7 +52,6 @@ impl State {
     pub(crate) fn next(self, event: Event) -> Option<Self> {
         match (self, event) {
             (Self::Opening, Event::Dial) => Some(Self::Dialling),
-            (Self::Opening, Event::HangUp) => Some(Self::Over),
             (Self::Dialling, Event::Ringing) => Some(Self::Ringing),
             (Self::Dialling | Self::Ringing | Self::Arriving, Event::Answered) => Some(Self::Up),
             (Self::Dialling | Self::Ringing | Self::Arriving | Self::Up, Event::HangUp) => Some(Self::Ending),

@@ -166,6 +166,21 @@ impl House {
         self.serve(self.trunk, Scenario::Own("carrier.xml"), customer, more)
     }
 
+    /// A caller, for one call to the queue, with a party's audio; hangs up after the default pause (-d).
+    pub fn caller(&self, party: &Party, more: &[&str]) -> Sipp {
+        let port = party.port().to_string();
+        let mut arguments = vec!["-s", "+15550100", "-key", "rtp_port", &port, "-m", "1"];
+        arguments.extend(more);
+        Sipp::start(self.free(), Some(self.sip), Scenario::Own("caller.xml"), &arguments)
+    }
+
+    /// Registers a phone with a password and demands an answer's status.
+    pub fn register(&self, at: SocketAddr, user: &str, password: &str, status: &str) {
+        let scenario = if status == "200" { "register.xml" } else { "register_refused.xml" };
+        let arguments = ["-s", user, "-ap", password, "-au", user, "-m", "1"];
+        Sipp::start(at, Some(self.sip), Scenario::Own(scenario), &arguments).succeeds();
+    }
+
     /// SIPp that waits for calls, with a party's audio.
     pub fn serve(&self, at: SocketAddr, scenario: Scenario, party: &Party, more: &[&str]) -> Sipp {
         let port = party.port().to_string();
@@ -179,12 +194,31 @@ impl House {
         self.off_hook_as(id, phone, &json!({}));
     }
 
-    /// An agent with this phone and settings, logged in and off hook.
-    pub fn off_hook_as(&self, id: &str, phone: &Phone, more: &Value) {
+    /// An agent with this phone, logged in and being called.
+    pub fn goes_off_hook(&self, id: &str, phone: &Phone, more: &Value) {
         self.rest.put_agent(id, &phone.station(), more);
         self.rest.act(id, "login");
         self.rest.status(id, "available");
+    }
+
+    /// An agent with this phone and settings, logged in and off hook.
+    pub fn off_hook_as(&self, id: &str, phone: &Phone, more: &Value) {
+        self.goes_off_hook(id, phone, more);
         self.rest.await_agent(id, "status", "available");
+    }
+}
+
+impl Drop for House {
+    /// A test that fails shows what the programs said.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for (name, process) in [("engine", &self.engine_process), ("control", &self.control_process)] {
+            if let Some(process) = process {
+                eprintln!("--- {name} ---\n{}", process.last_words());
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -81,6 +81,9 @@ impl Sipp {
             Scenario::Own(name) => command.arg("-sf").arg(scenarios().join(name)),
         };
         command.args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()]);
+        // Bound even where a scenario sends no audio of its own.
+        let media = UdpSocket::bind((address.ip(), 0)).and_then(|socket| socket.local_addr());
+        command.args(["-mp", &media.expect("a free port").port().to_string()]);
         command.args(["-t", "u1", "-nostdin", "-trace_err", "-error_file"]).arg(folder.path().join("errors"));
         command.args(["-trace_msg", "-message_file"]).arg(folder.path().join("messages"));
         command.args(more).env("TERM", "dumb");

@@ -297,7 +297,7 @@ fn config() -> Config {
         wrap_up_ms: 1_500,
         max_attempts: 2,
         retry_s: 3,
-        max_wait_s: 60,
+        max_wait_s: 20,
         ..QueueConfig::default()
     };
     let service = ServiceConfig {
