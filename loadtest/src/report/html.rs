@@ -12,7 +12,7 @@ use crate::run::state::{Outcome, Sample};
 const STYLE: &str = include_str!("report.css");
 
 /// Most misrouted packets and broken streams shown; report.json has more.
-const MAX_ROWS: usize = 40;
+const MAX_ROWS: usize = 15;
 
 /// The whole page.
 pub(crate) fn render(report: &Report) -> String {
