@@ -94,13 +94,11 @@ const AT_ONCE: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use offhook_control_core::view::StatisticsView;
-
     use super::*;
 
     fn publish(feed: &Feed, count: usize) {
         for _ in 0..count {
-            feed.publish(&Notification::Statistics(Box::new(StatisticsView::default())));
+            feed.publish(&Notification::Statistics(Box::default()));
         }
     }
 

@@ -258,7 +258,9 @@ const RETRY: Duration = Duration::from_millis(500);
 mod tests {
     use super::*;
 
-    fn open(path: &Path) -> Result<(Journal, Vec<Vec<u8>>, Receiver<Durable>), OpenError> {
+    type Opened = (Journal, Vec<Vec<u8>>, Receiver<Durable>);
+
+    fn open(path: &Path) -> Result<Opened, OpenError> {
         let (tell, told) = sync_channel(1_024);
         let mut records = Vec::new();
         let journal = Journal::open(

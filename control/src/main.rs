@@ -1,7 +1,7 @@
 //! Control plane of Offhook: the command line.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     let Cli { command, config, log } = Cli::parse();
     match (command, config) {
         (Some(Command::Check { config }), _) => check(&config),
-        (Some(Command::Run { config, log }), _) => run(config, &log),
-        (None, Some(config)) => run(config, &log),
+        (Some(Command::Run { config, log }), _) => run(&config, &log),
+        (None, Some(config)) => run(&config, &log),
         (None, None) => {
             eprintln!("offhook-control: name a configuration file; control/example.toml is one");
             ExitCode::from(BAD_CONFIG)
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn check(path: &std::path::Path) -> ExitCode {
+fn check(path: &Path) -> ExitCode {
     match Config::read(path) {
         Ok(_) => {
             println!("{} is valid", path.display());
@@ -67,8 +67,8 @@ fn check(path: &std::path::Path) -> ExitCode {
     }
 }
 
-fn run(path: PathBuf, log: &str) -> ExitCode {
-    let config = match Config::read(&path) {
+fn run(path: &Path, log: &str) -> ExitCode {
+    let config = match Config::read(path) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
@@ -89,7 +89,7 @@ fn run(path: PathBuf, log: &str) -> ExitCode {
         .init();
     let outcome = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(offhook_control::run(config, &path)));
+        .and_then(|runtime| runtime.block_on(offhook_control::run(config, path)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

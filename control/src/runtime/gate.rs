@@ -133,7 +133,7 @@ impl Lane {
 mod tests {
     use offhook_control_core::record::Fact;
     use offhook_control_core::sip::SipCommand;
-    use offhook_control_core::view::{AgentStatus, Notification, StatisticsView};
+    use offhook_control_core::view::{AgentStatus, Notification};
     use offhook_control_core::{AgentId, CallId};
 
     use super::*;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn statistics() -> Output {
-        Output::Notify(Notification::Statistics(Box::new(StatisticsView::default())))
+        Output::Notify(Notification::Statistics(Box::default()))
     }
 
     fn check(found: &[Output], expected: &[Output]) {
