@@ -265,6 +265,14 @@ impl Sipp {
         started.then_some(sipp)
     }
 
+    /// SIPp's own sockets: the port might be somebody else's.
+    fn sockets(&self) -> Vec<String> {
+        let pid = self.child.id().unwrap_or_default();
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.map(|link| link.to_string_lossy().into_owned()).collect()
+    }
+
     /// Waits until SIPp has bound its port, or has done with it. False when it could not.
     async fn starts(&mut self, transport: &str) -> bool {
         const FATAL: i32 = 254;
@@ -273,11 +281,12 @@ impl Sipp {
         let started = Instant::now();
         loop {
             let text = std::fs::read_to_string(table).unwrap_or_default();
-            if text
-                .lines()
-                .skip(1)
-                .any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&entry)))
-            {
+            let bound = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let ours = self.sockets();
+            if bound.into_iter().any(|fields| {
+                fields.get(1).is_some_and(|at| at.ends_with(&entry))
+                    && fields.get(9).is_some_and(|inode| ours.contains(&format!("socket:[{inode}]")))
+            }) {
                 return true;
             }
             if let Some(ended) = self.child.try_wait().expect("sipp runs") {
