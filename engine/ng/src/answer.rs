@@ -1,0 +1,170 @@
+//! `answer`: what was offered and answered takes effect, and the two sides hear each other.
+
+use offhook_proto::{Command, LegQuery, LegUpdate, Media, Splice, Unsplice};
+
+use crate::call::{Dialogue, End, Section, Signalled};
+use crate::failure::{Failure, UNKNOWN_CALL};
+use crate::flags::{Flags, is_plain_rtp};
+use crate::offer::{Fate, Rewrite, delete_leg};
+use crate::root::Ng;
+use crate::sdp::{Choice, Format, Sdp, choose};
+use crate::transaction::{Plan, Then};
+
+impl Ng {
+    pub(crate) fn answer(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
+        let call_id = flags.call_id()?;
+        let sdp = flags.sdp()?;
+        let from = flags.name("from-tag")?.ok_or_else(|| Failure::error("No from-tag in message"))?;
+        let to = flags.name("to-tag")?.ok_or_else(|| Failure::error("No to-tag in message"))?;
+        flags.check()?;
+        let (latch, source, branch) = (flags.latch()?, flags.source_address(), flags.branch()?);
+        let now = self.now;
+        let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        let (number, offerer) = call
+            .of_answer(from, to, branch)
+            .ok_or_else(|| Failure::error("From-tag given, but no such tag exists"))?;
+        call.signalled = now;
+        let dialogue = call.find_mut(number).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        if sdp.sections.len() > dialogue.sections.len() {
+            return Err(Failure::error("The answer has more media sections than the offer"));
+        }
+        (dialogue.ends, dialogue.answered) = (None, true);
+        let answering = &mut dialogue.sides[1 - offerer];
+        (answering.tag, answering.latch) = (Some(to.to_vec()), latch);
+        if let Some(label) = flags.name("label")? {
+            answering.label = Some(label.to_vec());
+        }
+        let mut commands = Vec::new();
+        let mut fates = Vec::with_capacity(sdp.sections.len());
+        for (index, answered) in sdp.sections.iter().enumerate() {
+            let fate = dialogue.fate_of_answer(index, offerer, &sdp, flags)?;
+            if let Fate::Carried { formats, .. } = &fate {
+                let signalled = Signalled {
+                    remote: sdp.remote(answered, source),
+                    ptime_ms: answered.ptime_ms(),
+                    protocol: answered.protocol.clone(),
+                };
+                let direction = sdp.direction(answered);
+                commands.extend(dialogue.take_effect(index, offerer, signalled, formats)?);
+                if let Some(section) = &mut dialogue.sections[index] {
+                    section.ends[1 - offerer].direction = direction;
+                }
+            } else if let Some(section) = dialogue.sections[index].take() {
+                commands.extend(section.ends.map(|end| delete_leg(end.leg)));
+            }
+            fates.push(fate);
+        }
+        let rewrite = Rewrite {
+            call_id: call_id.to_vec(),
+            dialogue: number,
+            to: offerer,
+            sdp,
+            sections: fates,
+            replace_origin: flags.replaces_origin(),
+            original_direction: flags.has("original-sendrecv"),
+            rtcp: flags.rtcp_attribute(),
+            opened: Vec::new(),
+            new_dialogue: false,
+        };
+        Ok(Plan::new(commands, Then::Rewrite(Box::new(rewrite))))
+    }
+}
+
+impl Dialogue {
+    fn fate_of_answer(
+        &self,
+        index: usize,
+        offerer: usize,
+        sdp: &Sdp,
+        flags: &Flags<'_>,
+    ) -> Result<Fate, Failure> {
+        let answered = &sdp.sections[index];
+        if answered.protocol.contains("TCP") {
+            return Ok(Fate::Untouched);
+        }
+        let Some(section) = &self.sections[index] else { return Ok(Fate::Refused) };
+        if answered.port == 0 || !is_plain_rtp(&answered.protocol) {
+            return Ok(Fate::Refused);
+        }
+        if sdp.connection(answered).is_none() {
+            return Err(Failure::error("Failed to parse SDP"));
+        }
+        let formats = Format::of(answered);
+        if choose(&formats, None).is_none() {
+            return Err(Failure::error("No codec in the answer that this engine carries"));
+        }
+        let offered = &section.ends[offerer].signalled;
+        // The offering side gets its own protocol back.
+        let protocol = Some(offered.protocol.clone()).filter(|protocol| !protocol.is_empty());
+        let ptime_ms = flags.ptime_ms().or(answered.ptime_ms()).or(offered.ptime_ms);
+        Ok(Fate::Carried { formats, protocol, ptime_ms })
+    }
+
+    /// Tells both legs what the two sides agreed on, and joins them.
+    fn take_effect(
+        &mut self,
+        index: usize,
+        offerer: usize,
+        answered: Signalled,
+        formats: &[Format],
+    ) -> Result<Vec<Command>, Failure> {
+        let sides = &self.sides;
+        let Some(section) = &mut self.sections[index] else { return Ok(Vec::new()) };
+        section.ends[1 - offerer].signalled = answered;
+        let (mut commands, mut updates) = (Vec::new(), Vec::new());
+        let before = [section.ends[0].media.codec, section.ends[1].media.codec];
+        for (end, side) in section.ends.iter_mut().zip(sides) {
+            let Some(Choice(media)) = choose(formats, end.signalled.ptime_ms) else { continue };
+            updates.extend(end.update(media, side.latch));
+        }
+        let codec_changes = before != [section.ends[0].media.codec, section.ends[1].media.codec];
+        if section.spliced && codec_changes {
+            // Joined legs would have to be converted into each other between the two updates.
+            let leg = section.ends[0].leg.clone();
+            commands.push(Command::Unsplice(Unsplice { leg, park: Vec::new() }));
+        }
+        commands.extend(updates);
+        if !section.spliced || codec_changes {
+            section.spliced = true;
+            commands.push(section.splice([sides[0].blocked, sides[1].blocked]));
+        }
+        if section.ends[offerer].ports.is_none() {
+            commands.push(Command::LegQuery(LegQuery { leg: section.ends[offerer].leg.clone() }));
+        }
+        Ok(commands)
+    }
+}
+
+impl End {
+    /// The command that tells the leg what is new, if anything is.
+    fn update(&mut self, media: Media, latch: offhook_proto::LatchMode) -> Option<Command> {
+        // On hold the old way it says nowhere: what it said before still holds.
+        let remote = self.signalled.remote.filter(|remote| self.remote.as_ref() != Some(remote));
+        let update = LegUpdate {
+            leg: self.leg.clone(),
+            remote,
+            media: (media != self.media).then(|| media.clone()),
+            latch: (latch != self.latch).then_some(latch),
+            ..LegUpdate::default()
+        };
+        (self.media, self.latch) = (media, latch);
+        self.remote = remote.or(self.remote);
+        let changes = update.remote.is_some() || update.media.is_some() || update.latch.is_some();
+        changes.then_some(Command::LegUpdate(update))
+    }
+}
+
+impl Section {
+    /// Joins the two legs, each hearing the other unless that is blocked.
+    pub(crate) fn splice(&self, blocked: [bool; 2]) -> Command {
+        let [a, b] = &self.ends;
+        Command::Splice(Splice {
+            a: a.leg.clone(),
+            b: b.leg.clone(),
+            a_hears_b: !blocked[1],
+            b_hears_a: !blocked[0],
+            replace: true,
+            since_us: None,
+        })
+    }
+}

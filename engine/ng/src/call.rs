@@ -1,0 +1,168 @@
+//! Calls as rtpengine's clients see them: dialogues between two tags, each with its media sections.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use offhook_proto::{LatchMode, Media, Remote};
+
+use crate::sdp::Direction;
+
+/// Everything under one call-id.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) created: Duration,
+    /// When a message about it came last.
+    pub(crate) signalled: Duration,
+    /// When to look whether it still has media.
+    pub(crate) look: Option<Duration>,
+    pub(crate) dialogues: Vec<Dialogue>,
+}
+
+/// Two sides that talk to each other. The branches of a fork are dialogues of their own.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    /// Never used twice.
+    pub(crate) number: u64,
+    pub(crate) created: Duration,
+    pub(crate) sides: [Side; 2],
+    /// By the place of their `m=` line; none where the engine carries nothing.
+    pub(crate) sections: Vec<Option<Section>>,
+    /// Whether both sides are known.
+    pub(crate) answered: bool,
+    /// When it will be deleted, unless a message about it comes before.
+    pub(crate) ends: Option<Duration>,
+}
+
+/// One side of a dialogue.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(crate) tag: Option<Vec<u8>>,
+    pub(crate) branch: Option<Vec<u8>>,
+    pub(crate) label: Option<Vec<u8>>,
+    /// Where the engine receives from it.
+    pub(crate) local: IpAddr,
+    /// What is written for it instead of `local`.
+    pub(crate) advertised: Option<IpAddr>,
+    pub(crate) latch: LatchMode,
+    /// The other side does not hear it.
+    pub(crate) blocked: bool,
+}
+
+/// One media section of a dialogue.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub(crate) ends: [End; 2],
+    pub(crate) spliced: bool,
+}
+
+/// One side's end of a section: a leg of the engine.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) leg: String,
+    /// Where it receives, once the engine has said so.
+    pub(crate) ports: Option<(SocketAddr, SocketAddr)>,
+    /// As the engine knows it.
+    pub(crate) remote: Option<Remote>,
+    pub(crate) media: Media,
+    pub(crate) latch: LatchMode,
+    /// As last offered or answered.
+    pub(crate) signalled: Signalled,
+    pub(crate) direction: Direction,
+}
+
+/// What a side said of one section, to take effect with the answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Signalled {
+    pub(crate) remote: Option<Remote>,
+    pub(crate) ptime_ms: Option<u16>,
+    pub(crate) protocol: String,
+}
+
+impl Call {
+    pub(crate) fn find(&self, number: u64) -> Option<&Dialogue> {
+        self.dialogues.iter().find(|dialogue| dialogue.number == number)
+    }
+
+    pub(crate) fn find_mut(&mut self, number: u64) -> Option<&mut Dialogue> {
+        self.dialogues.iter_mut().find(|dialogue| dialogue.number == number)
+    }
+
+    /// The dialogue that an offer of `from` belongs to, and which side `from` is.
+    pub(crate) fn of_offer(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        branch: Option<&[u8]>,
+    ) -> Option<(u64, usize)> {
+        if let Some(to) = to {
+            return self.between(from, to);
+        }
+        self.dialogues.iter().find_map(|dialogue| {
+            let side = dialogue.side_of(from)?;
+            let other = &dialogue.sides[1 - side];
+            (other.tag.is_none() && other.branch.as_deref() == branch).then_some((dialogue.number, side))
+        })
+    }
+
+    /// The dialogue that an answer of `to` to an offer of `from` belongs to, and which side `from` is: that of the two tags,
+    /// else one of this branch, else one that waits for an answer, else the last that `from` offered (a fork that the proxy
+    /// does not tell apart: the last answer holds).
+    pub(crate) fn of_answer(&self, from: &[u8], to: &[u8], branch: Option<&[u8]>) -> Option<(u64, usize)> {
+        let offered = || {
+            let sides = |dialogue: &Dialogue| dialogue.side_of(from).map(|side| (dialogue.number, side));
+            self.dialogues.iter().filter_map(move |dialogue| sides(dialogue).map(|found| (dialogue, found)))
+        };
+        let of_branch = || {
+            let branch = branch?;
+            offered().find(|(dialogue, (_, side))| dialogue.sides[1 - side].branch.as_deref() == Some(branch))
+        };
+        let waiting = || offered().find(|(dialogue, (_, side))| dialogue.sides[1 - side].tag.is_none());
+        self.between(from, to).or_else(|| {
+            of_branch().or_else(waiting).or_else(|| offered().next_back()).map(|(_, found)| found)
+        })
+    }
+
+    /// The dialogue of two tags, and which side the first is.
+    fn between(&self, from: &[u8], to: &[u8]) -> Option<(u64, usize)> {
+        self.dialogues.iter().find_map(|dialogue| {
+            let side = dialogue.side_of(from)?;
+            (dialogue.sides[1 - side].tag.as_deref() == Some(to)).then_some((dialogue.number, side))
+        })
+    }
+
+    /// Numbers of the dialogues that a `delete` means.
+    pub(crate) fn of_delete(
+        &self,
+        from: Option<&[u8]>,
+        to: Option<&[u8]>,
+        branch: Option<&[u8]>,
+    ) -> Vec<u64> {
+        let means = |dialogue: &&Dialogue| {
+            let Some(from) = from else { return true };
+            let Some(side) = dialogue.side_of(from) else { return false };
+            let other = &dialogue.sides[1 - side];
+            let of_branch = branch.is_none_or(|branch| {
+                dialogue.sides.iter().any(|side| side.branch.as_deref() == Some(branch))
+                    || dialogue.sides.iter().all(|side| side.branch.is_none())
+            });
+            to.is_none_or(|to| other.tag.as_deref().is_none_or(|tag| tag == to)) && of_branch
+        };
+        self.dialogues.iter().filter(means).map(|dialogue| dialogue.number).collect()
+    }
+
+    /// Every leg.
+    pub(crate) fn legs(&self) -> impl Iterator<Item = &str> {
+        self.dialogues.iter().flat_map(Dialogue::legs)
+    }
+}
+
+impl Dialogue {
+    /// Which side a tag is.
+    pub(crate) fn side_of(&self, tag: &[u8]) -> Option<usize> {
+        self.sides.iter().position(|side| side.tag.as_deref() == Some(tag))
+    }
+
+    pub(crate) fn legs(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().flatten().flat_map(|section| &section.ends).map(|end| end.leg.as_str())
+    }
+}

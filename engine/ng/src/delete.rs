@@ -1,0 +1,69 @@
+//! `delete`: the end of a call or of one of its dialogues, at once or after a while.
+
+use std::time::Duration;
+
+use offhook_proto::Command;
+
+use crate::call::Dialogue;
+use crate::failure::Failure;
+use crate::flags::Flags;
+use crate::offer::delete_leg;
+use crate::query::{Snapshot, query_leg};
+use crate::root::{Encoding, Ng};
+use crate::transaction::{Plan, Then, Transaction};
+use crate::value::Dict;
+
+impl Ng {
+    pub(crate) fn delete(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
+        let call_id = flags.call_id()?;
+        let (from, to, branch) = (flags.name("from-tag")?, flags.name("to-tag")?, flags.branch()?);
+        let delay_s = flags.delete_delay_s().unwrap_or(self.config.delete_delay_s);
+        let ends = self.now + Duration::from_secs(delay_s);
+        let call = self.calls.get_mut(call_id);
+        let numbers = call.as_ref().map(|call| call.of_delete(from, to, branch)).unwrap_or_default();
+        let Some(call) = call.filter(|_| !numbers.is_empty()) else {
+            return if flags.has("fatal") {
+                Err(Failure::error(NOT_FOUND))
+            } else {
+                Ok(Plan::answered(Dict::default().with("warning", NOT_FOUND).with("result", "ok")))
+            };
+        };
+        let snapshot = Box::new(Snapshot::of(call, self.config.unix_s));
+        for dialogue in &mut call.dialogues {
+            if numbers.contains(&dialogue.number) {
+                dialogue.ends = Some(ends);
+            }
+        }
+        // Closing a leg is answered with its figures.
+        let commands = if delay_s == 0 {
+            self.end_dialogues(call_id)
+        } else {
+            let legs = call.legs().map(query_leg).collect();
+            self.timers.insert((ends, call_id.to_vec()));
+            legs
+        };
+        Ok(Plan::new(commands, Then::Query(snapshot)))
+    }
+
+    /// Takes away the dialogues of a call that are to end by now, and the call with its last one. Returns what closes their
+    /// legs.
+    pub(crate) fn end_dialogues(&mut self, call_id: &[u8]) -> Vec<Command> {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(call_id) else { return Vec::new() };
+        let due = |dialogue: &mut Dialogue| dialogue.ends.is_some_and(|ends| ends <= now);
+        let ended: Vec<Dialogue> = call.dialogues.extract_if(.., due).collect();
+        if call.dialogues.is_empty() {
+            self.calls.remove(call_id);
+            self.totals.terminated += 1;
+        }
+        ended.iter().flat_map(Dialogue::legs).map(|leg| delete_leg(leg.to_owned())).collect()
+    }
+
+    /// Closes legs without telling anybody.
+    pub(crate) fn close_legs(&mut self, legs: Vec<String>) {
+        let commands = legs.into_iter().map(delete_leg).collect();
+        self.begin(Transaction::new(None, Encoding::Bencode), Ok(Plan::new(commands, Then::Nothing)));
+    }
+}
+
+const NOT_FOUND: &str = "Call-ID not found or tags didn't match";

@@ -1,0 +1,197 @@
+//! What a request asks for besides its command, wherever rtpengine's clients put it: keys of their own or entries of `flags`.
+
+use std::net::IpAddr;
+
+use offhook_proto::LatchMode;
+
+use crate::failure::Failure;
+use crate::limits::{DELETE_DELAY_S, NAME_BYTES};
+use crate::sdp::{Format, RtcpAttribute, Sdp};
+use crate::value::{Dict, same_key};
+
+/// The wishes of one request.
+#[derive(Clone, Debug)]
+pub(crate) struct Flags<'a> {
+    dict: &'a Dict,
+    flags: Vec<&'a str>,
+}
+
+/// Which formats are to be left out of a description.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Strip<'a> {
+    names: Vec<&'a str>,
+    except: Vec<&'a str>,
+}
+
+impl<'a> Flags<'a> {
+    pub(crate) fn of(dict: &'a Dict) -> Self {
+        Self { dict, flags: dict.texts("flags") }
+    }
+
+    /// Whether a flag is given, in `flags` or as a key that does not say no.
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|known| same_key(known.as_bytes(), flag.as_bytes()))
+            || self.dict.text(flag).is_some_and(|value| !matches!(value, "no" | "off" | "0"))
+    }
+
+    pub(crate) fn call_id(&self) -> Result<&'a [u8], Failure> {
+        self.name("call-id")?.ok_or_else(|| Failure::error("No call-id in message"))
+    }
+
+    /// A call-id, a tag, a branch or a label: empty is absent.
+    pub(crate) fn name(&self, key: &str) -> Result<Option<&'a [u8]>, Failure> {
+        match self.dict.bytes(key) {
+            Some([]) | None => Ok(None),
+            Some(name) if name.len() <= NAME_BYTES => Ok(Some(name)),
+            Some(_) => Err(Failure::error(format!("{key} is longer than {NAME_BYTES} bytes"))),
+        }
+    }
+
+    pub(crate) fn branch(&self) -> Result<Option<&'a [u8]>, Failure> {
+        self.name("via-branch")
+    }
+
+    pub(crate) fn sdp(&self) -> Result<Sdp, Failure> {
+        let body = self.dict.bytes("sdp").ok_or_else(|| Failure::error("No SDP body in message"))?;
+        Sdp::parse(body).map_err(|_| Failure::error("Failed to parse SDP"))
+    }
+
+    /// How the sender of this message is learnt. Signalling decides by default that anyone may be (what phones behind NAT
+    /// need), `strict source` that only near sources may, and switched-off learning that none may.
+    pub(crate) fn latch(&self) -> Result<LatchMode, Failure> {
+        if self.has("asymmetric") {
+            return Err(Failure::error("asymmetric is not supported: media goes to where it comes from"));
+        }
+        let learning = self.dict.text("endpoint-learning").unwrap_or_default();
+        let off = self.has("no-endpoint-learning")
+            || self.has("endpoint-learning-off")
+            || learning.eq_ignore_ascii_case("off")
+            || learning.eq_ignore_ascii_case("no-learning");
+        Ok(match (off, self.has("strict-source")) {
+            (true, _) => LatchMode::Strict,
+            (false, true) => LatchMode::Signalled,
+            (false, false) => LatchMode::Any,
+        })
+    }
+
+    /// The address that stands in for the one written in the SDP, where the client does not trust that.
+    pub(crate) fn source_address(&self) -> Option<IpAddr> {
+        if !self.has("SIP-source-address") {
+            return None;
+        }
+        self.dict.texts("received-from").last().and_then(|address| address.parse().ok())
+    }
+
+    /// The protocol to write, where another is wanted.
+    pub(crate) fn protocol(&self) -> Result<Option<String>, Failure> {
+        match self.dict.text("transport-protocol") {
+            None => Ok(None),
+            Some(protocol) if is_plain_rtp(protocol) => Ok(Some(protocol.to_owned())),
+            Some(protocol) => Err(unsupported_protocol(protocol)),
+        }
+    }
+
+    /// Interfaces of the sender and of the receiver of this message.
+    pub(crate) fn interfaces(&self) -> (Option<&'a str>, Option<&'a str>) {
+        let mut names = self.dict.texts("direction");
+        if names.is_empty() {
+            names = self.dict.texts("interface");
+        }
+        if names.is_empty() {
+            let legacy = |flag: &&&str| matches!(**flag, "internal" | "external");
+            names = self.flags.iter().filter(legacy).copied().collect();
+        }
+        (names.first().copied(), names.get(1).copied())
+    }
+
+    pub(crate) fn wants_ipv6(&self) -> Option<bool> {
+        match self.dict.text("address-family")? {
+            "IP4" => Some(false),
+            "IP6" => Some(true),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn media_address(&self) -> Option<IpAddr> {
+        self.dict.text("media-address").and_then(|address| address.parse().ok())
+    }
+
+    pub(crate) fn replaces_origin(&self) -> bool {
+        let origin = |wish: &&str| same_key(wish.as_bytes(), b"origin");
+        self.dict.texts("replace").iter().any(origin) || self.has("replace-origin")
+    }
+
+    pub(crate) fn rtcp_attribute(&self) -> RtcpAttribute {
+        if self.has("no-rtcp-attribute") {
+            RtcpAttribute::None
+        } else if self.has("full-rtcp-attribute") {
+            RtcpAttribute::Full
+        } else {
+            RtcpAttribute::Port
+        }
+    }
+
+    /// Packet time to ask of the receiver, and the one that the sender is taken to want.
+    pub(crate) fn ptime_ms(&self) -> Option<u16> {
+        let number = self.dict.find("ptime").and_then(super::value::Value::int)?;
+        u16::try_from(number).ok().filter(|ms| (1..=1_000).contains(ms))
+    }
+
+    pub(crate) fn supports_load_limit(&self) -> bool {
+        self.dict.texts("supports").contains(&"load limit")
+    }
+
+    /// Seconds until a deletion takes effect.
+    pub(crate) fn delete_delay_s(&self) -> Option<u64> {
+        let delay = self.dict.find("delete-delay").and_then(super::value::Value::int)?;
+        Some(u64::try_from(delay).unwrap_or(0).min(DELETE_DELAY_S))
+    }
+
+    /// Refuses what cannot be done and would leave a call without media.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let ice = self.dict.text("ICE").unwrap_or_default();
+        if ice.starts_with("force") {
+            return Err(Failure::error("ICE is not supported"));
+        }
+        if self.has("record-call") || self.has("always-transcode") {
+            let what = if self.has("record-call") { "Recording" } else { "Transcoding" };
+            return Err(Failure::error(format!("{what} is not supported")));
+        }
+        Ok(())
+    }
+
+    /// The formats to leave out: `strip` and `mask` of the `codec` dictionary, and the flags that say the same.
+    pub(crate) fn strip(&self) -> Strip<'a> {
+        let mut strip = Strip::default();
+        if let Some(crate::Value::Dict(codec)) = self.dict.find("codec") {
+            strip.names.extend(codec.texts("strip"));
+            strip.names.extend(codec.texts("mask"));
+            strip.except.extend(codec.texts("offer"));
+            strip.except.extend(codec.texts("except"));
+        }
+        for flag in &self.flags {
+            let after = |starts: [&str; 2]| starts.iter().find_map(|start| flag.strip_prefix(start));
+            strip.names.extend(after(["codec-strip-", "codec-mask-"]));
+            strip.except.extend(after(["codec-offer-", "codec-except-"]));
+        }
+        strip
+    }
+}
+
+impl Strip<'_> {
+    pub(crate) fn takes(&self, format: &Format) -> bool {
+        let all = |name: &&str| matches!(*name, "all" | "full");
+        let named = |names: &[&str]| names.iter().any(|name| format.is_named(name));
+        (self.names.iter().any(all) || named(&self.names)) && !named(&self.except)
+    }
+}
+
+/// Whether a protocol is RTP that the engine can carry as it is.
+pub(crate) fn is_plain_rtp(protocol: &str) -> bool {
+    matches!(protocol, "RTP/AVP" | "RTP/AVPF")
+}
+
+pub(crate) fn unsupported_protocol(protocol: &str) -> Failure {
+    let shown: String = protocol.chars().filter(char::is_ascii_graphic).take(40).collect();
+    Failure::error(format!("Unsupported transport protocol: {shown}"))
+}

@@ -1,0 +1,325 @@
+//! `offer`: legs for both sides of every section that the engine carries, and the description for the other side.
+
+use std::net::IpAddr;
+
+use offhook_proto::{Command, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply};
+
+use crate::call::{Call, Dialogue, End, Section, Side, Signalled};
+use crate::failure::{Failure, SESSION_LIMIT, UNKNOWN_CALL};
+use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
+use crate::limits::{CALLS, DIALOGUES};
+use crate::root::{Body, Ng, first_error};
+use crate::sdp::{self, Carried, Choice, Format, Rewriting, RtcpAttribute, Sdp, SectionOut, choose};
+use crate::transaction::{Plan, Then};
+use crate::value::Dict;
+
+/// A description to be written when the engine has answered.
+#[derive(Debug)]
+pub(crate) struct Rewrite {
+    pub(crate) call_id: Vec<u8>,
+    pub(crate) dialogue: u64,
+    /// Which side it goes to.
+    pub(crate) to: usize,
+    pub(crate) sdp: Sdp,
+    pub(crate) sections: Vec<Fate>,
+    pub(crate) replace_origin: bool,
+    pub(crate) original_direction: bool,
+    pub(crate) rtcp: RtcpAttribute,
+    /// Legs that this request opened: closed again when it fails.
+    pub(crate) opened: Vec<String>,
+    /// Whether the dialogue came with this request and goes with its failure.
+    pub(crate) new_dialogue: bool,
+}
+
+/// What becomes of one section.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    Carried { formats: Vec<Format>, protocol: Option<String>, ptime_ms: Option<u16> },
+    Refused,
+    Untouched,
+}
+
+impl Ng {
+    pub(crate) fn offer(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
+        let call_id = flags.call_id()?;
+        let sdp = flags.sdp()?;
+        let from = flags.name("from-tag")?.ok_or_else(|| Failure::error("No from-tag in message"))?;
+        let (to, branch) = (flags.name("to-tag")?, flags.branch()?);
+        flags.check()?;
+        let fates = fates(&sdp, flags)?;
+        let known = self.calls.get(call_id).and_then(|call| call.of_offer(from, to, branch));
+        let (number, side) = match known {
+            Some(known) => known,
+            None => (self.open_dialogue(call_id, flags, &sdp, from)?, 0),
+        };
+        let mut rewrite = Rewrite {
+            call_id: call_id.to_vec(),
+            dialogue: number,
+            to: 1 - side,
+            sdp,
+            sections: fates,
+            replace_origin: flags.replaces_origin(),
+            original_direction: flags.has("original-sendrecv"),
+            rtcp: flags.rtcp_attribute(),
+            opened: Vec::new(),
+            new_dialogue: known.is_none(),
+        };
+        let commands = self.offer_sections(&mut rewrite, side, flags)?;
+        Ok(Plan::new(commands, Then::Rewrite(Box::new(rewrite))))
+    }
+
+    /// Notes what was offered; it takes effect with the answer. Opens legs where there are none.
+    fn offer_sections(
+        &mut self,
+        rewrite: &mut Rewrite,
+        side: usize,
+        flags: &Flags<'_>,
+    ) -> Result<Vec<Command>, Failure> {
+        let (now, latch, source) = (self.now, flags.latch()?, flags.source_address());
+        let mut next_number = self.next_number;
+        let call = self.calls.get_mut(&rewrite.call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        call.signalled = now;
+        let dialogue = call.find_mut(rewrite.dialogue).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        dialogue.ends = None;
+        dialogue.sides[side].latch = latch;
+        if dialogue.sections.len() < rewrite.sections.len() {
+            dialogue.sections.resize_with(rewrite.sections.len(), || None);
+        }
+        let mut commands = Vec::new();
+        for ((place, fate), offered) in
+            dialogue.sections.iter_mut().zip(&rewrite.sections).zip(&rewrite.sdp.sections)
+        {
+            let Fate::Carried { formats, ptime_ms, .. } = fate else { continue };
+            let remote = rewrite.sdp.remote(offered, source);
+            if place.is_none() {
+                next_number += 1;
+                let Some(Choice(media)) = choose(formats, *ptime_ms) else { continue };
+                let section = open_section(next_number, &media);
+                commands.extend(section.ends.iter().enumerate().map(|(at, end)| {
+                    create(end, &dialogue.sides[at], (at != side).then_some(&section.ends[side].leg))
+                }));
+                if side == 1 {
+                    commands.reverse();
+                }
+                rewrite.opened.extend(section.ends.iter().map(|end| end.leg.clone()));
+                *place = Some(section);
+            } else if let Some(section) = place
+                && section.ends[1 - side].ports.is_none()
+            {
+                // Its legs are being opened: wait for them.
+                commands.push(Command::LegQuery(LegQuery { leg: section.ends[1 - side].leg.clone() }));
+            }
+            if let Some(section) = place {
+                section.ends[side].direction = rewrite.sdp.direction(offered);
+                section.ends[side].signalled =
+                    Signalled { remote, ptime_ms: offered.ptime_ms(), protocol: offered.protocol.clone() };
+            }
+        }
+        self.next_number = next_number;
+        Ok(commands)
+    }
+
+    /// A new dialogue, in a new call where there is none yet.
+    pub(crate) fn open_dialogue(
+        &mut self,
+        call_id: &[u8],
+        flags: &Flags<'_>,
+        sdp: &Sdp,
+        from: &[u8],
+    ) -> Result<u64, Failure> {
+        let written = sdp.sections.iter().find_map(|section| sdp.connection(section));
+        let ipv6 = flags.source_address().or(written).is_some_and(|address| address.is_ipv6());
+        let (here, there) = flags.interfaces();
+        let near = self.local_address(here, ipv6)?;
+        let far = self.local_address(there, flags.wants_ipv6().unwrap_or(ipv6))?;
+        let side = |local: IpAddr| Side {
+            tag: None,
+            branch: None,
+            label: None,
+            local,
+            advertised: None,
+            latch: LatchMode::Any,
+            blocked: false,
+        };
+        let number = self.next_number();
+        let dialogue = Dialogue {
+            number,
+            created: self.now,
+            sides: [
+                Side {
+                    tag: Some(from.to_vec()),
+                    label: flags.name("label")?.map(<[u8]>::to_vec),
+                    ..side(near)
+                },
+                Side {
+                    tag: None,
+                    branch: flags.branch()?.map(<[u8]>::to_vec),
+                    advertised: flags.media_address().filter(|address| address.is_ipv6() == far.is_ipv6()),
+                    ..side(far)
+                },
+            ],
+            sections: Vec::new(),
+            answered: false,
+            ends: None,
+        };
+        let full = self.calls.len() >= CALLS && !self.calls.contains_key(call_id);
+        if full || self.calls.get(call_id).is_some_and(|call| call.dialogues.len() >= DIALOGUES) {
+            self.totals.rejected += 1;
+            return Err(Failure::LoadLimit(SESSION_LIMIT));
+        }
+        let (created, signalled) = (self.now, self.now);
+        let new_call = || Call { created, signalled, look: None, dialogues: Vec::new() };
+        self.calls.entry(call_id.to_vec()).or_insert_with(new_call).dialogues.push(dialogue);
+        self.watch(call_id);
+        Ok(number)
+    }
+
+    /// Writes the description, now that the ports are known; undoes the request when the engine refused.
+    pub(crate) fn finish_rewrite(
+        &mut self,
+        rewrite: &Rewrite,
+        results: &[Result<Body, offhook_proto::Error>],
+    ) -> Result<Dict, Failure> {
+        if let Some(error) = first_error(results) {
+            self.undo(rewrite);
+            self.totals.rejected += u64::from(rewrite.new_dialogue);
+            return Err(error.into());
+        }
+        let default = self.local_address(None, false).or_else(|_| self.local_address(None, true))?;
+        let call = self.calls.get_mut(&rewrite.call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        let dialogue = call.find_mut(rewrite.dialogue).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
+        for body in results.iter().flatten() {
+            dialogue.learn_ports(body);
+        }
+        let sections = rewrite
+            .sections
+            .iter()
+            .zip(&dialogue.sections)
+            .map(|(fate, section)| dialogue.written(rewrite.to, fate, section.as_ref()));
+        let how = Rewriting {
+            sections: sections.collect(),
+            address: dialogue.sides[rewrite.to].advertised.unwrap_or(default),
+            replace_origin: rewrite.replace_origin,
+            original_direction: rewrite.original_direction,
+            rtcp: rewrite.rtcp,
+        };
+        Ok(Dict::default().with("sdp", sdp::rewrite(&rewrite.sdp, &how)).with("result", "ok"))
+    }
+
+    fn undo(&mut self, rewrite: &Rewrite) {
+        let opened = rewrite.opened.clone();
+        self.close_legs(opened);
+        let Some(call) = self.calls.get_mut(&rewrite.call_id) else { return };
+        if let Some(dialogue) = call.find_mut(rewrite.dialogue) {
+            for place in &mut dialogue.sections {
+                if place.as_ref().is_some_and(|section| rewrite.opened.contains(&section.ends[0].leg)) {
+                    *place = None;
+                }
+            }
+        }
+        if rewrite.new_dialogue {
+            call.dialogues.retain(|dialogue| dialogue.number != rewrite.dialogue);
+            if call.dialogues.is_empty() {
+                self.calls.remove(&rewrite.call_id);
+            }
+        }
+    }
+}
+
+impl Dialogue {
+    /// Takes note of where a leg receives, as `leg.create`, `leg.update` and `leg.query` all say it.
+    fn learn_ports(&mut self, body: &Body) {
+        let Ok(created) = Reply::Ok(body.clone()).parse::<LegCreated>() else { return };
+        for end in self.sections.iter_mut().flatten().flat_map(|section| &mut section.ends) {
+            if end.leg == created.leg {
+                end.ports = Some((created.rtp, created.rtcp));
+            }
+        }
+    }
+
+    /// How a section is written for one side.
+    fn written(&self, to: usize, fate: &Fate, section: Option<&Section>) -> SectionOut {
+        let (formats, protocol, ptime_ms) = match fate {
+            Fate::Untouched => return SectionOut::Untouched,
+            Fate::Refused => return SectionOut::Refused,
+            Fate::Carried { formats, protocol, ptime_ms } => (formats, protocol, *ptime_ms),
+        };
+        let Some((rtp, rtcp)) = section.and_then(|section| section.ends[to].ports) else {
+            return SectionOut::Refused;
+        };
+        SectionOut::Carried(Carried {
+            address: self.sides[to].advertised.unwrap_or(rtp.ip()),
+            rtp: rtp.port(),
+            rtcp: rtcp.port(),
+            protocol: protocol.clone(),
+            formats: formats.clone(),
+            ptime_ms,
+        })
+    }
+}
+
+/// What can be done with each section of an offer.
+fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
+    if sdp.sections.is_empty() {
+        return Err(Failure::error("Error rewriting SDP"));
+    }
+    let (strip, protocol) = (flags.strip(), flags.protocol()?);
+    let mut refusal = None;
+    let mut fates = Vec::with_capacity(sdp.sections.len());
+    for section in &sdp.sections {
+        fates.push(if section.protocol.contains("TCP") {
+            Fate::Untouched
+        } else if section.port == 0 || section.kind != "audio" || !section.port_count.is_empty() {
+            Fate::Refused
+        } else if !is_plain_rtp(&section.protocol) {
+            refusal = Some(unsupported_protocol(&section.protocol));
+            Fate::Refused
+        } else if sdp.connection(section).is_none() {
+            return Err(Failure::error("Failed to parse SDP"));
+        } else {
+            let mut formats = Format::of(section);
+            formats.retain(|format| format.is_carried() && !strip.takes(format));
+            if choose(&formats, None).is_some() {
+                let ptime_ms = flags.ptime_ms().or(section.ptime_ms());
+                Fate::Carried { formats, protocol: protocol.clone(), ptime_ms }
+            } else {
+                refusal = Some(Failure::error("No codec in the offer that this engine carries"));
+                Fate::Refused
+            }
+        });
+    }
+    match refusal {
+        Some(refusal) if !fates.iter().any(|fate| matches!(fate, Fate::Carried { .. })) => Err(refusal),
+        Some(_) | None => Ok(fates),
+    }
+}
+
+/// A section whose legs let nobody speak until the answer.
+fn open_section(number: u64, media: &Media) -> Section {
+    let end = |side: usize| End {
+        leg: format!("ng-{number}-{}", if side == 0 { "a" } else { "b" }),
+        ports: None,
+        remote: None,
+        media: media.clone(),
+        latch: LatchMode::Strict,
+        signalled: Signalled::default(),
+        direction: sdp::Direction::SendRecv,
+    };
+    Section { ends: [end(0), end(1)], spliced: false }
+}
+
+fn create(end: &End, side: &Side, beside: Option<&String>) -> Command {
+    Command::LegCreate(LegCreate {
+        leg: end.leg.clone(),
+        address: Some(side.local),
+        media: end.media.clone(),
+        latch: LatchMode::Strict,
+        idle: Idle::None,
+        beside: beside.cloned(),
+        ..LegCreate::default()
+    })
+}
+
+pub(crate) fn delete_leg(leg: String) -> Command {
+    Command::LegDelete(LegDelete { leg })
+}
