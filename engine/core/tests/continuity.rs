@@ -265,3 +265,21 @@ fn nothing_is_sent_to_nobody_but_plays_go_on() {
     assert!(matches!(rig.events[..], [EventBody::PlayEnded { end: PlayEnd::Finished, .. }]));
     assert!(rig.now > Time(0));
 }
+
+#[test]
+fn a_tick_that_comes_too_late_leaves_a_hole_that_begins_a_talkspurt() {
+    let mut rig = Rig::with_legs(1);
+    rig.play(1, "tone", vec![prompt(Codec::Pcmu, vec![5; 16_000])], 1);
+    rig.pass_ms(100);
+    rig.now = rig.now + 90_000;
+    rig.drain();
+    rig.pass_ms(100);
+    let heard = rig.take_heard(1);
+    assert_unbroken(&heard);
+    for pair in heard.windows(2) {
+        let (before, after) = (pair[0].header(), pair[1].header());
+        let hole = after.timestamp.wrapping_sub(before.timestamp) != 160;
+        assert_eq!(after.marker, hole, "the marker stands where the hole ends, and nowhere else");
+    }
+    assert!(heard.iter().skip(1).any(|sent| sent.header().marker), "there was a hole");
+}

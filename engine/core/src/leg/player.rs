@@ -77,13 +77,13 @@ impl Player {
     }
 
     /// Plans the tick after this one. One that comes late by more than a packet time moves the rest of the play back, so that
-    /// nothing is skipped and nothing bursts. Returns the moment that this tick stands for.
-    pub(crate) fn advance(&mut self, now: Time, ptime_ms: u8) -> Time {
+    /// nothing is skipped and nothing bursts. Returns the moment that this tick stands for, and whether it was moved.
+    pub(crate) fn advance(&mut self, now: Time, ptime_ms: u8) -> (Time, bool) {
         let ptime_us = u64::from(ptime_ms) * 1_000;
         let late_us = now.since(self.next_tick);
         let tick = self.next_tick + late_us / ptime_us * ptime_us;
         self.next_tick = tick + ptime_us;
-        tick
+        (tick, late_us >= ptime_us)
     }
 
     /// Writes the next packet's payload.
@@ -237,7 +237,7 @@ mod tests {
         while packets.len() < 100 {
             let mut out = [0; 1_000];
             let now = player.next_tick();
-            let tick = player.advance(now, media.ptime_ms);
+            let (tick, _) = player.advance(now, media.ptime_ms);
             match player.tick(tick, media, &mut out) {
                 Tick::Audio(len) => packets.push(out[..len].to_vec()),
                 Tick::Event { .. } => packets.push(out[..4].to_vec()),
@@ -305,8 +305,8 @@ mod tests {
     #[test]
     fn a_late_tick_moves_the_rest_back_without_a_burst() {
         let mut player = Player::new("p".into(), vec![prompt(0..200)], 1, Time::from_ms(100));
-        assert_eq!(player.advance(Time::from_ms(105), 20), Time::from_ms(100));
-        assert_eq!(player.advance(Time::from_ms(190), 20), Time::from_ms(180));
+        assert_eq!(player.advance(Time::from_ms(105), 20), (Time::from_ms(100), false));
+        assert_eq!(player.advance(Time::from_ms(190), 20), (Time::from_ms(180), true));
         assert_eq!(player.next_tick(), Time::from_ms(200));
     }
 }

@@ -54,7 +54,7 @@ impl Worker {
         let hearer = &mut self.legs[leg.index()];
         let media = &hearer.media;
         let player = hearer.player.as_mut()?;
-        let tick = player.advance(now, media.ptime_ms);
+        let (tick, moved) = player.advance(now, media.ptime_ms);
         let made = player.tick(tick, media, &mut buffer[HEADER_BYTES..]);
         let next_tick = player.next_tick();
         if made == Tick::End {
@@ -65,6 +65,10 @@ impl Worker {
         let destination = hearer.latch.destination()?;
         let len = match made {
             Tick::Audio(len) => {
+                // The hole before it begins a talkspurt (RFC 3550 section 5.1): without the marker it would look like a jump.
+                if moved {
+                    hearer.stream.break_off();
+                }
                 let lasts = duration_ts(hearer.media.codec, len, hearer.media.ptime_ms);
                 hearer.write_made(tick, Source::Player, tick, Payload::Audio, lasts, len, buffer)
             }
