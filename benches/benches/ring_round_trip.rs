@@ -53,7 +53,7 @@ impl Echo {
                         echoed += 1;
                     }
                     Completion::ReceiveEnded { token, .. } => {
-                        self.ring.receive(self.slot, token).expect("room")
+                        self.ring.receive(self.slot, token).expect("room");
                     }
                     Completion::SendFailed { .. } | Completion::Woken => {}
                 }

@@ -106,7 +106,8 @@ impl Centre {
                     let result = Ok(obey(&command));
                     self.core.handle(self.now(), Input::EngineReply { request, result });
                 }
-                Output::Notify(note) => self.offers += u64::from(is_offer(&note)),
+                Output::Notify(Notification::Offer(_)) => self.offers += 1,
+                Output::Notify(_) => {}
                 Output::Record(_) | Output::Sip { .. } | Output::Reply { .. } | Output::Webhook { .. } => {}
             }
         }
@@ -135,10 +136,6 @@ fn remote() -> RemoteMedia {
         media: Media::default(),
         direction: Direction::SendRecv,
     }
-}
-
-fn is_offer(note: &Notification) -> bool {
-    matches!(note, Notification::Agent(agent) if agent.offer.is_some())
 }
 
 criterion_group!(benches, router);

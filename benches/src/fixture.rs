@@ -54,6 +54,7 @@ pub fn splice(worker: &mut Worker, a: u32, b: u32) -> usize {
         b_hears_a: true,
         replace: false,
         since: Time(0),
+        replay: false,
     };
     worker.handle_command(Time(0), command);
     drain(worker)

@@ -52,7 +52,7 @@ impl Sender<'_> {
         let mut cycle = started + START_AFTER_NS;
         'sending: while !flows.is_empty() {
             for flow in &mut flows {
-                let due = cycle + (u128::from(flow.phase) * u128::from(period_ns) >> 32) as u64;
+                let due = cycle + ((u128::from(flow.phase) * u128::from(period_ns)) >> 32) as u64;
                 let Some(now) = self.wait_until(due) else { break 'sending };
                 late += u64::from(now - due > LATE_NS);
                 packet::write(
