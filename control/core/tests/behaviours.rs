@@ -402,6 +402,27 @@ fn by_02_no_customer_is_dialled_for_an_agent_whose_last_packet_is_old() {
 }
 
 #[test]
+fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_is_called_again() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_agent_dial("ann");
+    // Not a packet yet.
+    bench.packet_age_ms = u64::MAX;
+    bench.callback("+31201");
+    bench.pass_ms(1_000);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (0, leg), "its first packet is waited for");
+    bench.pass_ms(4_000);
+    assert_eq!(bench.dials_to_trunk(), 0);
+    let again = bench.last_agent_dial("ann");
+    assert_ne!(again, leg, "a phone that stays dumb is dead");
+    bench.answer(again);
+    bench.end_play(again);
+    bench.pass_ms(500);
+    bench.packet_age_ms = 10;
+    bench.pass_ms(500);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, again));
+}
+
+#[test]
 fn by_03_the_customer_of_a_lost_leg_is_held_and_joined_again() {
     let (mut bench, customer) = bench::conversation();
     let old = bench.last_agent_dial("ann");

@@ -256,6 +256,8 @@ impl Core {
                     self.prove(id);
                 } else if age_ms <= PROOF_AGE_MS {
                     self.step_back(id, 1_000);
+                } else if info.last_packet_ms.is_none() && self.is_just_answered(id) {
+                    self.step_back(id, FIRST_PACKET_STEP_MS);
                 } else if let Some(agent) = agent {
                     self.lose_leg(&agent, "lost");
                 }
@@ -273,6 +275,13 @@ impl Core {
             Err(_) if tries < PROOF_TRIES => self.prove(id),
             Err(_) => self.step_back(id, 1_000),
         }
+    }
+
+    /// Whether the agent's phone was picked up so recently that its first packet may still be on the way.
+    fn is_just_answered(&self, id: u64) -> bool {
+        let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
+        let answered_us = call.and_then(|call| call.answered_us);
+        answered_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
     }
 
     fn on_proved(&mut self, id: u64) {
@@ -585,5 +594,9 @@ fn interaction_source(core: &Core, id: u64) -> Option<Source> {
 
 /// Proofs asked for before the agent is passed over.
 const PROOF_TRIES: u32 = 3;
+/// How long a phone that was just picked up may take to its first packet before it counts as dead.
+const FIRST_PACKET_MS: u64 = 3_000;
+/// How long to wait before such a phone is asked for again.
+const FIRST_PACKET_STEP_MS: u64 = 200;
 /// How long an answered customer may wait for the splice.
 const JOIN_MS: u64 = 5_000;

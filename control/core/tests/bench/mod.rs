@@ -156,7 +156,7 @@ impl Bench {
             ssrc: 1,
             remote_ssrc: None,
             age_ms: 1,
-            last_packet_ms: Some(self.packet_age_ms),
+            last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
             counters: offhook_proto::LegCounters::default(),
             rtcp_report: None,
         }
