@@ -4,7 +4,8 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -127,6 +128,32 @@ impl House {
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Asks the engine something; its reply.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn ask_engine(&self, request: &Value) -> Value {
+        static COOKIE: AtomicU32 = AtomicU32::new(1);
+        let cookie = format!("test-{}", COOKIE.fetch_add(1, Ordering::Relaxed));
+        let socket = UdpSocket::bind((self.host, 0)).expect("a port");
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        let mut buffer = vec![0; 65_536];
+        eventually("the engine answers", || {
+            socket.send_to(format!("{cookie} {request}").as_bytes(), self.engine).ok()?;
+            let length = socket.recv(&mut buffer).ok()?;
+            let text = std::str::from_utf8(&buffer[..length]).ok()?;
+            serde_json::from_str(text.strip_prefix(&cookie)?).ok()
+        })
+    }
+
+    /// All legs of the engine, whole.
+    pub fn legs(&self) -> Vec<Value> {
+        let list = self.ask_engine(&json!({ "command": "leg.list" }));
+        let names = list["legs"].as_array().cloned().unwrap_or_default();
+        let ask = |name: &Value| self.ask_engine(&json!({ "command": "leg.query", "leg": name }));
+        names.iter().map(ask).filter(|leg| leg["result"] == "ok").collect()
     }
 
     /// What control has logged.

@@ -147,6 +147,17 @@ impl Rest {
         })
     }
 
+    /// Ends all calls of a kind.
+    pub fn end_calls(&self, kind: &str) {
+        let calls = self.get("/api/v1/calls");
+        for call in calls.as_array().into_iter().flatten() {
+            if let (true, Some(id)) = (call["kind"] == kind && call["state"] != "ended", call["id"].as_str()) {
+                // Over by itself in the meantime: that is as good.
+                let _ = self.ask("DELETE", &format!("/api/v1/calls/{id}"), &Value::Null);
+            }
+        }
+    }
+
     /// Follows the live events from now on.
     ///
     /// # Panics
