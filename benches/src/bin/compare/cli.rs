@@ -87,6 +87,12 @@ pub(crate) struct ParkArgs {
     /// Legs to unpark one after the other.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) unparks: u32,
+    /// The kernel passes one packet in so many of a parked leg.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) keep_one_in: u16,
+    /// Milliseconds between the comfort noise packets that a parked leg is sent; 0 sends none.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) comfort_noise_ms: u32,
 }
 
 /// What `splices` takes.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
+use offhook_proto::Idle;
 use serde::Serialize;
 
 use crate::cli::{BenchArgs, ParkArgs};
@@ -19,6 +20,8 @@ use crate::systems::{Offhook, System as _, WINDOW, offhook};
 struct Parked {
     machine: Machine,
     legs: u32,
+    keep_one_in: u16,
+    comfort_noise_ms: u32,
     packets_per_s: f64,
     cpu_us_per_leg_and_second: f64,
     cpu_share: f64,
@@ -46,10 +49,14 @@ pub(crate) fn run(args: &BenchArgs, asked: &ParkArgs) -> Result<()> {
     let legs = (0..pairs * 2).map(|number| {
         let mut leg =
             offhook::leg(number, generator.phones().of_call(number as usize / 2)[number as usize % 2]);
-        leg.park = true;
+        leg.idle = match asked.comfort_noise_ms {
+            0 => Idle::None,
+            interval_ms => Idle::ComfortNoise { interval_ms },
+        };
         leg
     });
     let (ports, _) = engine.create(legs, WINDOW)?;
+    engine.call_all((0..pairs * 2).map(|leg| offhook::park(leg, asked.keep_one_in)), WINDOW)?;
     let ports: Vec<_> = ports.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
     generator.aim(&ports);
     // The first packets of a parked leg still latch it.
@@ -69,6 +76,8 @@ pub(crate) fn run(args: &BenchArgs, asked: &ParkArgs) -> Result<()> {
         &Parked {
             machine,
             legs: pairs * 2,
+            keep_one_in: asked.keep_one_in,
+            comfort_noise_ms: asked.comfort_noise_ms,
             packets_per_s: tally.sent as f64 / span.as_secs_f64(),
             cpu_us_per_leg_and_second: cpu_us / f64::from(pairs * 2) / span.as_secs_f64(),
             cpu_share: cpu_us / span.as_micros() as f64,

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
-use offhook_proto::{Command, LegCreate, LegCreated, LegDelete, Remote, Reply, Request, Splice, Unsplice};
+use offhook_proto::{
+    Command, LegCreate, LegCreated, LegDelete, LegPark, Remote, Reply, Request, Splice, Unsplice,
+};
 
 use super::{FIRST_PORT, LAST_PORT, MEDIA_ADDRESS, SetUp, System, WINDOW, free_address, start_answering};
 use crate::cli::BenchArgs;
@@ -120,6 +122,11 @@ pub(crate) fn splice(a: u32, b: u32) -> Command {
 /// Parts a leg from its partner, and parks some.
 pub(crate) fn unsplice(leg: u32, park: &[u32]) -> Command {
     Command::Unsplice(Unsplice { leg: name(leg), park: park.iter().map(|&leg| name(leg)).collect() })
+}
+
+/// Parks a leg.
+pub(crate) fn park(leg: u32, keep_one_in: u16) -> Command {
+    Command::LegPark(LegPark { leg: name(leg), keep_one_in: Some(keep_one_in) })
 }
 
 /// Closes a leg.
