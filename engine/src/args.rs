@@ -52,6 +52,16 @@ pub(crate) struct RunArgs {
     /// Most legs open at once.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) max_legs: u32,
+    /// Name of a media address for SIP proxies that speak rtpengine's `ng` protocol, as priv=127.0.0.1; may be given several
+    /// times, the first is their default. Without names they have the media addresses.
+    #[arg(long = "ng-interface", value_name = "NAME=IP", value_parser = parse_interface)]
+    pub(crate) ng_interfaces: Vec<(String, IpAddr)>,
+    /// Address and TCP port for `ng` requests besides the control socket. Only loopback unless --open.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ng_tcp: Option<SocketAddr>,
+    /// Seconds from an `ng` delete request to the end of the media, unless the request says otherwise.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub(crate) ng_delete_delay_s: u64,
     /// Longest time that a worker waits for more packets before it forwards what it has, in microseconds; 0 never waits.
     #[arg(long, value_name = "US", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=5_000))]
     pub(crate) min_wait_us: u32,
@@ -83,6 +93,15 @@ fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
         return Err("the range holds no pair of an even and the next odd port".into());
     }
     Ok(first..=last)
+}
+
+fn parse_interface(text: &str) -> Result<(String, IpAddr), String> {
+    let (name, address) = text.split_once('=').ok_or("a name, = and an address, as priv=127.0.0.1")?;
+    let address = address.parse().map_err(|error| format!("{address:?}: {error}"))?;
+    if name.is_empty() {
+        return Err("the name is empty".into());
+    }
+    Ok((name.to_owned(), address))
 }
 
 fn parse_cpus(text: &str) -> Result<CpuList, String> {

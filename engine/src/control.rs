@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::{self, Clock};
 use crate::link::{FromWorker, ToWorker, WorkerGone, WorkerLink};
+use crate::ng::NgShell;
 use crate::prompt::PromptStore;
 use crate::sockets::LegSockets;
 
@@ -31,6 +32,7 @@ pub(crate) struct ControlSetup {
     pub(crate) socket: StdUdpSocket,
     pub(crate) envelope: Envelope,
     pub(crate) prompts: PromptStore,
+    pub(crate) ng: NgShell,
     pub(crate) workers: Vec<WorkerLink>,
     pub(crate) reports: Receiver<FromWorker>,
     pub(crate) bell: Arc<Notify>,
@@ -48,6 +50,7 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
         socket: UdpSocket::from_std(setup.socket)?,
         envelope: setup.envelope,
         prompts: Rc::new(setup.prompts),
+        ng: setup.ng,
         loaded,
         workers: setup.workers,
         sockets: HashMap::new(),
@@ -61,7 +64,8 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
         if stop_by.is_some_and(|by| control.director.legs() == 0 && keeps_up || control.clock.now() >= by) {
             break;
         }
-        let deadline = control.director.poll_timeout().into_iter().chain(stop_by).min();
+        let deadline =
+            control.director.poll_timeout().into_iter().chain(control.ng.poll_timeout()).chain(stop_by).min();
         let wait = deadline.map_or(IDLE, |deadline| control.clock.until(deadline).min(IDLE));
         let wait = if keeps_up { wait } else { wait.min(RETRY_AFTER) };
         tokio::select! {
@@ -76,11 +80,17 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
                 readable?;
                 control.take_datagrams(&mut datagram)?;
             }
+            input = control.ng.next_from_stream(), if keeps_up => {
+                control.ng.take_from_stream(control.clock.now(), input);
+            }
             () = tokio::time::sleep(wait) => {}
         }
         let now = control.clock.now();
         if control.director.poll_timeout().is_some_and(|deadline| deadline <= now) {
             control.director.handle_timeout(now);
+        }
+        if control.ng.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            control.ng.handle_timeout(now);
         }
     }
     info!(legs_left = control.director.legs(), "control stopped");
@@ -96,6 +106,7 @@ struct Control {
     socket: UdpSocket,
     envelope: Envelope,
     prompts: Rc<PromptStore>,
+    ng: NgShell,
     loaded: mpsc::UnboundedSender<Loaded>,
     workers: Vec<WorkerLink>,
     /// Sockets of legs that are on no worker just now.
@@ -107,9 +118,17 @@ struct Control {
 impl Control {
     /// Does what the director asks for. True when the workers have taken everything.
     fn act(&mut self) -> anyhow::Result<bool> {
-        while let Some(output) = self.director.poll_output() {
+        loop {
+            while let Some((to, datagram)) = self.ng.act(self.clock.now(), &mut self.director) {
+                self.send(to, datagram);
+            }
+            let Some(output) = self.director.poll_output() else { break };
             match output {
-                DirectorOutput::Send { to, datagram } => self.send(to, datagram),
+                DirectorOutput::Send { to, datagram } => {
+                    if !self.ng.take_reply(self.clock.now(), to, &datagram) {
+                        self.send(to, datagram);
+                    }
+                }
                 DirectorOutput::ToWorker { worker, command } => {
                     let sockets = command.carries_sockets_of().and_then(|leg| self.sockets.remove(&leg));
                     match self.workers.get_mut(usize::from(worker)) {
@@ -149,6 +168,7 @@ impl Control {
             }
             let now = self.clock.now();
             match self.envelope.open(clock::unix_ms(), &buffer[..length]) {
+                Ok(datagram) if self.ng.take(now, source, &datagram) => {}
                 Ok(datagram) => self.director.handle_datagram(now, source, &datagram),
                 Err(error) => self.refuse(source, &buffer[..length], &error),
             }

@@ -10,6 +10,8 @@ mod control;
 mod ctl;
 mod key;
 mod link;
+mod ng;
+mod ng_stream;
 mod prompt;
 mod run;
 mod sockets;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -13,6 +14,7 @@ use offhook_engine_core::{Director, DirectorConfig, PortRange, WorkerConfig};
 use offhook_proto::auth::Envelope;
 use offhook_uring::clock::allowed_cpus;
 use offhook_uring::{RingConfig, SetupError, limits};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -22,6 +24,7 @@ use crate::clock::{self, Clock};
 use crate::control::{self, ControlSetup};
 use crate::key;
 use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
+use crate::ng::NgShell;
 use crate::prompt::PromptStore;
 use crate::sockets::bind_control;
 use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
@@ -81,12 +84,15 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         max_legs: max_legs as usize,
         seed,
     };
-    let setup = ControlSetup {
+    let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
+    let ng_config = ng_config(args, &clock);
+    let setup = move |ng| ControlSetup {
         clock,
         director: Director::new(clock.now(), config),
         socket,
         envelope: Envelope::engine(key, clock::unix_ms()),
         prompts: PromptStore::new(args.prompts.clone()),
+        ng,
         workers,
         reports,
         bell,
@@ -94,9 +100,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let ready = format!("offhook-engine ready control={address} workers={} instance={instance}", cpus.len());
     info!(control = %address, workers = cpus.len(), instance, max_legs, "ready");
     tokio_uring::start(async {
+        let ng = NgShell::new(ng_config, ng_tcp.map(TcpListener::from_std).transpose()?);
         // The line says that requests are answered from now on; who reads it may be gone.
         let _ = writeln!(std::io::stdout(), "{ready}");
-        control::serve(setup).await
+        control::serve(setup(ng)).await
     })?;
     for thread in threads {
         let _ = thread.join();
@@ -132,6 +139,33 @@ fn start_worker(
     })?;
     let waker = start.recv().context("a worker thread ended at start")?.map_err(NoRing)?;
     Ok((WorkerLink::new(commands_in, waker), thread))
+}
+
+/// What SIP proxies find.
+fn ng_config(args: &RunArgs, clock: &Clock) -> offhook_ng::Config {
+    let mut interfaces = args.ng_interfaces.clone();
+    if interfaces.is_empty() {
+        interfaces = args.media_addresses.iter().map(|address| (address.to_string(), *address)).collect();
+    }
+    offhook_ng::Config {
+        interfaces,
+        prompts: args.prompts.as_ref().map(|directory| directory.display().to_string()),
+        unix_s: clock.unix_us_at_start() / 1_000_000,
+        delete_delay_s: args.ng_delete_delay_s,
+    }
+}
+
+/// The listener for `ng` requests over TCP, which nobody signs.
+fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
+    if !address.ip().is_loopback() && !open {
+        bail!(
+            "--ng-tcp {address} is not on loopback, and requests over TCP are not signed: give --open if that is meant"
+        );
+    }
+    let listener =
+        StdTcpListener::bind(address).with_context(|| format!("cannot bind --ng-tcp {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Sizes of each worker's ring: any of them may come to hold all legs.
