@@ -35,3 +35,12 @@ pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
 pub const PROMPT_BYTES: usize = 28_800_000;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.
 pub const KEEP_ONE_IN: u16 = 32;
+/// Bytes of packets that a leg keeps which cannot be sent on yet.
+pub const HELD_BYTES: usize = 8_192;
+/// How many packets these are at most: 64 ms of a phone that sends every millisecond.
+pub const HELD_PACKETS: usize = 64;
+/// Longest time that a packet is kept before it is sent on after all, in milliseconds.
+pub const HELD_MS: u64 = 160;
+/// How long before the moment named by a splice a packet may have come to count as having come after it, in microseconds:
+/// what passes between the arrival of a 200 OK and a controller's look at its clock.
+pub const HELD_ALLOWANCE_US: u64 = 10_000;

@@ -49,7 +49,7 @@ pub enum Verdict {
     },
     /// Nothing more to do.
     Consume,
-    /// Dropped and counted.
+    /// Dropped and counted, or kept for a moment in case the reason goes away: then it is transmitted later.
     Drop(DropReason),
 }
 
@@ -157,6 +157,8 @@ pub enum WorkerCommand {
         replace: bool,
         /// Moment that the `splice.audio` events count from.
         since: crate::Time,
+        /// Whether packets that came since then, and could not be sent on, are sent on when a gate opens.
+        replay: bool,
     },
     /// Parts a leg from its partner, and parks the named ones of the two.
     Unsplice {

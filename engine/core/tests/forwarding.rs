@@ -100,6 +100,7 @@ fn encodings_that_cannot_be_converted_are_not_spliced() {
         b_hears_a: true,
         replace: false,
         since,
+        replay: false,
     });
     assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::CodecMismatch));
 }
@@ -122,6 +123,7 @@ fn a_closed_gate_lets_nothing_through_and_opening_it_is_measured() {
         b_hears_a: false,
         replace: false,
         since,
+        replay: false,
     });
     rig.pass_ms(15);
     assert!(customer.talk(&mut rig, 1).is_ok());
@@ -149,6 +151,7 @@ fn a_third_partner_is_only_replaced_when_asked() {
         b_hears_a: true,
         replace: false,
         since,
+        replay: false,
     });
     assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::AlreadySpliced));
     assert!(Talker::new(1).talk(&mut rig, 1).is_ok(), "the refusal changed nothing");

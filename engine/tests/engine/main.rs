@@ -1,6 +1,7 @@
 //! The real binary, driven over its control socket and listened to on its ports. Nothing here depends on how fast it is:
 //! waits end when something happens, and a limit only turns a hang into a failure.
 
+mod answering;
 mod forwarding;
 mod moving;
 mod playing;

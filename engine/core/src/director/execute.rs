@@ -179,6 +179,7 @@ impl Director {
             b_hears_a: body.b_hears_a,
             replace: body.replace,
             since: arrived - body.since_us.unwrap_or(0),
+            replay: body.since_us.is_some(),
         };
         self.tell_worker(worker, command);
         Ok(())

@@ -2,7 +2,7 @@
 
 use offhook_proto::{LegCounters, LegInfo, LegState};
 
-use super::Leg;
+use super::{Leg, count};
 use crate::Time;
 
 impl Leg {
@@ -40,6 +40,11 @@ impl Leg {
     fn counters(&self) -> LegCounters {
         let (packets_sent, bytes_sent) = self.stream.sent();
         let totals = self.receive.totals();
+        let mut drops = self.drops;
+        // Not lost yet, but not sent on either.
+        for held in self.hold.iter().flat_map(|hold| hold.iter()) {
+            count(&mut drops, held.reason);
+        }
         LegCounters {
             packets_received: self.packets_received,
             bytes_received: self.bytes_received,
@@ -49,7 +54,7 @@ impl Leg {
             packets_lost: totals.lost(),
             packets_filtered: totals.filtered,
             jitter_ms: self.receive.jitter_ts() as f32 * 1_000.0 / self.clock_rate() as f32,
-            drops: self.drops,
+            drops,
         }
     }
 }

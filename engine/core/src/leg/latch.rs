@@ -76,6 +76,12 @@ impl Latch {
         }
     }
 
+    /// Whether a source could still become the peer, as signalling stands or with a remote that is yet to be signalled.
+    pub(crate) fn may_learn(&self, source: SocketAddr) -> bool {
+        let Some(remote) = self.remote else { return true };
+        remote.rtp == source || packets_needed(self.mode, Some(remote.rtp), source).is_some()
+    }
+
     /// Where RTP goes: to the source learnt, before that to the signalled address, never to a guess.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         self.latched().or(self.remote.map(|remote| remote.rtp))

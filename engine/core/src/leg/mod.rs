@@ -2,6 +2,7 @@
 
 pub(crate) mod digits;
 pub(crate) mod encoding;
+pub(crate) mod hold;
 mod idle;
 mod info;
 pub(crate) mod latch;
@@ -13,10 +14,13 @@ mod setup;
 pub(crate) mod stream;
 pub(crate) mod timer;
 
+use std::net::SocketAddr;
+
 use offhook_proto::{Drops, Idle, Media};
 pub use setup::LegSetup;
 
 use self::digits::Digits;
+use self::hold::Hold;
 use self::latch::Latch;
 use self::player::Player;
 use self::receive::Receive;
@@ -53,6 +57,10 @@ pub struct Leg {
     pub(crate) packets_forwarded: u64,
     pub(crate) drops: Drops,
     pub(crate) recent_drops: RecentDrops,
+    /// Nobody has heard it yet, and it was never parked: what it says may be what an answer is waited for with.
+    pub(crate) fresh: bool,
+    /// Packets that could not be sent on yet.
+    pub(crate) hold: Option<Box<Hold>>,
 }
 
 /// This leg's half of a splice.
@@ -63,6 +71,8 @@ pub(crate) struct Half {
     pub(crate) hears: bool,
     /// Present until this leg has heard the first packet.
     pub(crate) awaits: Option<Awaits>,
+    /// Packets of the partner that were held since then are still sent on.
+    pub(crate) replay_from: Time,
 }
 
 /// What is measured until the first packet is heard.
@@ -120,6 +130,8 @@ impl Leg {
             packets_forwarded: 0,
             drops: Drops::default(),
             recent_drops: RecentDrops::default(),
+            fresh: !setup.park,
+            hold: None,
             identity: Box::new(setup::Identity::from(setup)),
         }
     }
@@ -170,6 +182,23 @@ impl Leg {
     pub(crate) fn count_drop(&mut self, now: Time, reason: DropReason) {
         count(&mut self.drops, reason);
         self.recent_drops.on_drop(now);
+    }
+
+    /// Whether the reason for which a packet was not sent on may go away in a moment.
+    pub(crate) fn may_pass(&self, reason: DropReason, source: SocketAddr) -> bool {
+        let passing = match reason {
+            DropReason::Stranger => self.latch.latched().is_none() && self.latch.may_learn(source),
+            DropReason::NotSpliced => self.fresh,
+            DropReason::GateClosed => true,
+            DropReason::Malformed
+            | DropReason::PayloadType
+            | DropReason::Late
+            | DropReason::Covered
+            | DropReason::NoRemote
+            | DropReason::Truncated
+            | DropReason::SendFailed => false,
+        };
+        passing && self.parked.is_none()
     }
 
     /// Takes note of a packet of the peer. Returns whether the leg had been reported silent.

@@ -48,8 +48,8 @@ impl Worker {
                 let result = self.find(leg).map(|leg| self.unpark(leg));
                 self.done(op, result);
             }
-            WorkerCommand::Splice { op, a, b, a_hears_b, b_hears_a, replace, since } => {
-                let gates = Gates { a_hears_b, b_hears_a, replace, since };
+            WorkerCommand::Splice { op, a, b, a_hears_b, b_hears_a, replace, since, replay } => {
+                let gates = Gates { a_hears_b, b_hears_a, replace, since, replay };
                 let result = self.find(a).and_then(|a| self.splice(a, self.find(b)?, gates));
                 self.done(op, result);
             }
@@ -114,6 +114,7 @@ impl Worker {
                 }
             }
             self.connect_if_strict(leg);
+            self.release(leg);
         }
         self.plan_idle(leg);
         Ok(())

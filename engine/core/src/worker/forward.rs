@@ -13,6 +13,20 @@ use crate::leg::{Leg, Payload, count};
 use crate::rtp::{Header, is_rtcp};
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
+/// Why a packet was not sent on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Setback {
+    Reason(DropReason),
+    /// Packets that were held come before it.
+    Behind,
+}
+
+impl From<DropReason> for Setback {
+    fn from(reason: DropReason) -> Self {
+        Self::Reason(reason)
+    }
+}
+
 impl Worker {
     /// Takes one RTP packet as received by `leg` and rewrites it in place for whoever hears it.
     pub fn handle_rtp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &mut [u8]) -> Verdict {
@@ -20,9 +34,28 @@ impl Worker {
         let Some(from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
         self.totals.received += 1;
         from.packets_received += 1;
+        match self.judge(leg, now, source, packet) {
+            Ok(verdict) => verdict,
+            Err(Setback::Reason(reason)) => self.hold_or_drop(leg, now, source, reason, packet),
+            Err(Setback::Behind) => {
+                self.hold(leg, now, source, DropReason::Stranger, packet);
+                Verdict::Consume
+            }
+        }
+    }
+
+    /// Judges a packet that came at a moment, now or before, and rewrites it for whoever hears it.
+    pub(super) fn judge(
+        &mut self,
+        leg: LegIx,
+        at: Time,
+        source: SocketAddr,
+        packet: &mut [u8],
+    ) -> Result<Verdict, Setback> {
+        let from = &mut self.legs[leg.index()];
         let header = Header::parse(packet);
         if header.is_none() && !packet.is_empty() {
-            return self.dropped(leg, DropReason::Malformed);
+            return Err(DropReason::Malformed.into());
         }
         let reports = is_rtcp(packet);
         // What is no audio must not teach the latch.
@@ -33,40 +66,55 @@ impl Worker {
         };
         match admission {
             Admission::Known => {}
-            Admission::Learnt => self.on_latched(leg, source),
-            Admission::Refused => return self.dropped(leg, DropReason::Stranger),
+            Admission::Learnt => {
+                self.on_latched(leg, source);
+                if self.release(leg) && !self.is_stale(leg, at) {
+                    return Err(Setback::Behind);
+                }
+            }
+            Admission::Refused => return Err(DropReason::Stranger.into()),
         }
         self.on_alive(leg);
         match header {
             Some(_) if reports => {
                 self.on_reports(leg, packet);
-                Verdict::Consume
+                Ok(Verdict::Consume)
             }
-            Some(header) => self.on_media(leg, header, packet),
-            None => Verdict::Consume,
+            Some(header) => Ok(self.on_media(leg, at, header, packet)?),
+            None => Ok(Verdict::Consume),
         }
     }
 
-    fn on_media(&mut self, leg: LegIx, header: Header, packet: &mut [u8]) -> Verdict {
-        let now = self.now;
+    fn on_media(
+        &mut self,
+        leg: LegIx,
+        at: Time,
+        header: Header,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
         let from = &mut self.legs[leg.index()];
         from.bytes_received += header.payload_len as u64;
         let in_order = from.receive.on_packet(header.ssrc, header.sequence);
-        let Some(payload) = from.payload(header.payload_type) else {
-            return self.dropped(leg, DropReason::PayloadType);
-        };
+        let payload = from.payload(header.payload_type).ok_or(DropReason::PayloadType)?;
         match payload {
-            Payload::Audio if in_order => from.receive.on_timing(now, header.timestamp, from.clock_rate()),
+            Payload::Audio if in_order => from.receive.on_timing(at, header.timestamp, from.clock_rate()),
             Payload::Audio | Payload::ComfortNoise => {}
             Payload::TelephoneEvent => self.on_telephone_event(leg, &header, packet),
         }
-        match self.forward(leg, &header, payload, packet) {
-            Ok((to, address)) => {
-                self.totals.forwarded += 1;
-                Verdict::Forward { to, len: packet.len(), address }
-            }
-            Err(reason) => self.dropped(leg, reason),
-        }
+        self.send_on(leg, &header, payload, packet)
+    }
+
+    /// Rewrites a packet that was admitted for the partner.
+    pub(super) fn send_on(
+        &mut self,
+        leg: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let (to, address) = self.forward(leg, header, payload, packet)?;
+        self.totals.forwarded += 1;
+        Ok(Verdict::Forward { to, len: packet.len(), address })
     }
 
     /// Rewrites a packet for the partner of `leg`. Returns who sends it, and where to when that socket is not connected.
@@ -164,9 +212,9 @@ impl Worker {
         }
     }
 
-    fn dropped(&mut self, leg: LegIx, reason: DropReason) -> Verdict {
+    pub(super) fn dropped(&mut self, leg: LegIx, at: Time, reason: DropReason) -> Verdict {
         count(&mut self.totals.drops, reason);
-        self.legs[leg.index()].count_drop(self.now, reason);
+        self.legs[leg.index()].count_drop(at, reason);
         Verdict::Drop(reason)
     }
 }

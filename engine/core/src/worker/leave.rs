@@ -46,6 +46,7 @@ impl Worker {
 
     pub(super) fn delete(&mut self, op: OpId, leg: LegIx) {
         self.part(leg);
+        self.drop_held(leg, Time::NEVER);
         self.end_play(leg, PlayEnd::LegDeleted);
         self.say_goodbye(leg);
         self.leave(leg, Leaving::Ends(op));

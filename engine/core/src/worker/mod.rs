@@ -2,6 +2,7 @@
 
 mod command;
 mod forward;
+mod hold;
 mod leave;
 mod play;
 mod reports;
@@ -58,6 +59,11 @@ enum Queued {
     Output(WorkerOutput),
     /// A last report with BYE, written when it is polled.
     Goodbye(LegIx),
+    /// Held packets of a leg from a number on, sent on one after another if that can be done now.
+    Held {
+        leg: LegIx,
+        from: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default)]

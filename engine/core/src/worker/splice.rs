@@ -5,6 +5,7 @@ use offhook_proto::{Error, ErrorCode};
 use super::Worker;
 use crate::leg::encoding::convertible;
 use crate::leg::{Awaits, Half};
+use crate::limits::{HELD_ALLOWANCE_US, HELD_MS};
 use crate::{LegId, LegIx, Time, WorkerOutput};
 
 /// Which way audio goes, and from when its first packet is measured.
@@ -14,6 +15,8 @@ pub(super) struct Gates {
     pub(super) b_hears_a: bool,
     pub(super) replace: bool,
     pub(super) since: Time,
+    /// Whether what came since then is still sent on.
+    pub(super) replay: bool,
 }
 
 impl Worker {
@@ -40,8 +43,8 @@ impl Worker {
         if self.partner(a).is_none() {
             self.totals.splices += 1;
         }
-        self.set_half(a, b, gates.a_hears_b, gates.since);
-        self.set_half(b, a, gates.b_hears_a, gates.since);
+        self.set_half(a, b, gates.a_hears_b, &gates);
+        self.set_half(b, a, gates.b_hears_a, &gates);
         Ok(())
     }
 
@@ -54,6 +57,9 @@ impl Worker {
             parted.splice = None;
             if parted.player.is_none() {
                 parted.stream.break_off();
+            }
+            if !parted.fresh {
+                self.drop_held(leg, Time::NEVER);
             }
             self.plan_idle(leg);
         }
@@ -86,8 +92,10 @@ impl Worker {
         }
         if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
             parked.receive.on_filter(true);
+            parked.fresh = false;
             let telephone_event = parked.media.telephone_event;
             self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
+            self.drop_held(leg, Time::NEVER);
         }
         Ok(())
     }
@@ -112,20 +120,33 @@ impl Worker {
         Ok(())
     }
 
-    /// Sets one leg's half, and starts the measurement when its gate opens.
-    fn set_half(&mut self, leg: LegIx, partner: LegIx, hears: bool, since: Time) {
-        let drops_before = self.legs[partner.index()].recent_drops.count_at(since);
+    /// Sets one leg's half. When its gate opens, starts the measurement and releases what is still to be heard.
+    fn set_half(&mut self, leg: LegIx, partner: LegIx, hears: bool, gates: &Gates) {
+        let before = self.legs[leg.index()].splice;
+        if let Some(half) = before.filter(|half| half.hears == hears) {
+            self.legs[leg.index()].splice = Some(Half { partner, ..half });
+            return self.plan_idle(leg);
+        }
+        let mut half = Half { partner, hears, awaits: None, replay_from: Time::NEVER };
+        if hears {
+            if gates.replay {
+                half.replay_from = (gates.since - HELD_ALLOWANCE_US).max(self.now - HELD_MS * 1_000);
+            }
+            // What is too old counts as dropped before the measurement looks at the drops.
+            self.drop_held(partner, half.replay_from);
+            let drops_before = self.legs[partner.index()].recent_drops.count_at(gates.since);
+            half.awaits = Some(Awaits { since: gates.since, drops_before });
+            self.legs[partner.index()].fresh = false;
+        }
         let joined = &mut self.legs[leg.index()];
-        let before = joined.splice;
-        let awaits = match before {
-            Some(half) if half.hears == hears => half.awaits,
-            _ => hears.then_some(Awaits { since, drops_before }),
-        };
-        if before.is_none_or(|half| half.hears != hears) && joined.player.is_none() {
+        if joined.player.is_none() {
             joined.stream.break_off();
         }
-        joined.splice = Some(Half { partner, hears, awaits });
+        joined.splice = Some(half);
         self.plan_idle(leg);
+        if hears {
+            self.release(partner);
+        }
     }
 }
 

@@ -38,6 +38,12 @@ impl Worker {
                     }
                     continue;
                 }
+                Some(Queued::Held { leg, from }) => {
+                    if let Some(output) = self.try_held(leg, from, buffer) {
+                        return Some(output);
+                    }
+                    continue;
+                }
                 None => {}
             }
             let leg = *self.due.front()?;

@@ -217,7 +217,31 @@ impl Rig {
     pub fn gates(&mut self, a: u64, b: u64, a_hears_b: bool, b_hears_a: bool) {
         let since = self.now;
         let (a, b) = (LegId(a), LegId(b));
-        self.done(|op| WorkerCommand::Splice { op, a, b, a_hears_b, b_hears_a, replace: true, since });
+        self.done(|op| WorkerCommand::Splice {
+            op,
+            a,
+            b,
+            a_hears_b,
+            b_hears_a,
+            replace: true,
+            since,
+            replay: false,
+        });
+    }
+
+    /// Opens both gates and sends on what `b` and `a` have said since a moment.
+    pub fn splice_since(&mut self, a: u64, b: u64, since: Time) {
+        let (a, b) = (LegId(a), LegId(b));
+        self.done(|op| WorkerCommand::Splice {
+            op,
+            a,
+            b,
+            a_hears_b: true,
+            b_hears_a: true,
+            replace: false,
+            since,
+            replay: true,
+        });
     }
 
     pub fn unsplice(&mut self, leg: u64) {
