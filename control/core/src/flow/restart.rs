@@ -27,6 +27,8 @@ pub(crate) struct Replayed {
     pending: bool,
     dialogs: BTreeMap<CallId, String>,
     legs_up: BTreeMap<AgentId, CallId>,
+    /// The same by call: a day's calls end, and each end must not look through all agents.
+    leg_of: BTreeMap<CallId, AgentId>,
     callers: BTreeMap<CallId, Caller>,
     dialled: BTreeMap<CallId, (Source, AgentId)>,
     connected: BTreeMap<CallId, (AgentId, u64)>,
@@ -55,7 +57,18 @@ impl Replayed {
         self.callers.remove(&call);
         self.dialled.remove(&call);
         self.connected.remove(&call);
-        self.legs_up.retain(|_, up| *up != call);
+        if let Some(agent) = self.leg_of.remove(&call)
+            && self.legs_up.get(&agent) == Some(&call)
+        {
+            self.legs_up.remove(&agent);
+        }
+    }
+
+    fn leg_up(&mut self, agent: AgentId, call: CallId) {
+        self.leg_of.insert(call, agent.clone());
+        if let Some(before) = self.legs_up.insert(agent, call).filter(|before| *before != call) {
+            self.leg_of.remove(&before);
+        }
     }
 
     fn interesting(&self) -> BTreeSet<String> {
@@ -87,7 +100,7 @@ impl Core {
                 }
             }
             Fact::LegUp { agent, call } => {
-                self.replayed.legs_up.insert(agent, call);
+                self.replayed.leg_up(agent, call);
             }
             Fact::Dialog { call, snapshot } => {
                 self.replayed.dialogs.insert(call, snapshot);
