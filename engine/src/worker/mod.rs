@@ -286,7 +286,7 @@ impl WorkerThread {
 pub(crate) const PACKET_BYTES: usize = offhook_engine_core::limits::PACKET_BYTES;
 
 /// Completions worth ending a wait early for.
-const BATCH: u32 = 64;
+const BATCH: u32 = 256;
 const COMMANDS_PER_ROUND: usize = 256;
 /// Timers that are due within so many microseconds share a wake-up.
 const TIMER_GRAIN_US: u64 = 1_000;

@@ -37,8 +37,8 @@ impl Pace {
 }
 
 const WINDOW_US: u64 = 10_000;
-/// From 8,000 packets a second on.
-const BUSY_COMPLETIONS: u32 = 80;
+/// From 2,000 packets a second on.
+const BUSY_COMPLETIONS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_loaded_worker_gathers_and_an_idle_one_does_not() {
         assert!(gathers_at(20_000));
-        assert!(!gathers_at(2_000));
+        assert!(!gathers_at(1_000));
     }
 
     #[test]

@@ -107,7 +107,6 @@ fn garbage_on_the_control_port_is_answered_where_it_has_a_cookie_and_never_more(
         "x {\"command\":\"leg.destroy\"}",
         "x {\"command\":\"leg.query\"}",
         "x {\"command\":\"leg.query\",\"leg\":\"../etc\"}",
-        "x d7:command4:pinge",
         "x \u{1F600}",
         &deep,
         &long,
