@@ -291,6 +291,7 @@ impl Core {
             Timer::Idle(agent) => self.on_idle(&agent),
             Timer::Silent(agent) => self.lose_leg(&agent, "lost"),
             Timer::Setup(call) => self.on_setup_timeout(call),
+            Timer::Proof(interaction) => self.on_proof_due(interaction),
             Timer::Join(call) => self.on_join_timeout(call),
             Timer::Hold(call) => self.on_hold_timeout(call),
             Timer::MaxWait(call) => self.on_max_wait(call),

@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     Idle(AgentId),
     /// The agent's leg has been silent for too long during a conversation.
     Silent(AgentId),
+    /// An agent's phone that was just picked up may have sent its first packet; for this interaction.
+    Proof(u64),
     /// The customer's phone should ring by now.
     Setup(CallId),
     /// The customer who answered should be with an agent by now.

@@ -257,7 +257,7 @@ impl Core {
                 } else if age_ms <= PROOF_AGE_MS {
                     self.step_back(id, 1_000);
                 } else if info.last_packet_ms.is_none() && self.is_just_answered(id) {
-                    self.step_back(id, FIRST_PACKET_STEP_MS);
+                    self.arm(Timer::Proof(id), FIRST_PACKET_STEP_MS);
                 } else if let Some(agent) = agent {
                     self.lose_leg(&agent, "lost");
                 }
@@ -274,6 +274,17 @@ impl Core {
             }
             Err(_) if tries < PROOF_TRIES => self.prove(id),
             Err(_) => self.step_back(id, 1_000),
+        }
+    }
+
+    /// The first packet of a phone that was just picked up may have come.
+    pub(crate) fn on_proof_due(&mut self, id: u64) {
+        if let Some(interaction) = self.interactions.get_mut(&id)
+            && interaction.stage == Stage::Proving
+            && interaction.proof.is_none()
+        {
+            interaction.proof_tries = 0;
+            self.prove(id);
         }
     }
 
@@ -597,6 +608,6 @@ const PROOF_TRIES: u32 = 3;
 /// How long a phone that was just picked up may take to its first packet before it counts as dead.
 const FIRST_PACKET_MS: u64 = 3_000;
 /// How long to wait before such a phone is asked for again.
-const FIRST_PACKET_STEP_MS: u64 = 200;
+const FIRST_PACKET_STEP_MS: u64 = 100;
 /// How long an answered customer may wait for the splice.
 const JOIN_MS: u64 = 5_000;
