@@ -24,6 +24,9 @@ for group in "$@"; do
             ;;
         peers)
             need sipp sip-tester
+            need kamailio kamailio
+            need rtpengine rtpengine-daemon
+            need rtpengine-ng-client rtpengine-utils
             ;;
         compare)
             need rtpengine rtpengine-daemon

@@ -198,14 +198,14 @@ impl House {
         let port = party.port().to_string();
         let mut arguments = vec!["-s", "+15550100", "-key", "rtp_port", &port, "-m", "1"];
         arguments.extend(more);
-        Sipp::start(self.free(), Some(self.sip), Scenario::Own("caller.xml"), &arguments)
+        Sipp::start(self.free(), Some(self.sip), Scenario::Own("caller.xml"), &[party], &arguments)
     }
 
     /// Registers a phone with a password and demands an answer's status.
     pub fn register(&self, at: SocketAddr, user: &str, password: &str, status: &str) {
         let scenario = if status == "200" { "register.xml" } else { "register_refused.xml" };
         let arguments = ["-s", user, "-ap", password, "-au", user, "-m", "1"];
-        Sipp::start(at, Some(self.sip), Scenario::Own(scenario), &arguments).succeeds();
+        Sipp::start(at, Some(self.sip), Scenario::Own(scenario), &[], &arguments).succeeds();
     }
 
     /// SIPp that waits for calls, with a party's audio.
@@ -213,7 +213,7 @@ impl House {
         let port = party.port().to_string();
         let mut arguments = vec!["-key", "rtp_port", &port];
         arguments.extend(more);
-        Sipp::start(at, None, scenario, &arguments)
+        Sipp::start(at, None, scenario, &[party], &arguments)
     }
 
     /// An agent with this phone, logged in and off hook.
@@ -240,6 +240,11 @@ impl Drop for House {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
+        }
+        for path in ["agents", "calls", "contacts", "statistics"] {
+            if let Ok((_, answer)) = self.rest.ask("GET", &format!("/api/v1/{path}"), &Value::Null) {
+                eprintln!("--- {path} ---\n{answer}");
+            }
         }
         for (name, process) in [("engine", &self.engine_process), ("control", &self.control_process)] {
             if let Some(process) = process {

@@ -49,26 +49,35 @@ impl Packet {
     }
 }
 
-/// An RTP endpoint with a name of at most 12 letters. It answers to wherever it hears something from.
+/// An RTP endpoint with a name of at most 12 letters. It talks to wherever the signalling says; SIPp's log is read for that.
 #[derive(Debug)]
 pub struct Party {
     name: String,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// Kept so that nobody else is heard on it.
     _rtcp: UdpSocket,
 }
 
+/// What others may tell a party.
 #[derive(Debug, Default)]
-struct Shared {
+pub(crate) struct Shared {
+    remote: Mutex<Option<SocketAddr>>,
     heard: Mutex<Vec<Packet>>,
     talks: AtomicBool,
     over: AtomicBool,
 }
 
+impl Shared {
+    /// Talk to there from now on.
+    pub(crate) fn talk_to(&self, remote: SocketAddr) {
+        *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(remote);
+    }
+}
+
 impl Party {
-    /// Opens a pair of ports and listens; it talks as soon as it has heard from where.
+    /// Opens a pair of ports and listens; it talks as soon as a call has been agreed on.
     ///
     /// # Panics
     /// When no ports are free.
@@ -171,12 +180,13 @@ impl Drop for Party {
 }
 
 fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
-    let (mut sequence, mut remote) = (0_u16, None);
+    let mut sequence = 0_u16;
     let mut next = Instant::now();
     let mut buffer = [0; 2_048];
     while !shared.over.load(Ordering::Relaxed) {
         let now = Instant::now();
         if now >= next {
+            let remote = *shared.remote.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Some(remote), true) = (remote, shared.talks.load(Ordering::Relaxed)) {
                 // Refused while nobody is there: the next frame may find somebody.
                 let _ = socket.send_to(&frame(name, sequence), remote);
@@ -187,10 +197,9 @@ fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
             continue;
         }
         let _ = socket.set_read_timeout(Some(next - now));
-        match socket.recv_from(&mut buffer) {
-            Ok((length, from)) => {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
                 if let Some(packet) = Packet::parse(&buffer[..length]) {
-                    remote = Some(from);
                     shared.heard.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
                 }
             }

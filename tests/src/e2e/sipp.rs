@@ -1,14 +1,20 @@
 //! SIPp as phone, customer and carrier: started with a scenario, read through its message log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Party;
 use super::child::Child;
+use super::party::Shared;
 use super::until;
 
 /// What SIPp plays.
@@ -53,10 +59,20 @@ impl Message {
         to.split_once("sip:").and_then(|(_, rest)| rest.split_once('@')).map_or("", |(user, _)| user)
     }
 
-    /// The audio port of its SDP.
-    pub fn audio_port(&self) -> Option<u16> {
-        let line = self.text.lines().find_map(|line| line.strip_prefix("m=audio "))?;
-        line.split_whitespace().next()?.parse().ok()
+    /// Whether all of its body is in the log.
+    fn is_complete(&self) -> bool {
+        let length = self.header("Content-Length").parse().unwrap_or(0);
+        // The log has lost the carriage returns.
+        let body = self.text.split_once("\n\n").map_or(0, |(_, body)| body.len() + body.lines().count());
+        body >= length
+    }
+
+    /// Where its SDP wants audio.
+    pub fn audio(&self) -> Option<SocketAddr> {
+        let line = |start: &str| self.text.lines().find_map(|line| line.strip_prefix(start));
+        let host = line("c=IN IP4 ")?.trim().parse::<IpAddr>().ok()?;
+        let port = line("m=audio ")?.split_whitespace().next()?.parse().ok()?;
+        Some(SocketAddr::new(host, port))
     }
 }
 
@@ -66,14 +82,24 @@ pub struct Sipp {
     child: Child,
     address: SocketAddr,
     folder: TempDir,
+    /// Tells the parties where to talk to.
+    watch: Option<JoinHandle<()>>,
+    over: Arc<AtomicBool>,
 }
 
 impl Sipp {
-    /// Starts SIPp on `address`; with `peer` it calls, else it waits for calls.
+    /// Starts SIPp on `address`; with `peer` it calls, else it waits for calls. Whose port it offers or answers with, that
+    /// one of `parties` talks to the other side.
     ///
     /// # Panics
     /// When it cannot be started, or does not listen.
-    pub fn start(address: SocketAddr, peer: Option<SocketAddr>, scenario: Scenario, more: &[&str]) -> Self {
+    pub fn start(
+        address: SocketAddr,
+        peer: Option<SocketAddr>,
+        scenario: Scenario,
+        parties: &[&Party],
+        more: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let mut command = Command::new("sipp");
         match scenario {
@@ -91,7 +117,13 @@ impl Sipp {
             command.arg(peer.to_string());
         }
         let child = Child::start(&mut command, folder.path(), folder.path().join("screen"));
-        let mut sipp = Self { child, address, folder };
+        let over = Arc::new(AtomicBool::new(false));
+        let watch = (!parties.is_empty()).then(|| {
+            let parties = parties.iter().map(|party| (party.port(), Arc::clone(&party.shared))).collect();
+            let (log, over) = (folder.path().join("messages"), Arc::clone(&over));
+            std::thread::spawn(move || introduce(&log, &parties, &over))
+        });
+        let mut sipp = Self { child, address, folder, watch, over };
         if peer.is_none() {
             until("SIPp listens", || {
                 assert!(sipp.child.ended().is_none(), "SIPp: {}", sipp.said());
@@ -126,9 +158,7 @@ impl Sipp {
 
     /// All messages so far.
     pub fn messages(&self) -> Vec<Message> {
-        let log = fs::read(self.folder.path().join("messages")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log).replace('\r', "");
-        log.split(RULE).filter_map(message).collect()
+        read(&self.folder.path().join("messages"))
     }
 
     /// The first INVITE of each call that was received, in order.
@@ -161,6 +191,50 @@ impl Sipp {
     pub fn awaits(&self, method: &str, count: usize) {
         until(&format!("{count} calls have had {method}"), || self.received(method) >= count);
     }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(watch) = self.watch.take() {
+            let _ = watch.join();
+        }
+    }
+}
+
+/// Follows offers and answers: both are known when a call has audio.
+fn introduce(log: &Path, parties: &BTreeMap<u16, Arc<Shared>>, over: &AtomicBool) {
+    let mut length = 0;
+    let mut known = 0;
+    let mut calls = BTreeMap::<String, (Option<u16>, Option<SocketAddr>)>::new();
+    while !over.load(Ordering::Relaxed) {
+        let now = fs::metadata(log).map_or(0, |log| log.len());
+        if now != length {
+            length = now;
+            let messages = read(log);
+            // The last one may be half written.
+            let whole = messages.len().saturating_sub(1).max(known);
+            let fresh = messages.iter().skip(known).filter(|message| message.is_complete());
+            for message in fresh {
+                let Some(audio) = message.audio() else { continue };
+                let call = calls.entry(message.header("Call-ID").to_owned()).or_default();
+                if message.received { call.1 = Some(audio) } else { call.0 = Some(audio.port()) }
+                if let (Some(port), Some(remote)) = *call
+                    && let Some(party) = parties.get(&port)
+                {
+                    party.talk_to(remote);
+                }
+            }
+            known = whole;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn read(log: &Path) -> Vec<Message> {
+    let log = fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log).replace('\r', "");
+    log.split(RULE).filter_map(message).collect()
 }
 
 fn message(part: &str) -> Option<Message> {

@@ -34,7 +34,7 @@ fn a_registered_phone_is_called_where_it_registered_and_a_wrong_password_is_refu
     house.register(at, "ann", "wrong", "403");
     house.register(at, "ann", "right", "200");
     // SIPp's stock callee, which gives back whatever it hears.
-    let phone = Sipp::start(at, None, Scenario::Stock("uas"), &["-rtp_echo"]);
+    let phone = Sipp::start(at, None, Scenario::Stock("uas"), &[], &["-rtp_echo"]);
     house.rest.act("ann", "login");
     house.rest.status("ann", "available");
     assert_eq!(phone.awaits_invites(1).len(), 1);
@@ -51,7 +51,7 @@ fn sipps_stock_caller_is_answered_and_its_call_ends_when_it_hangs_up() {
     house.off_hook("ann", &ann);
     // It gives back whatever it hears: the agent hears herself.
     let arguments = ["-s", "+15550100", "-m", "1", "-d", "4000", "-rtp_echo"];
-    let caller = Sipp::start(house.free(), Some(house.sip), Scenario::Stock("uac"), &arguments);
+    let caller = Sipp::start(house.free(), Some(house.sip), Scenario::Stock("uac"), &[], &arguments);
     ann.party.hears(&ann.party);
     caller.succeeds();
     house.rest.await_call("inbound", "ended");

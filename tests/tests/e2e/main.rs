@@ -3,6 +3,7 @@
 //! Each test has a house of its own on a loopback address of its own, so that all of them run side by side. Waiting is
 //! always for a condition, with a patience that only a hang exhausts. The programs must have been built: `make test`.
 
+mod bad_input;
 mod beyond;
 mod callbacks;
 mod inbound;

@@ -58,7 +58,8 @@ impl Crowd {
         let path = house.folder().join("voices.csv");
         std::fs::write(&path, file).expect("a file can be written");
         let arguments = ["-inf", &path.display().to_string(), "-d", "1500"];
-        let carrier = Sipp::start(house.trunk, None, Scenario::Own("crowd.xml"), &arguments);
+        let voices: Vec<&Party> = customers.iter().collect();
+        let carrier = Sipp::start(house.trunk, None, Scenario::Own("crowd.xml"), &voices, &arguments);
         Self { carrier, customers }
     }
 
@@ -68,7 +69,7 @@ impl Crowd {
         let messages = self.carrier.messages();
         let mut calls = std::collections::BTreeSet::new();
         for message in messages.iter().filter(|message| !message.received && message.first().contains("200 OK")) {
-            let Some(port) = message.audio_port() else { continue };
+            let Some(port) = message.audio().map(|audio| audio.port()) else { continue };
             if calls.insert(message.header("Call-ID").to_owned()) {
                 let customer = self.customers.iter().find(|customer| customer.port() == port);
                 let customer = customer.expect("every call has a voice");
