@@ -183,8 +183,27 @@ fn is_passing(errno: i32) -> bool {
     };
     let kind = std::io::Error::from_raw_os_error(errno).kind();
     matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | OutOfMemory | PermissionDenied)
-        || errno == EPROTO
+        || NAMELESS_IN_STD.contains(&errno)
 }
 
-/// ICMP "parameter problem" (RFC 1122 section 4.1.3.3), which has no name in std.
-const EPROTO: i32 = 71;
+/// What the kernel makes of the other ICMP messages (RFC 1122 sections 3.2.2.1 and 3.2.2.5): host isolated (ENONET),
+/// parameter problem (EPROTO), fragmentation needed (EMSGSIZE), protocol unreachable (ENOPROTOOPT) and host unknown
+/// (EHOSTDOWN). Anybody on the way can send them, so none may end a leg.
+const NAMELESS_IN_STD: [i32; 5] = [64, 71, 90, 92, 112];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_icmp_message_ends_a_leg_and_a_broken_socket_does() {
+        let (refused, net, host, denied) = (111, 101, 113, 13);
+        for errno in [refused, net, host, denied, 64, 71, 90, 92, 112] {
+            assert!(is_passing(errno), "{}", std::io::Error::from_raw_os_error(errno));
+        }
+        let (bad_descriptor, not_a_socket, invalid, unsupported) = (9, 88, 22, 95);
+        for errno in [bad_descriptor, not_a_socket, invalid, unsupported] {
+            assert!(!is_passing(errno), "{}", std::io::Error::from_raw_os_error(errno));
+        }
+    }
+}
