@@ -7,22 +7,25 @@ mod wav;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use offhook_audio::g711;
 use offhook_engine_core::EncodedPrompt;
 use offhook_proto::{Codec, Error, ErrorCode};
+use tokio::sync::{OnceCell, Semaphore};
 
 /// The prompt directory, and what has been played from it lately.
 pub(crate) struct PromptStore {
     directory: Option<PathBuf>,
     cache: RefCell<Cache>,
+    /// A whole file is in memory while it is loaded, so that only a few may be.
+    loads: Semaphore,
 }
 
 impl PromptStore {
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, cache: RefCell::default() }
+        Self { directory, cache: RefCell::default(), loads: Semaphore::new(LOADS_AT_ONCE) }
     }
 
     /// A prompt by its name, encoded. The disk and the arithmetic are other threads' work, or the kernel's.
@@ -40,16 +43,35 @@ impl PromptStore {
             aside(move || path::find(&directory, &name)).await??
         };
         let key = Key { path: found.path.clone(), modified: found.modified, codec };
-        if let Some(prompt) = self.cache.borrow().prompts.get(&key) {
-            return Ok(Arc::clone(prompt));
+        let place = Rc::clone(self.cache.borrow_mut().prompts.entry(key.clone()).or_default());
+        let mut loaded_here = false;
+        // Whoever asks while it is being loaded waits for that: a thousand callers may want the same music at once.
+        let load = || {
+            loaded_here = true;
+            self.read_and_encode(&name, &found, codec)
+        };
+        let prompt = place.get_or_try_init(load).await.map(Arc::clone);
+        let mut cache = self.cache.borrow_mut();
+        match &prompt {
+            Ok(prompt) if loaded_here => cache.keep(key, &place, prompt.payload().len()),
+            Ok(_) => {}
+            Err(_) => cache.forget_failed(&key),
         }
-        let file = read(&found).await.map_err(|error| format!("{name:?}: {error}"))?;
+        prompt
+    }
+
+    async fn read_and_encode(
+        &self,
+        name: &str,
+        found: &path::Found,
+        codec: Codec,
+    ) -> Result<Arc<EncodedPrompt>, String> {
+        let _turn = self.loads.acquire().await.map_err(|error| error.to_string())?;
+        let file = read(found).await.map_err(|error| format!("{name:?}: {error}"))?;
         let prompt = aside(move || decode_and_encode(&file, codec))
             .await?
             .map_err(|reason| format!("{name:?}: {reason}"))?;
-        let prompt = Arc::new(prompt);
-        self.cache.borrow_mut().insert(key, Arc::clone(&prompt));
-        Ok(prompt)
+        Ok(Arc::new(prompt))
     }
 }
 
@@ -74,14 +96,8 @@ async fn read(found: &path::Found) -> std::io::Result<Vec<u8>> {
 
 fn decode_and_encode(file: &[u8], codec: Codec) -> Result<EncodedPrompt, String> {
     let sound = wav::decode(file)?;
-    let samples = resample::to_8_khz(sound.samples, sound.rate);
-    let (bytes_per_ms, payload): (u16, Vec<u8>) = match codec {
-        Codec::Pcmu => (8, samples.into_iter().map(g711::linear_to_ulaw).collect()),
-        Codec::Pcma => (8, samples.into_iter().map(g711::linear_to_alaw).collect()),
-        Codec::L16 => (16, samples.into_iter().flat_map(i16::to_be_bytes).collect()),
-        Codec::G722 | Codec::Opus => return Err(format!("prompts cannot be played in {codec:?}")),
-    };
-    Ok(EncodedPrompt::new(codec, bytes_per_ms, payload))
+    let samples = resample::resample(sound.samples, sound.rate, EncodedPrompt::rate_hz(codec));
+    EncodedPrompt::encode(codec, &samples).map_err(|error| error.reason)
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -94,28 +110,42 @@ struct Key {
 /// Encoded prompts; beyond a limit the ones that were loaded first go, and are loaded again when they are asked for.
 #[derive(Default)]
 struct Cache {
-    prompts: HashMap<Key, Arc<EncodedPrompt>>,
+    /// Those that are being loaded are empty places.
+    prompts: HashMap<Key, Place>,
     oldest_first: VecDeque<Key>,
     bytes: usize,
 }
 
+type Place = Rc<OnceCell<Arc<EncodedPrompt>>>;
+
 impl Cache {
-    fn insert(&mut self, key: Key, prompt: Arc<EncodedPrompt>) {
-        self.bytes += prompt.payload().len();
-        if let Some(same) = self.prompts.insert(key.clone(), prompt) {
-            self.bytes -= same.payload().len();
-        } else {
-            self.oldest_first.push_back(key);
+    fn keep(&mut self, key: Key, place: &Place, bytes: usize) {
+        self.bytes += bytes;
+        match self.prompts.insert(key.clone(), Rc::clone(place)) {
+            // Loaded twice, since the first attempt failed and its place was given up while others waited for it.
+            Some(same) if !Rc::ptr_eq(&same, place) && same.initialized() => self.bytes -= bytes_of(&same),
+            _ => self.oldest_first.push_back(key),
         }
         while self.bytes > CACHE_BYTES {
             let Some(oldest) = self.oldest_first.pop_front() else { break };
-            if let Some(prompt) = self.prompts.remove(&oldest) {
-                self.bytes -= prompt.payload().len();
+            if let Some(place) = self.prompts.remove(&oldest) {
+                self.bytes -= bytes_of(&place);
             }
+        }
+    }
+
+    fn forget_failed(&mut self, key: &Key) {
+        if self.prompts.get(key).is_some_and(|place| !place.initialized()) {
+            self.prompts.remove(key);
         }
     }
 }
 
+fn bytes_of(place: &Place) -> usize {
+    place.get().map_or(0, |prompt| prompt.payload().len())
+}
+
+const LOADS_AT_ONCE: usize = 4;
 const CHUNK_BYTES: usize = 256 << 10;
 const CACHE_BYTES: usize = 256 << 20;
 
@@ -128,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn every_prompt_that_is_shipped_can_be_played_in_both_laws() {
+    fn every_prompt_that_is_shipped_can_be_played_in_every_encoding() {
         tokio_uring::start(async {
             let store = store();
             for entry in std::fs::read_dir(store.directory.clone().expect("given")).expect("there").flatten()
             {
                 let name = entry.file_name().into_string().expect("UTF-8");
                 if name.ends_with(".wav") {
-                    for codec in [Codec::Pcmu, Codec::Pcma] {
+                    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16, Codec::Opus] {
                         let prompt = store.load(name.clone(), codec).await.expect("a good file");
                         assert!(prompt.duration_ms() >= 200, "{name}");
                     }
@@ -151,6 +181,28 @@ mod tests {
             let first = store.load("beep.wav".into(), Codec::Pcmu).await.expect("loaded");
             let second = store.load("beep.wav".into(), Codec::Pcmu).await.expect("loaded");
             assert!(Arc::ptr_eq(&first, &second));
+        });
+    }
+
+    #[test]
+    fn those_who_ask_for_the_same_prompt_at_once_share_one_loading_of_it() {
+        tokio_uring::start(async {
+            let store = store();
+            let load = || store.load("beep.wav".into(), Codec::Pcmu);
+            let (one, two, three) = tokio::join!(load(), load(), load());
+            let [one, two, three] = [one, two, three].map(|prompt| prompt.expect("loaded"));
+            assert!(Arc::ptr_eq(&one, &two) && Arc::ptr_eq(&two, &three));
+            assert_eq!(store.cache.borrow().bytes, one.payload().len());
+        });
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_loaded_leaves_nothing_behind() {
+        tokio_uring::start(async {
+            let store = store();
+            let load = || store.load("make.sh".into(), Codec::Pcmu);
+            let (one, two) = tokio::join!(load(), load());
+            assert!(one.is_err() && two.is_err() && store.cache.borrow().prompts.is_empty());
         });
     }
 
