@@ -43,6 +43,7 @@ impl Ng {
                     remote: sdp.remote(answered, source),
                     ptime_ms: answered.ptime_ms(),
                     protocol: answered.protocol.clone(),
+                    formats: formats.clone(),
                 };
                 let direction = sdp.direction(answered);
                 commands.extend(dialogue.take_effect(index, offerer, signalled, formats)?);
@@ -89,11 +90,12 @@ impl Dialogue {
         if sdp.connection(answered).is_none() {
             return Err(Failure::error("Failed to parse SDP"));
         }
-        let formats = Format::of(answered);
-        if choose(&formats, None).is_none() {
-            return Err(Failure::error("No codec in the answer that this engine carries"));
-        }
         let offered = &section.ends[offerer].signalled;
+        let mut formats = Format::of(answered);
+        formats.retain(|format| offered.formats.iter().any(|one| one.is_named(&format.encoding())));
+        if choose(&formats, None).is_none() {
+            return Err(Failure::error("No codec in the answer that was offered"));
+        }
         // The offering side gets its own protocol back.
         let protocol = Some(offered.protocol.clone()).filter(|protocol| !protocol.is_empty());
         let ptime_ms = flags.ptime_ms().or(answered.ptime_ms()).or(offered.ptime_ms);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_proto::{LatchMode, Media, Remote};
 
-use crate::sdp::Direction;
+use crate::sdp::{Direction, Format};
 
 /// Everything under one call-id.
 #[derive(Debug)]
@@ -76,6 +76,8 @@ pub(crate) struct Signalled {
     pub(crate) remote: Option<Remote>,
     pub(crate) ptime_ms: Option<u16>,
     pub(crate) protocol: String,
+    /// Formats that passed the engine.
+    pub(crate) formats: Vec<Format>,
 }
 
 impl Call {

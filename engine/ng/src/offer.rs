@@ -111,8 +111,12 @@ impl Ng {
             }
             if let Some(section) = place {
                 section.ends[side].direction = rewrite.sdp.direction(offered);
-                section.ends[side].signalled =
-                    Signalled { remote, ptime_ms: offered.ptime_ms(), protocol: offered.protocol.clone() };
+                section.ends[side].signalled = Signalled {
+                    remote,
+                    ptime_ms: offered.ptime_ms(),
+                    protocol: offered.protocol.clone(),
+                    formats: formats.clone(),
+                };
             }
         }
         self.next_number = next_number;

@@ -1,0 +1,218 @@
+//! Debian's Kamailio, unmodified, routes a call to SIPp; the audio passes the engine.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::client::{NgClient, audio_of, command, local_of, sdp_at};
+use crate::installed;
+use crate::support::{Engine, PATIENCE, Phone, number};
+
+/// A process that ends with the test.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Kamailio's main process takes its children along on SIGTERM.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(5) {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() {
+    if !(installed("kamailio", "-v") && installed("sipp", "-v")) {
+        return;
+    }
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut caller, mut callee) = (Phone::new(), Phone::new());
+    let (proxy_port, callee_port) = (free_port(), free_port());
+    let scratch = tempfile::tempdir().expect("a directory");
+    let _proxy = start_kamailio(engine.control, proxy_port, callee_port, scratch.path().into());
+    let _sipp = start_sipp(callee_port, callee.address().port(), scratch.path().into());
+    let mut line = Line::to(proxy_port);
+    line.until_the_proxy_answers();
+
+    // The call is answered, and what each side says is what the other hears.
+    let answered = line.invite(1, &sdp_at(caller.address(), ""));
+    let here = audio_of(&body(&answered));
+    let query = ng.ask(&command("query", CALL_ID));
+    let there = local_of(&query, "callee1");
+    assert_eq!(local_of(&query, "caller"), here, "the caller was told its own end");
+    converse(&mut caller, here, &callee);
+    converse(&mut callee, there, &caller);
+
+    // The caller holds from another port: it is heard from there, and hears there.
+    let mut elsewhere = Phone::new();
+    let held = line.invite(2, &sdp_at(elsewhere.address(), "a=sendonly\r\n"));
+    assert!(body(&held).contains("a=recvonly"), "{held}");
+    assert_eq!(audio_of(&body(&held)), here, "the engine's end has not moved");
+    converse(&mut elsewhere, here, &callee);
+    converse(&mut callee, there, &elsewhere);
+
+    // Hanging up ends the legs.
+    line.request("BYE", 3, "");
+    assert_eq!(ng.refused(&command("query", CALL_ID)), "Unknown call-id");
+    let statistics = offhook_proto::Command::Statistics;
+    assert_eq!(engine.client().ask::<offhook_proto::EngineInfo>(statistics).legs, 0);
+}
+
+/// Talks until the other side hears what is being said.
+fn converse(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
+    let began = Instant::now();
+    for said in 1.. {
+        from.say(to, said);
+        if let Some(packet) = hearer.hear_within(Duration::from_millis(20))
+            && packet.payload.len() == 160
+            && packet.payload[..4] == from.next.ssrc.to_be_bytes()
+        {
+            assert!((1..=said).contains(&number(&packet)), "never said: {}", number(&packet));
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "nothing of {to} is heard");
+    }
+}
+
+fn start_kamailio(engine: SocketAddr, port: u16, callee: u16, run: PathBuf) -> Peer {
+    let child = Command::new("kamailio")
+        .args(["-DD", "-E", "-f", &peers("kamailio.cfg"), "-l", &format!("udp:127.0.0.1:{port}")])
+        .args([
+            "-A",
+            &format!("ENGINE=\"udp:{engine}\""),
+            "-A",
+            &format!("TARGET=\"sip:127.0.0.1:{callee}\""),
+        ])
+        .arg("-Y")
+        .arg(&run)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(run.join("kamailio.log")).expect("a log"))
+        .spawn();
+    Peer(child.expect("kamailio starts"))
+}
+
+fn start_sipp(port: u16, audio: u16, run: PathBuf) -> Peer {
+    let child = Command::new("sipp")
+        .args([
+            "-sf",
+            &peers("callee.xml"),
+            "-i",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-m",
+            "1",
+            "-nostdin",
+        ])
+        .args(["-key", "audio", &audio.to_string(), "-trace_err"])
+        .current_dir(run)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Peer(child.expect("sipp starts"))
+}
+
+fn headers<'a>(message: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    message.lines().filter_map(move |line| line.strip_prefix(name))
+}
+
+fn peers(name: &str) -> String {
+    format!("{}/../tests/peers/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+fn body(message: &str) -> String {
+    message.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body")
+}
+
+const CALL_ID: &str = "through-the-engine@127.0.0.1";
+
+/// A caller's telephone line: just enough SIP for one call.
+struct Line {
+    socket: UdpSocket,
+    local: SocketAddr,
+    /// `To`, remote target and route set of the dialogue, once there is one.
+    to: String,
+    target: String,
+    routes: String,
+}
+
+impl Line {
+    fn to(proxy: u16) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.connect(("127.0.0.1", proxy)).expect("connected");
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("set");
+        let local = socket.local_addr().expect("bound");
+        let to = "<sip:callee@example.invalid>".to_owned();
+        let target = "sip:callee@example.invalid".to_owned();
+        Self { socket, local, to, target, routes: String::new() }
+    }
+
+    fn until_the_proxy_answers(&mut self) {
+        self.request("OPTIONS", 900, "");
+    }
+
+    /// Calls, or changes the call: the 200 with its description. Sends the ACK.
+    fn invite(&mut self, cseq: u32, sdp: &str) -> String {
+        let answered = self.request("INVITE", cseq, sdp);
+        let header = |name| headers(&answered, name);
+        self.to = header("To: ").next().expect("To").to_owned();
+        let contact = header("Contact: <").next().expect("Contact");
+        self.target = contact.split('>').next().expect("a target").to_owned();
+        if cseq == 1 {
+            self.routes = header("Record-Route: ").map(|route| format!("Route: {route}\r\n")).collect();
+        }
+        let ack = self.message("ACK", cseq, "");
+        self.socket.send(ack.as_bytes()).expect("sent");
+        answered
+    }
+
+    /// Sends a request until it has a final reply, which must be a 200.
+    fn request(&mut self, method: &str, cseq: u32, sdp: &str) -> String {
+        let message = self.message(method, cseq, sdp);
+        let began = Instant::now();
+        let (mut provisional, mut buffer) = (false, [0; 8_192]);
+        while began.elapsed() < PATIENCE {
+            if !provisional {
+                let _ = self.socket.send(message.as_bytes());
+            }
+            while let Ok(length) = self.socket.recv(&mut buffer) {
+                let reply = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if !reply.contains(&format!("CSeq: {cseq} {method}")) {
+                    continue;
+                }
+                match reply.split(' ').nth(1) {
+                    Some("200") => return reply,
+                    Some(code) if code.starts_with('1') => provisional = true,
+                    Some(_) | None => panic!("{method} is refused: {reply}"),
+                }
+            }
+        }
+        panic!("no reply to {method}")
+    }
+
+    fn message(&self, method: &str, cseq: u32, sdp: &str) -> String {
+        let Self { local, to, target, routes, .. } = self;
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-{method}-{cseq}\r\n{routes}\
+             Max-Forwards: 70\r\nFrom: <sip:caller@example.invalid>;tag=caller\r\nTo: {to}\r\nCall-ID: {CALL_ID}\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:{local}>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        )
+    }
+}
