@@ -32,6 +32,15 @@ impl Request {
         validate::request(&request)?;
         Ok(request)
     }
+
+    /// Whether a dictionary is what an engine itself sends, a reply or an event, rather than a request gone wrong.
+    ///
+    /// An answer to an answer has no end: between two engines, or with one that was subscribed to itself.
+    pub fn is_answer(dictionary: &[u8]) -> bool {
+        dictionary_of(dictionary).is_ok_and(|map| {
+            !map.contains_key("command") && (map.contains_key("result") || map.contains_key("event"))
+        })
+    }
 }
 
 fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {

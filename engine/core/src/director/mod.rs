@@ -119,6 +119,9 @@ impl Director {
         self.now = now;
         let asker = Asker { source, cookie: cookie.into() };
         let request = Request::parse(dictionary);
+        if request.is_err() && Request::is_answer(dictionary) {
+            return self.count_refused();
+        }
         if let Ok(Request { controller: Some(controller), .. }) = &request {
             self.controllers.on_heard(now, controller);
         }
