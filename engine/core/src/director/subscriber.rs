@@ -15,6 +15,11 @@ const RESEND_EVENTS: usize = 8;
 /// Silence after which a subscriber is forgotten, in milliseconds, when its legs do not go first.
 const FORGET_AFTER_MS: u64 = 600_000;
 
+/// A look at a lease that comes so many microseconds late says more of the engine than of the controller: it was stopped, or
+/// its machine was. What the controller sent meanwhile may lie in the socket, and this is the time to read it.
+const LATE_LOOK_US: u64 = 500_000;
+const HEARING_US: u64 = 500_000;
+
 /// A controller that is told what happens.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
@@ -156,7 +161,12 @@ impl Subscriber {
 
     /// What the controller's silence means by now.
     pub(crate) fn lease_step(&mut self, now: Time) -> LeaseStep {
-        if now < self.lease_deadline() {
+        let deadline = self.lease_deadline();
+        if now < deadline {
+            return LeaseStep::None;
+        }
+        if now.since(deadline) > LATE_LOOK_US && self.lease != Lease::Released {
+            self.heard = self.heard + now.since(deadline) + HEARING_US;
             return LeaseStep::None;
         }
         match self.lease {
@@ -254,6 +264,16 @@ mod tests {
         });
         assert_eq!(bodies[0].seq, EVENTS_IN_FLIGHT as u64 + 1);
         assert_eq!(bodies[0].body, EventBody::EventsLost { count: EVENTS_IN_FLIGHT as u64 });
+    }
+
+    #[test]
+    fn an_engine_that_was_stopped_hears_a_controller_out_before_its_lease_ends() {
+        let mut subscriber = subscriber();
+        assert_eq!(subscriber.lease_step(Time::from_ms(9_000)), LeaseStep::None);
+        assert!(subscriber.deadline() > Time::from_ms(9_000));
+        assert_eq!(subscriber.lease_step(subscriber.deadline()), LeaseStep::Expired);
+        assert_eq!(subscriber.lease_step(Time::from_ms(60_000)), LeaseStep::None);
+        assert_eq!(subscriber.lease_step(subscriber.deadline()), LeaseStep::Released);
     }
 
     #[test]
