@@ -2,9 +2,12 @@
 //!
 //! A record that [`Durable`] has announced survives `kill -9` and loss of power: every group is one transaction in
 //! write-ahead mode with `synchronous=FULL`. Appends name the sequence number that they expect, so that two writers can
-//! never interleave; the file is locked for as long as it is open.
+//! never interleave; the file is locked for as long as it is open. It holds passwords, so only its owner may read it.
 
-use std::path::Path;
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -50,6 +53,14 @@ pub enum OpenError {
         path: String,
         /// Last record before the gap.
         after: u64,
+    },
+    /// The file cannot be kept from others' eyes.
+    #[error("the journal {path} cannot be made readable for its owner alone: {source}")]
+    Mode {
+        /// Path of the file.
+        path: String,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// SQLite or the operating system refused.
     #[error("the journal {path} cannot be opened: {source}")]
@@ -196,6 +207,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
         Some(ErrorCode::NotADatabase) => OpenError::NotAJournal(shown.clone()),
         _ => OpenError::Sqlite { path: shown.clone(), source },
     };
+    keep_private(path).map_err(|source| OpenError::Mode { path: shown.clone(), source })?;
     let connection = Connection::open(path).map_err(sqlite)?;
     connection.busy_timeout(Duration::from_millis(200)).map_err(sqlite)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(sqlite)?;
@@ -218,6 +230,23 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     );
     connection.execute_batch(&set_up).map_err(sqlite)?;
     Ok(connection)
+}
+
+/// Creates the file before SQLite does, or takes others' rights away. SQLite's own files beside it get the same mode.
+fn keep_private(path: &Path) -> io::Result<()> {
+    // Where there is no way to the file, SQLite says it better.
+    if OpenOptions::new().append(true).create(true).mode(OWNER_ONLY).open(path).is_err() {
+        return Ok(());
+    }
+    for suffix in ["", "-wal", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::set_permissions(PathBuf::from(name), Permissions::from_mode(OWNER_ONLY)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 fn read_all(
@@ -249,6 +278,8 @@ fn read_all(
 /// `OFHK`, so that `file` and we ourselves know the file again.
 const APPLICATION_ID: i64 = 0x4F46_484B;
 const FORMAT: i64 = 1;
+/// Read and write for the owner, nothing for others.
+const OWNER_ONLY: u32 = 0o600;
 /// Groups that may wait for the disk.
 pub const QUEUE_GROUPS: usize = 65_536;
 const GROUPS_PER_COMMIT: usize = 1_024;
@@ -271,6 +302,31 @@ mod tests {
             },
         )?;
         Ok((journal, records, told))
+    }
+
+    fn modes(folder: &Path) -> Vec<u32> {
+        let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file"));
+        files.map(|file| file.metadata().expect("it has a mode").permissions().mode() & 0o777).collect()
+    }
+
+    #[test]
+    fn nobody_else_can_read_the_passwords_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.db");
+        let (mut journal, _, told) = open(&path).expect("a new journal opens");
+        journal.append(vec![b"password".to_vec()]).expect("there is room");
+        while told.recv() != Ok(Durable::UpTo(1)) {}
+        assert_eq!(modes(folder.path()), [OWNER_ONLY, OWNER_ONLY], "the file and its log");
+    }
+
+    #[test]
+    fn a_journal_that_others_could_read_is_closed_to_them() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.db");
+        drop(open(&path).expect("a new journal opens"));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("it is ours");
+        let (_journal, ..) = open(&path).expect("it opens again");
+        assert!(modes(folder.path()).iter().all(|mode| *mode == OWNER_ONLY));
     }
 
     #[test]
