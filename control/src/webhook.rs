@@ -48,8 +48,10 @@ async fn deliver(agent: &ureq::Agent, url: &str, body: &Value) {
             Ok(Err(error)) => tracing::warn!(url, attempt, %error, "a webhook failed"),
             Err(error) => tracing::warn!(url, attempt, %error, "a webhook failed"),
         }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
+        if attempt < ATTEMPTS {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 }
 
