@@ -39,6 +39,7 @@ fn decode(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = hex.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
         match (bytes[at], hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -134,6 +135,13 @@ mod tests {
         assert_eq!(parameter("<sip:c@d;tag=2>;tag=1", "tag"), Some("1"));
         assert_eq!(parameter("sip:c@d;expires=60", "Expires"), Some("60"));
         assert_eq!(parameter("sip:c@d", "tag"), None);
+    }
+
+    #[test]
+    fn a_percent_sign_without_two_hex_digits_stays() {
+        for text in ["%+1", "1%2", "%", "%zz"] {
+            assert_eq!(decode(text), text);
+        }
     }
 
     #[test]
