@@ -197,6 +197,51 @@ async fn above_the_limit_of_transactions_new_calls_get_503_with_retry_after() {
 }
 
 #[tokio::test]
+async fn a_flood_of_what_opens_nothing_is_answered_and_costs_no_memory() {
+    let port = port().await;
+    let stranger = Peer::new().await;
+    let options = |number: u32, tag: &str, method: &str| {
+        let to = format!("To: <sip:agent1@offhook.test>{tag}");
+        format!(
+            "{method} sip:agent1@offhook.test SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}{number}\r\n\
+             From: <sip:agent1@offhook.test>;tag=1\r\n{to}\r\nCall-ID: {method}{number}\r\nCSeq: 1 {method}\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            stranger.address(),
+        )
+    };
+    for number in 0..50 {
+        for (method, tag, status) in [
+            ("OPTIONS", "", "200"),
+            ("REGISTER", "", "401"),
+            ("BYE", ";tag=nobody", "481"),
+            ("INFO", "", "481"),
+            ("MESSAGE", "", "405"),
+        ] {
+            stranger.send(port.address(), &options(number, tag, method)).await;
+            let heard = stranger.hear(&format!("SIP/2.0 {status}")).await;
+            assert_eq!(heard.header("Call-ID"), format!("{method}{number}"));
+            assert!(heard.header("To").contains("tag="));
+        }
+    }
+    let counts = port.port.counts();
+    assert_eq!((counts.transactions, counts.finished_transactions), (0, 0));
+}
+
+#[tokio::test]
+async fn a_call_with_a_full_inbox_is_hung_up_all_the_same() {
+    let mut port = port().await;
+    let caller = Peer::new().await;
+    caller.send(port.address(), &invite(&caller, &port, "")).await;
+    let (call, _) = port.incoming().await;
+    for _ in 0..100 {
+        port.port.command(call, SipCommand::Ring { early: None });
+    }
+    port.hang_up(call);
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 487, .. })), "{events:?}");
+}
+
+#[tokio::test]
 async fn truncated_and_mutated_messages_change_nothing() {
     let mut port = port().await;
     let peer = Peer::new().await;

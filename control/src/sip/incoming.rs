@@ -36,10 +36,6 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
     let Some(flow) = Flow::of(transaction.connection.as_ref()) else {
         return reply(transaction, StatusCode::ServerInternalError, Vec::new());
     };
-    if !lock(&shared.trunk_sources).contains(&flow.address.ip()) || is_phone(shared, flow) {
-        tracing::info!(source = %flow.address, "a call from elsewhere than the trunk is refused");
-        return reply(transaction, StatusCode::Forbidden, Vec::new());
-    }
     let asked = value(&transaction.original, "Session-Expires");
     let session = match SessionTimer::of_request(asked.as_deref(), shared.config.min_session_s) {
         Ok(session) => session,
@@ -259,9 +255,10 @@ impl Incoming {
     }
 }
 
-/// Phones may live on the trunk's address in a laboratory; they are told from it by their flow.
-fn is_phone(shared: &Shared, flow: Flow) -> bool {
-    lock(&shared.registrar).is_flow_of_phone(flow)
+/// Whether calls from there are the trunk's. Phones may live on its address in a laboratory; they are told by their flow.
+pub(crate) fn is_trunk(shared: &Shared, flow: Flow) -> bool {
+    lock(&shared.trunk_sources).contains(&flow.address.ip())
+        && !lock(&shared.registrar).is_flow_of_phone(flow)
 }
 
 fn offer_of(invite: &Request) -> Result<Option<Description>, String> {

@@ -1,15 +1,12 @@
 //! What happens to every message between the stack and the wire: a trace without secrets, the digest algorithm's name, the
-//! time of arrival; and admission.
+//! time of arrival.
 
-use std::sync::{Arc, OnceLock, Weak};
-
-use rsipstack::sip::prelude::{HasHeaders as _, HeadersExt as _};
-use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode};
-use rsipstack::transaction::endpoint::{EndpointInner, MessageInspector, TransportEventInspector};
-use rsipstack::transport::{SipAddr, TransportEvent};
+use rsipstack::sip::prelude::HasHeaders as _;
+use rsipstack::sip::{Header, SipMessage};
+use rsipstack::transaction::endpoint::MessageInspector;
+use rsipstack::transport::SipAddr;
 
 use super::config::Clock;
-use super::limits::RETRY_AFTER_S;
 
 /// Filter for `tracing` under which the stack never writes a message with credentials: it logs whole ones at `info`.
 pub const LOG_FILTER: &str = "info,rsipstack=warn";
@@ -82,7 +79,7 @@ fn stack_algorithm(value: &str) -> String {
     value.replace("SHA-256", "SHA256").replace("sha-256", "SHA256")
 }
 
-fn trace(way: &str, msg: &SipMessage, peer: Option<&SipAddr>) {
+pub(crate) fn trace(way: &str, msg: &SipMessage, peer: Option<&SipAddr>) {
     if tracing::enabled!(target: "offhook::sip", tracing::Level::DEBUG) {
         let peer = peer.map(ToString::to_string).unwrap_or_default();
         tracing::debug!(target: "offhook::sip", %peer, "{way}\n{}", redacted(&msg.to_string()));
@@ -102,51 +99,6 @@ pub(crate) fn redacted(text: &str) -> String {
         }
     }
     out
-}
-
-/// Refuses new work with 503 while there is too much of it (RFC 3261 section 21.5.4).
-pub(crate) struct Admission {
-    pub(crate) endpoint: Arc<OnceLock<Weak<EndpointInner>>>,
-    pub(crate) max_transactions: usize,
-}
-
-#[async_trait::async_trait]
-impl TransportEventInspector for Admission {
-    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
-        let TransportEvent::Incoming(SipMessage::Request(request), connection, _) = &event else {
-            return Some(event);
-        };
-        if !opens_something(request) {
-            return Some(event);
-        }
-        let Some(endpoint) = self.endpoint.get().and_then(Weak::upgrade) else {
-            return Some(event);
-        };
-        if endpoint.transactions.len() < self.max_transactions || is_retransmission(&endpoint, request) {
-            return Some(event);
-        }
-        let mut response = endpoint.make_response(request, StatusCode::ServiceUnavailable, None);
-        if let Ok(to) = response.to_header().cloned() {
-            let tag = format!("busy{}", self.max_transactions);
-            response.headers.unique_push(to.with_tag(tag.as_str().into()).into());
-        }
-        response.headers.push(Header::RetryAfter(RETRY_AFTER_S.to_string().into()));
-        let _ = connection.send(response.into(), None).await;
-        None
-    }
-}
-
-/// Requests in a dialog, ACK and CANCEL always pass: they end work.
-fn opens_something(request: &Request) -> bool {
-    let in_dialog = request.to_header().ok().and_then(|to| to.tag().ok().flatten()).is_some();
-    !in_dialog && !matches!(request.method, Method::Ack | Method::Cancel | Method::Bye)
-}
-
-fn is_retransmission(endpoint: &EndpointInner, request: &Request) -> bool {
-    use rsipstack::transaction::key::{TransactionKey, TransactionRole};
-    TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
-        endpoint.transactions.get(&key).is_some() || endpoint.finished_transactions.get(&key).is_some()
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 pub(crate) const SDP_BYTES: usize = 16_384;
 /// Most transactions at once before new requests outside a dialog get 503, where the configuration names no other.
 pub(crate) const TRANSACTIONS: usize = 20_000;
+/// Most finished transactions that wait for retransmissions before new work gets 503: each is kept with its response for
+/// 64·T1, about 2.5 kB.
+pub(crate) const FINISHED_TRANSACTIONS: usize = 100_000;
 /// Seconds in the Retry-After of that 503.
 pub(crate) const RETRY_AFTER_S: u32 = 5;
 /// Most messages that wait for one call.

@@ -10,6 +10,7 @@
 mod config;
 mod dialog;
 mod digest;
+mod door;
 mod established;
 mod flow;
 mod incoming;

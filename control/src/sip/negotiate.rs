@@ -9,13 +9,13 @@ use rsipstack::transaction::transaction::Transaction;
 use tokio::time::Instant;
 
 use super::dialog::contact_value;
+use super::door::required;
 use super::established::{End, Established};
 use super::flow::Flow;
 use super::incoming::{drive, value};
 use super::limits::GLARE_ATTEMPTS;
 use super::outgoing::header;
 use super::request::{allow, full_response, reply};
-use super::router::required;
 use super::sdp::{self, Description, SdpError};
 use super::session_timer::SessionTimer;
 use super::shared::Message;

@@ -19,7 +19,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
-use super::inspect::{Admission, Inspector};
+use super::door::Door;
+use super::inspect::Inspector;
 use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
 use super::shared::{Message, Shared};
 use super::socket::Udp;
@@ -62,7 +63,7 @@ impl SipPort {
             TcpListenerConnection::new(local, config.advertise).await?,
         ));
         transports.set_stream_idle_timeout(Duration::from_secs(u64::from(REGISTRATION_S.1) * 2));
-        let endpoint_slot = Arc::new(OnceLock::new());
+        let slot = Arc::new(OnceLock::new());
         let endpoint = EndpointBuilder::new()
             .with_user_agent(&config.user_agent)
             .with_transport_layer(transports)
@@ -70,15 +71,12 @@ impl SipPort {
             .with_allows(vec![Method::Invite])
             .with_option(timers(&config))
             .with_inspector(Box::new(Inspector { clock: Arc::clone(&config.clock) }))
-            .with_transport_inspector(Box::new(Admission {
-                endpoint: Arc::clone(&endpoint_slot),
-                max_transactions: config.max_transactions,
-            }))
+            .with_transport_inspector(Box::new(Door { shared: Arc::clone(&slot) }))
             .build();
-        let _ = endpoint_slot.set(Arc::downgrade(&endpoint.inner));
         let incoming = endpoint.incoming_transactions()?;
         let advertised = config.advertise.unwrap_or_else(|| SipConnection::resolve_bind_address(local));
         let shared = Arc::new(Shared::new(config, advertised, endpoint.inner.clone(), unreachable, inputs));
+        let _ = slot.set(Arc::downgrade(&shared));
         if let Err(error) = trunk::resolve(&shared).await {
             tracing::warn!(%error, "calls from the trunk are refused until its name can be looked up");
         }
@@ -119,8 +117,9 @@ impl SipPort {
                 let Some(sender) = self.shared.call(call) else {
                     return;
                 };
-                if let Err(TrySendError::Full(_)) = sender.try_send(Message::Command(other)) {
-                    tracing::warn!(%call, "a call has too many commands waiting; one is dropped");
+                if let Err(TrySendError::Full(message)) = sender.try_send(Message::Command(other)) {
+                    // It waits outside: a peer that fills the inbox must not keep us from hanging up.
+                    spawn_until(&self.stopped, async move { drop(sender.send(message).await) });
                 }
             }
         }

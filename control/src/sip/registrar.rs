@@ -104,20 +104,15 @@ impl Registrar {
         register: &Register,
         password: impl FnOnce(&str) -> Option<String>,
     ) -> Verdict {
-        let Some(credentials) = register
-            .authorization
-            .iter()
-            .filter_map(|value| Credentials::parse(value))
-            .find(|credentials| credentials.realm == self.realm)
-        else {
-            return self.challenge(now_ms, false);
+        let Some(credentials) = self.credentials(&register.authorization) else {
+            return Verdict::Challenge(self.challenge(now_ms, false));
         };
         let source = (register.flow.address.ip(), register.aor.clone());
         if let Some(wait_s) = self.shut_out(now_ms, &source) {
             return Verdict::Refused(403, "Too many wrong passwords", Some(wait_s));
         }
         if !self.is_our_nonce(now_ms, &credentials.nonce) {
-            return self.challenge(now_ms, true);
+            return Verdict::Challenge(self.challenge(now_ms, true));
         }
         // The user must be the address of record: nobody registers for another.
         let known = password(&credentials.username).filter(|_| credentials.username == register.aor);
@@ -127,10 +122,18 @@ impl Registrar {
             return Verdict::Refused(403, "Wrong user or password", None);
         }
         if !self.is_new_count(&credentials) {
-            return self.challenge(now_ms, true);
+            return Verdict::Challenge(self.challenge(now_ms, true));
         }
         self.wrong.remove(&source);
         self.bind(now_ms, register)
+    }
+
+    /// The challenge for a REGISTER that cannot be judged yet: it bears no credentials, or a nonce that is not ours any more.
+    pub(crate) fn challenge_first(&mut self, now_ms: u64, authorization: &[String]) -> Option<Vec<String>> {
+        match self.credentials(authorization) {
+            Some(credentials) if self.is_our_nonce(now_ms, &credentials.nonce) => None,
+            stale => Some(self.challenge(now_ms, stale.is_some())),
+        }
     }
 
     /// The best binding of an address of record: highest `q`, then the newest.
@@ -270,7 +273,12 @@ impl Registrar {
         Ok(())
     }
 
-    fn challenge(&mut self, now_ms: u64, stale: bool) -> Verdict {
+    fn credentials(&self, authorization: &[String]) -> Option<Credentials> {
+        let all = authorization.iter().filter_map(|value| Credentials::parse(value));
+        all.into_iter().find(|credentials| credentials.realm == self.realm)
+    }
+
+    fn challenge(&mut self, now_ms: u64, stale: bool) -> Vec<String> {
         self.challenges += 1;
         let nonce = nonce_text(self.secret, now_ms, self.challenges);
         let stale = if stale { ", stale=true" } else { "" };
@@ -281,7 +289,7 @@ impl Registrar {
                 self.realm
             )
         };
-        Verdict::Challenge(self.digests.iter().map(challenge).collect())
+        self.digests.iter().map(challenge).collect()
     }
 
     fn is_our_nonce(&self, now_ms: u64, nonce: &str) -> bool {

@@ -25,10 +25,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
     let verdict = lock(&shared.registrar)
         .register(shared.unix_ms(), &register, |user| shared.config.credentials.password(user));
     match verdict {
-        Verdict::Challenge(values) => {
-            let headers = values.into_iter().map(|value| Header::WwwAuthenticate(value.into())).collect();
-            reply(transaction, StatusCode::Unauthorized, headers);
-        }
+        Verdict::Challenge(values) => reply(transaction, StatusCode::Unauthorized, challenges(values)),
         Verdict::Refused(status, reason, wait_s) => {
             tracing::info!(aor = %register.aor, source = %register.flow.address, status, reason, "REGISTER refused");
             let mut headers = vec![Header::Warning(format!("399 offhook \"{reason}\"").into())];
@@ -44,6 +41,15 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
             }
         }
     }
+}
+
+/// Header values that challenge a REGISTER which cannot be judged yet; none when it can.
+pub(crate) fn challenge(shared: &Shared, request: &Request) -> Option<Vec<Header>> {
+    lock(&shared.registrar).challenge_first(shared.unix_ms(), &authorization(request)).map(challenges)
+}
+
+fn challenges(values: Vec<String>) -> Vec<Header> {
+    values.into_iter().map(|value| Header::WwwAuthenticate(value.into())).collect()
 }
 
 /// Takes up the bindings of the last run. They are told from a task of their own, because nobody may listen yet.
@@ -86,10 +92,7 @@ fn read(transaction: &Transaction) -> Option<Register> {
     let request = &transaction.original;
     Some(Register {
         aor: user_of(&request.to_header().ok()?.uri().ok()?),
-        authorization: values(request, |header| match header {
-            Header::Authorization(value) => Some(value.value()),
-            _ => None,
-        }),
+        authorization: authorization(request),
         contacts: values(request, |header| match header {
             Header::Contact(value) => Some(value.value()),
             _ => None,
@@ -98,6 +101,13 @@ fn read(transaction: &Transaction) -> Option<Register> {
         call_id: request.call_id_header().ok()?.value().to_owned(),
         cseq: request.cseq_header().ok()?.seq().ok()?,
         flow: Flow::of(transaction.connection.as_ref())?,
+    })
+}
+
+fn authorization(request: &Request) -> Vec<String> {
+    values(request, |header| match header {
+        Header::Authorization(value) => Some(value.value()),
+        _ => None,
     })
 }
 

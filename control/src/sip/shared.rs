@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) registrar: Mutex<Registrar>,
     /// Addresses that the trunk's calls come from.
     pub(crate) trunk_sources: Mutex<Vec<IpAddr>>,
+    /// Second of the last call from elsewhere that was mentioned in the log.
+    pub(crate) foreign_call_s: AtomicU64,
     inputs: mpsc::Sender<Input>,
     calls: Mutex<HashMap<CallId, mpsc::Sender<Message>>>,
     dialogs: Mutex<HashMap<DialogKey, mpsc::Sender<Message>>>,
@@ -73,6 +75,7 @@ impl Shared {
             endpoint,
             unreachable,
             trunk_sources: Mutex::default(),
+            foreign_call_s: AtomicU64::new(0),
             inputs,
             calls: Mutex::default(),
             dialogs: Mutex::default(),

@@ -1,0 +1,132 @@
+//! The door: what opens nothing is answered here, without a transaction (RFC 3261 section 8.2.7), so that a flood of it costs
+//! no memory; and new work is refused while there is too much of it (section 21.5.4).
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
+
+use rsipstack::sip::prelude::HeadersExt as _;
+use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode};
+use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transport::{SipConnection, TransportEvent};
+
+use super::flow::Flow;
+use super::inspect::trace;
+use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
+use super::request::allow;
+use super::shared::{Shared, key_of};
+use super::{incoming, registration};
+
+/// Stands between the transports and the transactions.
+pub(crate) struct Door {
+    /// Set before the stack begins to serve.
+    pub(crate) shared: Arc<OnceLock<Weak<Shared>>>,
+}
+
+type Answer = (StatusCode, Vec<Header>);
+
+#[async_trait::async_trait]
+impl TransportEventInspector for Door {
+    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
+        let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
+            return Some(event);
+        };
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else {
+            return Some(event);
+        };
+        let Some((status, headers)) = answer(&shared, request, connection) else {
+            return Some(event);
+        };
+        trace("received", &SipMessage::Request(request.clone()), Some(from));
+        let mut response = shared.endpoint.make_response(request, status, None);
+        if let Ok(to) = response.to_header().cloned()
+            && to.tag().is_ok_and(|tag| tag.is_none())
+        {
+            // The same for a retransmission (section 8.2.7).
+            response.headers.unique_push(to.with_tag("door".into()).into());
+        }
+        response.headers.extend(headers);
+        let response = SipMessage::Response(response);
+        trace("sent", &response, Some(from));
+        let _ = connection.send(response, None).await;
+        None
+    }
+}
+
+/// The answer to a request that no transaction is made for; none lets it in.
+fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Option<Answer> {
+    // What ends work always gets in, and what has been answered once is answered the same again.
+    if matches!(request.method, Method::Ack | Method::Cancel) || is_retransmission(&shared.endpoint, request)
+    {
+        return None;
+    }
+    if let Some(key) = key_of(request) {
+        return shared.dialog(&key).is_none().then(no_such_call);
+    }
+    if let Some(unknown) = required(request) {
+        return Some((StatusCode::BadExtension, vec![Header::Unsupported(unknown.into())]));
+    }
+    let refusal = match request.method {
+        Method::Invite => foreign_call(shared, connection),
+        Method::Register => {
+            registration::challenge(shared, request).map(|headers| (StatusCode::Unauthorized, headers))
+        }
+        Method::Options => {
+            let accept = Header::Accept("application/sdp".into());
+            Some((StatusCode::OK, vec![allow(), accept, Header::Supported("timer".into())]))
+        }
+        Method::Bye | Method::Notify | Method::PRack | Method::Update | Method::Info => Some(no_such_call()),
+        Method::Message | Method::Publish | Method::Refer | Method::Subscribe => {
+            Some((StatusCode::MethodNotAllowed, vec![allow()]))
+        }
+        Method::Ack | Method::Cancel => None,
+    };
+    refusal.or_else(|| is_full(shared).then(busy))
+}
+
+fn no_such_call() -> Answer {
+    (StatusCode::CallTransactionDoesNotExist, Vec::new())
+}
+
+fn busy() -> Answer {
+    (StatusCode::ServiceUnavailable, vec![Header::RetryAfter(RETRY_AFTER_S.to_string().into())])
+}
+
+fn is_full(shared: &Shared) -> bool {
+    shared.endpoint.transactions.len() >= shared.config.max_transactions
+        || shared.endpoint.finished_transactions.len() >= FINISHED_TRANSACTIONS
+}
+
+/// Only the trunk may call. Others are mentioned once a second at most: the log is not theirs to fill.
+fn foreign_call(shared: &Shared, connection: &SipConnection) -> Option<Answer> {
+    let flow = Flow::of(Some(connection));
+    if flow.is_some_and(|flow| incoming::is_trunk(shared, flow)) {
+        return None;
+    }
+    let now_s = shared.unix_ms() / 1_000;
+    if shared.foreign_call_s.swap(now_s, Ordering::Relaxed) != now_s {
+        let source = flow.map(|flow| flow.address);
+        tracing::info!(?source, "a call from elsewhere than the trunk is refused");
+    }
+    Some((StatusCode::Forbidden, Vec::new()))
+}
+
+fn is_retransmission(endpoint: &EndpointInner, request: &Request) -> bool {
+    TransactionKey::from_request(request, TransactionRole::Server).is_ok_and(|key| {
+        endpoint.transactions.get(&key).is_some() || endpoint.finished_transactions.get(&key).is_some()
+    })
+}
+
+/// What a request requires and we do not know (RFC 3261 section 8.2.2.3).
+pub(crate) fn required(request: &Request) -> Option<String> {
+    let values = request.headers.iter().filter_map(|header| match header {
+        Header::Require(value) => Some(value.value()),
+        _ => None,
+    });
+    let unknown: Vec<&str> = values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case("timer"))
+        .collect();
+    (!unknown.is_empty() && request.to_header().is_ok()).then(|| unknown.join(", "))
+}
