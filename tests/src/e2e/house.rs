@@ -246,6 +246,9 @@ impl Drop for House {
                 eprintln!("--- {path} ---\n{answer}");
             }
         }
+        for leg in self.legs() {
+            eprintln!("--- leg ---\n{leg}");
+        }
         for (name, process) in [("engine", &self.engine_process), ("control", &self.control_process)] {
             if let Some(process) = process {
                 eprintln!("--- {name} ---\n{}", process.last_words());

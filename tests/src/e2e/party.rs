@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::until;
+use super::PATIENCE;
 
 /// A packet as it was heard.
 #[derive(Clone, Debug)]
@@ -146,7 +146,32 @@ impl Party {
     pub fn hears(&self, other: &Self) {
         let count = || self.speakers().get(&other.name).copied().unwrap_or_default();
         let before = count();
-        until(&format!("{} hears {}", self.name, other.name), || count() >= before + 25);
+        let started = Instant::now();
+        while count() < before + 25 {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{} does not hear {}, but {}",
+                self.name,
+                other.name,
+                self.hearing()
+            );
+            std::thread::sleep(PTIME);
+        }
+    }
+
+    /// What it hears now, for people.
+    fn hearing(&self) -> String {
+        let heard = self.heard();
+        let last = heard.iter().rev().take(5).map(|packet| {
+            let start = &packet.payload[..packet.payload.len().min(20)];
+            format!("{} {:?} {start:02x?}", packet.payload_type, packet.speaker())
+        });
+        format!(
+            "{} packets of {:?}, at last {}",
+            heard.len(),
+            self.speakers(),
+            last.collect::<Vec<_>>().join("; ")
+        )
     }
 
     /// Waits until two hear each other.

@@ -151,7 +151,8 @@ impl Rest {
     pub fn end_calls(&self, kind: &str) {
         let calls = self.get("/api/v1/calls");
         for call in calls.as_array().into_iter().flatten() {
-            if let (true, Some(id)) = (call["kind"] == kind && call["state"] != "ended", call["id"].as_str()) {
+            if let (true, Some(id)) = (call["kind"] == kind && call["state"] != "ended", call["id"].as_str())
+            {
                 // Over by itself in the meantime: that is as good.
                 let _ = self.ask("DELETE", &format!("/api/v1/calls/{id}"), &Value::Null);
             }

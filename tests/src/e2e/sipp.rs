@@ -218,7 +218,11 @@ fn introduce(log: &Path, parties: &BTreeMap<u16, Arc<Shared>>, over: &AtomicBool
             for message in fresh {
                 let Some(audio) = message.audio() else { continue };
                 let call = calls.entry(message.header("Call-ID").to_owned()).or_default();
-                if message.received { call.1 = Some(audio) } else { call.0 = Some(audio.port()) }
+                if message.received {
+                    call.1 = Some(audio);
+                } else {
+                    call.0 = Some(audio.port());
+                }
                 if let (Some(port), Some(remote)) = *call
                     && let Some(party) = parties.get(&port)
                 {

@@ -137,7 +137,8 @@ fn truncated_and_foreign_rtp_is_counted_and_reaches_nobody() {
 #[test]
 fn bad_control_datagrams_are_answered_with_what_is_wrong_and_change_nothing() {
     let (mut house, ann) = at_work();
-    let (here, elsewhere) = (socket(&house), UdpSocket::bind((Ipv4Addr::new(127, 1, 2, 4), 0)).expect("a port"));
+    let (here, elsewhere) =
+        (socket(&house), UdpSocket::bind((Ipv4Addr::new(127, 1, 2, 4), 0)).expect("a port"));
     elsewhere.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
     let legs = house.legs().len();
     for seed in 0..200 {
@@ -194,7 +195,13 @@ fn bad_http_and_json_is_refused_with_a_sentence() {
         ("PUT", "/api/v1/agents/b@d", json!({ "skills": [] }), 400, "id"),
         ("POST", "/api/v1/contacts", json!({ "queue": "none", "number": "+311" }), 400, "queue"),
         ("POST", "/genesys/1/service/callback/callback", json!({}), 400, "_customer_number"),
-        ("POST", "/genesys/1/service/callback/callback", json!({ "_customer_number": "banana" }), 400, "_customer_number"),
+        (
+            "POST",
+            "/genesys/1/service/callback/callback",
+            json!({ "_customer_number": "banana" }),
+            400,
+            "_customer_number",
+        ),
         ("POST", "/genesys/1/service/callback/none", json!({ "_customer_number": "+311" }), 404, "service"),
     ] {
         let (got, answer) = house.rest.ask(method, path, &body).expect("an answer");
@@ -234,7 +241,8 @@ fn ports_in_use_end_each_program_with_a_sentence_that_names_them() {
     assert!(said.contains(&house.sip.to_string()) || said.contains(&house.http.to_string()), "{said}");
     // The second control must not have touched the first one's journal or sockets.
     let arguments = ["--control", &house.engine.to_string(), "--media-address", &house.host.to_string()];
-    let said = failure(&run(Command::new(binary("offhook-engine")).args(arguments).args(["--cpus", "0"]), &house));
+    let said =
+        failure(&run(Command::new(binary("offhook-engine")).args(arguments).args(["--cpus", "0"]), &house));
     assert!(said.contains(&house.engine.to_string()), "{said}");
     still_works(&mut house, &ann);
 }
@@ -251,7 +259,10 @@ fn a_configuration_with_five_mistakes_is_reported_with_all_five_and_their_lines(
     for (line, named) in [(2, "banana"), (4, "70000"), (6, "ring_timeout_s"), (9, "colour"), (12, "sails")] {
         let found = said.lines().find(|said| said.contains(named));
         let found = found.unwrap_or_else(|| panic!("{named} is not named:\n{said}"));
-        assert!(found.contains(&format!(":{line}")) || found.contains(&format!("line {line}")), "{named}:\n{said}");
+        assert!(
+            found.contains(&format!(":{line}")) || found.contains(&format!("line {line}")),
+            "{named}:\n{said}"
+        );
     }
     assert!(said.contains("host"), "what is missing is named too:\n{said}");
 }
@@ -284,7 +295,8 @@ fn run(command: &mut Command, house: &House) -> Output {
 
 /// What a program said that had to fail.
 fn failure(output: &Output) -> String {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success(), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     said

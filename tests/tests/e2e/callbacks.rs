@@ -64,7 +64,10 @@ fn qc_02_the_customer_is_dialled_only_when_an_agent_is_available_and_has_accepte
     house.off_hook_as("ann", &ann, &json!({ "auto_accept": false }));
     let callback = house.rest.callback("+3111112");
     let agent = house.rest.await_agent("ann", "status", "offered");
-    assert_eq!((&agent["offer"]["kind"], &agent["offer"]["number"]), (&json!("callback"), &json!("+3111112")));
+    assert_eq!(
+        (&agent["offer"]["kind"], &agent["offer"]["number"]),
+        (&json!("callback"), &json!("+3111112"))
+    );
     assert_eq!(house.rest.callback_of(&callback)["_callback_state"], "ROUTING");
     for_a_while();
     assert_eq!(carrier.invites().len(), 0, "offered, not accepted");

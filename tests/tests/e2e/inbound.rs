@@ -14,7 +14,7 @@ fn an_inbound_caller_hears_the_queues_music_bit_by_bit_and_then_the_agent() {
     caller.heard_only(&[]);
 
     let ann = house.phone("ann");
-    house.off_hook("ann", &ann);
+    house.goes_off_hook("ann", &ann, &json!({}));
     caller.talks_with(&ann.party);
     let after: Vec<_> = caller.heard().into_iter().rev().take(10).collect();
     assert!(after.iter().all(|packet| packet.speaker() == Some("ann")), "the music has stopped");

@@ -67,7 +67,11 @@ fn pc_04_on_answer_the_configured_wav_is_heard_bit_by_bit_and_the_leg_stays_open
     let operation = live.wait("operation", |done| done["operation"] == reply["operation"]);
     assert_eq!((&operation["result"], &operation["error"]), (&json!("up"), &json!(null)));
     let sound = Sound::new("connected.wav", 25);
-    assert_eq!(sound.found_in(&ann.party.sound()).len(), 1, "heard once, complete, when the action completes");
+    assert_eq!(
+        sound.found_in(&ann.party.sound()).len(),
+        1,
+        "heard once, complete, when the action completes"
+    );
     for_a_while();
     assert_eq!(live.of("operation").len(), 1, "its end is told once");
     assert_eq!(house.rest.agent("ann")["connection"], "up");

@@ -105,7 +105,11 @@ fn pv_06_each_end_of_a_contacts_leg_has_its_result_code() {
     };
     assert_eq!(ended("+31486")["result_code"], "b", "busy");
     let unknown = ended("+31404");
-    assert_eq!((&unknown["result_code"], &unknown["result_response"]), (&json!("e"), &json!(404)), "not in use");
+    assert_eq!(
+        (&unknown["result_code"], &unknown["result_response"]),
+        (&json!("e"), &json!(404)),
+        "not in use"
+    );
     assert_eq!(ended("+31100")["result_code"], "c", "set-up timeout");
 
     let contact = house.rest.contact("+31100", &json!({}));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use offhook_tests::e2e::{House, Party, Phone, Scenario, Settings, Sipp, eventually, for_a_while, until, within};
+use offhook_tests::e2e::{
+    House, Party, Phone, Scenario, Settings, Sipp, eventually, for_a_while, until, within,
+};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
@@ -36,7 +38,11 @@ fn by_10_a_restart_of_control_keeps_agents_off_hook_and_a_conversation_going() {
     until("another customer is called", || carrier.invites().len() == 2);
     for_a_while();
     for phone in [&ann, &bob] {
-        assert_eq!((phone.sipp.invites().len(), phone.sipp.received("BYE")), (1, 0), "nobody is called again");
+        assert_eq!(
+            (phone.sipp.invites().len(), phone.sipp.received("BYE")),
+            (1, 0),
+            "nobody is called again"
+        );
     }
     assert_eq!(house.rest.callback_of(&callback)["_callback_reason"], "AGENT_CONNECTED");
 }
@@ -68,7 +74,9 @@ impl Crowd {
         let mut answered = BTreeMap::<String, Vec<&Party>>::new();
         let messages = self.carrier.messages();
         let mut calls = std::collections::BTreeSet::new();
-        for message in messages.iter().filter(|message| !message.received && message.first().contains("200 OK")) {
+        for message in
+            messages.iter().filter(|message| !message.received && message.first().contains("200 OK"))
+        {
             let Some(port) = message.audio().map(|audio| audio.port()) else { continue };
             if calls.insert(message.header("Call-ID").to_owned()) {
                 let customer = self.customers.iter().find(|customer| customer.port() == port);

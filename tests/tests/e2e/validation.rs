@@ -1,6 +1,8 @@
 //! Persistent connection mode: statuses, the PIN, and what keeps or ends the connection.
 
-use offhook_tests::e2e::{House, Phone, Scenario, Settings, Sound, eventually, for_a_while, spoken_digits, until};
+use offhook_tests::e2e::{
+    House, Phone, Scenario, Settings, Sound, eventually, for_a_while, spoken_digits, until,
+};
 use serde_json::{Value, json};
 
 fn logged_in(house: &House, phone: &Phone, more: &Value) {
@@ -126,7 +128,8 @@ fn pm_08_a_missed_call_a_drop_and_a_hang_up_are_told_and_reopening_calls_again()
     logged_in(&house, &ann, &json!({ "pin": true }));
     let live = house.rest.live();
     house.rest.status("ann", "available");
-    let told = live.wait("agent", |agent| agent["connection"] == "down" && agent["last_error"] == "no_answer");
+    let told =
+        live.wait("agent", |agent| agent["connection"] == "down" && agent["last_error"] == "no_answer");
     assert_eq!(told["status"], "on_break");
     ann.sipp.awaits("CANCEL", 1);
     let party = ann.party;
