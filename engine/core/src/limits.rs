@@ -31,8 +31,8 @@ pub const BIND_ATTEMPTS: u8 = 16;
 pub const RELEASES: usize = 256;
 /// Commands that wait in a worker's queue at most: two for each operation of a controller's and of the engine's own.
 pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
-/// Longest rendered prompt, tone or key sequence in bytes of payload: an hour of G.711.
-pub const PROMPT_BYTES: usize = 28_800_000;
+/// Longest prompt, tone or key sequence, in seconds.
+pub const PROMPT_SECONDS: usize = 3_600;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.
 pub const KEEP_ONE_IN: u16 = 32;
 /// Bytes of packets that a leg keeps which cannot be sent on yet.

@@ -87,25 +87,6 @@ fn laws_are_converted_by_table_and_events_are_not() {
 }
 
 #[test]
-fn encodings_that_cannot_be_converted_are_not_spliced() {
-    let mut rig = Rig::with_legs(1);
-    let media = Media { codec: Codec::Opus, payload_type: 111, ..Media::default() };
-    rig.create(offhook_engine_core::LegSetup { media, ..setup(2) });
-    let since = rig.now;
-    let refused = rig.command(|op| WorkerCommand::Splice {
-        op,
-        a: LegId(1),
-        b: LegId(2),
-        a_hears_b: true,
-        b_hears_a: true,
-        replace: false,
-        since,
-        replay: false,
-    });
-    assert_eq!(refused.map_err(|error| error.code), Err(ErrorCode::CodecMismatch));
-}
-
-#[test]
 fn a_closed_gate_lets_nothing_through_and_opening_it_is_measured() {
     let mut rig = Rig::with_legs(2);
     rig.gates(1, 2, false, false);

@@ -34,7 +34,7 @@ pub enum ErrorCode {
     OutOfPorts,
     /// The limit of legs is reached.
     TooManyLegs,
-    /// The two legs' encodings cannot be converted into each other.
+    /// The codec library refuses to encode a prompt or tone for this leg.
     CodecMismatch,
     /// No such file under the prompt directory, or it is not a WAV that can be read.
     BadPrompt,

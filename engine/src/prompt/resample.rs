@@ -1,13 +1,13 @@
-//! Samples at any rate to 8 kHz, offline: a windowed-sinc interpolator, as long as quality needs and no faster.
+//! Samples at any rate to another, offline: a windowed-sinc interpolator, as long as quality needs and no faster.
 
 use std::f64::consts::PI;
 
-/// The same sound at 8 kHz. A sound that is at 8 kHz already is returned untouched.
-pub(crate) fn to_8_khz(samples: Vec<i16>, rate: u32) -> Vec<i16> {
-    if rate == OUTPUT_RATE {
+/// The same sound at another rate. A sound that has it already is returned untouched.
+pub(crate) fn resample(samples: Vec<i16>, rate: u32, wanted: u32) -> Vec<i16> {
+    if rate == wanted {
         return samples;
     }
-    let step = f64::from(rate) / f64::from(OUTPUT_RATE);
+    let step = f64::from(rate) / f64::from(wanted);
     // Below the lower of the two Nyquist frequencies, by the width of the filter's slope, in cycles per input sample.
     let cutoff = PASS_BAND * 0.5 * step.recip().min(1.0);
     let reach = (ZERO_CROSSINGS / (2.0 * cutoff)).ceil();
@@ -37,13 +37,16 @@ fn blackman(x: f64) -> f64 {
     0.42 + 0.5 * (PI * x).cos() + 0.08 * (2.0 * PI * x).cos()
 }
 
-const OUTPUT_RATE: u32 = 8_000;
 const PASS_BAND: f64 = 0.92;
 const ZERO_CROSSINGS: f64 = 32.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn to_8_khz(samples: Vec<i16>, rate: u32) -> Vec<i16> {
+        resample(samples, rate, 8_000)
+    }
 
     fn sine(rate: u32, hertz: f64, seconds: f64) -> Vec<i16> {
         let length = (f64::from(rate) * seconds) as usize;
@@ -82,6 +85,13 @@ mod tests {
             let level = level_db(&to_8_khz(sine(rate, hertz, 0.5), rate));
             assert!(level < -60.0, "{rate} Hz, a sine of {hertz} Hz: {level} dB");
         }
+    }
+
+    #[test]
+    fn a_narrow_sound_keeps_its_level_at_16_khz() {
+        let output = resample(sine(8_000, 1_000.0, 0.5), 8_000, 16_000);
+        assert_eq!(output.len(), 8_000);
+        assert!(level_db(&output).abs() < 0.2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! waits end when something happens, and a limit only turns a hang into a failure.
 
 mod answering;
+mod converting;
 mod forwarding;
 mod moving;
 mod playing;

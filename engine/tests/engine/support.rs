@@ -253,6 +253,8 @@ pub(crate) struct Phone {
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
     pub(crate) next: Packet,
+    /// Timestamp units of a packet.
+    pub(crate) step: u32,
 }
 
 impl Phone {
@@ -282,7 +284,7 @@ impl Phone {
             ssrc,
             payload: Vec::new(),
         };
-        Self { rtp, rtcp, next }
+        Self { rtp, rtcp, next, step: 160 }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -299,7 +301,7 @@ impl Phone {
         let packet = Packet { payload: payload.to_vec(), ..self.next.clone() };
         self.rtp.send_to(&packet.write(), to).expect("sent");
         self.next.sequence = self.next.sequence.wrapping_add(1);
-        self.next.timestamp = self.next.timestamp.wrapping_add(160);
+        self.next.timestamp = self.next.timestamp.wrapping_add(self.step);
     }
 
     /// The next packet that arrives.

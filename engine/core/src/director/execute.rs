@@ -8,7 +8,6 @@ use rand_chacha::rand_core::Rng as _;
 use super::op::{Op, Stage, Task};
 use super::registry::Entry;
 use super::{BindError, Director, DirectorOutput};
-use crate::leg::encoding::convertible;
 use crate::limits::{BIND_ATTEMPTS, KEEP_ONE_IN};
 use crate::{LegSetup, OpId, Time, WorkerCommand};
 
@@ -152,11 +151,6 @@ impl Director {
         let (a, b) = (self.entry(&body.a)?, self.entry(&body.b)?);
         if a.id == b.id {
             return Err(Error::new(ErrorCode::SameLeg, "a leg cannot be spliced to itself").into());
-        }
-        if !convertible(a.media.codec, b.media.codec) {
-            let reason =
-                format!("{:?} and {:?} cannot be converted into each other", a.media.codec, b.media.codec);
-            return Err(Error::new(ErrorCode::CodecMismatch, reason).into());
         }
         let (a_worker, b_worker, leg) = (a.worker, b.worker, b.id);
         if a_worker != b_worker {

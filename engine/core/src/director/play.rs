@@ -7,6 +7,7 @@ use offhook_proto::{Error, Media, Play, PlaySource};
 use super::execute::Refusal;
 use super::op::{Stage, Task};
 use super::{Director, DirectorOutput};
+use crate::leg::encoding::packet_ms;
 use crate::leg::player::keys_ms;
 use crate::prompt::{Segment, keys};
 use crate::{EncodedPrompt, OpId, PromptId, Time, WorkerCommand};
@@ -77,7 +78,7 @@ impl Director {
     }
 
     fn start_play(&mut self, op: OpId, body: &Play, segments: Vec<Segment>) -> Result<Stage, Error> {
-        let ptime_ms = self.entry(&body.leg)?.media.ptime_ms;
+        let ptime_ms = packet_ms(&self.entry(&body.leg)?.media);
         let play_ms = segments.iter().map(|segment| duration_ms(segment, ptime_ms)).sum::<Option<u64>>();
         let (play, times) = (body.play.clone(), body.times);
         self.tell_leg(&body.leg, |leg| WorkerCommand::Play { op, leg, play, segments, times })?;

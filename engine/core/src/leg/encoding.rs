@@ -1,7 +1,27 @@
 //! What the engine must know of an encoding: its clock, its silence, and G.711 conversion in place.
 
-use offhook_audio::g711;
-use offhook_proto::Codec;
+use offhook_audio::{codec, g711};
+use offhook_proto::{Codec, Media};
+
+/// The encoding as the codecs know it.
+pub(crate) const fn audio_codec(codec: Codec) -> codec::Codec {
+    match codec {
+        Codec::Pcmu => codec::Codec::Pcmu,
+        Codec::Pcma => codec::Codec::Pcma,
+        Codec::G722 => codec::Codec::G722,
+        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+        Codec::Opus => codec::Codec::Opus,
+    }
+}
+
+/// Milliseconds of each packet that is made without a conversion. An Opus packet says how long it lasts, and those of prompts
+/// and silence last 20 ms whatever was negotiated (RFC 7587 section 4.2).
+pub(crate) fn packet_ms(media: &Media) -> u8 {
+    match media.codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => media.ptime_ms,
+        Codec::Opus => 20,
+    }
+}
 
 /// Timestamp units a second of an encoding (RFC 3551 section 6, RFC 7587 section 4.1).
 pub(crate) const fn clock_rate(codec: Codec) -> u32 {
@@ -54,12 +74,12 @@ pub(crate) fn packet(codec: Codec, ptime_ms: u8, out: &mut [u8]) -> usize {
     len
 }
 
-/// Whether one leg's packets can be turned into another's, and into its own.
-pub(crate) fn convertible(from: Codec, to: Codec) -> bool {
+/// Whether payloads of one encoding are turned into another where they lie, or left as they are. Others are transcoded.
+pub(crate) fn in_place(from: Codec, to: Codec) -> bool {
     from == to || matches!((from, to), (Codec::Pcmu, Codec::Pcma) | (Codec::Pcma, Codec::Pcmu))
 }
 
-/// Converts a payload in place, where [`convertible`].
+/// Converts a payload in place, where [`in_place`].
 pub(crate) fn convert(from: Codec, to: Codec, payload: &mut [u8]) {
     if from == to {
         return;
@@ -68,7 +88,7 @@ pub(crate) fn convert(from: Codec, to: Codec, payload: &mut [u8]) {
         Codec::Pcmu => g711::ulaw_to_alaw_in_place(payload),
         Codec::Pcma => g711::alaw_to_ulaw_in_place(payload),
         Codec::G722 | Codec::Opus | Codec::L16 => {
-            debug_assert!(convertible(from, to), "only convertible legs are joined");
+            debug_assert!(in_place(from, to), "others are transcoded");
         }
     }
 }

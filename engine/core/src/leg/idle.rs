@@ -2,7 +2,7 @@
 
 use offhook_proto::Idle;
 
-use super::encoding::{duration_ts, packet};
+use super::encoding::{duration_ts, packet, packet_ms};
 use super::receive::ts_of;
 use super::stream::{Numbered, Source};
 use super::timer::Timer;
@@ -18,7 +18,7 @@ impl Leg {
     pub(crate) fn idle_interval_us(&self) -> Option<u64> {
         match self.idle {
             Idle::None => None,
-            Idle::Silence => Some(u64::from(self.media.ptime_ms) * 1_000),
+            Idle::Silence => Some(u64::from(packet_ms(&self.media)) * 1_000),
             Idle::ComfortNoise { interval_ms } | Idle::Keepalive { interval_ms } => {
                 Some(u64::from(interval_ms.max(1)) * 1_000)
             }
@@ -51,8 +51,8 @@ impl Leg {
     }
 
     fn write_silence(&mut self, tick: Time, out: &mut [u8]) -> usize {
-        let len = packet(self.media.codec, self.media.ptime_ms, &mut out[HEADER_BYTES..]);
-        let lasts = duration_ts(self.media.codec, len, self.media.ptime_ms);
+        let len = packet(self.media.codec, packet_ms(&self.media), &mut out[HEADER_BYTES..]);
+        let lasts = duration_ts(self.media.codec, len, packet_ms(&self.media));
         self.write_made(tick, Source::Idle, tick, Payload::Audio, lasts, len, out)
     }
 

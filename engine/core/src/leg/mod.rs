@@ -1,5 +1,6 @@
 //! One leg: a port pair, its peer, and the one stream that the peer hears for ever.
 
+pub(crate) mod conversion;
 pub(crate) mod digits;
 pub(crate) mod encoding;
 pub(crate) mod hold;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use offhook_proto::{Drops, Idle, Media};
 pub use setup::LegSetup;
 
+use self::conversion::Conversion;
 use self::digits::Digits;
 use self::hold::Hold;
 use self::latch::Latch;
@@ -45,6 +47,8 @@ pub struct Leg {
     pub(crate) reports: Reports,
     pub(crate) player: Option<Box<Player>>,
     pub(crate) splice: Option<Half>,
+    /// What it hears its partner through, where the two differ in encoding.
+    pub(crate) conversion: Option<Box<Conversion>>,
     /// Present while parked: one packet in so many passes.
     pub(crate) parked: Option<u16>,
     pub(crate) last_packet: Option<Time>,
@@ -120,6 +124,7 @@ impl Leg {
             reports: Reports::new(random),
             player: None,
             splice: None,
+            conversion: None,
             parked: None,
             last_packet: None,
             silent: false,
@@ -171,6 +176,13 @@ impl Leg {
     /// Timestamp units a second.
     pub(crate) fn clock_rate(&self) -> u32 {
         encoding::clock_rate(self.media.codec)
+    }
+
+    /// Ends what it hears: whatever comes next follows on as a talkspurt of its own.
+    pub(crate) fn break_off(&mut self) {
+        self.stream.break_off();
+        self.conversion = None;
+        self.deadlines.stop(Timer::Convert);
     }
 
     /// Whether it hears its partner or a play.

@@ -2,7 +2,7 @@
 
 use offhook_proto::{Codec, Media};
 
-use super::encoding::{bytes_per_ms, clock_rate, convert, convertible, fill};
+use super::encoding::{bytes_per_ms, clock_rate, convert, fill, in_place, packet, packet_ms};
 use super::receive::us_to_ts;
 use crate::Time;
 use crate::prompt::Segment;
@@ -89,7 +89,7 @@ impl Player {
     /// Writes the next packet's payload.
     pub(crate) fn tick(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
         let Some(rate) = bytes_per_ms(media.codec) else {
-            return Tick::End;
+            return self.tick_packet(tick, media, out);
         };
         let wanted = (rate * usize::from(media.ptime_ms)).min(out.len());
         let mut filled = 0;
@@ -139,6 +139,44 @@ impl Player {
         Tick::Audio(wanted)
     }
 
+    /// Writes the next packet's payload, for an encoding whose packets are not slices of one run of bytes.
+    fn tick_packet(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
+        loop {
+            let Some(segment) = self.segments.get(self.at) else {
+                if self.next_round() {
+                    continue;
+                }
+                return Tick::End;
+            };
+            let step = match segment {
+                Segment::Audio(prompt) if prompt.codec() == media.codec => {
+                    prompt.packet(self.position).map(|packet| {
+                        let len = packet.len().min(out.len());
+                        out[..len].copy_from_slice(&packet[..len]);
+                        Tick::Audio(len)
+                    })
+                }
+                Segment::Audio(_) => None,
+                Segment::SilenceMs(ms) => (self.position * usize::from(packet_ms(media)) < *ms as usize)
+                    .then(|| Tick::Audio(packet(media.codec, packet_ms(media), out))),
+                Segment::Keys(keys) => key(keys, self.position, media, out).map(|step| match step {
+                    KeyStep::Held { first } => {
+                        self.key_began = if first { tick } else { self.key_began };
+                        Tick::Event { began: self.key_began, first }
+                    }
+                    KeyStep::Pause => Tick::Pause,
+                }),
+            };
+            let Some(step) = step else {
+                (self.at, self.position) = (self.at + 1, 0);
+                continue;
+            };
+            self.position += 1;
+            self.sounded = true;
+            return step;
+        }
+    }
+
     fn next_round(&mut self) -> bool {
         let again = self.sounded && self.rounds != 1;
         if again {
@@ -152,7 +190,7 @@ impl Player {
 /// Copies audio from `position` on, and returns how much; 0 at the end, and for an encoding that the leg cannot be sent.
 fn audio(prompt: &crate::EncodedPrompt, position: usize, codec: Codec, out: &mut [u8]) -> usize {
     let payload = prompt.payload();
-    if !convertible(prompt.codec(), codec) || payload.is_empty() {
+    if !in_place(prompt.codec(), codec) || payload.is_empty() {
         return 0;
     }
     let position = if prompt.is_endless() { position % payload.len() } else { position };
@@ -174,8 +212,8 @@ fn silence(ms: u32, position: usize, codec: Codec, rate: usize, out: &mut [u8]) 
 ///
 /// A key's end is sent three times, one packet time apart.
 fn key(keys: &str, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
-    let ptime_ms = u32::from(media.ptime_ms);
-    let (held, steps) = key_steps(media.ptime_ms);
+    let ptime_ms = u32::from(packet_ms(media));
+    let (held, steps) = key_steps(packet_ms(media));
     let (at, step) = (position / steps, position % steps);
     let event = event_code(*keys.as_bytes().get(at)?);
     if step > held + 1 {

@@ -44,6 +44,8 @@ pub(crate) enum Source {
     Player,
     /// Silence made here.
     Idle,
+    /// The partner in another encoding, made here.
+    Conversion,
 }
 
 /// One packet on its way out, numbered by its source.

@@ -9,6 +9,8 @@ pub(crate) enum Timer {
     Play,
     /// The next packet of idle sending.
     Idle,
+    /// The next packet of a conversion.
+    Convert,
     /// A held key whose end may have been lost.
     Digit,
     /// No packet for too long.
@@ -18,7 +20,7 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] = [Self::Play, Self::Idle, Self::Digit, Self::Silence, Self::Report];
+    const ALL: [Self; 6] = [Self::Play, Self::Idle, Self::Convert, Self::Digit, Self::Silence, Self::Report];
 }
 
 /// One deadline per timer; [`Time::NEVER`] is off.

@@ -1,5 +1,6 @@
 //! What can be played: encoded once, shared by all who hear it.
 
+mod encode;
 mod tone;
 
 use std::sync::Arc;
@@ -12,13 +13,22 @@ pub(crate) use self::tone::{Tones, keys};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PromptId(pub u64);
 
-/// A prompt or tone, encoded for one codec as one run of payload bytes that is sliced at any packet time.
+/// A prompt or tone, encoded once for one codec.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedPrompt {
     codec: Codec,
-    bytes_per_ms: u16,
+    shape: Shape,
     payload: Box<[u8]>,
     endless: bool,
+}
+
+/// How the payload is cut into packets.
+#[derive(Clone, PartialEq, Eq)]
+enum Shape {
+    /// Anywhere: one run of bytes, sliced at any packet time.
+    Run { bytes_per_ms: u16 },
+    /// As it was encoded: packets of one length in time, which end at these bytes.
+    Packets { packet_ms: u8, ends: Box<[u32]> },
 }
 
 impl EncodedPrompt {
@@ -28,7 +38,13 @@ impl EncodedPrompt {
     /// When `bytes_per_ms` is 0.
     pub fn new(codec: Codec, bytes_per_ms: u16, payload: impl Into<Box<[u8]>>) -> Self {
         assert!(bytes_per_ms > 0, "a codec has a rate");
-        Self { codec, bytes_per_ms, payload: payload.into(), endless: false }
+        Self { codec, shape: Shape::Run { bytes_per_ms }, payload: payload.into(), endless: false }
+    }
+
+    /// A prompt of packets of `packet_ms` each, which end at `ends` in the payload.
+    pub(crate) fn packets(codec: Codec, packet_ms: u8, payload: Vec<u8>, ends: Vec<u32>) -> Self {
+        let shape = Shape::Packets { packet_ms, ends: ends.into() };
+        Self { codec, shape, payload: payload.into(), endless: false }
     }
 
     /// The same, played round and round until stopped: the cadence of a tone.
@@ -43,9 +59,14 @@ impl EncodedPrompt {
         self.codec
     }
 
-    /// Payload bytes per millisecond.
-    pub fn bytes_per_ms(&self) -> u16 {
-        self.bytes_per_ms
+    /// A packet of a prompt that was encoded in packets, round and round when it is endless; none after the last, and for a
+    /// prompt that is one run.
+    pub(crate) fn packet(&self, number: usize) -> Option<&[u8]> {
+        let Shape::Packets { ends, .. } = &self.shape else { return None };
+        let number = if self.endless { number % ends.len() } else { number };
+        let end = *ends.get(number)? as usize;
+        let start = number.checked_sub(1).map_or(0, |before| ends[before] as usize);
+        self.payload.get(start..end)
     }
 
     /// All of its payload.
@@ -60,7 +81,10 @@ impl EncodedPrompt {
 
     /// Its length in milliseconds, rounded up; one round of an endless one.
     pub fn duration_ms(&self) -> u64 {
-        (self.payload.len() as u64).div_ceil(u64::from(self.bytes_per_ms))
+        match &self.shape {
+            Shape::Run { bytes_per_ms } => (self.payload.len() as u64).div_ceil(u64::from(*bytes_per_ms)),
+            Shape::Packets { packet_ms, ends } => ends.len() as u64 * u64::from(*packet_ms),
+        }
     }
 }
 

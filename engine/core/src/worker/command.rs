@@ -4,7 +4,6 @@ use offhook_proto::{Error, ErrorCode, LatchMode, LegUpdate, Media};
 
 use super::Worker;
 use super::splice::Gates;
-use crate::leg::encoding::convertible;
 use crate::leg::report::Reports;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, LegSetup};
@@ -33,7 +32,7 @@ impl Worker {
                 Err(error) => self.done(op, Err(error)),
             },
             WorkerCommand::Update { op, leg, change } => {
-                let result = self.find(leg).and_then(|leg| self.update(leg, *change).map(|()| leg));
+                let result = self.find(leg).inspect(|&leg| self.update(leg, *change));
                 self.show(op, result);
             }
             WorkerCommand::Query { op, leg } => {
@@ -87,9 +86,9 @@ impl Worker {
         self.plan_idle(ix);
     }
 
-    fn update(&mut self, leg: LegIx, change: LegUpdate) -> Result<(), Error> {
+    fn update(&mut self, leg: LegIx, change: LegUpdate) {
         if let Some(media) = change.media {
-            self.update_media(leg, media)?;
+            self.update_media(leg, media);
         }
         let updated = &mut self.legs[leg.index()];
         if let Some(silent_after_ms) = change.silent_after_ms {
@@ -117,30 +116,23 @@ impl Worker {
             self.release(leg);
         }
         self.plan_idle(leg);
-        Ok(())
     }
 
-    fn update_media(&mut self, leg: LegIx, media: Media) -> Result<(), Error> {
+    fn update_media(&mut self, leg: LegIx, media: Media) {
         if let Some(partner) = self.partner(leg) {
-            let other = self.legs[partner.index()].media.codec;
-            if !convertible(media.codec, other) {
-                let reason = format!("{:?} cannot be converted into the partner's {other:?}", media.codec);
-                return Err(Error::new(ErrorCode::CodecMismatch, reason));
-            }
             // What the partner hears may have another clock from now on.
-            self.legs[partner.index()].stream.break_off();
+            self.legs[partner.index()].break_off();
         }
         let updated = &mut self.legs[leg.index()];
         let filter_changes = updated.media.telephone_event != media.telephone_event;
         if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms {
-            updated.stream.break_off();
+            updated.break_off();
         }
         updated.media = media;
         if let (Some(keep_one_in), true) = (updated.parked, filter_changes) {
             let telephone_event = updated.media.telephone_event;
             self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
         }
-        Ok(())
     }
 
     /// A strict leg's peer is known before it speaks.

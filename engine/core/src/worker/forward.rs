@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use offhook_proto::{EventBody, SpliceAudio};
 
 use super::Worker;
-use crate::leg::encoding::{convert, duration_ts};
+use crate::leg::encoding::{convert, duration_ts, in_place};
 use crate::leg::latch::Admission;
 use crate::leg::stream::{Numbered, Source};
 use crate::leg::timer::Timer;
@@ -112,19 +112,19 @@ impl Worker {
         payload: Payload,
         packet: &mut [u8],
     ) -> Result<Verdict, DropReason> {
-        let (to, address) = self.forward(leg, header, payload, packet)?;
+        let verdict = self.forward(leg, header, payload, packet)?;
         self.totals.forwarded += 1;
-        Ok(Verdict::Forward { to, len: packet.len(), address })
+        Ok(verdict)
     }
 
-    /// Rewrites a packet for the partner of `leg`. Returns who sends it, and where to when that socket is not connected.
+    /// Rewrites a packet for the partner of `leg`, or gives it to the partner's conversion.
     fn forward(
         &mut self,
         leg: LegIx,
         header: &Header,
         payload: Payload,
         packet: &mut [u8],
-    ) -> Result<(LegIx, Option<SocketAddr>), DropReason> {
+    ) -> Result<Verdict, DropReason> {
         let partner = self.legs[leg.index()].splice.ok_or(DropReason::NotSpliced)?.partner;
         let (from, to) = self
             .legs
@@ -138,6 +138,9 @@ impl Worker {
             return Err(DropReason::Covered);
         }
         let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        if !in_place(from.media.codec, to.media.codec) {
+            return self.convert(leg, partner, header, payload, packet);
+        }
         let source = Source::Partner(header.ssrc);
         let Some(payload_type) = to.payload_type(payload) else {
             to.stream.swallow(source, header.sequence);
@@ -160,18 +163,25 @@ impl Worker {
             convert(codec, to.media.codec, &mut packet[header.payload_at..end]);
         }
         from.packets_forwarded += 1;
-        let awaits = to.splice.as_mut().and_then(|half| half.awaits.take());
         let address = (!to.latch.rtp_connected).then_some(destination);
-        if let Some(awaits) = awaits {
-            let body = EventBody::SpliceAudio(SpliceAudio {
-                from: from.name().to_owned(),
-                to: to.name().to_owned(),
-                after_us: self.now.since(awaits.since),
-                dropped_packets: dropped_since(from, awaits.drops_before),
-            });
-            self.event(body);
-        }
-        Ok((partner, address))
+        self.on_first_audio(partner);
+        Ok(Verdict::Forward { to: partner, len: packet.len(), address })
+    }
+
+    /// Tells, the first time, that a leg has been sent a packet of its partner's.
+    pub(super) fn on_first_audio(&mut self, leg: LegIx) {
+        let to = &mut self.legs[leg.index()];
+        let Some(half) = &mut to.splice else { return };
+        let Some(awaits) = half.awaits.take() else { return };
+        let partner = half.partner;
+        let from = &self.legs[partner.index()];
+        let body = EventBody::SpliceAudio(SpliceAudio {
+            from: from.name().to_owned(),
+            to: self.legs[leg.index()].name().to_owned(),
+            after_us: self.now.since(awaits.since),
+            dropped_packets: dropped_since(from, awaits.drops_before),
+        });
+        self.event(body);
     }
 
     fn on_latched(&mut self, leg: LegIx, source: SocketAddr) {

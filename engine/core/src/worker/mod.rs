@@ -1,6 +1,7 @@
 //! One worker: the legs of one thread.
 
 mod command;
+mod convert;
 mod forward;
 mod hold;
 mod leave;

@@ -5,7 +5,7 @@ use offhook_proto::{EventBody, PlayEnd};
 use super::Worker;
 use super::spread::turn;
 use crate::leg::Payload;
-use crate::leg::encoding::duration_ts;
+use crate::leg::encoding::{duration_ts, packet_ms};
 use crate::leg::player::{Player, Tick};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
@@ -18,9 +18,9 @@ impl Worker {
         self.end_play(leg, PlayEnd::Replaced);
         let now = self.now;
         let hearer = &mut self.legs[leg.index()];
-        let first = turn(now, leg, u64::from(hearer.media.ptime_ms) * 1_000);
+        let first = turn(now, leg, u64::from(packet_ms(&hearer.media)) * 1_000);
         hearer.player = Some(Box::new(Player::new(play, segments, times, first)));
-        hearer.stream.break_off();
+        hearer.break_off();
         hearer.deadlines.set(Timer::Play, first);
         hearer.plan_idle(first);
         self.totals.plays += 1;
@@ -31,7 +31,7 @@ impl Worker {
     pub(super) fn end_play(&mut self, leg: LegIx, end: PlayEnd) {
         let hearer = &mut self.legs[leg.index()];
         let Some(player) = hearer.player.take() else { return };
-        hearer.stream.break_off();
+        hearer.break_off();
         hearer.deadlines.stop(Timer::Play);
         let body = EventBody::PlayEnded { leg: hearer.name().to_owned(), play: player.into_name(), end };
         self.totals.plays -= 1;
@@ -54,7 +54,7 @@ impl Worker {
         let hearer = &mut self.legs[leg.index()];
         let media = &hearer.media;
         let player = hearer.player.as_mut()?;
-        let (tick, moved) = player.advance(now, media.ptime_ms);
+        let (tick, moved) = player.advance(now, packet_ms(media));
         let made = player.tick(tick, media, &mut buffer[HEADER_BYTES..]);
         let next_tick = player.next_tick();
         if made == Tick::End {
@@ -67,9 +67,9 @@ impl Worker {
             Tick::Audio(len) => {
                 // The hole before it begins a talkspurt (RFC 3550 section 5.1): without the marker it would look like a jump.
                 if moved {
-                    hearer.stream.break_off();
+                    hearer.break_off();
                 }
-                let lasts = duration_ts(hearer.media.codec, len, hearer.media.ptime_ms);
+                let lasts = duration_ts(hearer.media.codec, len, packet_ms(&hearer.media));
                 hearer.write_made(tick, Source::Player, tick, Payload::Audio, lasts, len, buffer)
             }
             Tick::Event { began, first } => {

@@ -3,7 +3,6 @@
 use offhook_proto::{Error, ErrorCode};
 
 use super::Worker;
-use crate::leg::encoding::convertible;
 use crate::leg::{Awaits, Half};
 use crate::limits::{HELD_ALLOWANCE_US, HELD_MS};
 use crate::{LegId, LegIx, Time, WorkerOutput};
@@ -23,12 +22,6 @@ impl Worker {
     pub(super) fn splice(&mut self, a: LegIx, b: LegIx, gates: Gates) -> Result<(), Error> {
         if a == b {
             return Err(Error::new(ErrorCode::SameLeg, "a leg cannot be spliced to itself"));
-        }
-        let (one, other) = (&self.legs[a.index()], &self.legs[b.index()]);
-        if !convertible(one.media.codec, other.media.codec) {
-            let (one, other) = (one.media.codec, other.media.codec);
-            let reason = format!("{one:?} and {other:?} cannot be converted into each other");
-            return Err(Error::new(ErrorCode::CodecMismatch, reason));
         }
         if !gates.replace {
             self.check_free(a, b)?;
@@ -56,7 +49,7 @@ impl Worker {
             let parted = &mut self.legs[leg.index()];
             parted.splice = None;
             if parted.player.is_none() {
-                parted.stream.break_off();
+                parted.break_off();
             }
             if !parted.fresh {
                 self.drop_held(leg, Time::NEVER);
@@ -140,7 +133,7 @@ impl Worker {
         }
         let joined = &mut self.legs[leg.index()];
         if joined.player.is_none() {
-            joined.stream.break_off();
+            joined.break_off();
         }
         joined.splice = Some(half);
         self.plan_idle(leg);

@@ -70,6 +70,7 @@ impl Worker {
     fn on_timer(&mut self, leg: LegIx, timer: Timer, buffer: &mut [u8]) -> Option<WorkerOutput> {
         match timer {
             Timer::Play => self.on_play_tick(leg, buffer),
+            Timer::Convert => self.on_convert_tick(leg, buffer),
             Timer::Idle => self.on_idle_tick(leg, buffer),
             Timer::Digit => {
                 self.on_digit_timeout(leg);

@@ -1,0 +1,142 @@
+//! What turns the partner's packets into another encoding for a leg: jitter buffer, decoder, resampler and encoder.
+
+use offhook_audio::transcode::{TranscodeConfig, Transcoder};
+use offhook_proto::Media;
+
+use super::encoding::{audio_codec, clock_rate};
+use crate::Time;
+
+/// One direction of a splice between legs of different encodings.
+pub(crate) struct Conversion {
+    transcoder: Transcoder,
+    /// When the next packet is made; none before the first one has come.
+    next_tick: Time,
+    last_packet: Time,
+    key: Option<Key>,
+    /// Timestamp units a second, of the packets that come and of those that go.
+    clock_rates: (u32, u32),
+}
+
+/// A key that the partner holds.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    /// Timestamp of its packets as they come.
+    timestamp: u32,
+    began: Time,
+    /// Audio waits for its end, or until it must have been lost.
+    until: Time,
+}
+
+/// What a tick gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// A payload of this many bytes, which lasts so many timestamp units.
+    Audio { len: usize, duration_ts: u32 },
+    /// Nothing to send in this packet time.
+    Nothing,
+    /// The partner has been silent for so long that there is nothing to make any more.
+    Over,
+}
+
+/// Without a packet for so long, comfort noise included, nothing is made any more.
+const SILENT_AFTER_US: u64 = 10_000_000;
+/// A packet of a key comes at least this often.
+const KEY_PACKETS_WITHIN_US: u64 = 100_000;
+
+impl Conversion {
+    /// A conversion that has heard nothing; none when the codec library has none such.
+    pub(crate) fn new(from: &Media, to: &Media) -> Option<Self> {
+        let (from_codec, to_codec) = (audio_codec(from.codec), audio_codec(to.codec));
+        let config = TranscodeConfig::new(from_codec, to_codec, u32::from(to.ptime_ms));
+        Some(Self {
+            transcoder: Transcoder::new(&config).ok()?,
+            next_tick: Time::NEVER,
+            last_packet: Time(0),
+            key: None,
+            clock_rates: (clock_rate(from.codec), clock_rate(to.codec)),
+        })
+    }
+
+    /// Packet time of what it makes, in microseconds.
+    pub(crate) fn ptime_us(&self) -> u64 {
+        u64::from(self.transcoder.ptime_ms()) * 1_000
+    }
+
+    /// When the next packet is made.
+    pub(crate) fn next_tick(&self) -> Time {
+        self.next_tick
+    }
+
+    /// Takes a packet of audio. Ticks begin at `first_tick` if there are none yet.
+    pub(crate) fn on_audio(
+        &mut self,
+        now: Time,
+        first_tick: Time,
+        sequence: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) {
+        self.begin(now, first_tick);
+        self.transcoder.on_audio(now.0, sequence, timestamp, payload);
+    }
+
+    /// Takes a packet of comfort noise.
+    pub(crate) fn on_noise(
+        &mut self,
+        now: Time,
+        first_tick: Time,
+        sequence: u16,
+        timestamp: u32,
+        payload: &[u8],
+    ) {
+        self.begin(now, first_tick);
+        self.transcoder.on_comfort_noise(now.0, sequence, timestamp, payload);
+    }
+
+    /// Takes a telephone-event's timestamp and payload of at least 4 bytes, in which it converts the duration. Returns when
+    /// its key began.
+    pub(crate) fn on_key(&mut self, now: Time, timestamp: u32, payload: &mut [u8; 4]) -> Time {
+        let began = match self.key {
+            Some(key) if key.timestamp == timestamp => key.began,
+            _ => now,
+        };
+        let end = payload[1] & 0x80 != 0;
+        let until = if end { now } else { now + KEY_PACKETS_WITHIN_US };
+        self.key = Some(Key { timestamp, began, until });
+        let (from, to) = self.clock_rates;
+        let duration =
+            u64::from(u16::from_be_bytes([payload[2], payload[3]])) * u64::from(to) / u64::from(from);
+        payload[2..].copy_from_slice(&(duration.min(0xFFFF) as u16).to_be_bytes());
+        began
+    }
+
+    /// Writes the payload of the tick that is due. Returns the moment that it stands for, too.
+    pub(crate) fn tick(&mut self, now: Time, out: &mut [u8]) -> (Time, Made) {
+        let late_us = now.since(self.next_tick);
+        let tick = self.next_tick + late_us / self.ptime_us() * self.ptime_us();
+        self.next_tick = tick + self.ptime_us();
+        if now.since(self.last_packet) > SILENT_AFTER_US {
+            return (tick, Made::Over);
+        }
+        let made = match self.transcoder.tick(tick.0, out) {
+            Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| key.until <= tick) => {
+                Made::Audio { len: payload.len, duration_ts: payload.duration_ts }
+            }
+            Some(_) | None => Made::Nothing,
+        };
+        (tick, made)
+    }
+
+    fn begin(&mut self, now: Time, first_tick: Time) {
+        self.last_packet = now;
+        if self.next_tick == Time::NEVER {
+            self.next_tick = first_tick;
+        }
+    }
+}
+
+impl std::fmt::Debug for Conversion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Conversion(next at {} µs)", self.next_tick.0)
+    }
+}

@@ -1,0 +1,84 @@
+//! From samples to what is played: encoded once, for all who hear it.
+
+use offhook_audio::codec::{CodecError, Encoder, OpusConfig};
+use offhook_proto::{Codec, Error, ErrorCode};
+
+use super::EncodedPrompt;
+use crate::leg::encoding::{audio_codec, bytes_per_ms};
+use crate::limits::PROMPT_SECONDS;
+
+/// Milliseconds of one Opus packet of a prompt.
+const OPUS_PACKET_MS: u8 = 20;
+/// Longest Opus packet that is made (RFC 6716 section 3.2.1).
+const OPUS_PACKET_BYTES: usize = 1_275;
+
+impl EncodedPrompt {
+    /// Samples a second that a prompt of an encoding is made from.
+    pub const fn rate_hz(codec: Codec) -> u32 {
+        match codec {
+            Codec::Pcmu | Codec::Pcma | Codec::L16 => 8_000,
+            Codec::G722 | Codec::Opus => 16_000,
+        }
+    }
+
+    /// Encodes samples of [`EncodedPrompt::rate_hz`].
+    ///
+    /// # Errors
+    /// `bad_prompt` for more than an hour, `codec_mismatch` when the codec library refuses.
+    pub fn encode(codec: Codec, samples: &[i16]) -> Result<Self, Error> {
+        if samples.len() > Self::rate_hz(codec) as usize * PROMPT_SECONDS {
+            return Err(Error::new(ErrorCode::BadPrompt, "the prompt is longer than an hour"));
+        }
+        let refused = |error: CodecError| Error::new(ErrorCode::CodecMismatch, error.to_string());
+        let mut encoder = Encoder::new(audio_codec(codec), Self::rate_hz(codec), &OpusConfig::default())
+            .map_err(refused)?;
+        let Some(bytes_per_ms) = bytes_per_ms(codec) else {
+            return Self::in_packets(codec, samples, encoder).map_err(refused);
+        };
+        // G.722 takes samples in pairs.
+        let samples = &samples[..samples.len() & !1];
+        let mut payload = vec![0; samples.len() * 2];
+        let len = encoder.encode(samples, &mut payload).map_err(refused)?;
+        payload.truncate(len);
+        Ok(Self::new(codec, bytes_per_ms as u16, payload))
+    }
+
+    /// Encodes packet by packet; silence fills the last one up.
+    fn in_packets(codec: Codec, samples: &[i16], mut encoder: Encoder) -> Result<Self, CodecError> {
+        let frame = encoder.rate_hz() as usize * usize::from(OPUS_PACKET_MS) / 1_000;
+        let (mut payload, mut ends) = (Vec::new(), Vec::with_capacity(samples.len().div_ceil(frame)));
+        let (mut padded, mut packet) = (vec![0; frame], [0; OPUS_PACKET_BYTES]);
+        for part in samples.chunks(frame) {
+            padded[..part.len()].copy_from_slice(part);
+            padded[part.len()..].fill(0);
+            let len = encoder.encode(&padded, &mut packet)?;
+            payload.extend_from_slice(&packet[..len]);
+            ends.push(payload.len() as u32);
+        }
+        Ok(Self::packets(codec, OPUS_PACKET_MS, payload, ends))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_encoding_keeps_the_length() {
+        for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16, Codec::Opus] {
+            let second = vec![100; EncodedPrompt::rate_hz(codec) as usize];
+            let prompt = EncodedPrompt::encode(codec, &second).expect("it is encoded");
+            assert_eq!((prompt.codec(), prompt.duration_ms()), (codec, 1_000), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn an_opus_prompt_is_a_list_of_packets_of_twenty_ms() {
+        let prompt = EncodedPrompt::encode(Codec::Opus, &[0; 16_000 + 1]).expect("it is encoded");
+        let packets: Vec<_> =
+            std::iter::successors(Some(0), |at| Some(at + 1)).map_while(|at| prompt.packet(at)).collect();
+        assert_eq!(packets.len(), 51);
+        assert!(packets.iter().all(|packet| !packet.is_empty()));
+        assert_eq!(packets.concat(), prompt.payload());
+    }
+}

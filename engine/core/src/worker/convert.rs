@@ -1,0 +1,100 @@
+//! Splices between legs of different encodings: packets go into the hearer's conversion, and come out at its ticks.
+
+use super::Worker;
+use super::spread::turn;
+use crate::leg::Payload;
+use crate::leg::conversion::{Conversion, Made};
+use crate::leg::stream::Source;
+use crate::leg::timer::Timer;
+use crate::rtp::{HEADER_BYTES, Header};
+use crate::{DropReason, LegIx, Socket, Verdict, WorkerOutput};
+
+impl Worker {
+    /// Takes a packet of `leg` for its partner, which hears another encoding. A telephone-event is sent on at once.
+    pub(super) fn convert(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let now = self.now;
+        let (from, to) = self
+            .legs
+            .get2_mut(leg.index(), partner.index())
+            .expect("both legs of a splice live on its worker");
+        if to.conversion.is_none() {
+            let made = Conversion::new(&from.media, &to.media).ok_or(DropReason::PayloadType)?;
+            to.conversion = Some(Box::new(made));
+        }
+        let conversion = to.conversion.as_mut().expect("it was just made");
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        let first_tick = turn(now, partner, conversion.ptime_us());
+        match payload {
+            Payload::Audio => {
+                conversion.on_audio(now, first_tick, header.sequence, header.timestamp, body);
+            }
+            Payload::ComfortNoise => {
+                conversion.on_noise(now, first_tick, header.sequence, header.timestamp, body);
+            }
+            Payload::TelephoneEvent => return self.convert_key(leg, partner, header, packet),
+        }
+        from.packets_forwarded += 1;
+        if to.deadlines.is_off(Timer::Convert) {
+            to.deadlines.set(Timer::Convert, conversion.next_tick());
+            self.rewind(partner);
+        }
+        Ok(Verdict::Consume)
+    }
+
+    fn convert_key(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let now = self.now;
+        let (from, to) = self
+            .legs
+            .get2_mut(leg.index(), partner.index())
+            .expect("both legs of a splice live on its worker");
+        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        let conversion = to.conversion.as_mut().ok_or(DropReason::PayloadType)?;
+        if to.media.telephone_event.is_none() {
+            return Err(DropReason::PayloadType);
+        }
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        let mut event = *body.first_chunk::<4>().ok_or(DropReason::Malformed)?;
+        let began = conversion.on_key(now, header.timestamp, &mut event);
+        packet[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&event);
+        let len = to.write_made(now, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, packet);
+        packet[1] |= u8::from(header.marker) << 7;
+        from.packets_forwarded += 1;
+        let address = (!to.latch.rtp_connected).then_some(destination);
+        Ok(Verdict::Forward { to: partner, len, address })
+    }
+
+    pub(super) fn on_convert_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        let now = self.now;
+        let hearer = &mut self.legs[leg.index()];
+        let conversion = hearer.conversion.as_mut()?;
+        let (tick, made) = conversion.tick(now, &mut buffer[HEADER_BYTES..]);
+        hearer.deadlines.set(Timer::Convert, conversion.next_tick());
+        let (len, duration_ts) = match made {
+            Made::Audio { len, duration_ts } => (len, duration_ts),
+            Made::Nothing => return None,
+            Made::Over => {
+                hearer.break_off();
+                return None;
+            }
+        };
+        let destination = hearer.latch.destination()?;
+        let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
+        let address = (!hearer.latch.rtp_connected).then_some(destination);
+        self.totals.generated += 1;
+        self.on_first_audio(leg);
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+    }
+}

@@ -1,0 +1,312 @@
+//! Legs of different encodings hear each other.
+
+mod support;
+
+use offhook_audio::codec::{self, Decoder, OpusConfig};
+use offhook_audio::level::dbm0;
+use offhook_audio::packetise::Packetiser;
+use offhook_engine_core::{DropReason, LegId, LegSetup, Segment, Verdict, WorkerCommand};
+use offhook_proto::{Codec, EventBody, LegUpdate, Media};
+use support::{Rig, Sent, Talker, prompt, rtp, setup};
+
+const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
+
+fn media(codec: Codec) -> Media {
+    let payload_type = match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => 111,
+        Codec::L16 => 97,
+    };
+    Media { codec, payload_type, ..Media::default() }
+}
+
+fn audio_codec(codec: Codec) -> codec::Codec {
+    match codec {
+        Codec::Pcmu => codec::Codec::Pcmu,
+        Codec::Pcma => codec::Codec::Pcma,
+        Codec::G722 => codec::Codec::G722,
+        Codec::Opus => codec::Codec::Opus,
+        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+    }
+}
+
+/// A phone that talks in some encoding: a tone of 700 Hz at −12 dBm0.
+struct Voice {
+    leg: u64,
+    media: Media,
+    packetiser: Packetiser,
+    sample: u32,
+    sequence: u16,
+    timestamp: u32,
+}
+
+impl Voice {
+    fn new(leg: u64, media: Media) -> Self {
+        let ptime_ms = u32::from(media.ptime_ms);
+        let packetiser = Packetiser::new(8_000, audio_codec(media.codec), ptime_ms, &OpusConfig::default())
+            .expect("it encodes");
+        Self { leg, media, packetiser, sample: 0, sequence: 65_530, timestamp: u32::MAX - 500 }
+    }
+
+    /// Ten milliseconds of it.
+    fn talk_10_ms(&mut self, rig: &mut Rig) {
+        // 0 dBm0 is 3.14 dB below a full sine.
+        let peak = 32_767.0 * 10_f64.powf((-12.0 - 3.14) / 20.0);
+        let samples: Vec<i16> = (self.sample..self.sample + 80)
+            .map(|n| (peak * (std::f64::consts::TAU * 700.0 * f64::from(n) / 8_000.0).sin()) as i16)
+            .collect();
+        self.sample += 80;
+        self.packetiser.push(&samples);
+        let mut payload = [0; 1_400];
+        while let Some(made) = self.packetiser.poll(&mut payload) {
+            let made = made.expect("it encodes");
+            let (sequence, timestamp) = (self.sequence, self.timestamp);
+            let packet = rtp(self.media.payload_type, sequence, timestamp, 77, &payload[..made.len]);
+            let _ = rig.receive(self.leg, &packet);
+            self.sequence = self.sequence.wrapping_add(1);
+            self.timestamp = self.timestamp.wrapping_add(made.duration_ts);
+        }
+    }
+
+    fn talk(&mut self, rig: &mut Rig, ms: u32) {
+        for _ in 0..ms / 10 {
+            self.talk_10_ms(rig);
+            rig.pass_ms(10);
+        }
+    }
+}
+
+fn decoded(heard: &[Sent], codec: Codec) -> Vec<i16> {
+    let mut decoder = Decoder::new(audio_codec(codec), 16_000).expect("it decodes");
+    let mut all = Vec::new();
+    for sent in heard {
+        let mut samples = [0; 5_760];
+        let count = decoder.decode(&sent.bytes[12..], &mut samples).expect("it decodes");
+        all.extend_from_slice(&samples[..count]);
+    }
+    all
+}
+
+fn rig(one: Media, other: Media) -> Rig {
+    let mut rig = Rig::new();
+    rig.create(LegSetup { media: one, ..setup(1) });
+    rig.create(LegSetup { media: other, ..setup(2) });
+    for leg in 1..=2 {
+        rig.latch(leg);
+    }
+    rig
+}
+
+fn assert_one_stream(heard: &[Sent]) {
+    for pair in heard.windows(2) {
+        let (before, after) = (pair[0].header(), pair[1].header());
+        assert_eq!(after.ssrc, before.ssrc);
+        assert_eq!(after.sequence, before.sequence.wrapping_add(1));
+        assert!(after.timestamp.wrapping_sub(before.timestamp) < 0x8000_0000, "timestamps ran back");
+    }
+}
+
+#[test]
+fn every_pair_keeps_the_level_within_half_a_db() {
+    for from in ALL {
+        for to in ALL {
+            let mut rig = rig(media(to), media(from));
+            rig.splice(1, 2);
+            Voice::new(2, media(from)).talk(&mut rig, 2_000);
+            let heard = rig.take_heard(1);
+            assert_one_stream(&heard);
+            assert!(heard.iter().all(|sent| sent.header().payload_type == media(to).payload_type));
+            let samples = decoded(&heard, to);
+            let settled = &samples[samples.len() / 4..];
+            let off = dbm0(settled) + 12.0;
+            assert!(off.abs() < 0.5, "{from:?} to {to:?}: {off} dB");
+            assert!((97..=101).contains(&heard.len()), "{from:?} to {to:?}: {} packets", heard.len());
+        }
+    }
+}
+
+#[test]
+fn packet_times_of_both_sides_may_differ() {
+    for (from_ms, to_ms) in [(10, 60), (60, 10), (30, 20), (20, 40)] {
+        let from = Media { ptime_ms: from_ms, ..media(Codec::Pcma) };
+        let to = Media { ptime_ms: to_ms, ..media(Codec::G722) };
+        let mut rig = rig(to.clone(), from.clone());
+        rig.splice(1, 2);
+        Voice::new(2, from).talk(&mut rig, 3_000);
+        let heard = rig.take_heard(1);
+        assert!(heard.iter().all(|sent| sent.bytes.len() == 12 + 8 * usize::from(to_ms)));
+        for pair in heard.windows(2) {
+            let step = pair[1].header().timestamp.wrapping_sub(pair[0].header().timestamp);
+            assert_eq!(step, u32::from(to_ms) * 8);
+        }
+        let samples = decoded(&heard, Codec::G722);
+        let off = dbm0(&samples[samples.len() / 4..]) + 12.0;
+        assert!(off.abs() < 0.5, "{from_ms} to {to_ms} ms: {off} dB");
+    }
+}
+
+#[test]
+fn the_same_encoding_is_forwarded_untouched() {
+    for codec in ALL {
+        let mut rig = rig(media(codec), Media { payload_type: 99, ..media(codec) });
+        rig.splice(1, 2);
+        let sent = rig.receive(2, &rtp(99, 1, 1, 9, &[0xA5; 60])).expect("it is sent on at once");
+        assert_eq!(
+            (sent.header().payload_type, &sent.bytes[12..]),
+            (media(codec).payload_type, &[0xA5; 60][..])
+        );
+    }
+}
+
+#[test]
+fn going_from_one_partner_to_another_of_another_encoding_is_one_stream() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::Opus));
+    rig.create(setup(3));
+    rig.latch(3);
+    let (mut opus, mut plain) = (Voice::new(2, media(Codec::Opus)), Voice::new(3, media(Codec::Pcmu)));
+    let mut heard = Vec::new();
+    for round in 0..20 {
+        rig.splice(1, 2);
+        opus.talk(&mut rig, 200);
+        rig.splice(1, 3);
+        plain.talk(&mut rig, 100);
+        if round % 4 == 0 {
+            rig.play(1, "p", vec![prompt(Codec::Pcmu, vec![5; 400]), Segment::Keys("1".into())], 1);
+            plain.talk(&mut rig, 300);
+        }
+    }
+    heard.extend(rig.take_heard(1));
+    assert_one_stream(&heard);
+    let last = &heard[heard.len() - 1];
+    let moved = last.header().timestamp.wrapping_sub(heard[0].header().timestamp);
+    let elapsed = (last.at.since(heard[0].at) / 125) as u32;
+    assert!(moved.abs_diff(elapsed) < 800, "timestamps went {moved} in {elapsed}");
+}
+
+#[test]
+fn a_key_keeps_its_length_between_clocks_and_silences_the_audio() {
+    let mut rig = rig(media(Codec::Opus), media(Codec::Pcmu));
+    rig.splice(1, 2);
+    let mut voice = Voice::new(2, media(Codec::Pcmu));
+    voice.talk(&mut rig, 500);
+    rig.take_heard(1);
+    for step in 1..=5_u16 {
+        let [high, low] = (step * 160).to_be_bytes();
+        let end = u8::from(step == 5) << 7;
+        let packet = rtp(101, voice.sequence, voice.timestamp, 77, &[7, end | 10, high, low]);
+        voice.sequence = voice.sequence.wrapping_add(1);
+        let sent = rig.receive(2, &packet).expect("it is sent on at once");
+        assert_eq!(sent.bytes[12..], [&[7, end | 10][..], &(step * 960).to_be_bytes()].concat());
+        rig.pass_ms(20);
+    }
+    let heard = rig.take_heard(1);
+    assert_one_stream(&heard);
+    let key: Vec<_> = heard.iter().filter(|sent| sent.header().payload_type == 101).collect();
+    assert_eq!(key.len(), 5);
+    assert!(key.iter().all(|sent| sent.header().timestamp == key[0].header().timestamp));
+    assert!(heard.len() <= 6, "no made-up sound while a key is held: {}", heard.len());
+    assert!(
+        rig.events.iter().any(|event| matches!(event, EventBody::Dtmf { digit: '7', duration_ms: 100, .. }))
+    );
+}
+
+#[test]
+fn a_change_of_encoding_in_mid_call_goes_on_as_one_stream() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::Pcmu));
+    rig.splice(1, 2);
+    Voice::new(2, media(Codec::Pcmu)).talk(&mut rig, 200);
+    for codec in [Codec::G722, Codec::Opus, Codec::Pcmu] {
+        let change = LegUpdate { leg: "leg-2".into(), media: Some(media(codec)), ..LegUpdate::default() };
+        rig.done(|op| WorkerCommand::Update { op, leg: LegId(2), change: Box::new(change) });
+        Voice::new(2, media(codec)).talk(&mut rig, 400);
+    }
+    let heard = rig.take_heard(1);
+    assert_one_stream(&heard);
+    assert!(heard.len() > 50, "{}", heard.len());
+}
+
+#[test]
+fn a_partner_that_falls_silent_is_not_made_up_for_ever() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::G722));
+    rig.splice(1, 2);
+    Voice::new(2, media(Codec::G722)).talk(&mut rig, 200);
+    rig.pass_ms(11_000);
+    rig.take_heard(1);
+    rig.pass_ms(10_000);
+    assert!(rig.take_heard(1).is_empty());
+    Voice::new(2, media(Codec::G722)).talk(&mut rig, 200);
+    let heard = rig.take_heard(1);
+    assert!(heard[0].header().marker, "it comes back as a talkspurt");
+}
+
+#[test]
+fn first_audio_is_told_when_it_is_really_sent() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::G722));
+    rig.splice(1, 2);
+    Voice::new(2, media(Codec::G722)).talk(&mut rig, 100);
+    let first = rig.take_heard(1)[0].at;
+    let told = rig.events.iter().find_map(|event| match event {
+        EventBody::SpliceAudio(audio) => Some(audio.after_us),
+        _ => None,
+    });
+    assert_eq!(told, Some(first.0));
+}
+
+#[test]
+fn four_hundred_conversions_do_not_tick_in_one_millisecond() {
+    let mut rig = Rig::new();
+    for leg in 1..=400 {
+        let codec = if leg % 2 == 0 { Codec::G722 } else { Codec::Pcmu };
+        rig.create(LegSetup { media: media(codec), ..setup(leg) });
+        rig.latch(leg);
+    }
+    for leg in (1..400).step_by(2) {
+        rig.splice(leg, leg + 1);
+    }
+    for leg in 1..=400 {
+        let media = media(if leg % 2 == 0 { Codec::G722 } else { Codec::Pcmu });
+        let _ = rig.receive(leg, &rtp(media.payload_type, 1, 160, 5, &[0; 160]));
+    }
+    let start = rig.now;
+    rig.sent.clear();
+    rig.pass_ms(20);
+    assert!(rig.sent.len() >= 390, "{}", rig.sent.len());
+    let mut per_ms = [0; 21];
+    for sent in &rig.sent {
+        per_ms[(sent.at.since(start) / 1_000) as usize] += 1;
+    }
+    assert!(per_ms.iter().all(|packets| *packets <= 40), "{per_ms:?}");
+}
+
+#[test]
+fn a_prompt_covers_a_converted_partner() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::Opus));
+    rig.splice(1, 2);
+    let mut voice = Voice::new(2, media(Codec::Opus));
+    voice.talk(&mut rig, 200);
+    rig.take_heard(1);
+    rig.play(1, "p", vec![prompt(Codec::Pcmu, vec![5; 1_600])], 1);
+    voice.talk(&mut rig, 180);
+    let heard = rig.take_heard(1);
+    assert!(heard.iter().all(|sent| sent.bytes[12] == 5), "nothing but the prompt");
+    assert!(rig.info(2).counters.drops.covered > 5);
+    voice.talk(&mut rig, 200);
+    assert_one_stream(&[heard, rig.take_heard(1)].concat());
+}
+
+#[test]
+fn a_packet_that_is_no_audio_of_its_encoding_harms_nobody() {
+    let mut rig = rig(media(Codec::Pcmu), media(Codec::Opus));
+    rig.splice(1, 2);
+    for sequence in 0..500_u16 {
+        let payload: Vec<u8> = (0..sequence % 300).map(|at| (at * 37 + sequence) as u8).collect();
+        let _ = rig.receive(2, &rtp(111, sequence, u32::from(sequence) * 960, 9, &payload));
+        let _ = rig.receive(2, &rtp(13, sequence, u32::from(sequence) * 960, 9, &payload));
+        let short = rig.receive(2, &rtp(101, sequence, 0, 9, &payload[..payload.len().min(3)]));
+        assert_eq!(short, Err(Verdict::Drop(DropReason::Malformed)));
+        rig.pass_ms(20);
+    }
+    assert!(Talker::new(1).talk(&mut rig, 1).is_err(), "taken in for conversion");
+}

@@ -1,0 +1,137 @@
+//! Legs of different encodings, through the real engine.
+
+use std::thread;
+use std::time::Duration;
+
+use offhook_audio::codec::{Codec as AudioCodec, Decoder, Encoder, OpusConfig};
+use offhook_audio::level::dbm0;
+use offhook_proto::{Codec, Command, Idle, LegCreate, Media, Play, PlaySource, ToneName};
+
+use crate::support::{Engine, Packet, Phone, assert_one_stream, leg_towards};
+
+const LEVEL_DBM0: f64 = -12.0;
+
+fn media(codec: Codec) -> (Media, AudioCodec) {
+    let (payload_type, audio) = match codec {
+        Codec::Pcmu => (0, AudioCodec::Pcmu),
+        Codec::Pcma => (8, AudioCodec::Pcma),
+        Codec::G722 => (9, AudioCodec::G722),
+        Codec::Opus => (111, AudioCodec::Opus),
+        Codec::L16 => (97, AudioCodec::L16 { rate_hz: 8_000 }),
+    };
+    (Media { codec, payload_type, ..Media::default() }, audio)
+}
+
+/// Packets of 20 ms of a tone of 700 Hz.
+fn spoken(codec: AudioCodec, count: usize) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(codec, 16_000, &OpusConfig::default()).expect("it encodes");
+    let rate = f64::from(encoder.rate_hz());
+    // 0 dBm0 is 3.14 dB below a full sine.
+    let peak = 32_767.0 * 10_f64.powf((LEVEL_DBM0 - 3.14) / 20.0);
+    let sine = |n: usize| (peak * (std::f64::consts::TAU * 700.0 * n as f64 / rate).sin()) as i16;
+    let samples: Vec<i16> = (0..count * encoder.rate_hz() as usize / 50).map(sine).collect();
+    let frames = samples.chunks(encoder.rate_hz() as usize / 50);
+    let mut payload = [0; 1_400];
+    frames
+        .map(|frame| {
+            let len = encoder.encode(frame, &mut payload).expect("it encodes");
+            payload[..len].to_vec()
+        })
+        .collect()
+}
+
+/// The level in the middle of all packets' levels: a machine that is late now and then does not move it.
+fn usual_level(heard: &[Packet], codec: AudioCodec) -> f64 {
+    let mut decoder = Decoder::new(codec, 16_000).expect("it decodes");
+    let mut levels: Vec<f64> = heard
+        .iter()
+        .map(|packet| {
+            let mut samples = [0; 5_760];
+            let count = decoder.decode(&packet.payload, &mut samples).expect("it decodes");
+            f64::from(dbm0(&samples[..count]))
+        })
+        .collect();
+    levels.sort_by(f64::total_cmp);
+    levels[levels.len() / 2]
+}
+
+#[test]
+fn two_phones_of_different_encodings_hear_each_other_at_the_same_level() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    for (n, (left, right)) in [
+        (Codec::Pcmu, Codec::Opus),
+        (Codec::G722, Codec::Pcma),
+        (Codec::Opus, Codec::G722),
+        (Codec::L16, Codec::Pcmu),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sides = [media(left), media(right)];
+        let mut phones = [Phone::new(), Phone::new()];
+        let names = [format!("left-{n}"), format!("right-{n}")];
+        let mut legs = Vec::new();
+        for ((phone, name), (media, audio)) in phones.iter_mut().zip(&names).zip(&sides) {
+            phone.next.payload_type = media.payload_type;
+            phone.step = audio.ptime_ts(20);
+            let create = LegCreate { idle: Idle::None, media: media.clone(), ..leg_towards(name, phone) };
+            legs.push(client.create_with(create));
+        }
+        client.splice(&names[0], &names[1]);
+        let said = sides.each_ref().map(|(_, audio)| spoken(*audio, 60));
+        for packet in 0..60 {
+            for side in 0..2 {
+                phones[side].send(legs[side].rtp, &said[side][packet]);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        for (side, phone) in phones.iter().enumerate() {
+            let (media, audio) = &sides[side];
+            let heard = phone.heard();
+            assert_one_stream(&heard);
+            assert!(heard.len() > 20, "{left:?} and {right:?}: {}", heard.len());
+            assert!(heard.iter().all(|packet| packet.payload_type == media.payload_type));
+            let off = usual_level(&heard, *audio) - LEVEL_DBM0;
+            assert!(off.abs() < 0.5, "{left:?} and {right:?}: {off} dB at {:?}", media.codec);
+        }
+    }
+}
+
+#[test]
+fn prompts_and_tones_are_played_in_every_encoding() {
+    let engine = Engine::start();
+    let mut client = engine.client();
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16] {
+        let (media, audio) = media(codec);
+        let (phone, name) = (Phone::new(), format!("{codec:?}"));
+        client.create_with(LegCreate { idle: Idle::None, media, ..leg_towards(&name, &phone) });
+        let sources = vec![
+            PlaySource::Tone { name: ToneName::Beep, country: None },
+            PlaySource::SilenceMs(100),
+            PlaySource::File("1.wav".into()),
+        ];
+        client.done(Command::Play(Play { leg: name, sources, times: 1, play: String::new() }));
+        let heard: Vec<Packet> = (0..20).map(|_| phone.hear()).collect();
+        assert_one_stream(&heard);
+        for pair in heard.windows(2) {
+            assert_eq!(
+                pair[1].timestamp.wrapping_sub(pair[0].timestamp) % audio.ptime_ts(20),
+                0,
+                "{codec:?}"
+            );
+        }
+        let mut decoder = Decoder::new(audio, 8_000).expect("it decodes");
+        let levels: Vec<f32> = heard
+            .iter()
+            .map(|packet| {
+                let mut samples = [0; 5_760];
+                let count = decoder.decode(&packet.payload, &mut samples).expect("it decodes");
+                dbm0(&samples[..count])
+            })
+            .collect();
+        let beep = levels[3..8].iter().sum::<f32>() / 5.0;
+        assert!((levels[2] - beep).abs() < 1.0 && beep > -30.0, "{codec:?}: {levels:?}");
+        assert!(levels[13] < beep - 25.0, "{codec:?}: {levels:?}");
+    }
+}
