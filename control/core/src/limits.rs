@@ -20,6 +20,8 @@ pub const AGENT_ID_BYTES: usize = 40;
 pub const TEXT_BYTES: usize = 1_024;
 /// Most skills of one agent.
 pub const SKILLS: usize = 64;
+/// Most requests that wait for one agent's connection to come up.
+pub const OPERATIONS: usize = 64;
 /// Largest data of a callback or contact, in bytes of JSON.
 pub const DATA_BYTES: usize = 16_384;
 /// Most objects in one listing.

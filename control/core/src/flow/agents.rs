@@ -282,6 +282,16 @@ impl Core {
         }
     }
 
+    /// The leg is not wanted any more. One that was still to be dialled is not, and whoever asked for it is told (PC-07).
+    pub(crate) fn forget_reopening(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let waited = std::mem::take(&mut agent.reopen);
+        if waited && agent.connection == State::Down {
+            self.timers.stop(&Timer::Redial(id.clone()));
+            self.complete_operations(id, Some("cancelled"));
+        }
+    }
+
     /// An operation that is over already is told at once; else its end is told once (PC-07).
     pub(crate) fn add_operation(&mut self, id: &AgentId, operation: Operation, over: bool) {
         if let Some(agent) = self.agents.get_mut(id) {

@@ -15,7 +15,8 @@ use crate::core::{Changed, Core};
 use crate::flow::agents::REFUSED_MS;
 use crate::interaction::{Outcome, Source, Stage};
 use crate::limits::{
-    AGENT_ID_BYTES, AGENTS, CALLBACKS, CONTACTS, DATA_BYTES, LISTING, NUMBER_CHARS, SKILLS, TEXT_BYTES,
+    AGENT_ID_BYTES, AGENTS, CALLBACKS, CONTACTS, DATA_BYTES, LISTING, NUMBER_CHARS, OPERATIONS, SKILLS,
+    TEXT_BYTES,
 };
 use crate::mutation::Mutation;
 use crate::record::{AgentProfile, CallbackReason, CallbackSpec, Fact, Station};
@@ -155,8 +156,8 @@ impl Core {
         }
         if let Some(agent) = self.agent(id) {
             agent.activity = Activity::Free;
-            agent.reopen = false;
         }
+        self.forget_reopening(id);
         self.timers.stop(&crate::timer::Timer::WrapUp(id.clone()));
         self.timers.stop(&crate::timer::Timer::Redial(id.clone()));
         self.set_wanted(id, Wanted::LoggedOut);
@@ -203,6 +204,10 @@ impl Core {
         if body.callback_url.as_ref().is_some_and(|url| url.len() > TEXT_BYTES || !url.starts_with("http")) {
             return Err(bad("callback_url", "is not an http or https URL of at most 1,024 bytes"));
         }
+        if agent.operations.len() >= OPERATIONS {
+            let message = format!("{OPERATIONS} requests wait for this connection already");
+            return Err(ApiError::new(429, "too_many_operations", message));
+        }
         let persistent = agent.profile.persistent;
         let outcome = if persistent { self.establish(id) } else { Started::Ignored };
         let operation = format!("op{}", self.unique());
@@ -228,6 +233,7 @@ impl Core {
             return Err(ApiError::new(409, "on_call", "the agent is with a customer"));
         }
         self.set_wanted_if_available(id, Wanted::OnBreak);
+        self.forget_reopening(id);
         self.close_connection(id, "");
         self.show_agent(id)
     }

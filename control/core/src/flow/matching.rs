@@ -15,22 +15,38 @@ impl Core {
         if self.engine != Engine::Up {
             return;
         }
+        let soon_us = self.now.mono_us + HELD_MS * 1_000;
+        // The one timer serves everybody who waits: it rings for whoever is first.
+        let mut again_us = u64::MAX;
         let held: Vec<u64> = self.held.iter().copied().collect();
         for id in held {
-            if let Some(agent) = self.agent_for_held(id) {
-                self.assign(id, &agent);
+            match self.agent_for_held(id) {
+                Some(agent) => self.assign(id, &agent),
+                None => again_us = soon_us,
             }
         }
-        while let Some((id, agent)) = self.next_pair() {
+        loop {
+            let (id, agent) = match self.next_pair() {
+                Ok(pair) => pair,
+                Err(later_us) => {
+                    again_us = again_us.min(later_us);
+                    break;
+                }
+            };
             self.assign(id, &agent);
             let stuck = self.interactions.get(&id).is_some_and(|found| found.stage == Stage::Waiting);
             if stuck {
+                again_us = again_us.min(soon_us);
                 break;
             }
         }
+        if again_us < u64::MAX {
+            self.timers.arm(Timer::Match, again_us);
+        }
     }
 
-    fn next_pair(&mut self) -> Option<(u64, AgentId)> {
+    /// The next pair, or when to look again on our clock; `u64::MAX` when nobody is waited for.
+    fn next_pair(&self) -> Result<(u64, AgentId), u64> {
         let now_us = self.now.mono_us;
         let again_us = Cell::new(u64::MAX);
         let could = |agent: &AgentId, queue: &str| {
@@ -47,15 +63,11 @@ impl Core {
                 Some(_) | None => true,
             }
         };
-        let pair = self.queues.next_pair(could, fits);
-        if pair.is_none() && again_us.get() < u64::MAX {
-            self.timers.arm(Timer::Match, again_us.get());
-        }
-        pair
+        self.queues.next_pair(could, fits).ok_or(again_us.get())
     }
 
     /// The agent whom the customer had, while the grace time lasts; then any who is ready and able.
-    fn agent_for_held(&mut self, id: u64) -> Option<AgentId> {
+    fn agent_for_held(&self, id: u64) -> Option<AgentId> {
         let interaction = self.interactions.get(&id)?;
         let now_us = self.now.mono_us;
         let refused = |agent: &AgentId| interaction.refusers.get(agent).is_some_and(|until| *until > now_us);
@@ -70,24 +82,14 @@ impl Core {
         let grace_us = u64::from(self.config.agents.resume_grace_s) * 1_000_000;
         let over_us = interaction.held_us + grace_us;
         if now_us < over_us {
-            if !self.timers.is_armed(&Timer::Match) {
-                self.timers.arm(Timer::Match, now_us + HELD_MS * 1_000);
-            }
             return None;
         }
         let skill = self.config.queue(&interaction.queue).and_then(|queue| queue.skill.as_deref());
-        let found = self
-            .queues
-            .ready()
-            .find(|agent| {
-                !refused(agent)
-                    && self.agents.get(agent).is_some_and(|agent| agent.is_up() && agent.has_skill(skill))
-            })
-            .cloned();
-        if found.is_none() && !self.timers.is_armed(&Timer::Match) {
-            self.timers.arm(Timer::Match, now_us + HELD_MS * 1_000);
-        }
-        found
+        let fits = |agent: &&AgentId| {
+            !refused(agent)
+                && self.agents.get(*agent).is_some_and(|agent| agent.is_up() && agent.has_skill(skill))
+        };
+        self.queues.ready().find(fits).cloned()
     }
 }
 

@@ -1,0 +1,105 @@
+//! Who waits is served, or told: no request and no customer waits for something that will not come.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use offhook_control_core::api::{ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome};
+use offhook_control_core::config::Config;
+use offhook_control_core::sip::SipEvent;
+use offhook_control_core::view::{AgentStatus, Notification};
+use offhook_control_core::{Core, Input, Now, OpId, Output};
+use offhook_proto::{Command, LegList, Reply};
+
+fn connect(op: u64) -> Input {
+    Input::Api { op: OpId(op), request: ApiRequest::Connect("ann".into(), ConnectBody::default()) }
+}
+
+/// A core that has not heard of its engine yet, with Ann logged in.
+fn before_the_engine() -> Core {
+    let mut core = Core::new(Config::default(), [7; 32]);
+    core.start(Now::default());
+    let requests = [
+        ApiRequest::PutAgent("ann".into(), bench::agent(false, true)),
+        ApiRequest::Login("ann".into(), LoginBody::default()),
+    ];
+    for request in requests {
+        core.handle(Now::default(), Input::Api { op: OpId(1), request });
+    }
+    core
+}
+
+fn outputs(core: &mut Core) -> Vec<Output> {
+    std::iter::from_fn(|| core.poll_output()).collect()
+}
+
+fn replies(outputs: &[Output]) -> Vec<&ApiReply> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Reply { reply, .. } => Some(reply),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn pc_07_a_connection_that_is_given_up_before_it_was_dialled_is_told_and_never_dialled() {
+    for request in [ApiRequest::Disconnect("ann".into()), ApiRequest::Logout("ann".into())] {
+        let mut core = before_the_engine();
+        outputs(&mut core);
+        core.handle(Now::default(), connect(2));
+        let started = outputs(&mut core);
+        assert!(
+            matches!(replies(&started)[..], [ApiReply::Operation(reply)] if reply.outcome == Outcome::Started)
+        );
+        core.handle(Now::default(), Input::Api { op: OpId(3), request: request.clone() });
+        let told = outputs(&mut core).into_iter().find_map(|output| match output {
+            Output::Notify(Notification::Operation(view)) => Some(view),
+            _ => None,
+        });
+        let told = told.unwrap_or_else(|| panic!("{request:?} says nothing"));
+        assert_eq!((told.result.as_str(), told.error.as_deref()), ("failed", Some("cancelled")));
+        core.handle(Now::default(), Input::EngineUp { instance: "1".into(), restarted: false });
+        for output in outputs(&mut core) {
+            if let Output::Engine { request, command: Command::LegList(_), .. } = output {
+                let result = Ok(Reply::ok(&LegList { ..LegList::default() }));
+                core.handle(Now::default(), Input::EngineReply { request, result });
+            }
+        }
+        let after = outputs(&mut core);
+        assert!(
+            !after.iter().any(|output| matches!(output, Output::Engine { .. })),
+            "{request:?}: {after:?}"
+        );
+    }
+}
+
+#[test]
+fn requests_for_a_connection_that_does_not_come_up_are_limited() {
+    let mut core = before_the_engine();
+    for op in 2..2_000 {
+        core.handle(Now::default(), connect(op));
+    }
+    let all = outputs(&mut core);
+    let all = replies(&all);
+    let started = all.iter().filter(|reply| matches!(reply, ApiReply::Operation(_))).count();
+    let refused =
+        all.iter().filter(|reply| matches!(reply, ApiReply::Error(error) if error.status == 429)).count();
+    assert_eq!((started, refused), (64, 1_998 - 64));
+}
+
+/// One timer serves those who wait for an agent who refused (30 s) and those on hold (20 s).
+#[test]
+fn by_03_a_customer_on_hold_is_not_forgotten_over_one_whom_an_agent_refused() {
+    let (mut bench, _) = bench::conversation();
+    bench.add_agent("bob", false);
+    bench.callback("+31202");
+    assert_eq!(bench.agent("bob").status, AgentStatus::Offered);
+    bench.ask(ApiRequest::Reject("bob".into()));
+    let leg = bench.last_agent_dial("ann");
+    bench.sip(leg, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.pass_ms(2_000);
+    assert_ne!(bench.last_agent_dial("ann"), leg, "her phone rings, and nobody answers");
+    bench.pass_ms(23_000);
+    assert_eq!(bench.agent("bob").status, AgentStatus::OnCall);
+}
