@@ -9,7 +9,7 @@ use crate::agent::Agent;
 use crate::call::Call;
 use crate::callback::Callback;
 use crate::flow::engine::{Engine, Pending};
-use crate::flow::restart::Replayed;
+use crate::flow::replay::Replayed;
 use crate::interaction::Interaction;
 use crate::mutation::Mutation;
 use crate::preview::Contact;

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod api;
+pub(crate) mod callback_api;
 pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod contacts;
@@ -9,5 +10,7 @@ pub(crate) mod customers;
 pub(crate) mod engine;
 pub(crate) mod inbound;
 pub(crate) mod matching;
+pub(crate) mod replay;
 pub(crate) mod restart;
+pub(crate) mod validation;
 pub(crate) mod views;

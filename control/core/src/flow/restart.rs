@@ -1,199 +1,26 @@
 //! A new run over the journal: what the records say, what the engine kept, and what follows (BY-10).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use offhook_proto::{Command, LegInfo, LegList, LegListRequest, LegQuery, LegState, PlaySource};
 
 use crate::agent::{Activity, Agent, Wanted};
 use crate::call::{Role, State as CallState};
-use crate::callback::{Callback, State as CallbackState};
 use crate::connection;
 use crate::core::Core;
 use crate::flow::calls::{NewCall, leg_name};
 use crate::flow::engine::{Engine, Pending};
+use crate::flow::replay::{Caller, Replayed, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::io::EngineReply;
 use crate::leg::{Leg, Link};
 use crate::mutation::Mutation;
-use crate::record::{CallKind, CallbackReason, DialResult, Fact, Record};
+use crate::record::{CallKind, Fact};
 use crate::sip::SipCommand;
 use crate::timer::Timer;
-use crate::view::AgentStatus;
 use crate::{AgentId, CallId, Output};
 
-/// What the journal says about calls of earlier runs.
-#[derive(Debug, Default)]
-pub(crate) struct Replayed {
-    pending: bool,
-    dialogs: BTreeMap<CallId, String>,
-    legs_up: BTreeMap<AgentId, CallId>,
-    /// The same by call: a day's calls end, and each end must not look through all agents.
-    leg_of: BTreeMap<CallId, AgentId>,
-    callers: BTreeMap<CallId, Caller>,
-    dialled: BTreeMap<CallId, (Source, AgentId)>,
-    connected: BTreeMap<CallId, (AgentId, u64)>,
-    /// What the engine says, by name of the leg.
-    found: BTreeMap<String, Option<LegInfo>>,
-    asked: BTreeSet<String>,
-    listed: bool,
-}
-
-#[derive(Debug)]
-struct Caller {
-    queue: String,
-    number: String,
-    dnis: String,
-    arrival_ms: u64,
-}
-
-impl Replayed {
-    /// Whether the engine has still to be asked.
-    pub(crate) fn is_pending(&self) -> bool {
-        self.pending
-    }
-
-    fn forget(&mut self, call: CallId) {
-        self.dialogs.remove(&call);
-        self.callers.remove(&call);
-        self.dialled.remove(&call);
-        self.connected.remove(&call);
-        if let Some(agent) = self.leg_of.remove(&call)
-            && self.legs_up.get(&agent) == Some(&call)
-        {
-            self.legs_up.remove(&agent);
-        }
-    }
-
-    fn leg_up(&mut self, agent: AgentId, call: CallId) {
-        self.leg_of.insert(call, agent.clone());
-        if let Some(before) = self.legs_up.insert(agent, call).filter(|before| *before != call) {
-            self.leg_of.remove(&before);
-        }
-    }
-
-    fn interesting(&self) -> BTreeSet<String> {
-        let agents =
-            self.legs_up.iter().map(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call));
-        agents.chain(self.customers().into_iter().map(customer_leg)).collect()
-    }
-
-    fn customers(&self) -> BTreeSet<CallId> {
-        self.callers.keys().chain(self.dialled.keys()).chain(self.connected.keys()).copied().collect()
-    }
-}
-
 impl Core {
-    pub(crate) fn on_record(&mut self, record: &Record) {
-        let at_ms = record.at_ms;
-        match record.fact.clone() {
-            Fact::Booted { run } => self.run = run,
-            Fact::AgentSaved(profile) => match self.agents.get_mut(&profile.id) {
-                Some(agent) => agent.profile = *profile,
-                None => {
-                    self.agents.insert(profile.id.clone(), Agent::new(*profile));
-                }
-            },
-            Fact::AgentStatus { agent, status } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.wanted = wanted(status);
-                    agent.since_ms = at_ms;
-                }
-            }
-            Fact::LegUp { agent, call } => {
-                self.replayed.leg_up(agent, call);
-            }
-            Fact::Dialog { call, snapshot } => {
-                self.replayed.dialogs.insert(call, snapshot);
-            }
-            Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
-            Fact::InboundArrived { call, queue, number, dnis } => {
-                let caller = Caller { queue, number, dnis, arrival_ms: at_ms };
-                self.replayed.callers.insert(call, caller);
-            }
-            Fact::Connected { call, agent } => {
-                self.replayed.connected.insert(call, (agent, at_ms));
-            }
-            fact @ (Fact::CallbackAdded(_)
-            | Fact::CallbackDialled { .. }
-            | Fact::CallbackAttempted { .. }
-            | Fact::CallbackMoved { .. }
-            | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
-            fact @ (Fact::ContactAdded { .. } | Fact::ContactDialled { .. } | Fact::ContactResult { .. }) => {
-                self.on_contact_record(fact, at_ms);
-            }
-        }
-    }
-
-    fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
-        match fact {
-            Fact::CallbackAdded(spec) => {
-                self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
-            }
-            Fact::CallbackDialled { id, attempt, call, agent } => {
-                self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
-                if let Some(callback) = self.callbacks.get_mut(&id) {
-                    callback.attempts = attempt;
-                    callback.running = Some((call, agent, at_ms));
-                }
-            }
-            Fact::CallbackAttempted { id, attempt, result, not_before_ms } => {
-                if let Some(callback) = self.callbacks.get_mut(&id) {
-                    callback.results.insert(attempt, result);
-                    callback.due_ms = not_before_ms;
-                    if result == DialResult::Unknown {
-                        callback.blocked_until_ms = not_before_ms;
-                    }
-                    callback.running = None;
-                }
-            }
-            Fact::CallbackMoved { id, desired_ms } => {
-                if let Some(callback) = self.callbacks.get_mut(&id) {
-                    callback.spec.desired_ms = desired_ms;
-                    callback.spec.scheduled = true;
-                    callback.due_ms = desired_ms.max(callback.blocked_until_ms);
-                }
-            }
-            Fact::CallbackEnded { id, reason } => {
-                let Some(callback) = self.callbacks.get_mut(&id) else { return };
-                callback.state = CallbackState::Completed(reason);
-                callback.running = None;
-                if reason == CallbackReason::AgentConnected {
-                    callback.results.insert(callback.attempts, DialResult::Connected);
-                }
-                self.on_callback_ended(&id, reason);
-            }
-            _ => {}
-        }
-    }
-
-    fn on_contact_record(&mut self, fact: Fact, at_ms: u64) {
-        match fact {
-            Fact::ContactAdded { id, queue, number, data } => {
-                self.insert_contact(&id, queue, number, data, at_ms);
-            }
-            Fact::ContactDialled { id, attempt, call, agent } => {
-                self.replayed.dialled.insert(call, (Source::Contact(id.clone()), agent.clone()));
-                if let Some(contact) = self.contacts.get_mut(&id) {
-                    contact.attempts = attempt;
-                    contact.running = Some((call, agent.clone(), at_ms));
-                    contact.agent = Some(agent);
-                }
-            }
-            Fact::ContactResult { id, code, response, again_ms, disabled } => {
-                let Some(contact) = self.contacts.get_mut(&id) else { return };
-                contact.code = Some(code);
-                contact.response = response;
-                contact.running = None;
-                contact.due_ms = again_ms.unwrap_or(contact.due_ms);
-                *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
-                if again_ms.is_none() {
-                    self.finish_contact(&id, disabled);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
     pub(crate) fn rebuild(&mut self) {
         self.replayed.pending = true;
@@ -595,25 +422,6 @@ impl Past<'_> {
         let spliced = self.info.as_ref().and_then(|info| info.spliced_to.as_ref());
         let by_leg = spliced.and_then(|leg| core.calls.get(core.legs.get(leg)?)?.agent.clone());
         by_leg.or_else(|| self.dialled.map(|(_, agent)| agent.clone()))
-    }
-}
-
-fn customer_leg(call: CallId) -> String {
-    leg_name(CallKind::Inbound, None, call)
-}
-
-fn wanted(status: AgentStatus) -> Wanted {
-    match status {
-        AgentStatus::LoggedOut => Wanted::LoggedOut,
-        AgentStatus::Available => Wanted::Available,
-        AgentStatus::WorkingOffline => Wanted::WorkingOffline,
-        AgentStatus::OnBreak
-        | AgentStatus::PersistentCallOffered
-        | AgentStatus::Offered
-        | AgentStatus::Preview
-        | AgentStatus::OnCall
-        | AgentStatus::WrapUp
-        | AgentStatus::Refused => Wanted::OnBreak,
     }
 }
 

@@ -1,0 +1,207 @@
+//! The journal read again: what its records say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use offhook_proto::LegInfo;
+
+use crate::agent::{Agent, Wanted};
+use crate::callback::{Callback, State as CallbackState};
+use crate::core::Core;
+use crate::flow::calls::leg_name;
+use crate::interaction::Source;
+use crate::record::{CallKind, CallbackReason, DialResult, Fact, Record};
+use crate::view::AgentStatus;
+use crate::{AgentId, CallId};
+
+/// What the journal says about calls of earlier runs.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(super) pending: bool,
+    pub(super) dialogs: BTreeMap<CallId, String>,
+    pub(super) legs_up: BTreeMap<AgentId, CallId>,
+    /// The same by call: a day's calls end, and each end must not look through all agents.
+    leg_of: BTreeMap<CallId, AgentId>,
+    pub(super) callers: BTreeMap<CallId, Caller>,
+    pub(super) dialled: BTreeMap<CallId, (Source, AgentId)>,
+    pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
+    /// What the engine says, by name of the leg.
+    pub(super) found: BTreeMap<String, Option<LegInfo>>,
+    pub(super) asked: BTreeSet<String>,
+    pub(super) listed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) queue: String,
+    pub(super) number: String,
+    pub(super) dnis: String,
+    pub(super) arrival_ms: u64,
+}
+
+impl Replayed {
+    /// Whether the engine has still to be asked.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    fn forget(&mut self, call: CallId) {
+        self.dialogs.remove(&call);
+        self.callers.remove(&call);
+        self.dialled.remove(&call);
+        self.connected.remove(&call);
+        if let Some(agent) = self.leg_of.remove(&call)
+            && self.legs_up.get(&agent) == Some(&call)
+        {
+            self.legs_up.remove(&agent);
+        }
+    }
+
+    fn leg_up(&mut self, agent: AgentId, call: CallId) {
+        self.leg_of.insert(call, agent.clone());
+        if let Some(before) = self.legs_up.insert(agent, call).filter(|before| *before != call) {
+            self.leg_of.remove(&before);
+        }
+    }
+
+    pub(super) fn interesting(&self) -> BTreeSet<String> {
+        let agents =
+            self.legs_up.iter().map(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call));
+        agents.chain(self.customers().into_iter().map(customer_leg)).collect()
+    }
+
+    fn customers(&self) -> BTreeSet<CallId> {
+        self.callers.keys().chain(self.dialled.keys()).chain(self.connected.keys()).copied().collect()
+    }
+}
+
+impl Core {
+    pub(crate) fn on_record(&mut self, record: &Record) {
+        let at_ms = record.at_ms;
+        match record.fact.clone() {
+            Fact::Booted { run } => self.run = run,
+            Fact::AgentSaved(profile) => match self.agents.get_mut(&profile.id) {
+                Some(agent) => agent.profile = *profile,
+                None => {
+                    self.agents.insert(profile.id.clone(), Agent::new(*profile));
+                }
+            },
+            Fact::AgentStatus { agent, status } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.wanted = wanted(status);
+                    agent.since_ms = at_ms;
+                }
+            }
+            Fact::LegUp { agent, call } => {
+                self.replayed.leg_up(agent, call);
+            }
+            Fact::Dialog { call, snapshot } => {
+                self.replayed.dialogs.insert(call, snapshot);
+            }
+            Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
+            Fact::InboundArrived { call, queue, number, dnis } => {
+                let caller = Caller { queue, number, dnis, arrival_ms: at_ms };
+                self.replayed.callers.insert(call, caller);
+            }
+            Fact::Connected { call, agent } => {
+                self.replayed.connected.insert(call, (agent, at_ms));
+            }
+            fact @ (Fact::CallbackAdded(_)
+            | Fact::CallbackDialled { .. }
+            | Fact::CallbackAttempted { .. }
+            | Fact::CallbackMoved { .. }
+            | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
+            fact @ (Fact::ContactAdded { .. } | Fact::ContactDialled { .. } | Fact::ContactResult { .. }) => {
+                self.on_contact_record(fact, at_ms);
+            }
+        }
+    }
+
+    fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
+        match fact {
+            Fact::CallbackAdded(spec) => {
+                self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
+            }
+            Fact::CallbackDialled { id, attempt, call, agent } => {
+                self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.attempts = attempt;
+                    callback.running = Some((call, agent, at_ms));
+                }
+            }
+            Fact::CallbackAttempted { id, attempt, result, not_before_ms } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.results.insert(attempt, result);
+                    callback.due_ms = not_before_ms;
+                    if result == DialResult::Unknown {
+                        callback.blocked_until_ms = not_before_ms;
+                    }
+                    callback.running = None;
+                }
+            }
+            Fact::CallbackMoved { id, desired_ms } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.spec.desired_ms = desired_ms;
+                    callback.spec.scheduled = true;
+                    callback.due_ms = desired_ms.max(callback.blocked_until_ms);
+                }
+            }
+            Fact::CallbackEnded { id, reason } => {
+                let Some(callback) = self.callbacks.get_mut(&id) else { return };
+                callback.state = CallbackState::Completed(reason);
+                callback.running = None;
+                if reason == CallbackReason::AgentConnected {
+                    callback.results.insert(callback.attempts, DialResult::Connected);
+                }
+                self.on_callback_ended(&id, reason);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_contact_record(&mut self, fact: Fact, at_ms: u64) {
+        match fact {
+            Fact::ContactAdded { id, queue, number, data } => {
+                self.insert_contact(&id, queue, number, data, at_ms);
+            }
+            Fact::ContactDialled { id, attempt, call, agent } => {
+                self.replayed.dialled.insert(call, (Source::Contact(id.clone()), agent.clone()));
+                if let Some(contact) = self.contacts.get_mut(&id) {
+                    contact.attempts = attempt;
+                    contact.running = Some((call, agent.clone(), at_ms));
+                    contact.agent = Some(agent);
+                }
+            }
+            Fact::ContactResult { id, code, response, again_ms, disabled } => {
+                let Some(contact) = self.contacts.get_mut(&id) else { return };
+                contact.code = Some(code);
+                contact.response = response;
+                contact.running = None;
+                contact.due_ms = again_ms.unwrap_or(contact.due_ms);
+                *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
+                if again_ms.is_none() {
+                    self.finish_contact(&id, disabled);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn customer_leg(call: CallId) -> String {
+    leg_name(CallKind::Inbound, None, call)
+}
+
+fn wanted(status: AgentStatus) -> Wanted {
+    match status {
+        AgentStatus::LoggedOut => Wanted::LoggedOut,
+        AgentStatus::Available => Wanted::Available,
+        AgentStatus::WorkingOffline => Wanted::WorkingOffline,
+        AgentStatus::OnBreak
+        | AgentStatus::PersistentCallOffered
+        | AgentStatus::Offered
+        | AgentStatus::Preview
+        | AgentStatus::OnCall
+        | AgentStatus::WrapUp
+        | AgentStatus::Refused => Wanted::OnBreak,
+    }
+}
