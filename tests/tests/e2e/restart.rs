@@ -147,6 +147,23 @@ fn agents_are_on_their_legs_again_after_the_engine_was_killed() {
 }
 
 #[test]
+fn by_09_a_conversation_comes_back_after_the_engine_was_killed_and_nobody_is_called_again() {
+    let mut house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    let customer = house.party("customer");
+    let carrier = house.carrier(&customer, &[]);
+    house.off_hook("ann", &ann);
+    house.rest.callback("+31201");
+    customer.talks_with(&ann.party);
+    house.kill_engine();
+    house.start_engine();
+    customer.talks_with(&ann.party);
+    assert_eq!(house.rest.agent("ann")["status"], "on_call");
+    assert_eq!((ann.sipp.invites().len(), carrier.invites().len()), (1, 1));
+    assert_eq!((ann.sipp.received("BYE"), carrier.received("BYE")), (0, 0));
+}
+
+#[test]
 fn control_that_starts_before_its_engine_waits_for_it_and_says_so() {
     let mut house = House::open(&Settings::default());
     house.kill_control();
