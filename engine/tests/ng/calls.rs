@@ -86,6 +86,49 @@ fn the_branches_of_a_fork_have_ends_of_their_own_and_one_can_be_deleted() {
 }
 
 #[test]
+fn early_media_of_one_phone_gives_way_to_the_phone_that_answers() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut ringing, mut picked_up) = (Phone::new(), Phone::new(), Phone::new());
+    let at_b = audio_of(&ng.sdp(&offer("c", "a", &sdp_at(a.address(), ""))));
+    let early = ng.sdp(&answer("c", "a", "b1", &sdp_at(ringing.address(), "")));
+    reaches(&mut ringing, at_b, &a);
+    let answered = ng.sdp(&answer("c", "a", "b2", &sdp_at(picked_up.address(), "")));
+    assert_eq!(audio_of(&early), audio_of(&answered));
+    reaches(&mut picked_up, at_b, &a);
+    reaches(&mut a, audio_of(&answered), &picked_up);
+}
+
+#[test]
+fn a_strict_source_lets_nobody_else_in_and_without_it_a_phone_behind_nat_is_learnt() {
+    let engine = Engine::start_with(&["--media-address", "127.0.0.1"]);
+    let ng = NgClient::to(engine.control);
+    let elsewhere = || Phone::on([127, 9, 9, 9].into());
+    for (flag, is_heard) in [("strict source", false), ("symmetric", true)] {
+        let (a, b, mut stranger) = (Phone::new(), Phone::new(), elsewhere());
+        let flags = vec![Value::from(flag)];
+        let offered = ng.sdp(&offer(flag, "a", &sdp_at(a.address(), "")));
+        ng.sdp(&answer(flag, "a", "b", &sdp_at(b.address(), "")).with("flags", flags));
+        for number in 0..20 {
+            stranger.say(audio_of(&offered), number);
+        }
+        if is_heard {
+            reaches(&mut stranger, audio_of(&offered), &a);
+        } else {
+            let mut b = b;
+            reaches(&mut b, audio_of(&offered), &a);
+            assert_eq!(
+                a.heard()
+                    .iter()
+                    .filter(|packet| packet.payload.starts_with(&stranger.next.ssrc.to_be_bytes()))
+                    .count(),
+                0
+            );
+        }
+    }
+}
+
+#[test]
 fn a_delayed_deletion_is_undone_by_the_next_message() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);

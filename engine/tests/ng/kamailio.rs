@@ -1,6 +1,6 @@
 //! Debian's Kamailio, unmodified, routes a call to SIPp; the audio passes the engine.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,11 +9,14 @@ use crate::client::{NgClient, audio_of, command, local_of, sdp_at};
 use crate::installed;
 use crate::support::{Engine, PATIENCE, Phone, number};
 
-/// A process that ends with the test.
-struct Peer(Child);
+/// A process that ends with the test, and the log that is shown when it fails.
+struct Peer(Child, PathBuf);
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(&self.1).unwrap_or_default());
+        }
         // Kamailio's main process takes its children along on SIGTERM.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let began = Instant::now();
@@ -36,11 +39,11 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
     let (mut caller, mut callee) = (Phone::new(), Phone::new());
-    let (proxy_port, callee_port) = (free_port(), free_port());
+    let (proxy, agent) = (free(PROXY), free(CALLEE));
     let scratch = tempfile::tempdir().expect("a directory");
-    let _proxy = start_kamailio(engine.control, proxy_port, callee_port, scratch.path().into());
-    let _sipp = start_sipp(callee_port, callee.address().port(), scratch.path().into());
-    let mut line = Line::to(proxy_port);
+    let _proxy = start_kamailio(engine.control, proxy, agent, scratch.path().into());
+    let _sipp = start_sipp(agent, callee.address().port(), scratch.path().into());
+    let mut line = Line::to(proxy);
     line.until_the_proxy_answers();
 
     // The call is answered, and what each side says is what the other hears.
@@ -52,16 +55,21 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     converse(&mut caller, here, &callee);
     converse(&mut callee, there, &caller);
 
+    // A key that the caller presses arrives, and the proxy's script plays to the caller.
+    press(&mut caller, here, &callee);
+    line.request("INFO", 2, "");
+    until(|| caller.hear().payload.iter().all(|byte| *byte != 0x55), "the caller hears no prompt");
+
     // The caller holds from another port: it is heard from there, and hears there.
     let mut elsewhere = Phone::new();
-    let held = line.invite(2, &sdp_at(elsewhere.address(), "a=sendonly\r\n"));
+    let held = line.invite(3, &sdp_at(elsewhere.address(), "a=sendonly\r\n"));
     assert!(body(&held).contains("a=recvonly"), "{held}");
     assert_eq!(audio_of(&body(&held)), here, "the engine's end has not moved");
     converse(&mut elsewhere, here, &callee);
     converse(&mut callee, there, &elsewhere);
 
     // Hanging up ends the legs.
-    line.request("BYE", 3, "");
+    line.request("BYE", 4, "");
     assert_eq!(ng.refused(&command("query", CALL_ID)), "Unknown call-id");
     let statistics = offhook_proto::Command::Statistics;
     assert_eq!(engine.client().ask::<offhook_proto::EngineInfo>(statistics).legs, 0);
@@ -83,44 +91,63 @@ fn converse(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
     }
 }
 
-fn start_kamailio(engine: SocketAddr, port: u16, callee: u16, run: PathBuf) -> Peer {
+/// Presses 5 (RFC 4733 section 2.3) until the other side has it.
+fn press(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
+    from.next.payload_type = 101;
+    until(
+        || {
+            from.send(to, &[5, 10, 0x03, 0x20]);
+            let heard = hearer.hear_within(Duration::from_millis(20));
+            heard.is_some_and(|packet| packet.payload_type == 101 && packet.payload[0] == 5)
+        },
+        "the key is not heard",
+    );
+    from.next.payload_type = 0;
+}
+
+fn until(mut holds: impl FnMut() -> bool, otherwise: &str) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{otherwise}");
+    }
+}
+
+fn start_kamailio(engine: SocketAddr, proxy: SocketAddr, callee: SocketAddr, run: PathBuf) -> Peer {
+    let log = run.join("kamailio.log");
     let child = Command::new("kamailio")
-        .args(["-DD", "-E", "-f", &peers("kamailio.cfg"), "-l", &format!("udp:127.0.0.1:{port}")])
-        .args([
-            "-A",
-            &format!("ENGINE=\"udp:{engine}\""),
-            "-A",
-            &format!("TARGET=\"sip:127.0.0.1:{callee}\""),
-        ])
+        .args(["-DD", "-E", "-f", &peers("kamailio.cfg"), "-l", &format!("udp:{proxy}")])
+        .args(["-A", &format!("ENGINE=\"udp:{engine}\""), "-A", &format!("TARGET=\"sip:{callee}\"")])
+        .args(["-A", "PLAY=\"file=connected.wav\""])
         .arg("-Y")
         .arg(&run)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(std::fs::File::create(run.join("kamailio.log")).expect("a log"))
+        .stderr(std::fs::File::create(&log).expect("a log"))
         .spawn();
-    Peer(child.expect("kamailio starts"))
+    Peer(child.expect("kamailio starts"), log)
 }
 
-fn start_sipp(port: u16, audio: u16, run: PathBuf) -> Peer {
+fn start_sipp(at: SocketAddr, audio: u16, run: PathBuf) -> Peer {
+    let log = run.join("sipp-errors.log");
     let child = Command::new("sipp")
         .args([
             "-sf",
             &peers("callee.xml"),
             "-i",
-            "127.0.0.1",
+            &at.ip().to_string(),
             "-p",
-            &port.to_string(),
+            &at.port().to_string(),
             "-m",
             "1",
             "-nostdin",
         ])
-        .args(["-key", "audio", &audio.to_string(), "-trace_err"])
+        .args(["-key", "audio", &audio.to_string(), "-trace_err", "-error_file", "sipp-errors.log"])
         .current_dir(run)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    Peer(child.expect("sipp starts"))
+    Peer(child.expect("sipp starts"), log)
 }
 
 fn headers<'a>(message: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -131,9 +158,13 @@ fn peers(name: &str) -> String {
     format!("{}/../tests/peers/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+/// A free port of an address that only this test uses, so that nobody takes it meanwhile.
+fn free(address: Ipv4Addr) -> SocketAddr {
+    UdpSocket::bind((address, 0)).and_then(|socket| socket.local_addr()).expect("a free port")
 }
+
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 1);
+const CALLEE: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 2);
 
 fn body(message: &str) -> String {
     message.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body")
@@ -152,9 +183,9 @@ struct Line {
 }
 
 impl Line {
-    fn to(proxy: u16) -> Self {
+    fn to(proxy: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.connect(("127.0.0.1", proxy)).expect("connected");
+        socket.connect(proxy).expect("connected");
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("set");
         let local = socket.local_addr().expect("bound");
         let to = "<sip:callee@example.invalid>".to_owned();

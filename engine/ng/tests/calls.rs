@@ -1,0 +1,324 @@
+//! The family alone, with an engine made of answers.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook_ng::{Config, Dict, Ng, Output, Peer, parse_bencode, write_bencode};
+use offhook_proto::{
+    Codec, Command, Error, ErrorCode, Idle, LatchMode, LegCounters, LegCreated, LegInfo, LegState, Reply,
+    frame,
+};
+use proptest::prelude::*;
+
+/// An engine that does what it is told, for a while late.
+struct World {
+    ng: Ng,
+    now: Duration,
+    legs: BTreeSet<String>,
+    /// Milliseconds since every leg's last packet.
+    silent_ms: Option<u64>,
+    full: bool,
+    asked: VecDeque<(u64, Command)>,
+    replies: BTreeMap<String, Vec<Dict>>,
+    next_cookie: u64,
+    next_port: u16,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = Config {
+            interfaces: vec![("default".into(), "127.0.0.1".parse().expect("an address"))],
+            prompts: None,
+            unix_s: 1_790_000_000,
+            delete_delay_s: 30,
+        };
+        Self {
+            ng: Ng::new(config),
+            now: Duration::ZERO,
+            legs: BTreeSet::new(),
+            silent_ms: None,
+            full: false,
+            asked: VecDeque::new(),
+            replies: BTreeMap::new(),
+            next_cookie: 0,
+            next_port: 20_000,
+        }
+    }
+
+    fn send(&mut self, request: &Dict) -> String {
+        self.next_cookie += 1;
+        let cookie = format!("c{}", self.next_cookie);
+        let mut datagram = format!("{cookie} ").into_bytes();
+        write_bencode(request, &mut datagram);
+        let peer = Peer::Udp("127.0.0.1:5000".parse().expect("an address"));
+        self.ng.handle_datagram(self.now, peer, &datagram);
+        self.collect();
+        cookie
+    }
+
+    fn ask(&mut self, request: &Dict) -> Dict {
+        let cookie = self.send(request);
+        self.settle();
+        self.replies[&cookie][0].clone()
+    }
+
+    fn settle(&mut self) {
+        while self.answer_one() {}
+    }
+
+    fn answer_one(&mut self) -> bool {
+        let Some((step, command)) = self.asked.pop_front() else { return false };
+        let reply = self.execute(command);
+        self.ng.handle_reply(self.now, step, reply);
+        self.collect();
+        true
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.ng.poll_output() {
+            match output {
+                Output::Ask { step, command } => self.asked.push_back((step, command)),
+                Output::Send { datagram, .. } => {
+                    let (cookie, body) = frame::split(&datagram).expect("a cookie");
+                    let body = parse_bencode(body).expect("a dictionary");
+                    self.replies.entry(cookie.to_owned()).or_default().push(body);
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.ng.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.ng.handle_timeout(self.now);
+            self.collect();
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    fn execute(&mut self, command: Command) -> Reply {
+        let gone = || Reply::Error(Error::new(ErrorCode::LegNotFound, "no such leg"));
+        match command {
+            Command::LegCreate(_) if self.full => Reply::Error(Error::new(ErrorCode::TooManyLegs, "full")),
+            Command::LegCreate(body) if body.beside.as_ref().is_some_and(|leg| !self.legs.contains(leg)) => {
+                gone()
+            }
+            Command::LegCreate(body) => {
+                self.next_port = 20_000 + (self.next_port + 2) % 10_000;
+                assert!(self.legs.insert(body.leg.clone()), "opened twice");
+                let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+                let (rtp, rtcp) = (at(self.next_port), at(self.next_port + 1));
+                Reply::ok(&LegCreated { leg: body.leg, rtp, rtcp, worker: 0, ssrc: 1 })
+            }
+            Command::LegDelete(body) => {
+                if self.legs.remove(&body.leg) {
+                    Reply::ok(&self.info(&body.leg))
+                } else {
+                    gone()
+                }
+            }
+            Command::LegQuery(body) if self.legs.contains(&body.leg) => Reply::ok(&self.info(&body.leg)),
+            Command::LegUpdate(body) if self.legs.contains(&body.leg) => Reply::ok(&self.info(&body.leg)),
+            Command::LegQuery(_) | Command::LegUpdate(_) => gone(),
+            Command::Splice(body) => {
+                if [&body.a, &body.b].iter().all(|leg| self.legs.contains(*leg)) {
+                    Reply::done()
+                } else {
+                    gone()
+                }
+            }
+            _ => Reply::done(),
+        }
+    }
+
+    fn info(&self, leg: &str) -> LegInfo {
+        LegInfo {
+            leg: leg.to_owned(),
+            owner: None,
+            state: LegState::Idle,
+            spliced_to: None,
+            hears: false,
+            playing: None,
+            worker: 0,
+            rtp: "127.0.0.1:20000".parse().expect("an address"),
+            rtcp: "127.0.0.1:20001".parse().expect("an address"),
+            remote: None,
+            latched: None,
+            latch: LatchMode::Any,
+            idle: Idle::None,
+            codec: Codec::Pcmu,
+            ssrc: 1,
+            remote_ssrc: None,
+            age_ms: 0,
+            last_packet_ms: self.silent_ms,
+            counters: LegCounters::default(),
+            rtcp_report: None,
+        }
+    }
+}
+
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.5\r\ns=-\r\nc=IN IP4 127.0.0.5\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+fn command(name: &str) -> Dict {
+    Dict::default().with("command", name).with("call-id", "c")
+}
+
+fn offer() -> Dict {
+    command("offer").with("from-tag", "a").with("sdp", SDP)
+}
+
+fn answer(more: &str) -> Dict {
+    command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", format!("{SDP}{more}"))
+}
+
+fn joined(more: &str) -> World {
+    let mut world = World::new();
+    assert_eq!(world.ask(&offer()).text("result"), Some("ok"));
+    assert_eq!(world.ask(&answer(more)).text("result"), Some("ok"));
+    world
+}
+
+#[test]
+fn an_answered_call_without_media_is_given_up_after_a_minute() {
+    let mut world = joined("");
+    world.silent_ms = Some(59_000);
+    world.pass(Duration::from_secs(300));
+    assert_eq!(world.legs.len(), 2, "it is heard now and then");
+    world.silent_ms = Some(61_000);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.legs.len(), 0);
+    assert_eq!(world.ask(&command("query")).text("error-reason"), Some("Unknown call-id"));
+    assert_eq!(world.ng.poll_timeout(), None, "nothing is left to look at");
+}
+
+#[test]
+fn a_call_on_hold_and_one_that_still_rings_are_kept_for_an_hour() {
+    let mut ringing = World::new();
+    ringing.ask(&offer());
+    for world in [&mut joined("a=recvonly\r\n"), &mut ringing] {
+        world.pass(Duration::from_secs(3_500));
+        assert_eq!(world.legs.len(), 2);
+        world.pass(Duration::from_secs(200));
+        assert_eq!(world.legs.len(), 0);
+    }
+}
+
+#[test]
+fn a_call_that_is_deleted_while_it_is_offered_leaves_no_leg() {
+    let mut world = World::new();
+    let offered = world.send(&offer());
+    let deleted = world.send(&command("delete").with("delete-delay", 0_u64));
+    world.settle();
+    assert_eq!(world.replies[&offered][0].text("error-reason"), Some("Unknown call-id"));
+    assert_eq!(world.replies[&deleted][0].text("result"), Some("ok"));
+    assert!(world.legs.is_empty(), "{:?}", world.legs);
+}
+
+#[test]
+fn an_offer_that_the_engine_refuses_leaves_no_call() {
+    let mut world = World::new();
+    world.full = true;
+    assert_eq!(world.ask(&offer()).text("error-reason"), Some("Parallel session limit reached"));
+    assert_eq!(world.ask(&command("query")).text("error-reason"), Some("Unknown call-id"));
+    world.full = false;
+    assert_eq!(world.ask(&offer()).text("result"), Some("ok"));
+}
+
+#[test]
+fn an_answer_that_refuses_a_section_closes_its_legs_and_an_offer_opens_them_again() {
+    let mut world = World::new();
+    world.ask(&offer());
+    let refused = command("answer").with("from-tag", "a").with("to-tag", "b");
+    let reply = world.ask(&refused.with("sdp", SDP.replace("4000", "0")));
+    assert!(reply.text("sdp").is_some_and(|sdp| sdp.contains("m=audio 0 ")), "{reply:?}");
+    assert!(world.legs.is_empty());
+    assert_eq!(world.ask(&offer().with("to-tag", "b")).text("result"), Some("ok"));
+    assert_eq!(world.legs.len(), 2);
+}
+
+fn any_request() -> impl Strategy<Value = Dict> {
+    let names = [
+        "offer",
+        "answer",
+        "delete",
+        "query",
+        "list",
+        "ping",
+        "play media",
+        "stop media",
+        "play DTMF",
+        "block media",
+        "unblock media",
+        "block DTMF",
+        "connect",
+        "statistics",
+        "publish",
+        "nonsense",
+    ];
+    let tag = || proptest::option::of(prop_oneof![Just("a"), Just("b"), Just("x")]);
+    let sdps = [
+        SDP.to_owned(),
+        SDP.replace("4000", "0"),
+        format!("{SDP}m=audio 5000 RTP/AVP 8\r\n"),
+        "v=0\r\n".into(),
+    ];
+    let call_ids = proptest::sample::select(vec!["c", "d"]);
+    let sdp = proptest::option::of(proptest::sample::select(sdps.to_vec()));
+    (proptest::sample::select(names.to_vec()), call_ids, tag(), tag(), tag(), sdp, any::<bool>()).prop_map(
+        |(name, call_id, from, to, branch, sdp, at_once)| {
+            let mut dict = Dict::default().with("command", name).with("call-id", call_id).with("code", "5");
+            for (key, value) in [("from-tag", from), ("to-tag", to), ("via-branch", branch)] {
+                if let Some(value) = value {
+                    dict.put(key, value);
+                }
+            }
+            if let Some(sdp) = sdp {
+                dict.put("sdp", sdp);
+            }
+            if at_once {
+                dict.put("delete-delay", 0_u64);
+            }
+            dict
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_request_is_answered_once_and_no_leg_outlives_its_call(
+        steps in proptest::collection::vec((any_request(), 0_usize..6, 0_u64..40), 1..40),
+    ) {
+        let mut world = World::new();
+        for (request, answers, seconds) in &steps {
+            world.send(request);
+            for _ in 0..*answers {
+                world.answer_one();
+            }
+            if *seconds > 30 {
+                world.settle();
+                world.pass(Duration::from_secs(*seconds));
+            }
+        }
+        world.settle();
+        prop_assert_eq!(world.replies.len(), steps.len());
+        prop_assert!(world.replies.values().all(|replies| replies.len() == 1));
+        for call_id in ["c", "d"] {
+            world.ask(&Dict::default().with("command", "delete").with("call-id", call_id).with("delete-delay", 0_u64));
+        }
+        prop_assert!(world.legs.is_empty(), "{:?}", world.legs);
+    }
+
+    #[test]
+    fn any_bytes_after_a_cookie_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let mut world = World::new();
+        let peer = Peer::Stream(1);
+        world.ng.handle_datagram(world.now, peer, &[b"c1 ", &bytes[..]].concat());
+        world.collect();
+        world.settle();
+        prop_assert_eq!(world.replies.len(), 1);
+    }
+}
