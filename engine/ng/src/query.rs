@@ -135,10 +135,10 @@ impl Party {
             };
             let mut dict = Dict::default().with("index", media.index).with("type", "audio");
             dict.put("protocol", media.protocol.as_str());
-            if let Some(info) = info {
-                if let Ok(serde_json::Value::String(name)) = serde_json::to_value(info.codec) {
-                    dict.put("codec", name);
-                }
+            if let Some(Ok(serde_json::Value::String(name))) =
+                info.map(|info| serde_json::to_value(info.codec))
+            {
+                dict.put("codec", name);
             }
             dict.put("streams", streams);
             dict.put("flags", directions.iter().map(|flag| Value::from(*flag)).collect::<Vec<_>>());

@@ -80,7 +80,7 @@ pub(crate) fn audio_of(sdp: &str) -> SocketAddr {
 
 /// Where the engine receives from a tag, as `query` says it.
 pub(crate) fn local_of(query: &Dict, tag: &str) -> SocketAddr {
-    fn dict<'a>(value: Option<&'a Value>) -> &'a Dict {
+    fn dict(value: Option<&Value>) -> &Dict {
         match value {
             Some(Value::Dict(dict)) => dict,
             Some(Value::List(list)) => dict(list.first()),

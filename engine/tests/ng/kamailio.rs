@@ -1,7 +1,7 @@
 //! Debian's Kamailio, unmodified, routes a call to SIPp; the audio passes the engine.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     let (mut caller, mut callee) = (Phone::new(), Phone::new());
     let (proxy, agent) = (free(PROXY), free(CALLEE));
     let scratch = tempfile::tempdir().expect("a directory");
-    let _proxy = start_kamailio(engine.control, proxy, agent, scratch.path().into());
-    let _sipp = start_sipp(agent, callee.address().port(), scratch.path().into());
+    let _proxy = start_kamailio(engine.control, proxy, agent, scratch.path());
+    let _sipp = start_sipp(agent, callee.address().port(), scratch.path());
     let mut line = Line::to(proxy);
     line.until_the_proxy_answers();
 
@@ -112,14 +112,14 @@ fn until(mut holds: impl FnMut() -> bool, otherwise: &str) {
     }
 }
 
-fn start_kamailio(engine: SocketAddr, proxy: SocketAddr, callee: SocketAddr, run: PathBuf) -> Peer {
+fn start_kamailio(engine: SocketAddr, proxy: SocketAddr, callee: SocketAddr, run: &Path) -> Peer {
     let log = run.join("kamailio.log");
     let child = Command::new("kamailio")
         .args(["-DD", "-E", "-f", &peers("kamailio.cfg"), "-l", &format!("udp:{proxy}")])
         .args(["-A", &format!("ENGINE=\"udp:{engine}\""), "-A", &format!("TARGET=\"sip:{callee}\"")])
         .args(["-A", "PLAY=\"file=connected.wav\""])
         .arg("-Y")
-        .arg(&run)
+        .arg(run)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&log).expect("a log"))
@@ -127,7 +127,7 @@ fn start_kamailio(engine: SocketAddr, proxy: SocketAddr, callee: SocketAddr, run
     Peer(child.expect("kamailio starts"), log)
 }
 
-fn start_sipp(at: SocketAddr, audio: u16, run: PathBuf) -> Peer {
+fn start_sipp(at: SocketAddr, audio: u16, run: &Path) -> Peer {
     let log = run.join("sipp-errors.log");
     let child = Command::new("sipp")
         .args([
