@@ -49,6 +49,9 @@ pub(crate) struct RunArgs {
     /// Directory of WAV files that `play` may name.
     #[arg(long, value_name = "DIR")]
     pub(crate) prompts: Option<PathBuf>,
+    /// Directory that recordings are made in.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) recordings: Option<PathBuf>,
     /// Most legs open at once.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) max_legs: u32,

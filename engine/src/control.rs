@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use crossbeam::channel::Receiver;
 use offhook_engine_core::{
-    BindError, Director, DirectorOutput, EncodedPrompt, LegId, OpId, PromptId, Time, WorkerReport,
+    BindError, Director, DirectorOutput, EncodedPrompt, LegId, OpId, PromptId, RecordId, Time, WorkerReport,
 };
 use offhook_proto::auth::Envelope;
 use offhook_proto::{Codec, Error, ErrorCode, Reply, frame, limits};
@@ -23,6 +23,7 @@ use crate::clock::{self, Clock};
 use crate::link::{FromWorker, ToWorker, WorkerGone, WorkerLink};
 use crate::ng::NgShell;
 use crate::prompt::PromptStore;
+use crate::record::{Opening, Recorded, Recorder};
 use crate::sockets::LegSockets;
 
 /// What the control thread is started with.
@@ -32,6 +33,8 @@ pub(crate) struct ControlSetup {
     pub(crate) socket: StdUdpSocket,
     pub(crate) envelope: Envelope,
     pub(crate) prompts: PromptStore,
+    pub(crate) recorder: Recorder,
+    pub(crate) recorded: mpsc::UnboundedReceiver<Recorded>,
     pub(crate) ng: NgShell,
     pub(crate) workers: Vec<WorkerLink>,
     pub(crate) reports: Receiver<FromWorker>,
@@ -43,6 +46,7 @@ pub(crate) struct ControlSetup {
 /// # Errors
 /// A worker has ended, or the runtime or the control socket cannot be set up.
 pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
+    let mut recorded = setup.recorded;
     let (loaded, mut prompts_loaded) = mpsc::unbounded_channel();
     let mut control = Control {
         clock: setup.clock,
@@ -50,6 +54,8 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
         socket: UdpSocket::from_std(setup.socket)?,
         envelope: setup.envelope,
         prompts: Rc::new(setup.prompts),
+        recorder: setup.recorder,
+        closing: Vec::new(),
         ng: setup.ng,
         loaded,
         workers: setup.workers,
@@ -72,6 +78,7 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
             _ = terminate.recv() => stop_by = control.stop("SIGTERM", stop_by)?,
             _ = interrupt.recv() => stop_by = control.stop("SIGINT", stop_by)?,
             () = setup.bell.notified() => control.take_reports(&setup.reports, &setup.bell)?,
+            Some(news) = recorded.recv() => control.on_recorded(news),
             Some((prompt, result)) = prompts_loaded.recv() => {
                 control.director.handle_prompt(control.clock.now(), prompt, result);
             }
@@ -106,6 +113,9 @@ struct Control {
     socket: UdpSocket,
     envelope: Envelope,
     prompts: Rc<PromptStore>,
+    recorder: Recorder,
+    /// Recordings to be completed that the recorder had no room for.
+    closing: Vec<(RecordId, Time)>,
     ng: NgShell,
     loaded: mpsc::UnboundedSender<Loaded>,
     workers: Vec<WorkerLink>,
@@ -137,10 +147,20 @@ impl Control {
                     }
                 }
                 DirectorOutput::Bind { op, leg, rtp, rtcp } => self.bind(op, leg, rtp, rtcp),
+                DirectorOutput::OpenRecording { op, record, leg, file, mode } => {
+                    let opening = Opening { op, record, leg, file, mode };
+                    if let Err(error) = self.recorder.open(opening) {
+                        self.director.handle_recording(self.clock.now(), op, Err(error));
+                    }
+                }
+                DirectorOutput::CloseRecording { record } => self.closing.push((record, self.clock.now())),
                 DirectorOutput::LoadPrompt { prompt, file, codec } => self.load(prompt, file, codec),
             }
         }
-        let mut keeps_up = true;
+        let recorder = &self.recorder;
+        self.closing.retain(|&(record, at)| !recorder.end(record, at, true));
+        self.director.count_frames_lost(recorder.frames_lost());
+        let mut keeps_up = self.closing.is_empty();
         for (worker, link) in self.workers.iter_mut().enumerate() {
             match link.flush() {
                 Ok(all) => keeps_up &= all,
@@ -231,6 +251,16 @@ impl Control {
             // Nobody listens any more only when the engine stops.
             let _ = loaded.send((prompt, result));
         });
+    }
+
+    fn on_recorded(&mut self, news: Recorded) {
+        let now = self.clock.now();
+        match news {
+            Recorded::Opened { op, result } => self.director.handle_recording(now, op, result),
+            Recorded::Ended { leg, file, end, duration_ms, reason } => {
+                self.director.handle_recorded(now, leg, file, end, duration_ms, reason);
+            }
+        }
     }
 
     /// Begins the end, or ends at once when it had begun already. The moment that it ends by.

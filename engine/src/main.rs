@@ -13,6 +13,7 @@ mod link;
 mod ng;
 mod ng_stream;
 mod prompt;
+mod record;
 mod run;
 mod sockets;
 mod worker;

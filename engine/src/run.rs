@@ -26,6 +26,7 @@ use crate::key;
 use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
 use crate::ng::NgShell;
 use crate::prompt::PromptStore;
+use crate::record::Recorder;
 use crate::sockets::bind_control;
 use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
 
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let instance = format!("{instance:016x}");
     let bell = Arc::new(Notify::new());
     let (reports_in, reports) = bounded(CHANNEL);
+    let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
     let cpus = cpus(args)?;
     let mut workers = Vec::new();
     let mut threads = Vec::new();
@@ -67,6 +69,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 seed: u64::from_ne_bytes(random()?),
                 max_legs: max_legs as usize,
             },
+            recorder: recorder.clone(),
             min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
         };
         let (link, thread) = start_worker(setup, reports_in.clone(), &bell)?;
@@ -93,6 +96,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         envelope: Envelope::engine(key, clock::unix_ms()),
         prompts: PromptStore::new(args.prompts.clone()),
         ng,
+        recorder,
+        recorded,
         workers,
         reports,
         bell,
@@ -101,13 +106,17 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     info!(control = %address, workers = cpus.len(), instance, max_legs, "ready");
     tokio_uring::start(async {
         let ng = NgShell::new(ng_config, ng_tcp.map(TcpListener::from_std).transpose()?);
+        // Before the line: what was signed before this moment is refused.
+        let setup = setup(ng);
         // The line says that requests are answered from now on; who reads it may be gone.
         let _ = writeln!(std::io::stdout(), "{ready}");
-        control::serve(setup(ng)).await
+        control::serve(setup).await
     })?;
     for thread in threads {
         let _ = thread.join();
     }
+    // Everyone who could order anything has gone: it completes its files.
+    let _ = recording.join();
     info!("stopped");
     Ok(())
 }
@@ -171,7 +180,12 @@ fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
 /// Sizes of each worker's ring: any of them may come to hold all legs.
 pub(crate) fn ring_config(max_legs: u32) -> RingConfig {
     // A quarter of the default keeps the buffers in the cache; what finds none waits in its socket.
-    RingConfig { files: max_legs * 2, receive_buffers: 1_024, send_len: PACKET_BYTES, ..RingConfig::default() }
+    RingConfig {
+        files: max_legs * 2,
+        receive_buffers: 1_024,
+        send_len: PACKET_BYTES,
+        ..RingConfig::default()
+    }
 }
 
 /// Allows two files per leg, or says how many legs there can be.

@@ -393,6 +393,10 @@ impl Leg {
             | Command::LegUnpark(_)
             | Command::LegList(_)
             | Command::Ping
+            | Command::RecordStart(_)
+            | Command::RecordPause(_)
+            | Command::RecordResume(_)
+            | Command::RecordStop(_)
             | Command::Statistics
             | Command::Subscribe(_)
             | Command::Unsubscribe
@@ -417,6 +421,10 @@ impl Leg {
             | Command::LegUnpark(_)
             | Command::LegList(_)
             | Command::Ping
+            | Command::RecordStart(_)
+            | Command::RecordPause(_)
+            | Command::RecordResume(_)
+            | Command::RecordStop(_)
             | Command::Statistics
             | Command::Subscribe(_)
             | Command::Unsubscribe

@@ -21,10 +21,11 @@ mod time;
 mod worker;
 
 pub use director::{BindError, Director, DirectorConfig, DirectorOutput, PortRange};
+pub use leg::recording::{RecordId, Side, Tap};
 pub use leg::{Leg, LegSetup};
 pub use message::{
-    Answer, Disarmed, DropReason, LegId, LegIx, OpId, Socket, Verdict, WorkerCommand, WorkerOutput,
-    WorkerReport,
+    Answer, Disarmed, DropReason, LegId, LegIx, OpId, RecordChange, Socket, Verdict, WorkerCommand,
+    WorkerOutput, WorkerReport,
 };
 pub use prompt::{EncodedPrompt, PromptId, Segment};
 pub use time::Time;

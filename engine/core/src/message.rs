@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use offhook_proto::{Error, EventBody, LegInfo, LegUpdate, WorkerInfo};
 
+use crate::Time;
+use crate::leg::recording::RecordId;
 use crate::leg::{Leg, LegSetup};
 use crate::prompt::Segment;
 
@@ -156,7 +158,7 @@ pub enum WorkerCommand {
         /// Part either from a third partner first.
         replace: bool,
         /// Moment that the `splice.audio` events count from.
-        since: crate::Time,
+        since: Time,
         /// Whether packets that came since then, and could not be sent on, are sent on when a gate opens.
         replay: bool,
     },
@@ -191,6 +193,15 @@ pub enum WorkerCommand {
         /// Only the play of this name; whatever plays when absent.
         play: Option<String>,
     },
+    /// Starts, pauses, resumes or ends the recording of a leg.
+    Record {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// What to do.
+        change: RecordChange,
+    },
     /// Asks for the worker's figures: answered with [`WorkerReport::Info`].
     Info {
         /// Operation to report.
@@ -214,9 +225,21 @@ impl WorkerCommand {
             | Self::Unsplice { .. }
             | Self::Play { .. }
             | Self::PlayStop { .. }
+            | Self::Record { .. }
             | Self::Info { .. } => None,
         }
     }
+}
+
+/// What happens to a leg's recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordChange {
+    /// It begins, in place of another.
+    Start(RecordId),
+    /// It is paused, or goes on.
+    Pause(bool),
+    /// It ends.
+    Stop,
 }
 
 /// What a worker tells the director.
@@ -326,6 +349,17 @@ pub enum WorkerOutput {
     Unpark {
         /// Which leg.
         leg: LegIx,
+    },
+    /// Nothing but what [`crate::Worker::take_tap`] tells of the buffer.
+    Heard,
+    /// Complete a recording's file: nothing of this leg goes into it any more.
+    RecordEnd {
+        /// Which recording.
+        record: RecordId,
+        /// The moment that it ends at.
+        at: Time,
+        /// Whether it ends with its leg.
+        leg_ends: bool,
     },
     /// Hand a report to the director.
     Report(WorkerReport),

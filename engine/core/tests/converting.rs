@@ -53,7 +53,7 @@ impl Voice {
     /// Ten milliseconds of it.
     fn talk_10_ms(&mut self, rig: &mut Rig) {
         // 0 dBm0 is 3.14 dB below a full sine.
-        let peak = 32_767.0 * 10_f64.powf((-12.0 - 3.14) / 20.0);
+        let peak = 32_767.0 * 10_f64.powf(-15.14 / 20.0);
         let samples: Vec<i16> = (self.sample..self.sample + 80)
             .map(|n| (peak * (std::f64::consts::TAU * 700.0 * f64::from(n) / 8_000.0).sin()) as i16)
             .collect();

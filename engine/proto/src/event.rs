@@ -81,6 +81,21 @@ pub enum EventBody {
         /// How.
         end: PlayEnd,
     },
+    /// A recording ended; its file is complete.
+    #[serde(rename = "record.ended")]
+    RecordEnded {
+        /// Which leg.
+        leg: String,
+        /// The file.
+        file: String,
+        /// How.
+        end: RecordEnd,
+        /// Length of what is in the file, in milliseconds.
+        duration_ms: u64,
+        /// What went wrong, in a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// A controller has been silent for its lease; its legs are released after as much again.
     #[serde(rename = "lease.expired")]
     LeaseExpired {
@@ -108,6 +123,18 @@ pub struct SpliceAudio {
     pub after_us: u64,
     /// Packets of `from` that were dropped between that moment and this one.
     pub dropped_packets: u32,
+}
+
+/// How a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordEnd {
+    /// Stopped by request, or another took its place.
+    Stopped,
+    /// The leg ended.
+    LegDeleted,
+    /// The file could not be written any more, say for a full disk. The call goes on.
+    Failed,
 }
 
 /// How a play ended.

@@ -34,13 +34,13 @@ pub use blocking::BlockingClient;
 
 pub use client::{Client, ClientEvent, Config, RequestId};
 pub use error::{Error, ErrorCode};
-pub use event::{Event, EventBody, PlayEnd, SpliceAudio};
+pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio};
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Reply, RtcpReport,
     Subscribed, WorkerInfo,
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,
-    LegUpdate, Play, PlayStop, Request, Splice, Subscribe, Unsplice,
+    LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Unsplice,
 };
-pub use types::{Codec, Drops, Idle, LatchMode, Media, PlaySource, Remote, ToneName};
+pub use types::{Codec, Drops, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, ToneName};

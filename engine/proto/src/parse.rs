@@ -57,6 +57,10 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
         "unsplice" => Command::Unsplice(body(map)?),
         "play" => Command::Play(body(map)?),
         "play.stop" => Command::PlayStop(body(map)?),
+        "record.start" => Command::RecordStart(body(map)?),
+        "record.pause" => Command::RecordPause(body(map)?),
+        "record.resume" => Command::RecordResume(body(map)?),
+        "record.stop" => Command::RecordStop(body(map)?),
         "statistics" => bare(map, Command::Statistics)?,
         "subscribe" => Command::Subscribe(body(map)?),
         "unsubscribe" => bare(map, Command::Unsubscribe)?,
@@ -66,7 +70,7 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
 }
 
 /// Names of all commands.
-pub(crate) const COMMANDS: [&str; 16] = [
+pub(crate) const COMMANDS: [&str; 20] = [
     "ping",
     "leg.create",
     "leg.update",
@@ -79,6 +83,10 @@ pub(crate) const COMMANDS: [&str; 16] = [
     "unsplice",
     "play",
     "play.stop",
+    "record.start",
+    "record.pause",
+    "record.resume",
+    "record.stop",
     "statistics",
     "subscribe",
     "unsubscribe",

@@ -298,6 +298,15 @@ pub struct EngineInfo {
     pub requests_repeated: u64,
     /// Datagrams on the control socket that were refused (no parse, wrong key).
     pub requests_refused: u64,
+    /// Recordings being made.
+    #[serde(default)]
+    pub recordings: u64,
+    /// Recordings that could not be written to their end.
+    #[serde(default)]
+    pub recordings_failed: u64,
+    /// Frames that were left out of recordings because their writer did not keep up.
+    #[serde(default)]
+    pub record_frames_lost: u64,
     /// Each worker.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerInfo>,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Idle, LatchMode, Media, PlaySource, Remote};
+use crate::{Idle, LatchMode, Media, PlaySource, RecordMode, Remote};
 
 /// One request: who asks, and what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,18 @@ pub enum Command {
     /// Stops playing. Success also when nothing plays.
     #[serde(rename = "play.stop")]
     PlayStop(PlayStop),
+    /// Records a leg into a WAV file, in place of what was recorded of it.
+    #[serde(rename = "record.start")]
+    RecordStart(RecordStart),
+    /// Leaves out what is said from now on: silence in the file.
+    #[serde(rename = "record.pause")]
+    RecordPause(Recorded),
+    /// Records again after a pause.
+    #[serde(rename = "record.resume")]
+    RecordResume(Recorded),
+    /// Ends the recording of a leg. Success also when there is none.
+    #[serde(rename = "record.stop")]
+    RecordStop(Recorded),
     /// Engine and worker figures. Answered with [`crate::EngineInfo`].
     #[serde(rename = "statistics")]
     Statistics,
@@ -240,6 +252,27 @@ pub struct PlayStop {
     /// Only the play of this name; whatever plays when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub play: Option<String>,
+}
+
+/// Records a leg.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordStart {
+    /// Which leg.
+    pub leg: String,
+    /// Name of a new file under the engine's recording directory.
+    pub file: String,
+    /// What is recorded.
+    #[serde(default)]
+    pub mode: RecordMode,
+}
+
+/// Names a leg that is recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// Which leg.
+    pub leg: String,
 }
 
 /// Asks for events and sets the lease. Sent again, it only renews.

@@ -140,6 +140,19 @@ pub enum PlaySource {
     SilenceMs(u32),
 }
 
+/// What a recording holds. Only what one leg says and another hears is recorded, never an idle microphone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordMode {
+    /// What the leg says, in one channel.
+    Leg,
+    /// What the leg says and what it hears of its partners, mixed into one channel.
+    #[default]
+    Mixed,
+    /// What the leg says on the left, what it hears of its partners on the right.
+    Stereo,
+}
+
 /// Packets dropped on arrival, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::parse::shown;
 use crate::{
     Codec, Command, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate, Media, Play,
-    PlaySource, PlayStop, Remote, Request, Splice, Subscribe, Unsplice,
+    PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Subscribe, Unsplice,
 };
 
 /// Checks a whole request.
@@ -36,6 +36,10 @@ pub fn request(request: &Request) -> Result<(), Error> {
         Command::Unsplice(body) => unsplice(body),
         Command::Play(body) => play(body),
         Command::PlayStop(body) => play_stop(body),
+        Command::RecordStart(body) => record_start(body),
+        Command::RecordPause(body) | Command::RecordResume(body) | Command::RecordStop(body) => {
+            name("leg", &body.leg)
+        }
         Command::Subscribe(body) => subscribe(body),
     }
 }
@@ -101,6 +105,15 @@ pub fn leg_park(body: &LegPark) -> Result<(), Error> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Checks a recording.
+///
+/// # Errors
+/// As [`request`].
+pub fn record_start(body: &RecordStart) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    file("file", &body.file)
 }
 
 /// Checks a splice.
@@ -298,8 +311,7 @@ fn file(field: &str, path: &str) -> Result<(), Error> {
     if path.len() <= FILE_BYTES && path.split('/').all(plain) && path.bytes().all(sound) {
         return Ok(());
     }
-    let takes =
-        format!("a name under the prompt directory, 1 to {FILE_BYTES} bytes, relative and without ..");
+    let takes = format!("a name under its directory, 1 to {FILE_BYTES} bytes, relative and without ..");
     Err(bad(field, &takes, shown(path)))
 }
 

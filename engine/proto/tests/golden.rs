@@ -204,6 +204,10 @@ fn command_name(command: &Command) -> &'static str {
         Command::Unsplice(_) => "unsplice",
         Command::Play(_) => "play",
         Command::PlayStop(_) => "play.stop",
+        Command::RecordStart(_) => "record.start",
+        Command::RecordPause(_) => "record.pause",
+        Command::RecordResume(_) => "record.resume",
+        Command::RecordStop(_) => "record.stop",
         Command::Statistics => "statistics",
         Command::Subscribe(_) => "subscribe",
         Command::Unsubscribe => "unsubscribe",
@@ -222,12 +226,13 @@ fn event_name(body: &EventBody) -> &'static str {
         EventBody::Dtmf { .. } => "dtmf",
         EventBody::SpliceAudio(_) => "splice.audio",
         EventBody::PlayEnded { .. } => "play.ended",
+        EventBody::RecordEnded { .. } => "record.ended",
         EventBody::LeaseExpired { .. } => "lease.expired",
         EventBody::EventsLost { .. } => "events.lost",
     }
 }
 
-const EVENTS: usize = 10;
+const EVENTS: usize = 11;
 
 /// As serde lists them to whoever sends another one.
 fn error_codes() -> Vec<String> {

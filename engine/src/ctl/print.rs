@@ -38,6 +38,10 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         | Command::Splice(_)
         | Command::Unsplice(_)
         | Command::PlayStop(_)
+        | Command::RecordStart(_)
+        | Command::RecordPause(_)
+        | Command::RecordResume(_)
+        | Command::RecordStop(_)
         | Command::Subscribe(_)
         | Command::Unsubscribe
         | Command::EventAck(_) => {
@@ -61,6 +65,10 @@ pub(crate) fn event(event: &Event) -> String {
             audio.from, audio.to, audio.after_us, audio.dropped_packets
         ),
         EventBody::PlayEnded { leg, play, end } => format!("{leg} play {play:?} ended: {end:?}"),
+        EventBody::RecordEnded { leg, file, end, duration_ms, reason } => {
+            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{leg} recording {file:?} ended after {}: {end:?}{reason}", Span(*duration_ms))
+        }
         EventBody::LeaseExpired { controller, legs } => {
             format!("controller {controller} is silent; it owns {legs} legs")
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam::channel::TryRecvError;
 use offhook_engine_core::{
-    LegId, LegIx, Socket, Time, Verdict, Worker, WorkerConfig, WorkerOutput, WorkerReport,
+    LegId, LegIx, RecordId, Socket, Time, Verdict, Worker, WorkerConfig, WorkerOutput, WorkerReport,
 };
 use offhook_proto::WorkerInfo;
 use offhook_uring::clock::{pin_to_cpu, thread_cpu_ns};
@@ -21,6 +21,7 @@ use self::pace::Pace;
 use self::ports::{Ports, parse_token, token};
 use crate::clock::Clock;
 use crate::link::{ControlLink, ToWorker};
+use crate::record::Recorder;
 use crate::sockets::LegSockets;
 
 /// What a worker thread is started with.
@@ -29,6 +30,7 @@ pub(crate) struct WorkerSetup {
     pub(crate) clock: Clock,
     pub(crate) ring: RingConfig,
     pub(crate) core: WorkerConfig,
+    pub(crate) recorder: Recorder,
     /// Longest time that a round waits for more packets once it could have begun.
     pub(crate) min_wait: Duration,
 }
@@ -41,6 +43,9 @@ pub(crate) struct WorkerThread {
     ring: Ring,
     core: Worker,
     control: ControlLink,
+    recorder: Recorder,
+    /// Ends of recordings that the recorder had no room for.
+    endings: Vec<(RecordId, Time, bool)>,
     /// By leg.
     ports: Vec<Option<Ports>>,
     /// Sockets that came with a command which has not claimed them yet.
@@ -78,6 +83,8 @@ impl WorkerThread {
             ring,
             core: Worker::new(setup.core),
             control,
+            recorder: setup.recorder,
+            endings: Vec::new(),
             ports: Vec::new(),
             arriving: None,
             rearm: Vec::new(),
@@ -149,6 +156,8 @@ impl WorkerThread {
                 self.arm(token);
             }
         }
+        let recorder = &self.recorder;
+        self.endings.retain(|&(record, at, leg_ends)| !recorder.end(record, at, leg_ends));
         for leg in std::mem::take(&mut self.quiet) {
             self.leave(leg);
         }
@@ -158,6 +167,7 @@ impl WorkerThread {
         let unfinished = !listening
             || !self.rearm.is_empty()
             || !self.quiet.is_empty()
+            || !self.endings.is_empty()
             || !self.control.commands.is_empty();
         let timer = self
             .core
@@ -197,9 +207,11 @@ impl WorkerThread {
         }
         match socket {
             Socket::Rtp => {
-                if let Verdict::Forward { to, len, address } =
-                    self.core.handle_rtp(now, leg, source, &mut buffer)
-                {
+                let verdict = self.core.handle_rtp(now, leg, source, &mut buffer);
+                if let Some(tap) = self.core.take_tap() {
+                    self.recorder.add(&tap, &buffer);
+                }
+                if let Verdict::Forward { to, len, address } = verdict {
                     self.send(to, Socket::Rtp, buffer, len, address);
                 }
             }
@@ -217,6 +229,9 @@ impl WorkerThread {
                 self.spare = Some(buffer);
                 return;
             };
+            if let Some(tap) = self.core.take_tap() {
+                self.recorder.add(&tap, &buffer);
+            }
             match output {
                 WorkerOutput::Transmit { leg, socket, len, address } => {
                     self.send(leg, socket, buffer, len, address);
@@ -230,6 +245,8 @@ impl WorkerThread {
                     self.park(leg, keep_one_in, telephone_event);
                 }
                 WorkerOutput::Unpark { leg } => self.unpark(leg),
+                WorkerOutput::Heard => {}
+                WorkerOutput::RecordEnd { record, at, leg_ends } => self.endings.push((record, at, leg_ends)),
                 WorkerOutput::Report(report) => self.report(report),
             }
             self.spare = Some(buffer);

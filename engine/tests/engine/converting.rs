@@ -26,8 +26,8 @@ fn media(codec: Codec) -> (Media, AudioCodec) {
 fn spoken(codec: AudioCodec, count: usize) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(codec, 16_000, &OpusConfig::default()).expect("it encodes");
     let rate = f64::from(encoder.rate_hz());
-    // 0 dBm0 is 3.14 dB below a full sine.
-    let peak = 32_767.0 * 10_f64.powf((LEVEL_DBM0 - 3.14) / 20.0);
+    // 0 dBm0, and so −12 dBm0, lies 3.14 dB lower against a full sine (G.711).
+    let peak = 32_767.0 * 10_f64.powf(-15.14 / 20.0);
     let sine = |n: usize| (peak * (std::f64::consts::TAU * 700.0 * n as f64 / rate).sin()) as i16;
     let samples: Vec<i16> = (0..count * encoder.rate_hz() as usize / 50).map(sine).collect();
     let frames = samples.chunks(encoder.rate_hz() as usize / 50);
@@ -80,10 +80,9 @@ fn two_phones_of_different_encodings_hear_each_other_at_the_same_level() {
         }
         client.splice(&names[0], &names[1]);
         let said = sides.each_ref().map(|(_, audio)| spoken(*audio, 60));
-        for packet in 0..60 {
-            for side in 0..2 {
-                phones[side].send(legs[side].rtp, &said[side][packet]);
-            }
+        for (left, right) in said[0].iter().zip(&said[1]) {
+            phones[0].send(legs[0].rtp, left);
+            phones[1].send(legs[1].rtp, right);
             thread::sleep(Duration::from_millis(20));
         }
         for (side, phone) in phones.iter().enumerate() {

@@ -6,6 +6,7 @@ mod converting;
 mod forwarding;
 mod moving;
 mod playing;
+mod recording;
 mod reports;
 mod requests;
 mod safety;

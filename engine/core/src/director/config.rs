@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::Codec;
+use offhook_proto::{Codec, RecordMode};
 
-use crate::{LegId, OpId, PromptId, WorkerCommand};
+use crate::{LegId, OpId, PromptId, RecordId, WorkerCommand};
 
 /// What the director needs to know at start.
 #[derive(Clone, Debug)]
@@ -70,6 +70,24 @@ pub enum DirectorOutput {
         rtp: SocketAddr,
         /// Where it receives RTCP.
         rtcp: SocketAddr,
+    },
+    /// Make a recording's file and answer with [`crate::Director::handle_recording`].
+    OpenRecording {
+        /// Operation to answer.
+        op: OpId,
+        /// The recording.
+        record: RecordId,
+        /// Its leg.
+        leg: String,
+        /// Name relative to the recording directory, as the controller gave it.
+        file: String,
+        /// What goes into it.
+        mode: RecordMode,
+    },
+    /// Complete a recording's file to which nothing will be added: its leg has gone meanwhile.
+    CloseRecording {
+        /// The recording.
+        record: RecordId,
     },
     /// Load a WAV file and answer with [`crate::Director::handle_prompt`].
     LoadPrompt {

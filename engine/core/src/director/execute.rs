@@ -9,7 +9,7 @@ use super::op::{Op, Stage, Task};
 use super::registry::Entry;
 use super::{BindError, Director, DirectorOutput};
 use crate::limits::{BIND_ATTEMPTS, KEEP_ONE_IN};
-use crate::{LegSetup, OpId, Time, WorkerCommand};
+use crate::{LegSetup, OpId, RecordChange, Time, WorkerCommand};
 
 /// None while it goes on.
 pub(super) type Ended = Option<Result<Reply, Error>>;
@@ -61,6 +61,15 @@ impl Director {
             Task::PlayStop(body) => {
                 let play = body.play.clone();
                 self.tell_leg(&body.leg, |leg| WorkerCommand::PlayStop { op, leg, play })?;
+            }
+            Task::RecordStart(body) => return Ok(self.record(op, body).map(Some)?),
+            Task::RecordPause { leg, paused } => {
+                let change = RecordChange::Pause(*paused);
+                self.tell_leg(leg, |leg| WorkerCommand::Record { op, leg, change })?;
+            }
+            Task::RecordStop(leg) => {
+                let change = RecordChange::Stop;
+                self.tell_leg(leg, |leg| WorkerCommand::Record { op, leg, change })?;
             }
             Task::Statistics => {
                 for worker in 0..self.config.workers {

@@ -8,6 +8,7 @@ mod op;
 mod outcome;
 mod play;
 mod ports;
+mod record;
 mod registry;
 mod replies;
 mod subscriber;
@@ -59,6 +60,10 @@ pub struct Director {
     next_op: u64,
     next_leg: u64,
     next_prompt: u64,
+    next_record: u64,
+    recordings: u64,
+    recordings_failed: u64,
+    record_frames_lost: u64,
     stopping: bool,
     /// Legs that are to be closed, and how many are being closed.
     doomed: VecDeque<Doomed>,
@@ -94,6 +99,10 @@ impl Director {
             next_op: 0,
             next_leg: 0,
             next_prompt: 0,
+            next_record: 0,
+            recordings: 0,
+            recordings_failed: 0,
+            record_frames_lost: 0,
             stopping: false,
             doomed: VecDeque::new(),
             releasing: 0,
@@ -259,6 +268,9 @@ impl Director {
             requests: self.requests,
             requests_repeated: self.repeated,
             requests_refused: self.refused,
+            recordings: self.recordings,
+            recordings_failed: self.recordings_failed,
+            record_frames_lost: self.record_frames_lost,
             workers: Vec::new(),
         }
     }

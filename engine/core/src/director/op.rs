@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use offhook_proto::{
-    Command, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop, Splice, Subscribe,
-    Unsplice, WorkerInfo,
+    Command, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop, RecordStart, Splice,
+    Subscribe, Unsplice, WorkerInfo,
 };
 
 use super::replies::Asker;
 use crate::prompt::Segment;
-use crate::{LegId, PromptId, Time};
+use crate::{LegId, PromptId, RecordId, Time};
 
 /// One operation under way.
 #[derive(Debug)]
@@ -44,6 +44,12 @@ pub(crate) enum Task {
     Unsplice(Unsplice),
     Play(Play),
     PlayStop(PlayStop),
+    RecordStart(RecordStart),
+    RecordPause {
+        leg: String,
+        paused: bool,
+    },
+    RecordStop(String),
     Statistics,
 }
 
@@ -56,6 +62,8 @@ pub(crate) enum Stage {
     Binding { leg: LegId, worker: u16, rtp: SocketAddr, ssrc: u32, attempts: u8 },
     /// Prompts are being loaded; parts that are ready already are in their places.
     Loading { segments: Vec<Option<Segment>>, waiting: Vec<PromptId> },
+    /// A recording's file is being made.
+    Recording(RecordId),
     /// A leg is leaving its worker.
     Detaching,
     /// A worker is at it.
@@ -92,6 +100,10 @@ impl Sorted {
             Command::Unsplice(body) => Self::Task(Task::Unsplice(body)),
             Command::Play(body) => Self::Task(Task::Play(body)),
             Command::PlayStop(body) => Self::Task(Task::PlayStop(body)),
+            Command::RecordStart(body) => Self::Task(Task::RecordStart(body)),
+            Command::RecordPause(body) => Self::Task(Task::RecordPause { leg: body.leg, paused: true }),
+            Command::RecordResume(body) => Self::Task(Task::RecordPause { leg: body.leg, paused: false }),
+            Command::RecordStop(body) => Self::Task(Task::RecordStop(body.leg)),
             Command::Statistics => Self::Task(Task::Statistics),
             Command::Ping => Self::AtOnce(AtOnce::Ping),
             Command::LegList(body) => Self::AtOnce(AtOnce::LegList(body)),
@@ -112,7 +124,11 @@ impl Task {
                 .map(Arc::from)
                 .collect(),
             Self::Update(body) => vec![body.leg.as_str().into()],
-            Self::Delete(leg) | Self::Query(leg) | Self::Unpark(leg) => vec![leg.as_str().into()],
+            Self::Delete(leg)
+            | Self::Query(leg)
+            | Self::Unpark(leg)
+            | Self::RecordStop(leg)
+            | Self::RecordPause { leg, .. } => vec![leg.as_str().into()],
             Self::Release { leg, .. } => vec![Arc::clone(leg)],
             Self::Park(body) => vec![body.leg.as_str().into()],
             Self::Splice(body) => vec![body.a.as_str().into(), body.b.as_str().into()],
@@ -120,6 +136,7 @@ impl Task {
                 std::iter::once(&body.leg).chain(&body.park).map(|leg| leg.as_str().into()).collect()
             }
             Self::Play(body) => vec![body.leg.as_str().into()],
+            Self::RecordStart(body) => vec![body.leg.as_str().into()],
             Self::PlayStop(body) => vec![body.leg.as_str().into()],
             Self::Statistics => Vec::new(),
         };

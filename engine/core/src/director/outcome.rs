@@ -43,6 +43,11 @@ impl Director {
             (Task::Play(body), Stage::Working { play_ms }, Ok(_)) => {
                 Ok(Reply::ok(&PlayStarted { play: body.play.clone(), duration_ms: *play_ms }))
             }
+            (Task::RecordStart(_), Stage::Recording(record), Err(error)) => {
+                let record = *record;
+                self.on_not_recording(record);
+                Err(error)
+            }
             (_, _, Ok(Answer::Leg(info))) => Ok(Reply::ok(&info)),
             (_, _, Ok(Answer::Done)) => Ok(Reply::done()),
             (_, _, Err(error)) => Err(error),

@@ -10,6 +10,7 @@ pub(crate) mod latch;
 pub(crate) mod player;
 pub(crate) mod receive;
 mod recent;
+pub(crate) mod recording;
 pub(crate) mod report;
 mod setup;
 pub(crate) mod stream;
@@ -27,6 +28,7 @@ use self::latch::Latch;
 use self::player::Player;
 use self::receive::Receive;
 use self::recent::RecentDrops;
+use self::recording::Recording;
 use self::report::Reports;
 use self::stream::Stream;
 use self::timer::{Deadlines, Timer};
@@ -49,6 +51,7 @@ pub struct Leg {
     pub(crate) splice: Option<Half>,
     /// What it hears its partner through, where the two differ in encoding.
     pub(crate) conversion: Option<Box<Conversion>>,
+    pub(crate) recording: Option<Recording>,
     /// Present while parked: one packet in so many passes.
     pub(crate) parked: Option<u16>,
     pub(crate) last_packet: Option<Time>,
@@ -125,6 +128,7 @@ impl Leg {
             player: None,
             splice: None,
             conversion: None,
+            recording: None,
             parked: None,
             last_packet: None,
             silent: false,

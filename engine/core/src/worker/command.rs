@@ -8,7 +8,9 @@ use crate::leg::report::Reports;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, LegSetup};
 use crate::limits::KEEP_ONE_IN;
-use crate::{Answer, LegId, LegIx, OpId, Socket, Time, WorkerCommand, WorkerOutput, WorkerReport};
+use crate::{
+    Answer, LegId, LegIx, OpId, RecordChange, Socket, Time, WorkerCommand, WorkerOutput, WorkerReport,
+};
 
 impl Worker {
     /// Executes one command.
@@ -62,6 +64,14 @@ impl Worker {
             }
             WorkerCommand::PlayStop { op, leg, play } => {
                 let result = self.find(leg).map(|leg| self.stop_play(leg, play.as_deref()));
+                self.done(op, result);
+            }
+            WorkerCommand::Record { op, leg, change } => {
+                let result = self.find(leg).map(|leg| match change {
+                    RecordChange::Start(id) => self.start_recording(leg, id),
+                    RecordChange::Pause(paused) => self.pause_recording(leg, paused),
+                    RecordChange::Stop => self.end_recording(leg, false),
+                });
                 self.done(op, result);
             }
             WorkerCommand::Info { op } => {

@@ -45,6 +45,9 @@ impl Worker {
             to.deadlines.set(Timer::Convert, conversion.next_tick());
             self.rewind(partner);
         }
+        if payload == Payload::Audio {
+            self.note_heard(leg, partner, header, false);
+        }
         Ok(Verdict::Consume)
     }
 

@@ -31,6 +31,7 @@ impl Worker {
     /// Takes one RTP packet as received by `leg` and rewrites it in place for whoever hears it.
     pub fn handle_rtp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &mut [u8]) -> Verdict {
         self.now = now;
+        self.tap = None;
         let Some(from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
         self.totals.received += 1;
         from.packets_received += 1;
@@ -164,6 +165,9 @@ impl Worker {
         }
         from.packets_forwarded += 1;
         let address = (!to.latch.rtp_connected).then_some(destination);
+        if audio {
+            self.note_heard(leg, partner, header, true);
+        }
         self.on_first_audio(partner);
         Ok(Verdict::Forward { to: partner, len: packet.len(), address })
     }

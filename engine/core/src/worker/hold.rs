@@ -96,6 +96,7 @@ impl Worker {
             (Ok(Verdict::Forward { to, len, address }), ..) => {
                 return Some(WorkerOutput::Transmit { leg: to, socket: Socket::Rtp, len, address });
             }
+            (Ok(Verdict::Consume), ..) if self.tap.is_some() => return Some(WorkerOutput::Heard),
             (_, None, Some(reason)) => {
                 self.dropped(leg, held.at, reason);
             }

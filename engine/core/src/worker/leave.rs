@@ -48,6 +48,7 @@ impl Worker {
         self.part(leg);
         self.drop_held(leg, Time::NEVER);
         self.end_play(leg, PlayEnd::LegDeleted);
+        self.end_recording(leg, true);
         self.say_goodbye(leg);
         self.leave(leg, Leaving::Ends(op));
     }

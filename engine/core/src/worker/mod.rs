@@ -6,6 +6,7 @@ mod forward;
 mod hold;
 mod leave;
 mod play;
+mod record;
 mod reports;
 mod splice;
 mod spread;
@@ -19,6 +20,7 @@ use slab::Slab;
 
 use self::spread::Spread;
 use self::wheel::Wheel;
+use crate::leg::recording::Tap;
 use crate::leg::{Leg, count};
 use crate::{DropReason, LegId, LegIx, Socket, Time, WorkerOutput, WorkerReport};
 
@@ -52,6 +54,8 @@ pub struct Worker {
     queue: VecDeque<Queued>,
     spread: Spread,
     totals: Totals,
+    /// What is to be recorded of the packet in hand.
+    tap: Option<Tap>,
 }
 
 /// What waits to be polled.
@@ -89,6 +93,7 @@ impl Worker {
             queue: VecDeque::new(),
             spread: Spread::new(config.seed),
             totals: Totals::default(),
+            tap: None,
             config,
         }
     }

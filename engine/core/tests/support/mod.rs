@@ -294,6 +294,10 @@ impl Rig {
                 WorkerOutput::Park { leg, keep_one_in, telephone_event } => {
                     self.actions.push(format!("park {} {keep_one_in} {telephone_event:?}", leg.0));
                 }
+                WorkerOutput::Heard => {}
+                WorkerOutput::RecordEnd { record, leg_ends, .. } => {
+                    self.actions.push(format!("record end {} {leg_ends}", record.0));
+                }
                 WorkerOutput::Unpark { leg } => self.actions.push(format!("unpark {}", leg.0)),
             }
         }

@@ -205,6 +205,8 @@ impl World {
                 WorkerOutput::Connect { .. }
                 | WorkerOutput::Disconnect { .. }
                 | WorkerOutput::Park { .. }
+                | WorkerOutput::Heard
+                | WorkerOutput::RecordEnd { .. }
                 | WorkerOutput::Unpark { .. } => {}
             }
         }
@@ -233,6 +235,10 @@ impl World {
                     assert_eq!((rtp.port() % 2, rtcp.port()), (0, rtp.port() + 1));
                     self.binds.push_back((op, rtp));
                 }
+                DirectorOutput::OpenRecording { op, .. } => {
+                    self.director.handle_recording(self.now, op, Ok(()));
+                }
+                DirectorOutput::CloseRecording { .. } => {}
                 DirectorOutput::LoadPrompt { prompt, file, .. } => self.loads.push_back((prompt, file)),
             }
         }

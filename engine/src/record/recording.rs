@@ -1,0 +1,226 @@
+//! One recording: frames by their timestamps in, a WAV file that can be played at any moment out.
+
+use std::collections::VecDeque;
+use std::io::{Seek, Write};
+
+use hound::{SampleFormat, WavSpec, WavWriter};
+use offhook_engine_core::{Side, Time};
+use offhook_proto::RecordMode;
+
+use super::Frame;
+use super::track::Track;
+
+/// A recording that grows.
+pub(crate) struct Recording<W: Write + Seek> {
+    writer: WavWriter<W>,
+    mode: RecordMode,
+    began: Time,
+    tracks: [Track; 2],
+    /// Samples of both sides that may still be added to, from `written` on.
+    window: VecDeque<[i16; 2]>,
+    /// Samples of each channel in the file.
+    written: u64,
+    /// Length of the file when its header was last brought up to date.
+    flushed: u64,
+}
+
+impl<W: Write + Seek> Recording<W> {
+    /// A recording that begins now.
+    ///
+    /// # Errors
+    /// What the file says.
+    pub(crate) fn new(began: Time, file: W, mode: RecordMode) -> hound::Result<Self> {
+        let spec = WavSpec {
+            channels: if mode == RecordMode::Stereo { 2 } else { 1 },
+            sample_rate: RATE_HZ,
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
+        let mut writer = WavWriter::new(file, spec)?;
+        writer.flush()?;
+        let tracks = [Track::default(), Track::default()];
+        Ok(Self { writer, mode, began, tracks, window: VecDeque::new(), written: 0, flushed: 0 })
+    }
+
+    /// Puts a frame where its timestamp says. One that is too late, or cannot be decoded, is left out.
+    pub(crate) fn add(&mut self, side: Side, frame: &Frame) {
+        if self.mode == RecordMode::Leg && side == Side::Far {
+            return;
+        }
+        let arrived = samples_since(self.began, frame.at);
+        let channel = usize::from(side == Side::Far);
+        let Some((position, samples)) = self.tracks[channel].decode(arrived, frame) else { return };
+        let late = self.written.saturating_sub(position) as usize;
+        let Some(samples) = samples.get(late..) else { return };
+        let start = (position + late as u64 - self.written) as usize;
+        if self.window.len() < start + samples.len() {
+            self.window.resize(start + samples.len(), [0; 2]);
+        }
+        for (both, sample) in self.window.range_mut(start..).zip(samples) {
+            both[channel] = both[channel].saturating_add(*sample);
+        }
+    }
+
+    /// Writes what is old enough that nothing will be added to it, and brings the header up to date once a second.
+    ///
+    /// # Errors
+    /// What the file says.
+    pub(crate) fn advance(&mut self, now: Time) -> hound::Result<()> {
+        self.write_until(samples_since(self.began, now).saturating_sub(OPEN_SAMPLES))?;
+        if self.written >= self.flushed + u64::from(RATE_HZ) {
+            self.flushed = self.written;
+            self.writer.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest, a word that has begun to its end, and completes the file.
+    ///
+    /// # Errors
+    /// What the file says.
+    pub(crate) fn end(mut self, at: Time) -> hound::Result<u64> {
+        let heard = self.written + self.window.len() as u64;
+        self.write_until(samples_since(self.began, at).max(heard))?;
+        let duration_ms = self.duration_ms();
+        self.writer.finalize()?;
+        Ok(duration_ms)
+    }
+
+    /// Length of the file in milliseconds.
+    pub(crate) fn duration_ms(&self) -> u64 {
+        self.written * 1_000 / u64::from(RATE_HZ)
+    }
+
+    fn write_until(&mut self, position: u64) -> hound::Result<()> {
+        while self.written < position {
+            let [near, far] = self.window.pop_front().unwrap_or_default();
+            match self.mode {
+                RecordMode::Leg => self.writer.write_sample(near)?,
+                RecordMode::Mixed => self.writer.write_sample(near.saturating_add(far))?,
+                RecordMode::Stereo => {
+                    self.writer.write_sample(near)?;
+                    self.writer.write_sample(far)?;
+                }
+            }
+            self.written += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Samples a second of a recording.
+pub(crate) const RATE_HZ: u32 = 8_000;
+/// How long a moment stays open for frames that come late: half a second.
+const OPEN_SAMPLES: u64 = 4_000;
+
+fn samples_since(began: Time, at: Time) -> u64 {
+    at.since(began) * u64::from(RATE_HZ) / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Error, ErrorKind, Result, SeekFrom};
+
+    use offhook_audio::g711;
+    use offhook_proto::Codec;
+
+    use super::*;
+
+    fn frame(ms: u64, timestamp: u32, level: i16) -> Frame {
+        Frame::new(Time::from_ms(ms), Codec::Pcmu, 7, timestamp, 8_000, &[g711::linear_to_ulaw(level); 160])
+            .expect("it fits")
+    }
+
+    fn wav(file: &[u8]) -> (u16, Vec<i16>) {
+        let reader = hound::WavReader::new(Cursor::new(file)).expect("it can be played");
+        (reader.spec().channels, reader.into_samples().map(|sample| sample.expect("a sample")).collect())
+    }
+
+    #[test]
+    fn what_is_lost_or_late_keeps_its_length() {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        recording.add(Side::Near, &frame(100, 5_000, 1_000));
+        // 20 ms are lost, and the next two come in the wrong order and late.
+        recording.add(Side::Near, &frame(190, 5_000 + 480, 3_000));
+        recording.add(Side::Near, &frame(191, 5_000 + 320, 2_000));
+        recording.add(Side::Far, &frame(100, 0, 9_000));
+        recording.advance(Time::from_ms(900)).expect("it is written");
+        assert_eq!(recording.end(Time::from_ms(1_000)).expect("it is written"), 1_000);
+        let (channels, samples) = wav(file.get_ref());
+        assert_eq!((channels, samples.len()), (1, 8_000));
+        let level = |ms: usize| samples[ms * 8 + 4];
+        assert!(level(105) > 900 && level(125) == 0, "{} {}", level(105), level(125));
+        assert!(level(145) > 1_900 && level(165) > 2_900 && level(185) == 0);
+    }
+
+    #[test]
+    fn stereo_keeps_the_sides_apart_and_mixed_adds_them() {
+        for (mode, expected) in
+            [(RecordMode::Stereo, vec![988, 1_980, 988]), (RecordMode::Mixed, vec![2_968, 2_968])]
+        {
+            let mut file = Cursor::new(Vec::new());
+            let mut recording = Recording::new(Time(0), &mut file, mode).expect("a file");
+            recording.add(Side::Near, &frame(0, 0, 1_000));
+            recording.add(Side::Far, &frame(0, 99, 2_000));
+            recording.end(Time::from_ms(20)).expect("it is written");
+            let (_, samples) = wav(file.get_ref());
+            assert_eq!(samples[..expected.len()], expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_speaker_who_starts_anew_is_placed_by_arrival() {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        recording.add(Side::Near, &frame(0, 0, 1_000));
+        recording.add(Side::Near, &frame(500, 4_000_000_000, 1_000));
+        recording.end(Time::from_ms(600)).expect("it is written");
+        let (_, samples) = wav(file.get_ref());
+        assert_eq!((samples[100] > 900, samples[2_000], samples[4_100] > 900), (true, 0, true));
+    }
+
+    #[test]
+    fn a_file_that_is_left_behind_can_be_played() {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed).expect("a file");
+        for ms in (0..3_000).step_by(20) {
+            recording.add(Side::Near, &frame(ms, ms as u32 * 8, 1_000));
+            recording.advance(Time::from_ms(ms)).expect("it is written");
+        }
+        std::mem::forget(recording);
+        let (_, samples) = wav(file.get_ref());
+        assert!(samples.len() >= 2 * 8_000, "{}", samples.len());
+    }
+
+    /// A disk that is full after so many bytes.
+    struct Small(Cursor<Vec<u8>>, usize);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            if self.0.get_ref().len() + bytes.len() > self.1 {
+                return Err(Error::from(ErrorKind::StorageFull));
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Small {
+        fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_no_panic() {
+        let file = Small(Cursor::new(Vec::new()), 20_000);
+        let mut recording = Recording::new(Time(0), file, RecordMode::Mixed).expect("a file");
+        let failed = (0..10_000).step_by(20).find_map(|ms| recording.advance(Time::from_ms(ms)).err());
+        assert!(failed.is_some_and(|error| error.to_string().contains("no storage space")));
+        assert!(recording.duration_ms() > 1_000);
+    }
+}

@@ -1,0 +1,80 @@
+//! One side of a recording: decoded, and placed by its timestamps.
+
+use offhook_audio::codec::{Codec as AudioCodec, Decoder};
+use offhook_audio::resample::Resampler;
+use offhook_proto::Codec;
+
+use super::Frame;
+use super::recording::RATE_HZ;
+
+/// The decoder of one side, and where its stream is anchored.
+#[derive(Default)]
+pub(crate) struct Track {
+    decoder: Option<(Codec, Decoder, Option<Resampler>)>,
+    anchor: Option<Anchor>,
+    decoded: Vec<i16>,
+    resampled: Vec<i16>,
+}
+
+/// Where a timestamp of a stream lies in the recording.
+#[derive(Clone, Copy)]
+struct Anchor {
+    ssrc: u32,
+    timestamp: u32,
+    position: u64,
+}
+
+impl Track {
+    /// The samples of a frame that arrived at a position, and the position that they belong to. None when it cannot be
+    /// decoded.
+    pub(crate) fn decode(&mut self, arrived: u64, frame: &Frame) -> Option<(u64, &[i16])> {
+        if self.decoder.as_ref().is_none_or(|(codec, ..)| *codec != frame.codec) {
+            self.decoder = Some(decoder(frame.codec)?);
+        }
+        let (_, decoder, resampler) = self.decoder.as_mut()?;
+        let count = decoder.samples_in(frame.payload());
+        if count > decoder.rate_hz() as usize * MAX_FRAME_MS / 1_000 {
+            return None;
+        }
+        self.decoded.resize(count, 0);
+        decoder.decode(frame.payload(), &mut self.decoded).ok()?;
+        let position = place(&mut self.anchor, arrived, frame);
+        let Some(resampler) = resampler else { return Some((position, &self.decoded)) };
+        self.resampled.resize(resampler.max_output(count), 0);
+        let made = resampler.process(&self.decoded, &mut self.resampled);
+        Some((position, &self.resampled[..made]))
+    }
+}
+
+/// By the timestamp, unless it is another stream's or contradicts the clock.
+fn place(anchor: &mut Option<Anchor>, arrived: u64, frame: &Frame) -> u64 {
+    let told = anchor.filter(|anchor| anchor.ssrc == frame.ssrc).and_then(|anchor| {
+        let moved = i64::from(frame.timestamp.wrapping_sub(anchor.timestamp) as i32);
+        let moved = moved * i64::from(RATE_HZ) / i64::from(frame.clock_rate_hz.max(1));
+        let position = anchor.position.checked_add_signed(moved)?;
+        (position.abs_diff(arrived) <= MAX_OFF_SAMPLES).then_some(position)
+    });
+    let position = told.unwrap_or(arrived);
+    *anchor = Some(Anchor { ssrc: frame.ssrc, timestamp: frame.timestamp, position });
+    position
+}
+
+fn decoder(codec: Codec) -> Option<(Codec, Decoder, Option<Resampler>)> {
+    let audio = match codec {
+        Codec::Pcmu => AudioCodec::Pcmu,
+        Codec::Pcma => AudioCodec::Pcma,
+        Codec::G722 => AudioCodec::G722,
+        Codec::Opus => AudioCodec::Opus,
+        Codec::L16 => AudioCodec::L16 { rate_hz: 8_000 },
+    };
+    let decoder = Decoder::new(audio, RATE_HZ).ok()?;
+    let resampler = match decoder.rate_hz() {
+        RATE_HZ => None,
+        other => Some(Resampler::new(other, RATE_HZ)?),
+    };
+    Some((codec, decoder, resampler))
+}
+
+const MAX_FRAME_MS: usize = 120;
+/// Beyond so much between a timestamp and the clock, the stream has jumped: two seconds.
+const MAX_OFF_SAMPLES: u64 = 16_000;
