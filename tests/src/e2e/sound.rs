@@ -54,7 +54,7 @@ impl Sound {
     }
 }
 
-/// Digits that were spoken, in order; `before` stands in front of each group of four.
+/// Digits that were spoken, in order.
 pub fn spoken_digits(heard: &[u8]) -> Vec<char> {
     let mut found: Vec<(usize, char)> = Vec::new();
     for digit in DIGITS {

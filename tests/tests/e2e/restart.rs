@@ -1,6 +1,6 @@
 //! Crashes: control and engine are killed, and started again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use offhook_tests::e2e::{
@@ -73,7 +73,7 @@ impl Crowd {
     fn answered(&self) -> BTreeMap<String, Vec<&Party>> {
         let mut answered = BTreeMap::<String, Vec<&Party>>::new();
         let messages = self.carrier.messages();
-        let mut calls = std::collections::BTreeSet::new();
+        let mut calls = BTreeSet::new();
         for message in
             messages.iter().filter(|message| !message.received && message.first().contains("200 OK"))
         {
@@ -116,6 +116,10 @@ fn by_10_control_killed_at_random_moments_loses_no_callback_and_does_none_twice(
             Some(house.rest.callback_of(id)).filter(|callback| callback["_callback_state"] == "COMPLETED")
         });
         assert_eq!(done["_callback_reason"], "AGENT_CONNECTED", "{done}");
+        println!("{number}: {} {}", done["_CB_DIAL_1_RESULT"], done["_CB_DIAL_2_RESULT"]);
+    }
+    for phone in &phones {
+        house.rest.await_agent(phone.party.name(), "status", "available");
     }
     let answered = crowd.answered();
     for (_, number) in &callbacks {

@@ -107,13 +107,14 @@ fn pm_06_a_validation_call_has_no_header_that_makes_the_phone_answer_by_itself()
         logged_in(&house, &ann, &more);
         house.rest.status("ann", "available");
         // Without a persistent connection the phone is called for a customer.
-        let contact = (more["persistent"] == false).then(|| house.rest.contact("+31486", &json!({})));
+        if more["persistent"] == false {
+            house.rest.contact("+31486", &json!({}));
+        }
         let invite = ann.sipp.awaits_invites(before + 1)[before].clone();
         let answers_itself = ["Call-Info", "Alert-Info", "Answer-Mode", "Priv-Answer-Mode"]
             .iter()
             .any(|name| !invite.header(name).is_empty());
         assert_eq!(answers_itself, auto, "{more}: {}", invite.text);
-        let _ = contact;
         house.rest.act("ann", "logout");
         house.rest.await_agent("ann", "connection", "down");
     }
