@@ -203,3 +203,59 @@ fn a_leg_that_is_deleted_counts_what_was_held_as_dropped() {
     rig.tell(WorkerCommand::Delete { op: OpId(900), leg: LegId(2) });
     assert_eq!(rig.worker.info().drops.not_spliced, 1);
 }
+
+/// A customer whom the agent may hear from the first ringing on, and whose own ear opens with the answer.
+fn heard_ringing(customer: LegSetup) -> Rig {
+    let mut rig = ringing(customer);
+    rig.gates(1, 2, true, false);
+    rig.pass_ms(500);
+    rig
+}
+
+fn audio_after_us(rig: &Rig, to: &str) -> Vec<u64> {
+    let told = rig.events.iter().filter_map(|event| match event {
+        EventBody::SpliceAudio(audio) if audio.to == to => Some(audio.after_us),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn by_01_the_first_word_to_a_gate_that_was_open_for_ringing_is_not_lost() {
+    let mut rig = heard_ringing(LegSetup { remote: None, ..setup(2) });
+    let mut customer = Talker::new(2);
+    let answered = rig.now;
+    assert_eq!(customer.talk(&mut rig, 1), Err(Verdict::Drop(DropReason::Stranger)));
+    rig.pass_ms(1);
+    signalled(&mut rig, 2, &phone(2).to_string());
+    rig.pass_ms(1);
+    rig.splice_since(1, 2, answered);
+    rig.drain();
+    assert_eq!(words(&rig.take_heard(1)), [1]);
+    let measured = [501_000, 1_000];
+    assert_eq!(audio_after_us(&rig, "leg-1"), measured, "from the gate's opening, then from the answer");
+    rig.splice_since(1, 2, answered + 1_000);
+    assert!(customer.talk(&mut rig, 2).is_ok());
+    assert_eq!(audio_after_us(&rig, "leg-1"), measured, "a request that is repeated measures nothing again");
+}
+
+#[test]
+fn by_01_the_first_word_under_a_ringback_is_heard_when_that_stops_and_early_media_is_not() {
+    let mut rig = heard_ringing(setup(2));
+    let mut customer = Talker::new(2);
+    rig.play(1, "ringback", vec![support::prompt(offhook_proto::Codec::Pcmu, vec![200; 16_000])], 0);
+    for word in 1..20 {
+        assert_eq!(customer.talk(&mut rig, word), Err(Verdict::Drop(DropReason::Covered)));
+        rig.pass_ms(20);
+    }
+    let answered = rig.now;
+    assert_eq!(customer.talk(&mut rig, 100), Err(Verdict::Drop(DropReason::Covered)));
+    rig.pass_ms(1);
+    rig.splice_since(1, 2, answered);
+    rig.done(|op| WorkerCommand::PlayStop { op, leg: LegId(1), play: None });
+    rig.pass_ms(19);
+    assert!(customer.talk(&mut rig, 101).is_ok());
+    let heard: Vec<u8> = words(&rig.take_heard(1)).into_iter().filter(|word| *word != 200).collect();
+    assert_eq!(heard, [100, 101]);
+    assert_eq!(rig.info(2).counters.drops.covered, 19);
+}

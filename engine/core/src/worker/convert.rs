@@ -97,7 +97,7 @@ impl Worker {
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
         let address = (!hearer.latch.rtp_connected).then_some(destination);
         self.totals.generated += 1;
-        self.on_first_audio(leg);
+        self.on_first_audio(leg, self.now);
         Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
     }
 }

@@ -168,21 +168,22 @@ impl Worker {
         if audio {
             self.note_heard(leg, partner, header, true);
         }
-        self.on_first_audio(partner);
+        self.on_first_audio(partner, self.now);
         Ok(Verdict::Forward { to: partner, len: packet.len(), address })
     }
 
-    /// Tells, the first time, that a leg has been sent a packet of its partner's.
-    pub(super) fn on_first_audio(&mut self, leg: LegIx) {
+    /// Takes note that a leg has been sent a packet of its partner's, and tells the first time.
+    pub(super) fn on_first_audio(&mut self, leg: LegIx, at: Time) {
         let to = &mut self.legs[leg.index()];
         let Some(half) = &mut to.splice else { return };
+        half.heard_at = Some(at);
         let Some(awaits) = half.awaits.take() else { return };
         let partner = half.partner;
         let from = &self.legs[partner.index()];
         let body = EventBody::SpliceAudio(SpliceAudio {
             from: from.name().to_owned(),
             to: self.legs[leg.index()].name().to_owned(),
-            after_us: self.now.since(awaits.since),
+            after_us: at.since(awaits.since),
             dropped_packets: dropped_since(from, awaits.drops_before),
         });
         self.event(body);

@@ -10,7 +10,7 @@ use super::forward::Setback;
 use super::{Queued, Worker};
 use crate::leg::hold::{Held, Hold};
 use crate::leg::{Leg, count};
-use crate::limits::HELD_BYTES;
+use crate::limits::{HELD_BYTES, HELD_MS};
 use crate::rtp::Header;
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
@@ -26,7 +26,7 @@ impl Worker {
     ) -> Verdict {
         let from = &self.legs[leg.index()];
         let fits = (1..=HELD_BYTES / 8).contains(&packet.len());
-        if fits && from.leaving.is_none() && from.may_pass(reason, source) {
+        if fits && from.leaving.is_none() && self.may_pass(leg, reason, source) {
             self.hold(leg, at, source, reason, packet);
             return Verdict::Drop(reason);
         }
@@ -77,14 +77,14 @@ impl Worker {
         } else {
             self.retry(leg, &held, &mut buffer[..held.len])
         };
-        let from = &mut self.legs[leg.index()];
         let reason = match result {
             Ok(_) => None,
             Err(Setback::Reason(reason)) => Some(reason),
             // The release that this packet has begun comes to it.
             Err(Setback::Behind) => return None,
         };
-        let kept = reason.filter(|&reason| !stale && from.may_pass(reason, held.source));
+        let kept = reason.filter(|&reason| !stale && self.may_pass(leg, reason, held.source));
+        let from = &mut self.legs[leg.index()];
         if let Some(hold) = &mut from.hold {
             match kept {
                 Some(reason) => hold.keep_for(held.number, reason),
@@ -118,6 +118,22 @@ impl Worker {
     /// Whether the partner hears a leg, but no longer what came at a moment.
     pub(super) fn is_stale(&self, leg: LegIx, at: Time) -> bool {
         let half = self.partner(leg).and_then(|partner| self.legs[partner.index()].splice);
-        half.is_some_and(|half| half.hears && at < half.replay_from)
+        let oldest = self.now - HELD_MS * 1_000;
+        half.is_some_and(|half| half.hears && at < half.replay_from.max(oldest))
+    }
+
+    /// Whether the reason for which a packet was not sent on may go away in a moment.
+    fn may_pass(&self, leg: LegIx, reason: DropReason, source: SocketAddr) -> bool {
+        let from = &self.legs[leg.index()];
+        if reason != DropReason::Covered {
+            return from.may_pass(reason, source);
+        }
+        // What plays to the partner while this leg rings stops with the answer: the first words come before that.
+        let rings = from.splice.is_some_and(|half| !half.hears);
+        let awaited = || {
+            let half = self.partner(leg).and_then(|partner| self.legs[partner.index()].splice);
+            half.is_some_and(|half| half.awaits.is_some() && half.measured_from.is_some())
+        };
+        rings || awaited()
     }
 }

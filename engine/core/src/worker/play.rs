@@ -36,6 +36,11 @@ impl Worker {
         let body = EventBody::PlayEnded { leg: hearer.name().to_owned(), play: player.into_name(), end };
         self.totals.plays -= 1;
         self.plan_idle(leg);
+        // Without a moment named by the controller, what was covered stays unheard.
+        let half = self.legs[leg.index()].splice;
+        if let Some(half) = half.filter(|half| half.measured_from.is_some()) {
+            self.release(half.partner);
+        }
         self.event(body);
     }
 

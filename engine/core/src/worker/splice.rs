@@ -4,7 +4,7 @@ use offhook_proto::{Error, ErrorCode};
 
 use super::Worker;
 use crate::leg::{Awaits, Half};
-use crate::limits::{HELD_ALLOWANCE_US, HELD_MS};
+use crate::limits::HELD_ALLOWANCE_US;
 use crate::{LegId, LegIx, Time, WorkerOutput};
 
 /// Which way audio goes, and from when its first packet is measured.
@@ -118,12 +118,22 @@ impl Worker {
         let before = self.legs[leg.index()].splice;
         if let Some(half) = before.filter(|half| half.hears == hears) {
             self.legs[leg.index()].splice = Some(Half { partner, ..half });
+            if hears && gates.replay {
+                self.measure_open_gate(leg, gates.since);
+            }
             return self.plan_idle(leg);
         }
-        let mut half = Half { partner, hears, awaits: None, replay_from: Time::NEVER };
+        let mut half = Half {
+            partner,
+            hears,
+            awaits: None,
+            replay_from: self.now + 1,
+            measured_from: gates.replay.then_some(gates.since),
+            heard_at: None,
+        };
         if hears {
             if gates.replay {
-                half.replay_from = (gates.since - HELD_ALLOWANCE_US).max(self.now - HELD_MS * 1_000);
+                half.replay_from = gates.since - HELD_ALLOWANCE_US;
             }
             // What is too old counts as dropped before the measurement looks at the drops.
             self.drop_held(partner, half.replay_from);
@@ -142,6 +152,32 @@ impl Worker {
         }
     }
 }
+
+impl Worker {
+    /// Measures a gate that has been open from a moment that only now is known: a callee who was heard ringing has answered.
+    ///
+    /// The same moment named again, by a request that was repeated, changes nothing.
+    fn measure_open_gate(&mut self, leg: LegIx, since: Time) {
+        let Some(mut half) = self.legs[leg.index()].splice else { return };
+        let near = |from: Time| from.since(since).max(since.since(from)) < SAME_MOMENT_US;
+        if half.measured_from.is_some_and(near) {
+            return;
+        }
+        half.measured_from = Some(since);
+        half.replay_from = since - HELD_ALLOWANCE_US;
+        self.drop_held(half.partner, half.replay_from);
+        let drops_before = self.legs[half.partner.index()].recent_drops.count_at(since);
+        half.awaits = Some(Awaits { since, drops_before });
+        self.legs[leg.index()].splice = Some(half);
+        if let Some(heard_at) = half.heard_at.filter(|heard_at| *heard_at >= since) {
+            self.on_first_audio(leg, heard_at);
+        }
+        self.release(half.partner);
+    }
+}
+
+/// Two moments closer than this are one, measured twice.
+const SAME_MOMENT_US: u64 = 100_000;
 
 pub(super) fn already_spliced(name: &str) -> Error {
     Error::new(ErrorCode::AlreadySpliced, format!("leg {name} is spliced to another leg"))
