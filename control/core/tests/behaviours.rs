@@ -389,7 +389,7 @@ fn by_01_the_answer_to_audio_time_is_the_slower_direction() {
 #[test]
 fn by_02_no_customer_is_dialled_for_an_agent_whose_last_packet_is_old() {
     let mut bench = available_agent(true);
-    bench.packet_age_ms = 1_500;
+    bench.packet_age_ms = 3_500;
     bench.callback("+31201");
     assert_eq!(bench.dials_to_trunk(), 0);
     assert_ne!(bench.agent("ann").status, AgentStatus::Available);
@@ -402,6 +402,23 @@ fn by_02_no_customer_is_dialled_for_an_agent_whose_last_packet_is_old() {
 }
 
 #[test]
+fn by_02_one_lost_packet_of_a_parked_leg_delays_the_dial_and_does_not_redial_the_phone() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_agent_dial("ann");
+    bench.packet_age_ms = 1_280;
+    bench.callback("+31201");
+    bench.pass_ms(500);
+    assert_eq!(
+        (bench.dials_to_trunk(), bench.last_agent_dial("ann")),
+        (0, leg),
+        "not proved, not dead either"
+    );
+    bench.packet_age_ms = 20;
+    bench.pass_ms(200);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, leg));
+}
+
+#[test]
 fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_is_called_again() {
     let mut bench = available_agent(true);
     let leg = bench.last_agent_dial("ann");
@@ -409,7 +426,11 @@ fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_i
     bench.packet_age_ms = u64::MAX;
     bench.callback("+31201");
     bench.pass_ms(1_000);
-    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (0, leg), "its first packet is waited for");
+    assert_eq!(
+        (bench.dials_to_trunk(), bench.last_agent_dial("ann")),
+        (0, leg),
+        "its first packet is waited for"
+    );
     bench.pass_ms(4_000);
     assert_eq!(bench.dials_to_trunk(), 0);
     let again = bench.last_agent_dial("ann");

@@ -256,8 +256,8 @@ impl Core {
                     self.prove(id);
                 } else if age_ms <= PROOF_AGE_MS {
                     self.step_back(id, 1_000);
-                } else if info.last_packet_ms.is_none() && self.is_just_answered(id) {
-                    self.arm(Timer::Proof(id), FIRST_PACKET_STEP_MS);
+                } else if self.may_still_speak(id, info.last_packet_ms) {
+                    self.arm(Timer::Proof(id), PROOF_STEP_MS);
                 } else if let Some(agent) = agent {
                     self.lose_leg(&agent, "lost");
                 }
@@ -277,7 +277,7 @@ impl Core {
         }
     }
 
-    /// The first packet of a phone that was just picked up may have come.
+    /// A packet of a phone that was just picked up, or of one whose last kept packet was lost on the way, may have come.
     pub(crate) fn on_proof_due(&mut self, id: u64) {
         if let Some(interaction) = self.interactions.get_mut(&id)
             && interaction.stage == Stage::Proving
@@ -288,8 +288,12 @@ impl Core {
         }
     }
 
-    /// Whether the agent's phone was picked up so recently that its first packet may still be on the way.
-    fn is_just_answered(&self, id: u64) -> bool {
+    /// Whether a leg without a recent packet may be alive all the same: it was parked until now and one of the few packets
+    /// that were let through got lost, or its phone was picked up so recently that the first is still on the way.
+    fn may_still_speak(&self, id: u64, last_packet_ms: Option<u64>) -> bool {
+        if let Some(age_ms) = last_packet_ms {
+            return age_ms < FIRST_PACKET_MS;
+        }
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
         let answered_us = call.and_then(|call| call.answered_us);
         answered_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
@@ -605,9 +609,9 @@ fn interaction_source(core: &Core, id: u64) -> Option<Source> {
 
 /// Proofs asked for before the agent is passed over.
 const PROOF_TRIES: u32 = 3;
-/// How long a phone that was just picked up may take to its first packet before it counts as dead.
+/// How long a phone may take to its next packet, or to its first after it was picked up, before it counts as dead.
 const FIRST_PACKET_MS: u64 = 3_000;
-/// How long to wait before such a phone is asked for again.
-const FIRST_PACKET_STEP_MS: u64 = 100;
+/// How long to wait before such a leg is asked for again.
+const PROOF_STEP_MS: u64 = 100;
 /// How long an answered customer may wait for the splice.
 const JOIN_MS: u64 = 5_000;
