@@ -88,6 +88,8 @@ async fn tell(mut news: mpsc::Receiver<ClientEvent>, inputs: mpsc::Sender<Input>
         }
     }
     tracing::error!("the engine's news were not read for so long that they ended; start again");
+    // Better seen as down than commanded blindly.
+    let _ = inputs.send(Input::EngineDown).await;
 }
 
 /// What a piece of news means to the core. `run` is the engine's run as known so far.
