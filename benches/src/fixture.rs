@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use offhook_engine_core::{
     LegId, LegIx, LegSetup, OpId, Time, Worker, WorkerCommand, WorkerConfig, WorkerOutput,
 };
-use offhook_proto::{Idle, LatchMode, Media, Remote};
+use offhook_proto::{Idle, LatchMode, Media, Remote, Srtp};
 
 /// A worker whose legs are numbered like their places, each with a phone at [`phone`].
 pub fn worker(legs: u32, media: impl Fn(u32) -> Media) -> Worker {
@@ -28,6 +28,8 @@ pub fn worker(legs: u32, media: impl Fn(u32) -> Media) -> Worker {
             idle: Idle::None,
             park: false,
             silent_after_ms: 0,
+            srtp: Srtp::Off,
+            rtcp_mux: false,
         };
         worker.handle_command(Time(0), WorkerCommand::Create { op: OpId(0), setup: Box::new(setup) });
         drain(&mut worker);

@@ -32,7 +32,7 @@ pub(crate) struct Step {
 
 #[derive(Debug)]
 enum Held {
-    Output(Lane, Output),
+    Output(Lane, Box<Output>),
     Record(Lane),
 }
 
@@ -68,7 +68,7 @@ impl Gate {
             if wait <= self.durable {
                 step.due.push(output);
             } else {
-                self.hold(wait, Held::Output(lane, output));
+                self.hold(wait, Held::Output(lane, Box::new(output)));
             }
         }
         step
@@ -84,7 +84,7 @@ impl Gate {
             let lane = match held {
                 Held::Record(lane) => lane,
                 Held::Output(lane, output) => {
-                    due.push(output);
+                    due.push(*output);
                     lane
                 }
             };

@@ -2,6 +2,9 @@
 
 /// Largest RTP or RTCP packet that the engine makes, in bytes.
 pub const PACKET_BYTES: usize = 1_500;
+
+/// Most bytes that protecting a packet adds to it.
+pub const SRTP_OVERHEAD_BYTES: usize = offhook_srtp::OVERHEAD_BYTES;
 /// Packets of unknown sources that a latch looks at before only the signalled source can latch.
 pub const LATCH_BUDGET_PACKETS: u16 = 50;
 /// Packets that another port of the signalled address must send to latch.

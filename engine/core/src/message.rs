@@ -40,7 +40,8 @@ pub enum Socket {
 /// What to do with a received packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send the first `len` bytes of the buffer on from the RTP socket of leg `to`.
+    /// Send the first `len` bytes of the buffer on from the RTP socket of leg `to`, if that is secure through
+    /// [`crate::Worker::seal`].
     Forward {
         /// Leg whose RTP socket sends.
         to: LegIx,
@@ -78,6 +79,12 @@ pub enum DropReason {
     Truncated,
     /// The kernel refused to send it on.
     SendFailed,
+    /// Not what the leg's SRTP key has signed.
+    AuthFailed,
+    /// SRTP that came before, or from before the window.
+    Replayed,
+    /// The key of a secure leg's direction is not known yet.
+    NoKey,
 }
 
 /// What the director asks of a worker. Each is answered by one [`WorkerReport`] with the same `op`.
@@ -296,7 +303,7 @@ pub enum Answer {
 /// What a worker's shell has to do. A [`WorkerOutput::Transmit`]'s bytes are in the buffer given to the poll.
 #[derive(Debug)]
 pub enum WorkerOutput {
-    /// Send `len` bytes of the buffer from a leg's socket.
+    /// Send `len` bytes of the buffer from a leg's socket, of a secure leg through [`crate::Worker::seal`].
     Transmit {
         /// Which leg.
         leg: LegIx,
@@ -344,6 +351,8 @@ pub enum WorkerOutput {
         keep_one_in: u16,
         /// Payload type that always passes.
         telephone_event: Option<u8>,
+        /// Whether RTCP comes to this socket and always passes.
+        rtcp_mux: bool,
     },
     /// Take the park filter off.
     Unpark {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, Drops, Error, Idle, LatchMode, Remote};
+use crate::{Codec, Drops, Error, Idle, LatchMode, Remote, SrtpInfo};
 
 /// The answer to a request: `{"result": "ok", …}` or `{"result": "error", "error": code, "error-reason": sentence}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,6 +200,12 @@ pub struct LegInfo {
     pub idle: Idle,
     /// Encoding.
     pub codec: Codec,
+    /// Suites, when its packets are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srtp: Option<SrtpInfo>,
+    /// Whether RTCP goes over the RTP port.
+    #[serde(default)]
+    pub rtcp_mux: bool,
     /// SSRC of everything that it is sent.
     pub ssrc: u32,
     /// SSRC last received.

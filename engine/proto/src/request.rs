@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Idle, LatchMode, Media, PlaySource, RecordMode, Remote};
+use crate::{Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp};
 
 /// One request: who asks, and what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,12 @@ pub struct LegCreate {
     pub park: bool,
     /// Milliseconds without a packet after which `leg.silent` is raised; 0 never.
     pub silent_after_ms: u32,
+    /// Encryption of its packets.
+    #[serde(skip_serializing_if = "Srtp::is_off")]
+    pub srtp: Srtp,
+    /// RTCP goes over the RTP port (RFC 5761).
+    #[serde(skip_serializing_if = "is_false")]
+    pub rtcp_mux: bool,
 }
 
 /// Changes the named parts of a leg and leaves the others.
@@ -139,6 +145,12 @@ pub struct LegUpdate {
     /// New limit for `leg.silent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_after_ms: Option<u32>,
+    /// New encryption, whole. A direction whose key stays the same goes on with its counters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub srtp: Option<Srtp>,
+    /// Whether RTCP goes over the RTP port from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtcp_mux: Option<bool>,
     /// True: forget the learnt source and learn again.
     pub relatch: bool,
 }
@@ -296,6 +308,10 @@ pub struct Subscribe {
 pub struct EventAck {
     /// Highest number seen without a gap below it.
     pub seq: u64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn yes() -> bool {

@@ -177,4 +177,10 @@ pub struct Drops {
     pub covered: u64,
     /// The other leg has no known address yet.
     pub no_remote: u64,
+    /// Not what the leg's SRTP key has signed.
+    pub auth_failed: u64,
+    /// SRTP that came before, or from before the window of 128 packets.
+    pub replayed: u64,
+    /// The key of a secure leg's direction is not known yet.
+    pub no_key: u64,
 }

@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::parse::shown;
 use crate::{
     Codec, Command, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate, Media, Play,
-    PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Subscribe, Unsplice,
+    PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Unsplice,
 };
 
 /// Checks a whole request.
@@ -60,6 +60,10 @@ pub fn leg_create(body: &LegCreate) -> Result<(), Error> {
         }
     }
     media(&body.media)?;
+    if body.rtcp_mux {
+        beside_rtcp(&body.media)?;
+    }
+    srtp(&body.srtp)?;
     idle(&body.idle)?;
     if let Some(beside) = &body.beside {
         name("beside", beside)?;
@@ -75,6 +79,10 @@ pub fn leg_update(body: &LegUpdate) -> Result<(), Error> {
     name("leg", &body.leg)?;
     body.remote.as_ref().map_or(Ok(()), remote)?;
     body.media.as_ref().map_or(Ok(()), media)?;
+    if let (Some(media), Some(true)) = (&body.media, body.rtcp_mux) {
+        beside_rtcp(media)?;
+    }
+    body.srtp.as_ref().map_or(Ok(()), srtp)?;
     body.idle.as_ref().map_or(Ok(()), idle)?;
     body.silent_after_ms.map_or(Ok(()), silent_after)
 }
@@ -221,6 +229,34 @@ fn payload_type(field: &str, value: u8) -> Result<(), Error> {
         return Ok(());
     }
     Err(bad(field, "0 to 127 but not 72 to 76, which look like RTCP", value))
+}
+
+/// On a port that carries RTCP too, 64 to 95 with the marker bit are RTCP (RFC 5761 section 4).
+fn beside_rtcp(media: &Media) -> Result<(), Error> {
+    let types = [
+        ("media.payload_type", Some(media.payload_type)),
+        ("media.telephone_event", media.telephone_event),
+        ("media.comfort_noise", media.comfort_noise),
+    ];
+    for (field, value) in types {
+        if let Some(value) = value.filter(|value| (64..=95).contains(value)) {
+            return Err(bad(field, "no type from 64 to 95 with rtcp_mux", value));
+        }
+    }
+    Ok(())
+}
+
+/// The lengths of keys; the sentence does not show them.
+fn srtp(srtp: &Srtp) -> Result<(), Error> {
+    let Srtp::On(keys) = srtp else { return Ok(()) };
+    for (field, key) in [("srtp.receive.key", &keys.receive), ("srtp.send.key", &keys.send)] {
+        if let Some(key) = key.as_ref().filter(|key| !key.has_its_length()) {
+            let (key_bytes, salt_bytes) = (key.suite.key_bytes(), key.suite.salt_bytes());
+            let takes = format!("{key_bytes} bytes of key and {salt_bytes} of salt for {}", key.suite);
+            return Err(bad(field, &takes, format_args!("{} bytes", key.key.len())));
+        }
+    }
+    Ok(())
 }
 
 /// Payload types below 35 mean one encoding each (RFC 3551 table 4), so `own` is the only one of them that may be used.

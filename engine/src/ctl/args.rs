@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
     Codec, Command, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery, LegUnpark,
@@ -107,6 +108,8 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     media: MediaArgs,
     #[command(flatten)]
+    secure: SecureArgs,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -118,6 +121,8 @@ pub(crate) struct UpdateArgs {
     relatch: bool,
     #[command(flatten)]
     media: MediaArgs,
+    #[command(flatten)]
+    secure: SecureArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -237,6 +242,8 @@ impl CreateArgs {
             beside: self.beside,
             park: self.park,
             silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
+            srtp: self.secure.srtp().unwrap_or_default(),
+            rtcp_mux: self.secure.rtcp_mux.unwrap_or(false),
         }
     }
 }
@@ -250,6 +257,8 @@ impl UpdateArgs {
             latch: self.common.latch,
             idle: self.common.idle,
             silent_after_ms: self.common.silent_after_ms,
+            srtp: self.secure.srtp(),
+            rtcp_mux: self.secure.rtcp_mux,
             relatch: self.relatch,
         }
     }

@@ -3,6 +3,7 @@
 mod args;
 mod print;
 mod raw;
+mod secure_args;
 
 use std::process::ExitCode;
 use std::time::Duration;

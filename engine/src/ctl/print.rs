@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use offhook_proto::{
     Command, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted, Reply,
-    WorkerInfo,
+    SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -103,6 +103,10 @@ fn leg(leg: &LegInfo) -> String {
     let remote = leg.remote.map_or("none".to_owned(), |remote| remote.rtp.to_string());
     let latched = leg.latched.map_or("not yet".to_owned(), |source| source.to_string());
     line("remote", format_args!("signalled {remote}, latched {latched} ({:?})", leg.latch));
+    if let Some(srtp) = leg.srtp {
+        let name = |suite: Option<SrtpSuite>| suite.map_or("no key yet", SrtpSuite::name);
+        line("SRTP", format_args!("receives {}, sends {}", name(srtp.receive), name(srtp.send)));
+    }
     let last = leg.last_packet_ms.map_or("never".to_owned(), |ms| format!("{} ago", Span(ms)));
     let counters = &leg.counters;
     line(

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crossbeam::channel::TryRecvError;
+use offhook_engine_core::limits::SRTP_OVERHEAD_BYTES;
 use offhook_engine_core::{
     LegId, LegIx, RecordId, Socket, Time, Verdict, Worker, WorkerConfig, WorkerOutput, WorkerReport,
 };
@@ -241,8 +242,8 @@ impl WorkerThread {
                 WorkerOutput::Disarm { leg } => self.disarm(leg),
                 WorkerOutput::Connect { leg, socket, address } => self.connect(leg, socket, address),
                 WorkerOutput::Disconnect { leg, socket } => self.disconnect(leg, socket),
-                WorkerOutput::Park { leg, keep_one_in, telephone_event } => {
-                    self.park(leg, keep_one_in, telephone_event);
+                WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux } => {
+                    self.park(leg, keep_one_in, telephone_event, rtcp_mux);
                 }
                 WorkerOutput::Unpark { leg } => self.unpark(leg),
                 WorkerOutput::Heard => {}
@@ -258,9 +259,15 @@ impl WorkerThread {
         leg: LegIx,
         socket: Socket,
         mut buffer: Buffer,
-        len: usize,
+        mut len: usize,
         address: Option<SocketAddr>,
     ) {
+        if self.core.is_secure(leg) {
+            let room = (len + SRTP_OVERHEAD_BYTES).min(buffer.capacity());
+            buffer.resize(room).expect("it is the capacity at most");
+            let Some(sealed) = self.core.seal(leg, socket, &mut buffer, len) else { return };
+            len = sealed;
+        }
         let sent = match self.slot(leg, socket) {
             Some(slot) if buffer.resize(len).is_ok() => match address {
                 Some(address) => self.ring.send_to(slot, token(leg, socket), buffer, address).is_ok(),

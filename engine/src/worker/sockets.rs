@@ -156,9 +156,13 @@ impl WorkerThread {
     }
 
     /// A leg without the filter works the same and costs more, so that a failure is only worth a line.
-    pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16, telephone_event: Option<u8>) {
+    pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16, telephone_event: Option<u8>, rtcp_mux: bool) {
         let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
-        let program = park_filter(telephone_event.as_slice(), u32::from(keep_one_in));
+        let mut passed = Vec::from(telephone_event.as_slice());
+        if rtcp_mux {
+            passed.extend(RTCP_TYPES);
+        }
+        let program = park_filter(&passed, u32::from(keep_one_in));
         if let Err(error) = attach_filter(fd, &program) {
             warn!(worker = self.control.worker, %error, "the kernel takes no park filter");
         }
@@ -190,6 +194,9 @@ fn is_passing(errno: i32) -> bool {
 /// parameter problem (EPROTO), fragmentation needed (EMSGSIZE), protocol unreachable (ENOPROTOOPT) and host unknown
 /// (EHOSTDOWN). Anybody on the way can send them, so none may end a leg.
 const NAMELESS_IN_STD: [i32; 5] = [64, 71, 90, 92, 112];
+
+/// What RTCP packet types 200 to 207 look like where a payload type is (RFC 5761 section 4).
+const RTCP_TYPES: std::ops::RangeInclusive<u8> = 72..=79;
 
 #[cfg(test)]
 mod tests {

@@ -10,5 +10,6 @@ mod recording;
 mod reports;
 mod requests;
 mod safety;
+mod secure;
 mod starting;
 mod support;

@@ -227,6 +227,8 @@ impl World {
             latch: offhook_proto::LatchMode::Signalled,
             idle: offhook_proto::Idle::default(),
             codec: Media::default().codec,
+            srtp: None,
+            rtcp_mux: false,
             ssrc: 1,
             remote_ssrc: None,
             age_ms: 1,

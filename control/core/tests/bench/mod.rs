@@ -153,6 +153,8 @@ impl Bench {
             latch: offhook_proto::LatchMode::Signalled,
             idle: offhook_proto::Idle::default(),
             codec: Media::default().codec,
+            srtp: None,
+            rtcp_mux: false,
             ssrc: 1,
             remote_ssrc: None,
             age_ms: 1,

@@ -128,6 +128,8 @@ impl Director {
                     idle: body.idle,
                     park: body.park,
                     silent_after_ms: body.silent_after_ms,
+                    srtp: body.srtp.clone(),
+                    rtcp_mux: body.rtcp_mux,
                 });
                 return self.tell_worker(worker, WorkerCommand::Create { op, setup });
             }

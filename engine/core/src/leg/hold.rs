@@ -26,7 +26,7 @@ pub(crate) struct Held {
     pub(crate) number: u64,
     pub(crate) at: Time,
     pub(crate) source: SocketAddr,
-    /// Why not: what it counts as when it never is. `Stranger` has not been looked at any further.
+    /// Why not: what it counts as when it never is. `Stranger` has not been looked at any further, `NoKey` is encrypted.
     pub(crate) reason: DropReason,
     start: usize,
     pub(crate) len: usize,
@@ -91,6 +91,26 @@ impl Hold {
         if let Some(held) = self.packets.iter_mut().find(|held| held.number == number) {
             held.reason = reason;
         }
+    }
+
+    /// Looks at each packet again: its length and reason from now on, or the reason that it is dropped for.
+    pub(crate) fn revise(
+        &mut self,
+        mut revise: impl FnMut(&Held, &mut [u8]) -> Result<(usize, DropReason), DropReason>,
+        mut on_dropped: impl FnMut(&Held),
+    ) {
+        let bytes = &mut self.bytes;
+        self.packets.retain_mut(|held| match revise(held, &mut bytes[held.start..held.start + held.len]) {
+            Ok((len, reason)) => {
+                (held.len, held.reason) = (len, reason);
+                true
+            }
+            Err(reason) => {
+                held.reason = reason;
+                on_dropped(held);
+                false
+            }
+        });
     }
 
     /// Takes the oldest packet out if it came before a moment.

@@ -28,6 +28,8 @@ impl Leg {
             latch: self.latch.mode(),
             idle: self.idle,
             codec: self.media.codec,
+            srtp: self.secure.as_ref().map(|secure| secure.info()),
+            rtcp_mux: self.rtcp_mux,
             ssrc: self.stream.ssrc(),
             remote_ssrc: self.receive.ssrc(),
             age_ms: now.since(self.created) / 1_000,

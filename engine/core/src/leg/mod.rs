@@ -12,13 +12,14 @@ pub(crate) mod receive;
 mod recent;
 pub(crate) mod recording;
 pub(crate) mod report;
+pub(crate) mod secure;
 mod setup;
 pub(crate) mod stream;
 pub(crate) mod timer;
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Drops, Idle, Media};
+use offhook_proto::{Drops, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::conversion::Conversion;
@@ -30,6 +31,7 @@ use self::receive::Receive;
 use self::recent::RecentDrops;
 use self::recording::Recording;
 use self::report::Reports;
+use self::secure::Secure;
 use self::stream::Stream;
 use self::timer::{Deadlines, Timer};
 use crate::{DropReason, LegId, LegIx, OpId, Time};
@@ -68,6 +70,10 @@ pub struct Leg {
     pub(crate) fresh: bool,
     /// Packets that could not be sent on yet.
     pub(crate) hold: Option<Box<Hold>>,
+    /// Present when its packets are encrypted.
+    pub(crate) secure: Option<Box<Secure>>,
+    /// Whether its RTCP goes over the RTP port.
+    pub(crate) rtcp_mux: bool,
 }
 
 /// This leg's half of a splice.
@@ -145,6 +151,11 @@ impl Leg {
             recent_drops: RecentDrops::default(),
             fresh: !setup.park,
             hold: None,
+            secure: match &setup.srtp {
+                Srtp::Off => None,
+                Srtp::On(keys) => Some(Box::new(Secure::new(keys))),
+            },
+            rtcp_mux: setup.rtcp_mux,
             identity: Box::new(setup::Identity::from(setup)),
         }
     }
@@ -209,14 +220,16 @@ impl Leg {
         let passing = match reason {
             DropReason::Stranger => self.latch.latched().is_none() && self.latch.may_learn(source),
             DropReason::NotSpliced => self.fresh,
-            DropReason::GateClosed => true,
+            DropReason::GateClosed | DropReason::NoKey => true,
             DropReason::Malformed
             | DropReason::PayloadType
             | DropReason::Late
             | DropReason::Covered
             | DropReason::NoRemote
             | DropReason::Truncated
-            | DropReason::SendFailed => false,
+            | DropReason::SendFailed
+            | DropReason::AuthFailed
+            | DropReason::Replayed => false,
         };
         passing && self.parked.is_none()
     }
@@ -255,6 +268,9 @@ pub(crate) fn count(drops: &mut Drops, reason: DropReason) {
         DropReason::NoRemote => &mut drops.no_remote,
         DropReason::Truncated => &mut drops.truncated,
         DropReason::SendFailed => &mut drops.send_failed,
+        DropReason::AuthFailed => &mut drops.auth_failed,
+        DropReason::Replayed => &mut drops.replayed,
+        DropReason::NoKey => &mut drops.no_key,
     };
     *counter += 1;
 }

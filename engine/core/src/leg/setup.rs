@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use offhook_proto::{Idle, LatchMode, Media, Remote};
+use offhook_proto::{Idle, LatchMode, Media, Remote, Srtp};
 
 use crate::LegId;
 
@@ -38,6 +38,10 @@ pub struct LegSetup {
     pub park: bool,
     /// Milliseconds without a packet after which it counts as silent; 0 never.
     pub silent_after_ms: u32,
+    /// Encryption of its packets.
+    pub srtp: Srtp,
+    /// Whether its RTCP goes over the RTP port.
+    pub rtcp_mux: bool,
 }
 
 /// What never changes about a leg and no packet needs.

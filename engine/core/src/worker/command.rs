@@ -100,6 +100,15 @@ impl Worker {
         if let Some(media) = change.media {
             self.update_media(leg, media);
         }
+        let was_secure = self.is_secure(leg);
+        if let Some(rtcp_mux) = change.rtcp_mux {
+            self.update_rtcp_mux(leg, rtcp_mux);
+        }
+        if let Some(srtp) = &change.srtp {
+            self.update_srtp(leg, srtp);
+        }
+        // What was learnt from packets that nobody had signed does not count any more.
+        let learns_again = change.relatch || self.is_secure(leg) && !was_secure;
         let updated = &mut self.legs[leg.index()];
         if let Some(silent_after_ms) = change.silent_after_ms {
             updated.silent_after_ms = silent_after_ms;
@@ -114,7 +123,7 @@ impl Worker {
         }
         let mode = change.latch.unwrap_or(updated.latch.mode());
         let remote = change.remote.or(updated.latch.remote());
-        if change.relatch || mode != updated.latch.mode() || remote != updated.latch.remote() {
+        if learns_again || mode != updated.latch.mode() || remote != updated.latch.remote() {
             let (rtp, rtcp) = (updated.latch.rtp_connected, updated.latch.rtcp_connected);
             updated.latch.restart(mode, remote);
             for (socket, connected) in [(Socket::Rtp, rtp), (Socket::Rtcp, rtcp)] {
@@ -139,9 +148,24 @@ impl Worker {
             updated.break_off();
         }
         updated.media = media;
-        if let (Some(keep_one_in), true) = (updated.parked, filter_changes) {
-            let telephone_event = updated.media.telephone_event;
-            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
+        if filter_changes {
+            self.renew_filter(leg);
+        }
+    }
+
+    fn update_rtcp_mux(&mut self, leg: LegIx, rtcp_mux: bool) {
+        let before = std::mem::replace(&mut self.legs[leg.index()].rtcp_mux, rtcp_mux);
+        if before != rtcp_mux {
+            self.renew_filter(leg);
+        }
+    }
+
+    /// Tells what a parked leg's filter passes, after a change.
+    fn renew_filter(&mut self, leg: LegIx) {
+        let parked = &self.legs[leg.index()];
+        if let Some(keep_one_in) = parked.parked {
+            let (telephone_event, rtcp_mux) = (parked.media.telephone_event, parked.rtcp_mux);
+            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux });
         }
     }
 

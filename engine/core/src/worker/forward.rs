@@ -10,6 +10,7 @@ use crate::leg::latch::Admission;
 use crate::leg::stream::{Numbered, Source};
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload, count};
+use crate::rtcp;
 use crate::rtp::{Header, is_rtcp};
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
@@ -35,6 +36,16 @@ impl Worker {
         let Some(from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
         self.totals.received += 1;
         from.packets_received += 1;
+        let packet = match &mut from.secure {
+            None => packet,
+            Some(secure) if !packet.is_empty() => {
+                match secure.open(from.rtcp_mux && is_rtcp(packet), packet) {
+                    Ok(len) => &mut packet[..len],
+                    Err(reason) => return self.hold_or_drop(leg, now, source, reason, packet),
+                }
+            }
+            Some(_) => packet,
+        };
         match self.judge(leg, now, source, packet) {
             Ok(verdict) => verdict,
             Err(Setback::Reason(reason)) => self.hold_or_drop(leg, now, source, reason, packet),
@@ -55,10 +66,11 @@ impl Worker {
     ) -> Result<Verdict, Setback> {
         let from = &mut self.legs[leg.index()];
         let header = Header::parse(packet);
-        if header.is_none() && !packet.is_empty() {
+        let reports = is_rtcp(packet);
+        let sound = if reports { rtcp::parse(packet, |_| {}) } else { header.is_some() || packet.is_empty() };
+        if !sound {
             return Err(DropReason::Malformed.into());
         }
-        let reports = is_rtcp(packet);
         // What is no audio must not teach the latch.
         let admission = match (header, reports) {
             (Some(_), false) => from.latch.admit(source),
@@ -77,7 +89,7 @@ impl Worker {
         }
         self.on_alive(leg);
         match header {
-            Some(_) if reports => {
+            _ if reports => {
                 self.on_reports(leg, packet);
                 Ok(Verdict::Consume)
             }

@@ -106,8 +106,10 @@ impl Worker {
     }
 
     fn retry(&mut self, leg: LegIx, held: &Held, packet: &mut [u8]) -> Result<Verdict, Setback> {
-        if held.reason == DropReason::Stranger {
-            return self.judge(leg, held.at, held.source, packet);
+        match held.reason {
+            DropReason::Stranger => return self.judge(leg, held.at, held.source, packet),
+            DropReason::NoKey => return Err(DropReason::NoKey.into()),
+            _ => {}
         }
         // It was read once before; since then its payload type may have been negotiated away.
         let header = Header::parse(packet).ok_or(DropReason::Malformed)?;

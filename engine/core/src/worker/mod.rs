@@ -8,6 +8,7 @@ mod leave;
 mod play;
 mod record;
 mod reports;
+mod secure;
 mod splice;
 mod spread;
 mod timeout;

@@ -7,6 +7,7 @@ use offhook_proto::EventBody;
 use super::{Queued, Worker};
 use crate::leg::latch::Admission;
 use crate::leg::report::ntp_of;
+use crate::limits::PACKET_BYTES;
 use crate::rtcp::{self, Item};
 use crate::{DropReason, LegIx, Socket, Time, WorkerOutput};
 
@@ -15,6 +16,20 @@ impl Worker {
     pub fn handle_rtcp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &[u8]) {
         self.now = now;
         let Some(reported) = self.legs.get_mut(leg.index()) else { return };
+        let mut opened = [0; PACKET_BYTES];
+        let packet = match &mut reported.secure {
+            Some(secure) if !packet.is_empty() => {
+                let Some(encrypted) = opened.get_mut(..packet.len()) else {
+                    return self.drop_of(leg, DropReason::Truncated);
+                };
+                encrypted.copy_from_slice(packet);
+                match secure.open(true, encrypted) {
+                    Ok(len) => &opened[..len],
+                    Err(reason) => return self.drop_of(leg, reason),
+                }
+            }
+            Some(_) | None => packet,
+        };
         if !rtcp::parse(packet, |_| {}) {
             // An empty datagram keeps a binding open (RFC 6263 section 4.1).
             if !packet.is_empty() {
@@ -62,13 +77,17 @@ impl Worker {
     ) -> Option<WorkerOutput> {
         let (now, ntp) = (self.now, self.ntp());
         let reported = self.legs.get_mut(leg.index())?;
-        let destination = reported.latch.rtcp_destination()?;
+        let (socket, connected, destination) = if reported.rtcp_mux {
+            (Socket::Rtp, reported.latch.rtp_connected, reported.latch.destination()?)
+        } else {
+            (Socket::Rtcp, reported.latch.rtcp_connected, reported.latch.rtcp_destination()?)
+        };
         let clock_rate = reported.clock_rate();
         let report =
             reported.reports.report(now, ntp, &reported.stream, &mut reported.receive, clock_rate, goodbye);
         let len = rtcp::write(&report, buffer);
-        let address = (!reported.latch.rtcp_connected).then_some(destination);
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtcp, len, address })
+        let address = (!connected).then_some(destination);
+        Some(WorkerOutput::Transmit { leg, socket, len, address })
     }
 
     pub(super) fn say_goodbye(&mut self, leg: LegIx) {

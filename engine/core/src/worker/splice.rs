@@ -86,8 +86,8 @@ impl Worker {
         if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
             parked.receive.on_filter(true);
             parked.fresh = false;
-            let telephone_event = parked.media.telephone_event;
-            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event });
+            let (telephone_event, rtcp_mux) = (parked.media.telephone_event, parked.rtcp_mux);
+            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux });
             self.drop_held(leg, Time::NEVER);
         }
         Ok(())

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use offhook_engine_core::limits::SRTP_OVERHEAD_BYTES;
 use offhook_engine_core::{
     Answer, Disarmed, EncodedPrompt, LegId, LegIx, LegSetup, OpId, Segment, Socket, Time, Verdict, Worker,
     WorkerCommand, WorkerConfig, WorkerOutput, WorkerReport,
 };
-use offhook_proto::{Codec, Error, EventBody, Idle, LatchMode, LegInfo, Media, Remote};
+use offhook_proto::{Codec, Error, EventBody, Idle, LatchMode, LegInfo, Media, Remote, Srtp};
 
 /// One packet that a leg sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub fn setup(leg: u64) -> LegSetup {
         idle: Idle::None,
         park: false,
         silent_after_ms: 0,
+        srtp: Srtp::Off,
+        rtcp_mux: false,
     }
 }
 
@@ -168,6 +171,8 @@ impl Rig {
         self.drain();
         match verdict {
             Verdict::Forward { to, len, address } => {
+                packet.resize(len + SRTP_OVERHEAD_BYTES, 0);
+                let len = self.worker.seal(to, Socket::Rtp, &mut packet, len).ok_or(Verdict::Consume)?;
                 packet.truncate(len);
                 let sent = Sent { at: self.now, leg: to, socket: Socket::Rtp, bytes: packet, address };
                 self.sent.push(sent.clone());
@@ -273,6 +278,7 @@ impl Rig {
         while let Some(output) = self.worker.poll_output(&mut self.buffer) {
             match output {
                 WorkerOutput::Transmit { leg, socket, len, address } => {
+                    let Some(len) = self.worker.seal(leg, socket, &mut self.buffer, len) else { continue };
                     let bytes = self.buffer[..len].to_vec();
                     self.sent.push(Sent { at: self.now, leg, socket, bytes, address });
                 }
@@ -291,8 +297,9 @@ impl Rig {
                 WorkerOutput::Disconnect { leg, socket } => {
                     self.actions.push(format!("disconnect {} {socket:?}", leg.0));
                 }
-                WorkerOutput::Park { leg, keep_one_in, telephone_event } => {
-                    self.actions.push(format!("park {} {keep_one_in} {telephone_event:?}", leg.0));
+                WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux } => {
+                    let with_rtcp = if rtcp_mux { " rtcp" } else { "" };
+                    self.actions.push(format!("park {} {keep_one_in} {telephone_event:?}{with_rtcp}", leg.0));
                 }
                 WorkerOutput::Heard => {}
                 WorkerOutput::RecordEnd { record, leg_ends, .. } => {

@@ -1,0 +1,58 @@
+//! A leg's SRTP: a key and a context for each direction.
+
+use offhook_proto::{SrtpInfo, SrtpKey, SrtpKeys};
+use offhook_srtp::{Protector, Refusal, Unprotector};
+
+use crate::DropReason;
+
+/// The encryption of one leg; absent on a plain one.
+#[derive(Debug, Default)]
+pub(crate) struct Secure {
+    receive: Option<(SrtpKey, Unprotector)>,
+    send: Option<(SrtpKey, Protector)>,
+}
+
+impl Secure {
+    /// With the keys that are known.
+    pub(crate) fn new(keys: &SrtpKeys) -> Self {
+        let mut secure = Self::default();
+        secure.rekey(keys);
+        secure
+    }
+
+    /// Takes other keys. A direction whose key stays the same keeps its rollover counter and its window: starting again
+    /// would encrypt two packets alike.
+    pub(crate) fn rekey(&mut self, keys: &SrtpKeys) {
+        if self.receive.as_ref().map(|(key, _)| key) != keys.receive.as_ref() {
+            self.receive = keys.receive.clone().map(|key| (key.clone(), Unprotector::new(&key)));
+        }
+        if self.send.as_ref().map(|(key, _)| key) != keys.send.as_ref() {
+            self.send = keys.send.clone().map(|key| (key.clone(), Protector::new(&key)));
+        }
+    }
+
+    /// Authenticates a packet and decrypts it where it lies. Returns its length without protection.
+    pub(crate) fn open(&mut self, reports: bool, packet: &mut [u8]) -> Result<usize, DropReason> {
+        let (_, unprotector) = self.receive.as_mut().ok_or(DropReason::NoKey)?;
+        let opened = if reports { unprotector.rtcp(packet) } else { unprotector.rtp(packet) };
+        opened.map_err(|refusal| match refusal {
+            Refusal::Unauthentic => DropReason::AuthFailed,
+            Refusal::Replayed => DropReason::Replayed,
+        })
+    }
+
+    /// Protects the packet in the first `len` bytes of a buffer. Returns its length then.
+    pub(crate) fn seal(&mut self, reports: bool, buffer: &mut [u8], len: usize) -> Result<usize, DropReason> {
+        let (_, protector) = self.send.as_mut().ok_or(DropReason::NoKey)?;
+        let sealed = if reports { protector.rtcp(buffer, len) } else { protector.rtp(buffer, len) };
+        sealed.ok_or(DropReason::SendFailed)
+    }
+
+    /// What may be shown of it.
+    pub(crate) fn info(&self) -> SrtpInfo {
+        SrtpInfo {
+            receive: self.receive.as_ref().map(|(key, _)| key.suite),
+            send: self.send.as_ref().map(|(key, _)| key.suite),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Whole packets whose protected form is known from elsewhere.
+//!
+//! Master key and salt are those of the key derivation examples of RFC 3711 B.3 and RFC 6188 section 7.2, and for GCM those
+//! that libsrtp's test driver uses; the packets are the reference packets of that test driver. A wrong derivation, keystream,
+//! nonce, index or tag changes every byte.
+
+use offhook_proto::{SrtpKey, SrtpSuite};
+use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
+
+struct Vector {
+    suite: SrtpSuite,
+    key: &'static str,
+    rtp: &'static str,
+    rtcp: Option<&'static str>,
+}
+
+const PLAIN_RTP: &str = "800f1234decafbadcafebabeabababababababababababababababab";
+const PLAIN_RTCP: &str = "81c8000bcafebabeabababababababababababababababab";
+
+const VECTORS: [Vector; 3] = [
+    Vector {
+        suite: SrtpSuite::AesCm128HmacSha1_80,
+        key: "e1f97a0d3e018be0d64fa32c06de41390ec675ad498afeebb6960b3aabe6",
+        rtp: "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb",
+        rtcp: Some("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"),
+    },
+    Vector {
+        suite: SrtpSuite::Aes256CmHmacSha1_80,
+        key: "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b63b04803de51ee7c96423ab5b78d2",
+        rtp: "800f1234decafbadcafebabef1d9de17ff251ff1aa007774b0b4b40da08d9d9a5b3a55d8873b",
+        rtcp: None,
+    },
+    Vector {
+        suite: SrtpSuite::AeadAes128Gcm,
+        key: "000102030405060708090a0b0c0d0e0fa0a1a2a3a4a5a6a7a8a9aaab",
+        rtp: "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392",
+        rtcp: Some(
+            "81c8000bcafebabec98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001",
+        ),
+    },
+];
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+fn key(vector: &Vector) -> SrtpKey {
+    SrtpKey { suite: vector.suite, key: bytes(vector.key).into() }
+}
+
+#[test]
+fn rtp_is_protected_as_the_reference_does_it() {
+    for vector in &VECTORS {
+        let plain = bytes(PLAIN_RTP);
+        let mut buffer = [&plain[..], &[0; OVERHEAD_BYTES]].concat();
+        let len = Protector::new(&key(vector)).rtp(&mut buffer, plain.len()).expect("there is room");
+        assert_eq!(buffer[..len], bytes(vector.rtp), "{}", vector.suite);
+        let len = Unprotector::new(&key(vector)).rtp(&mut buffer[..len]).expect("it is authentic");
+        assert_eq!(buffer[..len], plain, "{}", vector.suite);
+    }
+}
+
+#[test]
+fn rtcp_is_protected_as_the_reference_does_it() {
+    for vector in &VECTORS {
+        let Some(rtcp) = vector.rtcp else { continue };
+        let plain = bytes(PLAIN_RTCP);
+        let mut buffer = [&plain[..], &[0; OVERHEAD_BYTES]].concat();
+        let len = Protector::new(&key(vector)).rtcp(&mut buffer, plain.len()).expect("there is room");
+        assert_eq!(buffer[..len], bytes(rtcp), "{}", vector.suite);
+        let len = Unprotector::new(&key(vector)).rtcp(&mut buffer[..len]).expect("it is authentic");
+        assert_eq!(buffer[..len], plain, "{}", vector.suite);
+    }
+}
