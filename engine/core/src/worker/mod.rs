@@ -12,6 +12,7 @@ mod secure;
 mod splice;
 mod spread;
 mod timeout;
+mod warm;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
