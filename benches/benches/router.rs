@@ -135,6 +135,8 @@ fn remote() -> RemoteMedia {
         remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
         media: Media::default(),
         direction: Direction::SendRecv,
+        srtp: offhook_proto::Srtp::Off,
+        rtcp_mux: false,
     }
 }
 

@@ -11,7 +11,7 @@ use offhook_control_core::api::AgentBody;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use toml::de::DeTable;
 
-use crate::sip::TrunkConfig;
+use crate::sip::{Security, TrunkConfig};
 pub use table::Mistake;
 use table::{Mistakes, Table};
 
@@ -49,6 +49,8 @@ pub struct Sip {
     pub bindings: Option<PathBuf>,
     /// On SIGTERM, hang up everybody; else dialogs are kept for the next start.
     pub hang_up_on_exit: bool,
+    /// Whether calls with phones are encrypted.
+    pub srtp: Security,
 }
 
 /// The engine.

@@ -241,6 +241,8 @@ impl Leg {
             if let Some(remote) = &self.remote_wanted {
                 create.remote = Some(remote.remote);
                 create.media = remote.media.clone();
+                create.srtp = remote.srtp.clone();
+                create.rtcp_mux = remote.rtcp_mux;
             }
             // The same parameters again, should the first request have been executed (LegExists otherwise).
             self.create = create.clone();
@@ -259,6 +261,8 @@ impl Leg {
             leg: self.name.clone(),
             remote: Some(wanted.remote),
             media: Some(wanted.media.clone()),
+            srtp: Some(wanted.srtp.clone()),
+            rtcp_mux: Some(wanted.rtcp_mux),
             ..LegUpdate::default()
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Media, Remote};
+use offhook_proto::{Media, Remote, Srtp};
 use serde::{Deserialize, Serialize};
 
 /// Whom to call.
@@ -44,6 +44,10 @@ pub struct RemoteMedia {
     pub media: Media,
     /// Direction, as seen by the peer.
     pub direction: Direction,
+    /// Encryption that they agreed on, with the keys of both sides.
+    pub srtp: Srtp,
+    /// Whether both send RTCP to the RTP port.
+    pub rtcp_mux: bool,
 }
 
 /// Direction attribute (RFC 3264), as the peer wrote it.

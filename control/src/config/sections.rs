@@ -12,7 +12,7 @@ use offhook_proto::{Codec, Idle, Media};
 
 use super::table::Table;
 use super::{Config, Engine, Http, Sip};
-use crate::sip::{TrunkConfig, TrunkCredential, TrunkTransport};
+use crate::sip::{Security, TrunkConfig, TrunkCredential, TrunkTransport};
 
 pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     let sip = sip(root.table("sip"), folder);
@@ -50,6 +50,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
         },
         bindings: table.text("bindings").map(|path| folder.join(path)),
         hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
+        srtp: security(&mut table),
     };
     table.finish();
     sip
@@ -64,6 +65,7 @@ fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
     let transports =
         [("udp", TrunkTransport::Udp), ("tcp", TrunkTransport::Tcp), ("auto", TrunkTransport::Auto)];
     trunk.transport = table.choice("transport", &transports).unwrap_or_default();
+    trunk.srtp = security(&mut table);
     trunk.register = table.flag("register").unwrap_or(false);
     trunk.register_expires_s = table.number("register_expires_s", 60..=86_400).unwrap_or(300);
     trunk.caller_id = table.text("caller_id");
@@ -89,6 +91,11 @@ fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
     }
     table.finish();
     Some(trunk)
+}
+
+fn security(table: &mut Table<'_, '_>) -> Security {
+    let words = [("off", Security::Off), ("optional", Security::Optional), ("required", Security::Required)];
+    table.choice("srtp", &words).unwrap_or_default()
 }
 
 fn engine(mut table: Table<'_, '_>, folder: &Path) -> (Engine, String) {
@@ -131,15 +138,30 @@ fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Media> {
     let names = table.texts("codecs").unwrap_or_else(|| vec!["PCMU".into(), "PCMA".into()]);
     let mut media = Vec::new();
     for name in &names {
-        let (codec, payload_type) = match name.as_str() {
-            "PCMU" => (Codec::Pcmu, 0),
-            "PCMA" => (Codec::Pcma, 8),
+        let plain = Media { ptime_ms, ..Media::default() };
+        let one = match name.as_str() {
+            "PCMU" => plain,
+            "PCMA" => Media { codec: Codec::Pcma, payload_type: 8, ..plain },
+            "G722" => Media { codec: Codec::G722, payload_type: 9, ..plain },
+            // Its keys and its silence run on its own clock of 48 kHz (RFC 7587 section 4.1).
+            "opus" => Media {
+                codec: Codec::Opus,
+                payload_type: 107,
+                telephone_event: Some(102),
+                comfort_noise: None,
+                ..plain
+            },
             other => {
-                table.refuse("codecs", &format!("takes \"PCMU\" and \"PCMA\"; this holds \"{other}\""));
+                let takes = "takes \"PCMU\", \"PCMA\", \"G722\" and \"opus\"";
+                table.refuse("codecs", &format!("{takes}; this holds \"{other}\""));
                 continue;
             }
         };
-        media.push(Media { codec, payload_type, ptime_ms, ..Media::default() });
+        if media.iter().any(|known: &Media| known.codec == one.codec) {
+            table.refuse("codecs", &format!("names \"{name}\" twice"));
+            continue;
+        }
+        media.push(one);
     }
     if names.is_empty() {
         table.refuse("codecs", "must name at least one");

@@ -10,6 +10,7 @@ use offhook_proto::Media;
 
 use super::digest::Algorithm;
 use super::limits;
+use super::secrets::Security;
 
 /// Passwords of the phones that may register.
 pub trait Credentials: Send + Sync {
@@ -38,6 +39,8 @@ pub struct SipConfig {
     /// Digests offered to phones, in this order. A phone takes the first that it knows, and old ones look at the first
     /// only: put [`Algorithm::Sha256`] first, or alone, where all phones know it.
     pub digests: Vec<Algorithm>,
+    /// Whether calls with phones are encrypted.
+    pub srtp: Security,
     /// The way to the telephone network.
     pub trunk: Option<TrunkConfig>,
     /// Session interval that we ask for (RFC 4028), in seconds, at least 90. None: no session timers of our own.
@@ -67,6 +70,7 @@ impl SipConfig {
             media: vec![pcmu, pcma],
             credentials,
             digests: vec![Algorithm::Md5, Algorithm::Sha256],
+            srtp: Security::Off,
             trunk: None,
             session_expires_s: Some(1_800),
             min_session_s: limits::MIN_SE_S,
@@ -74,6 +78,17 @@ impl SipConfig {
             bindings: None,
             t1_ms: 500,
             clock,
+        }
+    }
+}
+
+impl SipConfig {
+    /// Whether calls of the trunk, or of phones, are encrypted.
+    pub(crate) fn security(&self, trunk: bool) -> Security {
+        match &self.trunk {
+            Some(carrier) if trunk => carrier.srtp,
+            _ if trunk => Security::Off,
+            _ => self.srtp,
         }
     }
 }
@@ -119,6 +134,8 @@ pub struct TrunkConfig {
     pub caller_id: Option<String>,
     /// Further addresses that the carrier's calls come from.
     pub sources: Vec<IpAddr>,
+    /// Whether calls with it are encrypted.
+    pub srtp: Security,
 }
 
 /// User name and password at the trunk.
@@ -142,6 +159,7 @@ impl TrunkConfig {
             register_expires_s: 300,
             caller_id: None,
             sources: Vec::new(),
+            srtp: Security::Off,
         }
     }
 }

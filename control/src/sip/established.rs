@@ -15,6 +15,7 @@ use super::dialog::{BadDialog, Dialog};
 use super::limits::RESTORED_CSEQ_GAP;
 use super::request::{self, CSEQS_PER_REQUEST, reply};
 use super::sdp;
+use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
 use super::shared::{DialogKey, Inbox, Message, Shared};
 use super::snapshot::Snapshot;
@@ -41,6 +42,8 @@ pub(crate) struct Established {
     pub(crate) dialog: Dialog,
     /// Our side; none only until the first offer or answer of ours.
     pub(crate) local: Option<LocalMedia>,
+    /// Our keys.
+    pub(crate) secrets: Secrets,
     /// The peer's; none until its first answer.
     pub(crate) remote: Option<RemoteMedia>,
     pub(crate) session: Option<SessionTimer>,
@@ -70,6 +73,7 @@ impl Established {
         key: DialogKey,
         dialog: Dialog,
     ) -> Self {
+        let secrets = Secrets::new(shared.config.security(dialog.trunk));
         Self {
             shared: Arc::clone(shared),
             call,
@@ -77,6 +81,7 @@ impl Established {
             key,
             dialog,
             local: None,
+            secrets,
             remote: None,
             session: None,
             due: None,
@@ -192,7 +197,7 @@ impl Established {
         if self.answer_in_ack {
             self.answer_in_ack = false;
             let ours = self.local.as_ref().map(|local| local.media.clone()).unwrap_or_default();
-            match sdp::accept(body, &ours) {
+            match sdp::accept(body, &ours, &self.secrets) {
                 Ok(remote) => self.on_remote(remote).await,
                 Err(error) => {
                     self.send_bye(&error.to_string());
@@ -245,10 +250,10 @@ impl Established {
     }
 
     /// Our media as SDP in a running session: with a version of its own (RFC 3264 section 8).
-    pub(crate) fn next_local(&mut self) -> Option<&LocalMedia> {
+    pub(crate) fn next_local(&mut self) -> Option<LocalMedia> {
         let local = self.local.as_mut()?;
         local.session_version += 1;
-        Some(local)
+        Some(local.clone())
     }
 
     /// Sends a request in the dialog; its response comes to the inbox.

@@ -16,6 +16,7 @@ use super::limits::CALL_INBOX;
 use super::outgoing::{Failure, allows};
 use super::request::{full_response, reply};
 use super::sdp::{self, Description};
+use super::secrets::{Secrets, Security};
 use super::session_timer::SessionTimer;
 use super::shared::{Inbox, Message, Shared, lock};
 use super::text::{address_uri, one_line, user_of};
@@ -44,7 +45,8 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
             return reply(transaction, StatusCode::SessionIntervalTooSmall, headers);
         }
     };
-    let offer = match offer_of(&transaction.original) {
+    let secrets = Secrets::new(shared.config.security(true));
+    let offer = match offer_of(&transaction.original, secrets.security) {
         Ok(offer) => offer,
         Err(reason) => {
             tracing::info!(source = %flow.address, %reason, "a call without usable SDP is refused");
@@ -76,6 +78,7 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         sender: sender.clone(),
         dialog,
         offer,
+        secrets,
         session,
     };
     tokio::spawn(async move {
@@ -121,6 +124,7 @@ struct Incoming {
     dialog: Dialog,
     /// None when the caller leaves the offer to us.
     offer: Option<Description>,
+    secrets: Secrets,
     session: Option<SessionTimer>,
 }
 
@@ -133,7 +137,7 @@ enum Next {
 impl Incoming {
     async fn run(self, mut inbox: Inbox) {
         let remote = match &self.offer {
-            Some(offer) => match offer.remote_media(&self.shared.config.media) {
+            Some(offer) => match offer.remote_media(&self.shared.config.media, &self.secrets) {
                 Ok(remote) => Some(remote),
                 Err(error) => {
                     self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
@@ -195,14 +199,16 @@ impl Incoming {
     }
 
     fn ring(&self, early: Option<&LocalMedia>) {
-        let answer = early.zip(self.offer.as_ref()).and_then(|(local, offer)| sdp::answer(offer, local).ok());
+        let answer = early
+            .zip(self.offer.as_ref())
+            .and_then(|(local, offer)| sdp::answer(offer, local, &self.secrets).ok());
         let status = if answer.is_some() { StatusCode::SessionProgress } else { StatusCode::Ringing };
         self.respond(status, answer.map(|(text, _)| text), Vec::new());
     }
 
     async fn answered(self, local: LocalMedia, inbox: Inbox) {
         let (text, remote) = match &self.offer {
-            Some(offer) => match sdp::answer(offer, &local) {
+            Some(offer) => match sdp::answer(offer, &local, &self.secrets) {
                 Ok((text, remote)) => (text, Some(remote)),
                 Err(error) => {
                     self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
@@ -211,7 +217,7 @@ impl Incoming {
                     return self.shared.emit(self.call, failure.event()).await;
                 }
             },
-            None => (sdp::offer(&local, Direction::SendRecv), None),
+            None => (sdp::offer(&local, &self.secrets, Direction::SendRecv), None),
         };
         let mut more = Vec::new();
         if let Some(session) = self.session {
@@ -223,6 +229,7 @@ impl Incoming {
         let key = (self.dialog.call_id.clone(), self.dialog.local_tag.clone());
         let mut established =
             Established::new(&self.shared, self.call, self.sender.clone(), key, self.dialog);
+        established.secrets = self.secrets;
         established.peer_takes_update = allows(&self.invite.headers, "UPDATE");
         established.unacked = Some(cseq);
         match remote {
@@ -261,11 +268,11 @@ pub(crate) fn is_trunk(shared: &Shared, flow: Flow) -> bool {
         && !lock(&shared.registrar).is_flow_of_phone(flow)
 }
 
-fn offer_of(invite: &Request) -> Result<Option<Description>, String> {
+fn offer_of(invite: &Request, security: Security) -> Result<Option<Description>, String> {
     if invite.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    Description::parse(&invite.body).map(Some).map_err(|error| error.to_string())
+    Description::parse(&invite.body, security).map(Some).map_err(|error| error.to_string())
 }
 
 /// The caller's number: what the trunk asserts, else the From header.

@@ -25,6 +25,7 @@ mod request;
 mod route;
 mod router;
 mod sdp;
+mod secrets;
 mod session_timer;
 mod shared;
 mod snapshot;
@@ -36,3 +37,4 @@ pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, Tr
 pub use digest::Algorithm;
 pub use inspect::LOG_FILTER;
 pub use port::{Counts, SipPort};
+pub use secrets::Security;

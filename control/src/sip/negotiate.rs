@@ -112,11 +112,11 @@ impl Established {
         let direction = self.direction();
         if request.body.is_empty() {
             let ours = (request.method == Method::Invite).then(|| self.next_local()).flatten();
-            return Ok((ours.map(|local| sdp::offer(local, direction)), None));
+            return Ok((ours.map(|local| sdp::offer(&local, &self.secrets, direction)), None));
         }
-        let offer = Description::parse(&request.body)?;
+        let offer = Description::parse(&request.body, self.secrets.security)?;
         let local = self.next_local().ok_or(SdpError::NoAudio)?;
-        let (text, remote) = sdp::answer(&offer, local)?;
+        let (text, remote) = sdp::answer(&offer, &local, &self.secrets)?;
         Ok((Some(text), Some(remote)))
     }
 
@@ -128,7 +128,7 @@ impl Established {
         }
         let last = self.local.as_ref().map_or(0, |local| local.session_version);
         local.session_version = local.session_version.max(last + 1);
-        let text = sdp::offer(&local, Direction::SendRecv);
+        let text = sdp::offer(&local, &self.secrets, Direction::SendRecv);
         self.offering = Some(local);
         self.invite(text, false);
     }
@@ -163,7 +163,7 @@ impl Established {
             let headers = self.session_headers();
             self.ask(Method::Update, headers, Vec::new(), true);
         } else if let Some(local) = self.local.clone() {
-            let text = sdp::offer(&local, self.direction());
+            let text = sdp::offer(&local, &self.secrets, self.direction());
             self.offering = Some(local);
             self.invite(text, true);
         }
@@ -214,7 +214,7 @@ impl Established {
             self.set_session(SessionTimer::of_response(agreed.as_deref(), self.shared.config.min_session_s));
         }
         if let Some(local) = offered {
-            match sdp::accept(&response.body, &local.media) {
+            match sdp::accept(&response.body, &local.media, &self.secrets) {
                 Ok(remote) => {
                     self.local = Some(local);
                     self.on_remote(remote).await;

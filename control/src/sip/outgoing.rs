@@ -21,6 +21,7 @@ use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, RING_MS};
 use super::request::reply;
 use super::route::{Plan, plan};
 use super::sdp;
+use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
 use super::shared::{DialogKey, Inbox, Message, Shared};
 
@@ -61,13 +62,14 @@ pub(crate) async fn run(
     mut inbox: Inbox,
 ) {
     let mut session_expires_s = shared.config.session_expires_s;
+    let secrets = Secrets::new(shared.config.security(matches!(dial.target, Target::Trunk { .. })));
     let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
         let plan = match plan(&shared, &dial, session_expires_s).await {
             Ok(plan) => plan,
             Err(failure) => break Err(failure),
         };
-        match Attempt::start(&shared, call, &call_id, &dial, plan, sender.clone()) {
+        match Attempt::start(&shared, call, &call_id, &dial, plan, &secrets, sender.clone()) {
             Ok(attempt) => match attempt.run(&mut inbox).await {
                 // The peer wants longer sessions: once more, as it asks (RFC 4028 section 6).
                 Err(Refused::TooBrief(least_s)) if session_expires_s.is_some_and(|ours| ours < least_s) => {
@@ -105,6 +107,7 @@ struct Attempt {
     call: CallId,
     sender: mpsc::Sender<Message>,
     local: LocalMedia,
+    secrets: Secrets,
     plan: Plan,
     key: DialogKey,
     dialog: InviteDialog,
@@ -125,6 +128,7 @@ impl Attempt {
         call_id: &str,
         dial: &Dial,
         plan: Plan,
+        secrets: &Secrets,
         sender: mpsc::Sender<Message>,
     ) -> Result<Self, String> {
         let option = InviteOption {
@@ -133,7 +137,7 @@ impl Attempt {
             callee: plan.callee.clone(),
             destination: Some(plan.destination.sip_addr()),
             contact: plan.contact.clone(),
-            offer: Some(sdp::offer(&dial.local, Direction::SendRecv).into_bytes()),
+            offer: Some(sdp::offer(&dial.local, secrets, Direction::SendRecv).into_bytes()),
             credential: if plan.trunk { shared.trunk_credential() } else { None },
             headers: Some(plan.headers.clone()),
             call_id: Some(call_id.to_owned()),
@@ -151,6 +155,7 @@ impl Attempt {
             call,
             sender,
             local: dial.local.clone(),
+            secrets: secrets.clone(),
             plan,
             key,
             dialog,
@@ -205,7 +210,7 @@ impl Attempt {
             }
             DialogState::Early(_, response) => {
                 self.heard = true;
-                match sdp::accept(&response.body, &self.local.media) {
+                match sdp::accept(&response.body, &self.local.media, &self.secrets) {
                     Ok(remote) if !response.body.is_empty() => {
                         self.early = Some(remote.clone());
                         self.shared.emit(self.call, SipEvent::EarlyMedia(remote)).await;
@@ -312,7 +317,8 @@ impl Attempt {
                 return Err(self.leave(failure));
             }
         };
-        let remote = match (sdp::accept(&response.body, &self.local.media), self.early.take()) {
+        let remote = match (sdp::accept(&response.body, &self.local.media, &self.secrets), self.early.take())
+        {
             (Ok(remote), _) => Ok(remote),
             // The answer came in an earlier response already.
             (Err(_), Some(early)) if response.body.is_empty() => Ok(early),
@@ -327,6 +333,7 @@ impl Attempt {
                 );
                 let mut established =
                     Established::new(&self.shared, self.call, self.sender.clone(), self.key.clone(), dialog);
+                established.secrets = self.secrets.clone();
                 established.set_media(self.local.clone(), remote, session);
                 established.peer_takes_update = allows(&response.headers, "UPDATE");
                 established.answered_at_us = Some(at_mono_us);

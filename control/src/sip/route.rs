@@ -14,6 +14,7 @@ use super::limits::{CONNECT_MS, UDP_REQUEST_BYTES};
 use super::outgoing::{Dial, Failure};
 use super::request::allow;
 use super::sdp;
+use super::secrets::Secrets;
 use super::shared::{Shared, lock, uri};
 use super::text::{display_name, user_part};
 use super::trunk;
@@ -106,7 +107,8 @@ fn over_tcp(trunk: &TrunkConfig, dial: &Dial) -> bool {
         TrunkTransport::Udp => false,
         TrunkTransport::Tcp => true,
         TrunkTransport::Auto => {
-            HEADER_BYTES + sdp::offer(&dial.local, Direction::SendRecv).len() > UDP_REQUEST_BYTES
+            HEADER_BYTES + sdp::offer(&dial.local, &Secrets::new(trunk.srtp), Direction::SendRecv).len()
+                > UDP_REQUEST_BYTES
         }
     }
 }

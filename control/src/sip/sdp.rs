@@ -1,6 +1,6 @@
 //! Session descriptions: our offers and answers, and what the peer's say (RFC 3264, RFC 8866).
 //!
-//! One audio stream over RTP/AVP is taken; every other stream of an offer is answered with port 0. Lines that we do not
+//! One audio stream is taken, over RTP/AVP or, with keys in `a=crypto`, RTP/SAVP, and their variants with feedback; every other stream of an offer is answered with port 0. Lines that we do not
 //! act on are left out before parsing, so that a peer's unusual attribute never costs the call.
 
 use std::fmt::Write as _;
@@ -11,9 +11,10 @@ use ezk_sdp_types::{
     Time, TransportProtocol,
 };
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
-use offhook_proto::{Codec, Media, Remote};
+use offhook_proto::{Codec, Crypto, Media, Remote, Srtp};
 
 use super::limits::SDP_BYTES;
+use super::secrets::{Secrets, Security};
 
 /// Why a session description cannot be used. Each means 488 to an offer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +22,12 @@ pub(crate) enum SdpError {
     /// Not SDP, or longer than [`SDP_BYTES`].
     #[error("the session description cannot be read: {0}")]
     Malformed(String),
-    /// No audio stream over plain RTP with a port.
-    #[error("the session description has no audio stream over RTP/AVP")]
+    /// No audio stream with a port, secured as configured.
+    #[error("the session description has no audio stream that may be used")]
     NoAudio,
+    /// An answer without a key to an offer that demanded one.
+    #[error("the answer is not encrypted as it was offered")]
+    NotSecure,
     /// No encoding in common.
     #[error("no audio encoding in common")]
     NoCommonCodec,
@@ -43,6 +47,10 @@ pub(crate) struct Description {
     direction: Direction,
     encodings: Vec<Encoding>,
     ptime_ms: Option<u8>,
+    proto: TransportProtocol,
+    /// Keys of the stream that can be used, in order.
+    crypto: Vec<Crypto>,
+    rtcp_mux: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,8 +61,8 @@ struct Encoding {
 }
 
 impl Description {
-    /// Reads a body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, SdpError> {
+    /// Reads a body of a peer whose calls are secured so.
+    pub(crate) fn parse(body: &[u8], security: Security) -> Result<Self, SdpError> {
         if body.len() > SDP_BYTES {
             return Err(SdpError::Malformed(format!("longer than {SDP_BYTES} bytes")));
         }
@@ -62,11 +70,11 @@ impl Description {
         let (text, media_lines) = used_lines(text);
         let session = SessionDescription::parse(&text.into())
             .map_err(|error| SdpError::Malformed(error.to_string()))?;
-        let (audio, stream) = session
-            .media_descriptions
-            .iter()
-            .enumerate()
-            .find(|(_, stream)| is_plain_audio(stream))
+        let streams = session.media_descriptions.iter().enumerate();
+        let (audio, stream) = streams
+            .filter(|(_, stream)| is_usable_audio(stream, security))
+            // Encrypted before plain, else the first.
+            .min_by_key(|(_, stream)| security == Security::Off || crypto_of(stream).is_empty())
             .ok_or(SdpError::NoAudio)?;
         let connection =
             stream.connection.as_ref().or(session.connection.as_ref()).ok_or(SdpError::NoAddress)?;
@@ -82,6 +90,9 @@ impl Description {
             direction: held(direction_of(stream.direction), ip),
             encodings: stream.media.fmts.iter().filter_map(|&pt| encoding(stream, pt)).collect(),
             ptime_ms: ptime(stream),
+            proto: stream.media.proto.clone(),
+            crypto: if security == Security::Off { Vec::new() } else { crypto_of(stream) },
+            rtcp_mux: stream.rtcp_mux,
         })
     }
 
@@ -92,18 +103,36 @@ impl Description {
             .iter()
             .find_map(|media| self.payload_type(media.codec).map(|pt| (media, pt)))
             .ok_or(SdpError::NoCommonCodec)?;
+        let (_, clock_hz, _) = encoding_name(media.codec);
+        let event = self.named(EVENT, clock_hz).or_else(|| self.named(EVENT, 8_000));
         Ok(Media {
             codec: media.codec,
             payload_type: pt,
-            telephone_event: media.telephone_event.and(self.named("telephone-event", 8_000)),
-            comfort_noise: media.comfort_noise.and(self.named("CN", 8_000)),
+            telephone_event: media.telephone_event.and(event),
+            comfort_noise: media.comfort_noise.and(self.named("CN", clock_hz)),
             ptime_ms: self.ptime_ms.unwrap_or(media.ptime_ms),
         })
     }
 
-    /// The peer's side with the encoding that [`Self::choose`] finds.
-    pub(crate) fn remote_media(&self, ours: &[Media]) -> Result<RemoteMedia, SdpError> {
-        Ok(RemoteMedia { remote: self.remote, media: self.choose(ours)?, direction: self.direction })
+    /// The peer's side of an offer, with the encoding that [`Self::choose`] finds.
+    pub(crate) fn remote_media(&self, ours: &[Media], secrets: &Secrets) -> Result<RemoteMedia, SdpError> {
+        let srtp = secrets.answer(&self.crypto).map_or(Srtp::Off, |(_, agreed)| agreed);
+        self.with(srtp, ours)
+    }
+
+    fn with(&self, srtp: Srtp, ours: &[Media]) -> Result<RemoteMedia, SdpError> {
+        let media = self.choose(ours)?;
+        // On a port that carries RTCP too, these look like it (RFC 5761 section 4).
+        let mistakable = [Some(media.payload_type), media.telephone_event, media.comfort_noise];
+        let rtcp_mux = self.rtcp_mux && !mistakable.iter().flatten().any(|pt| (64..=95).contains(pt));
+        Ok(RemoteMedia { remote: self.remote, media, direction: self.direction, srtp, rtcp_mux })
+    }
+
+    /// Clock of the events that were agreed on: that of the peer's line.
+    fn event_clock(&self, media: &Media) -> u32 {
+        let line =
+            self.encodings.iter().find(|encoding| Some(encoding.payload_type) == media.telephone_event);
+        line.map_or(8_000, |line| line.clock_hz)
     }
 
     fn payload_type(&self, codec: Codec) -> Option<u8> {
@@ -120,20 +149,37 @@ impl Description {
 }
 
 /// Our offer: every encoding of `local.media`, in its order.
-pub(crate) fn offer(local: &LocalMedia, direction: Direction) -> String {
+pub(crate) fn offer(local: &LocalMedia, secrets: &Secrets, direction: Direction) -> String {
     let mut text = session(local);
-    let _ = write!(text, "{}", audio(local, &local.media, direction));
+    let mut stream = audio(local, &local.media, direction, |media| encoding_name(media.codec).1);
+    if secrets.security == Security::Required {
+        stream.media.proto = TransportProtocol::RtpSavp;
+    }
+    stream.rtcp_mux = true;
+    let _ = write!(text, "{stream}");
+    write_crypto(&mut text, &secrets.offer());
     text
 }
 
 /// Our answer to `offer`, and what was agreed.
-pub(crate) fn answer(offer: &Description, local: &LocalMedia) -> Result<(String, RemoteMedia), SdpError> {
-    let agreed = offer.remote_media(&local.media)?;
+pub(crate) fn answer(
+    offer: &Description,
+    local: &LocalMedia,
+    secrets: &Secrets,
+) -> Result<(String, RemoteMedia), SdpError> {
+    let agreed = offer.remote_media(&local.media, secrets)?;
+    let crypto = secrets.answer(&offer.crypto).map(|(line, _)| line);
     let mut text = session(local);
     for (index, line) in offer.media_lines.iter().enumerate() {
         if index == offer.audio {
-            let ours = audio(local, std::slice::from_ref(&agreed.media), reversed(agreed.direction));
+            let direction = reversed(agreed.direction);
+            let mut ours = audio(local, std::slice::from_ref(&agreed.media), direction, |media| {
+                offer.event_clock(media)
+            });
+            ours.media.proto = offer.proto.clone();
+            ours.rtcp_mux = agreed.rtcp_mux;
             let _ = write!(text, "{ours}");
+            write_crypto(&mut text, crypto.as_slice());
         } else {
             let _ = write!(text, "{}\r\n", refused(line));
         }
@@ -142,8 +188,14 @@ pub(crate) fn answer(offer: &Description, local: &LocalMedia) -> Result<(String,
 }
 
 /// The peer's answer to an offer of ours that listed `ours`: the first encoding of the answer that we offered.
-pub(crate) fn accept(answer: &[u8], ours: &[Media]) -> Result<RemoteMedia, SdpError> {
-    let answer = Description::parse(answer)?;
+pub(crate) fn accept(answer: &[u8], ours: &[Media], secrets: &Secrets) -> Result<RemoteMedia, SdpError> {
+    // An answer without a key is told from one that cannot be read.
+    let lenient = if secrets.security == Security::Off { Security::Off } else { Security::Optional };
+    let answer = Description::parse(answer, lenient)?;
+    let srtp = secrets.accept(&answer.crypto);
+    if srtp.is_none() && (secrets.security == Security::Required || !answer.crypto.is_empty()) {
+        return Err(SdpError::NotSecure);
+    }
     let mut by_answer: Vec<Media> = ours.to_vec();
     by_answer.sort_by_key(|media| {
         answer
@@ -151,7 +203,7 @@ pub(crate) fn accept(answer: &[u8], ours: &[Media]) -> Result<RemoteMedia, SdpEr
             .and_then(|pt| answer.encodings.iter().position(|encoding| encoding.payload_type == pt))
             .unwrap_or(usize::MAX)
     });
-    answer.remote_media(&by_answer)
+    answer.with(srtp.unwrap_or_default(), &by_answer)
 }
 
 /// What we do when the peer does `direction` (RFC 3264 section 6.1).
@@ -193,7 +245,13 @@ fn session(local: &LocalMedia) -> String {
     session.to_string()
 }
 
-fn audio(local: &LocalMedia, media: &[Media], direction: Direction) -> MediaDescription {
+/// `event_clock_hz` tells the clock of an encoding's telephone-events.
+fn audio(
+    local: &LocalMedia,
+    media: &[Media],
+    direction: Direction,
+    event_clock_hz: impl Fn(&Media) -> u32,
+) -> MediaDescription {
     let mut stream = MediaDescription::rejected(MediaType::Audio);
     stream.media.port = local.rtp.port();
     stream.direction = match direction {
@@ -220,16 +278,23 @@ fn audio(local: &LocalMedia, media: &[Media], direction: Direction) -> MediaDesc
     if let Some(pt) = media.iter().find_map(|media| media.comfort_noise) {
         map(pt, "CN", 8_000, None);
     }
-    if let Some(pt) = media.iter().find_map(|media| media.telephone_event) {
-        map(pt, "telephone-event", 8_000, None);
-        stream.fmtp.push(Fmtp { format: pt, params: "0-15".into() });
+    let mut events = Vec::new();
+    for media in media {
+        if let Some(pt) = media.telephone_event.filter(|pt| !events.contains(pt)) {
+            map(pt, EVENT, event_clock_hz(media), None);
+            events.push(pt);
+        }
     }
+    stream.fmtp.extend(events.into_iter().map(|format| Fmtp { format, params: "0-15".into() }));
     if let Some(first) = media.first() {
         let value = Some(first.ptime_ms.to_string().into());
         stream.attributes.push(ezk_sdp_types::UnknownAttribute { name: "ptime".into(), value });
     }
     stream
 }
+
+/// Encoding name of RFC 4733 events.
+const EVENT: &str = "telephone-event";
 
 /// Encoding name, RTP clock and channel count of a codec as `a=rtpmap` has them.
 fn encoding_name(codec: Codec) -> (&'static str, u32, Option<&'static str>) {
@@ -268,11 +333,36 @@ fn ptime(stream: &MediaDescription) -> Option<u8> {
     u8::try_from(asked.min(most) / 10 * 10).ok().filter(|ms| (10..=60).contains(ms))
 }
 
-fn is_plain_audio(stream: &MediaDescription) -> bool {
+fn is_usable_audio(stream: &MediaDescription, security: Security) -> bool {
     let media = &stream.media;
-    let plain = matches!(media.proto, TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf);
-    media.media_type == MediaType::Audio && media.port != 0 && plain && !media.fmts.is_empty()
+    let keyed = || !crypto_of(stream).is_empty();
+    let secured = match (&media.proto, security) {
+        (TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf, Security::Off | Security::Optional) => true,
+        // Keys on a stream of the plain profile are an offer to encrypt it, too.
+        (TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf, Security::Required) => keyed(),
+        (
+            TransportProtocol::RtpSavp | TransportProtocol::RtpSavpf,
+            Security::Optional | Security::Required,
+        ) => keyed(),
+        _ => false,
+    };
+    media.media_type == MediaType::Audio && media.port != 0 && secured && !media.fmts.is_empty()
 }
+
+/// The keys of a stream that can be used. [`used_lines`] has given the attribute a name that the parser lets through.
+fn crypto_of(stream: &MediaDescription) -> Vec<Crypto> {
+    let lines = stream.attributes.iter().filter(|attribute| attribute.name.as_str() == CRYPTO_AS_READ);
+    lines.filter_map(|line| Crypto::parse(line.value.as_ref()?.as_str())).collect()
+}
+
+fn write_crypto(text: &mut String, lines: &[Crypto]) {
+    for line in lines {
+        let _ = write!(text, "a=crypto:{line}\r\n");
+    }
+}
+
+/// Name that `a=crypto` is read under, because a line of it that makes no sense must not cost the call.
+const CRYPTO_AS_READ: &str = "x-crypto";
 
 fn ip_of(address: &TaggedAddress) -> Result<IpAddr, SdpError> {
     match address {
@@ -302,8 +392,8 @@ fn held(direction: Direction, ip: IpAddr) -> Direction {
 
 /// The lines that we act on, with a stand-in for streams of other kinds; and all `m=` lines as sent.
 fn used_lines(text: &str) -> (String, Vec<String>) {
-    const ATTRIBUTES: [&str; 8] =
-        ["rtpmap", "ptime", "maxptime", "rtcp", "sendrecv", "sendonly", "recvonly", "inactive"];
+    const ATTRIBUTES: [&str; 9] =
+        ["rtpmap", "ptime", "maxptime", "rtcp", "rtcp-mux", "sendrecv", "sendonly", "recvonly", "inactive"];
     let mut used = String::with_capacity(text.len());
     let mut media_lines = Vec::new();
     for line in text.split(['\r', '\n']).map(str::trim_end) {
@@ -315,6 +405,12 @@ fn used_lines(text: &str) -> (String, Vec<String>) {
                     continue;
                 }
                 true
+            }
+            [b'a', b'=', ..] if line.starts_with("a=crypto:") => {
+                used.push_str("a=x-");
+                used.push_str(&line[2..]);
+                used.push_str("\r\n");
+                continue;
             }
             [b'a', b'=', ..] => {
                 let name = line[2..].split(':').next().unwrap_or_default();

@@ -10,13 +10,17 @@ fn local() -> LocalMedia {
     }
 }
 
+fn plain() -> Secrets {
+    Secrets::new(Security::Off)
+}
+
 fn crlf(text: &str) -> Vec<u8> {
     text.trim().lines().map(|line| format!("{}\r\n", line.trim())).collect::<String>().into_bytes()
 }
 
 #[test]
 fn an_offer_lists_every_encoding_once_in_order() {
-    let text = offer(&local(), Direction::SendRecv);
+    let text = offer(&local(), &plain(), Direction::SendRecv);
     assert_eq!(
         text.as_bytes(),
         crlf(
@@ -27,6 +31,7 @@ fn an_offer_lists_every_encoding_once_in_order() {
             t=0 0
             m=audio 30000 RTP/AVP 0 8 13 101
             a=sendrecv
+            a=rtcp-mux
             a=rtpmap:0 PCMU/8000
             a=rtpmap:8 PCMA/8000
             a=rtpmap:13 CN/8000
@@ -52,8 +57,8 @@ const RFC_3264_OFFER: &str = "v=0
 
 #[test]
 fn the_offer_of_rfc_3264_is_answered_stream_by_stream() {
-    let offer = Description::parse(&crlf(RFC_3264_OFFER)).expect("an offer");
-    let (text, remote) = answer(&offer, &local()).expect("an answer");
+    let offer = Description::parse(&crlf(RFC_3264_OFFER), Security::Off).expect("an offer");
+    let (text, remote) = answer(&offer, &local(), &plain()).expect("an answer");
     assert_eq!(remote.remote.rtp, "192.0.2.9:49170".parse().expect("an address"));
     assert_eq!((remote.media.codec, remote.media.telephone_event), (Codec::Pcmu, None));
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("m=")).collect();
@@ -70,8 +75,8 @@ fn an_answer_keeps_the_offers_payload_types() {
         m=audio 4000 RTP/AVP 9 8 96
         a=rtpmap:96 telephone-event/8000
         a=ptime:30";
-    let offer = Description::parse(&crlf(text)).expect("an offer");
-    let (text, remote) = answer(&offer, &local()).expect("an answer");
+    let offer = Description::parse(&crlf(text), Security::Off).expect("an offer");
+    let (text, remote) = answer(&offer, &local(), &plain()).expect("an answer");
     assert_eq!((remote.media.codec, remote.media.payload_type), (Codec::Pcma, 8));
     assert_eq!((remote.media.telephone_event, remote.media.comfort_noise), (Some(96), None));
     assert_eq!(remote.media.ptime_ms, 30);
@@ -88,7 +93,7 @@ fn the_answers_first_encoding_counts() {
         c=IN IP6 2001:db8::7
         a=rtcp:4011 IN IP4 10.0.0.2
         a=inactive";
-    let remote = accept(&crlf(text), &local().media).expect("an answer");
+    let remote = accept(&crlf(text), &local().media, &plain()).expect("an answer");
     assert_eq!(remote.media.codec, Codec::Pcma);
     assert_eq!(remote.remote.rtp, "[2001:db8::7]:4000".parse().expect("an address"));
     assert_eq!(remote.remote.rtcp, Some("10.0.0.2:4011".parse().expect("an address")));
@@ -98,8 +103,8 @@ fn the_answers_first_encoding_counts() {
 #[test]
 fn a_connection_to_zeros_is_a_hold() {
     let text = String::from_utf8(crlf(RFC_3264_OFFER)).expect("text").replace("192.0.2.9", "0.0.0.0");
-    let offer = Description::parse(text.as_bytes()).expect("an offer");
-    let (text, remote) = answer(&offer, &local()).expect("an answer");
+    let offer = Description::parse(text.as_bytes(), Security::Off).expect("an offer");
+    let (text, remote) = answer(&offer, &local(), &plain()).expect("an answer");
     assert_eq!(remote.direction, Direction::SendOnly);
     assert!(text.contains("a=recvonly"), "{text}");
 }
@@ -117,26 +122,33 @@ fn lines_that_the_parser_would_choke_on_do_not_matter() {
         a=crypto:1 WHAT
         k=clear:x
         z=";
-    let offer = Description::parse(&crlf(text)).expect("an offer");
-    let (text, _) = answer(&offer, &local()).expect("an answer");
+    let offer = Description::parse(&crlf(text), Security::Off).expect("an offer");
+    let (text, _) = answer(&offer, &local(), &plain()).expect("an answer");
     assert!(text.contains("m=image 0 udptl t38\r\nm=audio 30000"), "{text}");
 }
 
 #[test]
 fn what_cannot_be_used_says_why() {
-    let parse = |text: &str| Description::parse(&crlf(text)).map(|_| ()).expect_err("an error");
+    let parse =
+        |text: &str| Description::parse(&crlf(text), Security::Off).map(|_| ()).expect_err("an error");
     assert!(matches!(parse("hello"), SdpError::Malformed(_)));
-    assert!(matches!(Description::parse(&[0xff, 0xfe]), Err(SdpError::Malformed(_))));
-    assert!(matches!(Description::parse(&vec![b'v'; SDP_BYTES + 1]), Err(SdpError::Malformed(_))));
+    assert!(matches!(Description::parse(&[0xff, 0xfe], Security::Off), Err(SdpError::Malformed(_))));
+    assert!(matches!(
+        Description::parse(&vec![b'v'; SDP_BYTES + 1], Security::Off),
+        Err(SdpError::Malformed(_))
+    ));
     let head = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nt=0 0\n";
     assert_eq!(parse(head), SdpError::NoAudio);
     assert_eq!(parse(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 0 RTP/AVP 0")), SdpError::NoAudio);
     assert_eq!(parse(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/SAVP 0")), SdpError::NoAudio);
     assert_eq!(parse(&format!("{head}m=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
     assert_eq!(parse(&format!("{head}c=IN IP4 example.com\nm=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
-    let offer = Description::parse(&crlf(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP 18")))
-        .expect("read");
-    assert_eq!(answer(&offer, &local()).expect_err("an error"), SdpError::NoCommonCodec);
+    let offer = Description::parse(
+        &crlf(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP 18")),
+        Security::Off,
+    )
+    .expect("read");
+    assert_eq!(answer(&offer, &local(), &plain()).expect_err("an error"), SdpError::NoCommonCodec);
 }
 
 #[test]
@@ -150,8 +162,135 @@ fn mutated_descriptions_never_panic() {
             let at = (state >> 8) as usize % bytes.len();
             bytes[at] = (state >> 24) as u8;
         }
-        if let Ok(offer) = Description::parse(&bytes) {
-            let _ = answer(&offer, &local());
+        if let Ok(offer) = Description::parse(&bytes, Security::Off) {
+            let _ = answer(&offer, &local(), &plain());
         }
     }
+}
+
+const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+fn audio_offer(proto: &str, lines: &str) -> Vec<u8> {
+    let head = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0";
+    crlf(&format!("{head}\nm=audio 4000 {proto} 0\n{lines}"))
+}
+
+#[test]
+fn every_policy_takes_and_refuses_what_it_says() {
+    let crypto = format!("a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31");
+    let offers = [
+        ("RTP/AVP", ""),
+        ("RTP/AVP", &*crypto),
+        ("RTP/SAVP", &*crypto),
+        ("RTP/SAVPF", &*crypto),
+        ("RTP/SAVP", ""),
+    ];
+    for (security, expected) in [
+        (Security::Off, [Some(false), Some(false), None, None, None]),
+        (Security::Optional, [Some(false), Some(true), Some(true), Some(true), None]),
+        (Security::Required, [None, Some(true), Some(true), Some(true), None]),
+    ] {
+        let secrets = Secrets::new(security);
+        for ((proto, lines), expected) in offers.iter().zip(expected) {
+            let answered = Description::parse(&audio_offer(proto, lines), security)
+                .and_then(|offer| answer(&offer, &local(), &secrets));
+            let secure = answered.as_ref().ok().map(|(_, remote)| !remote.srtp.is_off());
+            assert_eq!(secure, expected, "{security:?} {proto} {lines}");
+            if let Ok((text, _)) = answered {
+                assert!(text.contains(&format!("m=audio 30000 {proto} 0\r\n")), "{text}");
+                let line = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:";
+                assert_eq!(text.contains(line), secure == Some(true), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_and_its_answer_agree_on_each_others_keys() {
+    for (security, proto) in [(Security::Optional, "RTP/AVP"), (Security::Required, "RTP/SAVP")] {
+        let (ours, theirs) = (Secrets::new(security), Secrets::new(Security::Optional));
+        let text = offer(&local(), &ours, Direction::SendRecv);
+        assert!(text.contains(&format!("m=audio 30000 {proto} 0 8")), "{text}");
+        assert_eq!(text.matches("a=crypto:").count(), 3);
+        assert_eq!(text, offer(&local(), &ours, Direction::SendRecv), "a call keeps its keys");
+        let read = Description::parse(text.as_bytes(), Security::Optional).expect("an offer");
+        let (text, at_the_peer) = answer(&read, &local(), &theirs).expect("an answer");
+        let here = accept(text.as_bytes(), &local().media, &ours).expect("an answer");
+        let (Srtp::On(at_the_peer), Srtp::On(here)) = (at_the_peer.srtp, here.srtp) else { panic!("{text}") };
+        assert_eq!((&here.receive, &here.send), (&at_the_peer.send, &at_the_peer.receive));
+        assert_ne!(here.receive, here.send);
+    }
+}
+
+#[test]
+fn an_answer_may_decline_encryption_only_where_it_is_optional() {
+    let plain_answer = audio_offer("RTP/AVP", "");
+    let accepted = |security| accept(&plain_answer, &local().media, &Secrets::new(security));
+    assert!(accepted(Security::Optional).expect("an answer").srtp.is_off());
+    assert_eq!(accepted(Security::Required).expect_err("not encrypted"), SdpError::NotSecure);
+    let other_tag = audio_offer("RTP/AVP", &format!("a=crypto:9 AES_CM_128_HMAC_SHA1_80 inline:{KEY}"));
+    let error =
+        accept(&other_tag, &local().media, &Secrets::new(Security::Optional)).expect_err("no such line");
+    assert_eq!(error, SdpError::NotSecure);
+}
+
+#[test]
+fn an_encrypted_stream_is_taken_before_a_plain_one() {
+    let both = crlf(&format!(
+        "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 0\nm=audio 4002 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:{KEY}"
+    ));
+    for (security, port) in [(Security::Off, 4_000), (Security::Optional, 4_002), (Security::Required, 4_002)]
+    {
+        let offer = Description::parse(&both, security).expect("an offer");
+        let (_, remote) = answer(&offer, &local(), &Secrets::new(security)).expect("an answer");
+        assert_eq!(remote.remote.rtp.port(), port, "{security:?}");
+    }
+}
+
+#[test]
+fn opus_and_its_keys_are_taken_at_their_own_clock() {
+    let opus = Media {
+        codec: Codec::Opus,
+        payload_type: 107,
+        telephone_event: Some(102),
+        comfort_noise: None,
+        ..Media::default()
+    };
+    let local = LocalMedia { media: vec![opus, Media::default()], ..local() };
+    let ours = offer(&local, &plain(), Direction::SendRecv);
+    for line in [
+        "m=audio 30000 RTP/AVP 107 0 13 102 101",
+        "a=rtpmap:107 opus/48000/2",
+        "a=rtpmap:102 telephone-event/48000",
+        "a=rtpmap:101 telephone-event/8000",
+    ] {
+        assert!(ours.contains(&format!("{line}\r\n")), "{line}: {ours}");
+    }
+    let lines =
+        "a=rtpmap:96 opus/48000/2\na=rtpmap:97 telephone-event/8000\na=rtpmap:98 telephone-event/48000";
+    let theirs =
+        String::from_utf8(audio_offer("RTP/AVP", lines)).expect("text").replace("AVP 0", "AVP 96 0 97 98");
+    let offer = Description::parse(theirs.as_bytes(), Security::Off).expect("an offer");
+    let (text, remote) = answer(&offer, &local, &plain()).expect("an answer");
+    assert_eq!((remote.media.codec, remote.media.payload_type), (Codec::Opus, 96));
+    assert_eq!((remote.media.telephone_event, remote.media.comfort_noise), (Some(98), None));
+    assert!(
+        text.contains("m=audio 30000 RTP/AVP 96 98\r\n")
+            && text.contains("a=rtpmap:98 telephone-event/48000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn rtcp_goes_over_the_rtp_port_where_the_offer_says_so() {
+    for (lines, mux) in [("a=rtcp-mux", true), ("", false)] {
+        let offer = Description::parse(&audio_offer("RTP/AVP", lines), Security::Off).expect("an offer");
+        let (text, remote) = answer(&offer, &local(), &plain()).expect("an answer");
+        assert_eq!((remote.rtcp_mux, text.contains("a=rtcp-mux")), (mux, mux), "{text}");
+    }
+    // Payload types that look like RTCP with the marker bit do not go with it.
+    let text = String::from_utf8(audio_offer("RTP/AVP", "a=rtpmap:80 PCMU/8000\na=rtcp-mux")).expect("text");
+    let offer =
+        Description::parse(text.replace("AVP 0", "AVP 80").as_bytes(), Security::Off).expect("an offer");
+    assert!(!answer(&offer, &local(), &plain()).expect("an answer").1.rtcp_mux);
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
-use offhook_proto::{Media, Remote};
+use offhook_proto::{Media, Remote, Srtp};
 use serde::{Deserialize, Serialize};
 
 use super::dialog::Dialog;
@@ -36,6 +36,8 @@ struct Peer {
     remote: Remote,
     media: Media,
     direction: Direction,
+    #[serde(default)]
+    rtcp_mux: bool,
 }
 
 impl Snapshot {
@@ -55,7 +57,12 @@ impl Snapshot {
                 media: local.media.clone(),
                 session_version: local.session_version,
             },
-            remote: Peer { remote: remote.remote, media: remote.media.clone(), direction: remote.direction },
+            remote: Peer {
+                remote: remote.remote,
+                media: remote.media.clone(),
+                direction: remote.direction,
+                rtcp_mux: remote.rtcp_mux,
+            },
             session,
             peer_takes_update,
         }
@@ -67,10 +74,10 @@ impl Snapshot {
         LocalMedia { rtp, rtcp, media, session_version }
     }
 
-    /// The peer's side.
+    /// The peer's side. Keys are kept by the engine alone; the next offer or answer brings others.
     pub(crate) fn remote(&self) -> RemoteMedia {
-        let Peer { remote, media, direction } = self.remote.clone();
-        RemoteMedia { remote, media, direction }
+        let Peer { remote, media, direction, rtcp_mux } = self.remote.clone();
+        RemoteMedia { remote, media, direction, srtp: Srtp::Off, rtcp_mux }
     }
 
     pub(crate) fn write(&self) -> String {

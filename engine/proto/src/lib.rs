@@ -22,6 +22,7 @@ pub mod limits;
 mod parse;
 mod reply;
 mod request;
+mod sdes;
 mod srtp;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod trouble;
@@ -44,5 +45,6 @@ pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,
     LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Unsplice,
 };
+pub use sdes::Crypto;
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};
 pub use types::{Codec, Drops, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, ToneName};

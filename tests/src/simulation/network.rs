@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
 use offhook_control_core::{AgentId, CallId, Input};
-use offhook_proto::{EventBody, Media, Remote};
+use offhook_proto::{EventBody, Media, Remote, Srtp};
 use rand::RngExt as _;
 
 use super::world::{Happening, SECOND, World};
@@ -385,5 +385,7 @@ fn remote() -> RemoteMedia {
         remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
         media: Media::default(),
         direction: Direction::SendRecv,
+        srtp: Srtp::Off,
+        rtcp_mux: false,
     }
 }

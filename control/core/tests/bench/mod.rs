@@ -10,7 +10,7 @@ use offhook_control_core::view::{AgentView, Notification};
 use offhook_control_core::{CallId, CallbackId, Core, Input, Now, OpId, Output};
 use offhook_proto::{
     Command, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource, PlayStarted,
-    Remote, Reply,
+    Remote, Reply, Srtp,
 };
 use serde_json::Value;
 
@@ -342,6 +342,8 @@ pub(crate) fn remote() -> RemoteMedia {
         remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
         media: Media::default(),
         direction: Direction::SendRecv,
+        srtp: Srtp::Off,
+        rtcp_mux: false,
     }
 }
 

@@ -1,0 +1,81 @@
+//! The `crypto` attribute of SDP (SDES, RFC 4568).
+
+use std::fmt;
+
+use crate::{SrtpKey, SrtpSuite};
+
+/// One `a=crypto` line: what its writer encrypts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crypto {
+    /// Number by which an answer names the line of the offer.
+    pub tag: u32,
+    /// Suite and key.
+    pub key: SrtpKey,
+}
+
+impl Crypto {
+    /// Reads what follows `a=crypto:`. None when it cannot be used: a suite that we do not know, no key of its length, an
+    /// MKI, more than one key, or parameters that switch protection off or change it (RFC 4568 section 6.3).
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut words = value.split_ascii_whitespace();
+        let tag = words.next().filter(|tag| (1..=9).contains(&tag.len()))?.parse().ok()?;
+        let suite: SrtpSuite = words.next()?.parse().ok()?;
+        let keys = words.next()?;
+        let (method, info) = keys.split_once(':')?;
+        let mut info = info.split('|');
+        let key = SrtpKey::from_inline(suite, info.next()?)?;
+        let plain = method.eq_ignore_ascii_case("inline") && !keys.contains(';');
+        // After the key comes its lifetime, which our calls never reach, or an MKI (with a colon).
+        if !plain || info.any(|part| part.contains(':')) {
+            return None;
+        }
+        // A hint about the peer's window is all that may follow.
+        words.all(|parameter| parameter.starts_with("WSH=")).then_some(Self { tag, key })
+    }
+}
+
+/// As it stands after `a=crypto:`, with the key.
+impl fmt::Display for Crypto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} inline:{}", self.tag, self.key.suite, self.key.inline())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+    #[test]
+    fn the_lines_of_rfc_4568_are_read() {
+        for (line, tag) in [
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20"), 1),
+            (format!("2 AES_CM_128_HMAC_SHA1_32 inline:{KEY}"), 2),
+            (format!("31 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^48 WSH=64"), 31),
+        ] {
+            let crypto = Crypto::parse(&line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!((crypto.tag, crypto.key.inline().as_str()), (tag, KEY));
+            assert_eq!(Crypto::parse(&crypto.to_string()), Some(crypto));
+        }
+    }
+
+    #[test]
+    fn what_would_weaken_or_confuse_us_is_left_alone() {
+        for line in [
+            String::new(),
+            "1".to_owned(),
+            format!("x AES_CM_128_HMAC_SHA1_80 inline:{KEY}"),
+            format!("1 F8_128_HMAC_SHA1_80 inline:{KEY}"),
+            "1 AES_CM_128_HMAC_SHA1_80 inline:AAAA".to_owned(),
+            format!("1 AEAD_AES_128_GCM inline:{KEY}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY};inline:{KEY}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} KDR=1"),
+        ] {
+            assert_eq!(Crypto::parse(&line), None, "{line}");
+        }
+    }
+}
