@@ -27,6 +27,7 @@ for group in "$@"; do
             need kamailio kamailio
             need rtpengine rtpengine-daemon
             need rtpengine-ng-client rtpengine-utils
+            need baresip baresip-core
             ;;
         compare)
             need rtpengine rtpengine-daemon

@@ -1,5 +1,6 @@
 //! The real binaries, and peers that are not ours.
 
+mod baresip;
 mod child;
 mod house;
 mod party;
@@ -10,6 +11,7 @@ mod sound;
 
 use std::time::{Duration, Instant};
 
+pub use baresip::{Baresip, Manner};
 pub use child::binary;
 pub use house::{House, Phone};
 pub use party::{Packet, Party};

@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the setting of this name in control/example.toml")]
 pub struct Settings {
+    pub srtp: &'static str,
+    pub trunk_srtp: &'static str,
+    /// Without the brackets.
+    pub codecs: &'static str,
     pub agent_ring_timeout_s: u32,
     pub pin_attempts: u32,
     pub pin_times: u32,
@@ -25,6 +29,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            srtp: "off",
+            trunk_srtp: "off",
+            codecs: r#""PCMU""#,
             agent_ring_timeout_s: 20,
             pin_attempts: 3,
             pin_times: 3,
@@ -54,6 +61,9 @@ impl Settings {
     ) -> String {
         let (host, port) = (trunk.ip(), trunk.port());
         let Self {
+            srtp,
+            trunk_srtp,
+            codecs,
             agent_ring_timeout_s,
             pin_attempts,
             pin_times,
@@ -73,10 +83,12 @@ impl Settings {
             r#"[sip]
 listen = "{sip}"
 bindings = "bindings"
+srtp = "{srtp}"
 [trunk]
 host = "{host}"
 port = {port}
 transport = "udp"
+srtp = "{trunk_srtp}"
 [engine]
 address = "{engine}"
 [journal]
@@ -84,7 +96,7 @@ path = "journal"
 [http]
 listen = "{http}"
 [media]
-codecs = ["PCMU"]
+codecs = [{codecs}]
 [agents]
 ring_timeout_s = {agent_ring_timeout_s}
 pin_attempts = {pin_attempts}

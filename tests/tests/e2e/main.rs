@@ -4,6 +4,7 @@
 //! always for a condition, with a patience that only a hang exhausts. The programs must have been built: `make test`.
 
 mod bad_input;
+mod baresip;
 mod beyond;
 mod callbacks;
 mod inbound;

@@ -1,0 +1,77 @@
+//! baresip from Debian, unmodified, as agent's phone and as customer: what each hears is compared with what the other says.
+
+use offhook_tests::e2e::{Baresip, House, Manner, Settings, eventually};
+use serde_json::{Value, json};
+
+const OPUS: Manner =
+    Manner { user: "phone", codec: "opus/48000/2", shape: (48_000, 2), mediaenc: "", tone_hz: 700 };
+const PCMA: Manner =
+    Manner { user: "phone", codec: "PCMA/8000/1", shape: (8_000, 1), mediaenc: "", tone_hz: 700 };
+const CUSTOMER: &str = "+31201234567";
+
+/// An agent and a customer with these phones talk for a while; both legs as the engine saw them.
+fn talk(agent: Manner, customer: Manner, settings: &Settings) -> (Value, Value) {
+    let house = House::open(settings);
+    let ann = Baresip::start(&house, house.free(), agent);
+    let customer = Baresip::start(&house, house.trunk, Manner { user: CUSTOMER, tone_hz: 1_100, ..customer });
+    house.rest.put_agent("ann", &ann.station(), &json!({}));
+    house.rest.act("ann", "login");
+    house.rest.status("ann", "available");
+    house.rest.await_agent("ann", "status", "available");
+    house.rest.callback(CUSTOMER);
+    for (hearer, speaker) in [(&ann, &customer), (&customer, &ann)] {
+        let (mut share, mut level_db) = (0.0, 0.0);
+        let heard = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            eventually("a second of the other's tone, clean and at its level", || {
+                (share, level_db) = hearer.hears(speaker.tone_hz())?;
+                (share > 0.97 && (level_db + 12.0).abs() < 1.0).then_some(())
+            });
+        }));
+        assert!(
+            heard.is_ok(),
+            "share {share:.3}, {level_db:.1} dB:\n{}\n---\n{}",
+            hearer.log(),
+            speaker.log()
+        );
+        let (own, _) = hearer.hears(hearer.tone_hz()).expect("a second was heard");
+        assert!(own < 0.001, "it hears itself: {own}");
+    }
+    let legs = house.legs();
+    let leg = |of: &str| legs.iter().find(|leg| leg["leg"].as_str().is_some_and(|name| name.contains(of)));
+    let agent = leg("ann").or_else(|| leg("agent")).expect("the agent's leg").clone();
+    let customer = legs.iter().find(|leg| leg["leg"] != agent["leg"]).expect("the customer's leg").clone();
+    (agent, customer)
+}
+
+fn all_codecs() -> Settings {
+    Settings { codecs: r#""opus", "G722", "PCMU", "PCMA""#, ..Settings::default() }
+}
+
+#[test]
+fn an_agents_phone_with_opus_and_srtp_talks_with_a_customer_on_the_plain_telephone_network() {
+    let settings = Settings { srtp: "required", ..all_codecs() };
+    let (agent, customer) = talk(Manner { mediaenc: "srtp-mand", ..OPUS }, PCMA, &settings);
+    assert_eq!((&agent["codec"], &customer["codec"]), (&json!("opus"), &json!("PCMA")));
+    // The first that we offer.
+    let suite = json!("AEAD_AES_256_GCM");
+    assert_eq!((&agent["srtp"]["receive"], &agent["srtp"]["send"]), (&suite, &suite));
+    assert_eq!(customer["srtp"], Value::Null);
+    assert_eq!(agent["counters"]["drops"]["auth_failed"], 0);
+}
+
+#[test]
+fn a_customer_with_srtp_talks_with_an_agents_plain_phone_and_nothing_is_transcoded() {
+    let settings = Settings { trunk_srtp: "optional", ..all_codecs() };
+    let (agent, customer) = talk(PCMA, Manner { mediaenc: "srtp", ..PCMA }, &settings);
+    assert_eq!((&agent["codec"], &customer["codec"]), (&json!("PCMA"), &json!("PCMA")));
+    assert_eq!(agent["srtp"], Value::Null);
+    assert_eq!(customer["srtp"]["send"], "AEAD_AES_256_GCM");
+    assert_eq!(customer["counters"]["drops"]["auth_failed"], 0);
+}
+
+#[test]
+fn a_customer_with_opus_talks_with_an_agents_phone_with_g722() {
+    let g722 = Manner { codec: "G722/16000/1", shape: (16_000, 1), ..PCMA };
+    let (agent, customer) = talk(g722, OPUS, &all_codecs());
+    assert_eq!((&agent["codec"], &customer["codec"]), (&json!("G722"), &json!("opus")));
+}
