@@ -68,6 +68,14 @@ pub(crate) struct End {
     /// As last offered or answered.
     pub(crate) signalled: Signalled,
     pub(crate) direction: Direction,
+    pub(crate) recording: Option<Recording>,
+}
+
+/// What is recorded of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Runs,
+    Paused,
 }
 
 /// What a side said of one section, to take effect with the answer.

@@ -22,6 +22,7 @@ mod offer;
 mod party;
 mod play;
 mod query;
+mod record;
 mod replies;
 mod root;
 pub mod sdp;

@@ -308,6 +308,7 @@ fn open_section(number: u64, media: &Media) -> Section {
         latch: LatchMode::Strict,
         signalled: Signalled::default(),
         direction: sdp::Direction::SendRecv,
+        recording: None,
     };
     Section { ends: [end(0), end(1)], spliced: false }
 }

@@ -88,6 +88,7 @@ pub(crate) struct Totals {
     pub(crate) rejected: u64,
     pub(crate) timed_out: u64,
     pub(crate) terminated: u64,
+    pub(crate) answers_dropped: u64,
 }
 
 impl Ng {
@@ -115,6 +116,17 @@ impl Ng {
     pub fn handle_datagram(&mut self, now: Duration, peer: Peer, datagram: &[u8]) {
         self.now = now;
         let Ok((cookie, dictionary)) = frame::split(datagram) else { return };
+        let (encoding, dict) = match dictionary.first() {
+            Some(b'd') => {
+                (Encoding::Bencode, bencode::parse(dictionary).ok_or("Could not decode bencode dictionary"))
+            }
+            Some(b'{') => (Encoding::Json, json::parse(dictionary).ok_or("Failed to parse JSON document")),
+            _ => (Encoding::Bencode, Err("Invalid NG data format")),
+        };
+        if dict.as_ref().is_ok_and(is_answer) {
+            self.totals.answers_dropped += 1;
+            return;
+        }
         let asker = Asker { peer, cookie: cookie.into() };
         match self.replies.see(now, &asker) {
             Sighting::UnderWay => return,
@@ -123,13 +135,6 @@ impl Ng {
             }
             Sighting::New => {}
         }
-        let (encoding, dict) = match dictionary.first() {
-            Some(b'd') => {
-                (Encoding::Bencode, bencode::parse(dictionary).ok_or("Could not decode bencode dictionary"))
-            }
-            Some(b'{') => (Encoding::Json, json::parse(dictionary).ok_or("Failed to parse JSON document")),
-            _ => (Encoding::Bencode, Err("Invalid NG data format")),
-        };
         let mut transaction = Transaction::new(Some(asker), encoding);
         let plan = dict.map_err(Failure::error).and_then(|dict| {
             transaction.supports_load_limit = Flags::of(&dict).supports_load_limit();
@@ -152,6 +157,11 @@ impl Ng {
         {
             self.finish(transaction);
         }
+    }
+
+    /// Dictionaries that were answers of some engine and no requests: to answer them would have no end.
+    pub fn answers_dropped(&self) -> u64 {
+        self.totals.answers_dropped
     }
 
     /// When to call [`Ng::handle_timeout`].
@@ -198,6 +208,9 @@ impl Ng {
             "block DTMF" => self.block_dtmf(&flags, true),
             "unblock DTMF" => self.block_dtmf(&flags, false),
             "connect" => self.connect(dict, &flags),
+            "start recording" => self.start_recording(&flags),
+            "pause recording" => self.pause_recording(&flags),
+            "stop recording" => self.stop_recording(&flags),
             known if UNSUPPORTED.contains(&known) => Err(Failure::error(format!("{known} is not supported"))),
             _ => Err(Failure::error("Unrecognized command")),
         }
@@ -236,6 +249,7 @@ impl Ng {
             Then::Look(call_id) => return self.finish_look(&call_id, &results),
             Then::Statistics => self.finish_statistics(&results),
             Then::Play => Self::finish_play(&results),
+            Then::Recording(call_id, started) => self.finish_recording(&call_id, &started, &results),
         };
         let supports_load_limit = transaction.supports_load_limit;
         let reply = reply.unwrap_or_else(|failure| failure.reply(supports_load_limit));
@@ -279,6 +293,10 @@ impl Ng {
     }
 }
 
+fn is_answer(dict: &Dict) -> bool {
+    dict.find("result").is_some() && dict.find("command").is_none()
+}
+
 /// The first refusal among the engine's answers.
 pub(crate) fn first_error(results: &[Result<Body, Error>]) -> Option<&Error> {
     results.iter().find_map(|result| result.as_ref().err())
@@ -302,7 +320,10 @@ pub fn speaks_ng(dictionary: &[u8]) -> bool {
 }
 
 /// Commands that the engine's own family does not have.
-const SUPPORTED: [&str; 13] = [
+const SUPPORTED: [&str; 16] = [
+    "start recording",
+    "stop recording",
+    "pause recording",
     "connect",
     "offer",
     "answer",
@@ -319,10 +340,7 @@ const SUPPORTED: [&str; 13] = [
 ];
 
 /// rtpengine's commands that this engine refuses by name.
-const UNSUPPORTED: [&str; 16] = [
-    "start recording",
-    "stop recording",
-    "pause recording",
+const UNSUPPORTED: [&str; 13] = [
     "start forwarding",
     "stop forwarding",
     "silence media",

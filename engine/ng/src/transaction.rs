@@ -34,6 +34,8 @@ pub(crate) enum Then {
     Statistics,
     /// How long it plays.
     Play,
+    /// Whether these legs of a call are recorded from now on.
+    Recording(Vec<u8>, Vec<String>),
 }
 
 /// A request under way.

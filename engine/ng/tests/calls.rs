@@ -16,6 +16,9 @@ struct World {
     /// Milliseconds since every leg's last packet.
     silent_ms: Option<u64>,
     full: bool,
+    no_recorder: bool,
+    /// What was asked of the recorder, in words.
+    recorded: Vec<String>,
     asked: VecDeque<(u64, Command)>,
     replies: BTreeMap<String, Vec<Dict>>,
     next_cookie: u64,
@@ -36,6 +39,8 @@ impl World {
             legs: BTreeSet::new(),
             silent_ms: None,
             full: false,
+            no_recorder: false,
+            recorded: Vec::new(),
             asked: VecDeque::new(),
             replies: BTreeMap::new(),
             next_cookie: 0,
@@ -132,8 +137,23 @@ impl World {
                     gone()
                 }
             }
+            Command::RecordStart(_) if self.no_recorder => {
+                Reply::Error(Error::new(ErrorCode::System, "no directory"))
+            }
+            Command::RecordStart(body) => {
+                self.recorded.push(format!("start {} {} {:?}", body.leg, body.file, body.mode));
+                Reply::done()
+            }
+            Command::RecordPause(body) => self.record("pause", &body.leg),
+            Command::RecordResume(body) => self.record("resume", &body.leg),
+            Command::RecordStop(body) => self.record("stop", &body.leg),
             _ => Reply::done(),
         }
+    }
+
+    fn record(&mut self, what: &str, leg: &str) -> Reply {
+        self.recorded.push(format!("{what} {leg}"));
+        Reply::done()
     }
 
     fn info(&self, leg: &str) -> LegInfo {
@@ -227,6 +247,52 @@ fn an_answer_that_refuses_a_section_closes_its_legs_and_an_offer_opens_them_agai
     assert_eq!(world.legs.len(), 2);
 }
 
+#[test]
+fn an_answer_is_not_answered() {
+    let mut world = World::new();
+    for result in ["ok", "pong", "error"] {
+        world.send(&Dict::default().with("result", result).with("error-reason", "Unknown call-id"));
+    }
+    assert!(world.replies.is_empty());
+    assert_eq!(world.ng.answers_dropped(), 3);
+}
+
+#[test]
+fn a_call_is_recorded_once_paused_resumed_and_stopped() {
+    let mut world = joined("");
+    let told = |world: &mut World, name: &str, more: Dict| {
+        world.recorded.clear();
+        let mut request = command(name);
+        for key in ["from-tag"] {
+            if let Some(value) = more.text(key) {
+                request.put(key, value);
+            }
+        }
+        assert_eq!(world.ask(&request).text("result"), Some("ok"), "{name}");
+        world.recorded.clone()
+    };
+    let plain = Dict::default;
+    let started = told(&mut world, "start recording", plain());
+    assert!(
+        started[0].starts_with("start ng-")
+            && started[0].contains("-a ng/c-179000")
+            && started[0].ends_with("Mixed")
+    );
+    assert_eq!(started.len(), 1, "{started:?}");
+    assert!(told(&mut world, "start recording", plain()).is_empty(), "it runs already");
+    assert_eq!(told(&mut world, "pause recording", plain()).len(), 1);
+    assert!(told(&mut world, "start recording", plain())[0].starts_with("resume "));
+    assert!(told(&mut world, "stop recording", plain())[0].starts_with("stop "));
+    assert!(told(&mut world, "stop recording", plain()).is_empty());
+    let of_one = told(&mut world, "start recording", plain().with("from-tag", "b"));
+    assert!(of_one[0].contains("-b ng/c-") && of_one[0].ends_with("Leg"), "{of_one:?}");
+    world.no_recorder = true;
+    for _ in 0..2 {
+        let refused = world.ask(&command("start recording"));
+        assert_eq!(refused.text("error-reason"), Some("no directory"), "each time");
+    }
+}
+
 fn any_request() -> impl Strategy<Value = Dict> {
     let names = [
         "offer",
@@ -243,6 +309,9 @@ fn any_request() -> impl Strategy<Value = Dict> {
         "block DTMF",
         "connect",
         "statistics",
+        "start recording",
+        "pause recording",
+        "stop recording",
         "publish",
         "nonsense",
     ];

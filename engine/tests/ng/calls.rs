@@ -246,7 +246,7 @@ fn what_the_engine_cannot_carry_is_refused_by_name() {
     assert!(refused(offer("c", "a", &sdp).with("ICE", "force")).contains("ICE"));
     assert!(refused(offer("c", "a", &sdp).with("record call", "yes")).contains("Recording"));
     assert!(refused(offer("c", "a", &sdp.replace("0 101", "18"))).contains("codec"));
-    assert!(refused(command("start recording", "c")).contains("start recording"));
+    assert!(refused(command("start forwarding", "c")).contains("start forwarding"));
     assert_eq!(ng.ask(&Dict::default().with("command", "list")).texts("calls"), [""; 0]);
     let video = format!("{sdp}m=video 5000 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n");
     let rewritten = ng.sdp(&offer("c", "a", &video));

@@ -5,6 +5,7 @@ mod calls;
 mod client;
 mod kamailio;
 mod perl;
+mod recording;
 mod rewriting;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "the tests of the native family use the rest")]
