@@ -88,7 +88,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         seed,
     };
     let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
-    let ng_config = ng_config(args, &clock);
+    let ng_config = ng_config(args, &clock, random()?);
     let setup = move |ng| ControlSetup {
         clock,
         director: Director::new(clock.now(), config),
@@ -151,7 +151,7 @@ fn start_worker(
 }
 
 /// What SIP proxies find.
-fn ng_config(args: &RunArgs, clock: &Clock) -> offhook_ng::Config {
+fn ng_config(args: &RunArgs, clock: &Clock, seed: [u8; 32]) -> offhook_ng::Config {
     let mut interfaces = args.ng_interfaces.clone();
     if interfaces.is_empty() {
         interfaces = args.media_addresses.iter().map(|address| (address.to_string(), *address)).collect();
@@ -160,6 +160,7 @@ fn ng_config(args: &RunArgs, clock: &Clock) -> offhook_ng::Config {
         interfaces,
         prompts: args.prompts.as_ref().map(|directory| directory.display().to_string()),
         unix_s: clock.unix_us_at_start() / 1_000_000,
+        seed,
         delete_delay_s: args.ng_delete_delay_s,
     }
 }

@@ -1,5 +1,7 @@
 //! `answer`: what was offered and answered takes effect, and the two sides hear each other.
 
+use rand_chacha::ChaCha20Rng;
+
 use offhook_proto::{Command, LegQuery, LegUpdate, Media, Splice, Unsplice};
 
 use crate::call::{Dialogue, End, Section, Signalled};
@@ -8,6 +10,7 @@ use crate::flags::{Flags, is_plain_rtp};
 use crate::offer::{Fate, Rewrite, delete_leg};
 use crate::root::Ng;
 use crate::sdp::{Choice, Format, Sdp, choose};
+use crate::secure::{Agreed, MuxFlags, crypto_of, is_secure_rtp};
 use crate::transaction::{Plan, Then};
 
 impl Ng {
@@ -44,9 +47,18 @@ impl Ng {
                     ptime_ms: answered.ptime_ms(),
                     protocol: answered.protocol.clone(),
                     formats: formats.clone(),
+                    crypto: crypto_of(answered),
+                    mux: answered.has("rtcp-mux"),
+                    mux_flags: MuxFlags::default(),
                 };
                 let direction = sdp.direction(answered);
-                commands.extend(dialogue.take_effect(index, offerer, signalled, formats)?);
+                commands.extend(dialogue.take_effect(
+                    index,
+                    offerer,
+                    signalled,
+                    formats,
+                    &mut self.random,
+                )?);
                 if let Some(section) = &mut dialogue.sections[index] {
                     section.ends[1 - offerer].direction = direction;
                 }
@@ -84,7 +96,11 @@ impl Dialogue {
             return Ok(Fate::Untouched);
         }
         let Some(section) = &self.sections[index] else { return Ok(Fate::Refused) };
-        if answered.port == 0 || !is_plain_rtp(&answered.protocol) {
+        // It is answered as it was offered: encrypted, or not.
+        let encrypted = !section.ends[1 - offerer].written.crypto.is_empty();
+        let fits =
+            if encrypted { is_secure_rtp(&answered.protocol) } else { is_plain_rtp(&answered.protocol) };
+        if answered.port == 0 || !fits {
             return Ok(Fate::Refused);
         }
         if sdp.connection(answered).is_none() {
@@ -109,15 +125,17 @@ impl Dialogue {
         offerer: usize,
         answered: Signalled,
         formats: &[Format],
+        random: &mut ChaCha20Rng,
     ) -> Result<Vec<Command>, Failure> {
         let sides = &self.sides;
         let Some(section) = &mut self.sections[index] else { return Ok(Vec::new()) };
         section.ends[1 - offerer].signalled = answered;
+        let agreed = section.agree(offerer, random)?;
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
-        for (end, side) in section.ends.iter_mut().zip(sides) {
+        for ((end, side), agreed) in section.ends.iter_mut().zip(sides).zip(agreed) {
             let Some(Choice(media)) = choose(formats, end.signalled.ptime_ms) else { continue };
-            updates.extend(end.update(media, side.latch));
+            updates.extend(end.update(media, side.latch, agreed));
         }
         let codec_changes = before != [section.ends[0].media.codec, section.ends[1].media.codec];
         if section.spliced && codec_changes {
@@ -139,7 +157,7 @@ impl Dialogue {
 
 impl End {
     /// The command that tells the leg what is new, if anything is.
-    fn update(&mut self, media: Media, latch: offhook_proto::LatchMode) -> Option<Command> {
+    fn update(&mut self, media: Media, latch: offhook_proto::LatchMode, agreed: Agreed) -> Option<Command> {
         // On hold the old way it says nowhere: what it said before still holds.
         let remote = self.signalled.remote.filter(|remote| self.remote.as_ref() != Some(remote));
         let update = LegUpdate {
@@ -147,12 +165,15 @@ impl End {
             remote,
             media: (media != self.media).then(|| media.clone()),
             latch: (latch != self.latch).then_some(latch),
+            srtp: (agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
+            rtcp_mux: (agreed.mux != self.mux).then_some(agreed.mux),
             ..LegUpdate::default()
         };
         (self.media, self.latch) = (media, latch);
+        (self.srtp, self.mux) = (agreed.srtp, agreed.mux);
         self.remote = remote.or(self.remote);
-        let changes = update.remote.is_some() || update.media.is_some() || update.latch.is_some();
-        changes.then_some(Command::LegUpdate(update))
+        let nothing = LegUpdate { leg: self.leg.clone(), ..LegUpdate::default() };
+        (update != nothing).then_some(Command::LegUpdate(update))
     }
 }
 

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use offhook_proto::{LatchMode, Media, Remote};
+use offhook_proto::{Crypto, LatchMode, Media, Remote, SdesKeys, Srtp};
 
 use crate::sdp::{Direction, Format};
+use crate::secure::{MuxFlags, Written};
 
 /// Everything under one call-id.
 #[derive(Debug)]
@@ -69,6 +70,12 @@ pub(crate) struct End {
     pub(crate) signalled: Signalled,
     pub(crate) direction: Direction,
     pub(crate) recording: Option<Recording>,
+    /// Ours towards this side, once there is a use for them.
+    pub(crate) keys: Option<SdesKeys>,
+    pub(crate) written: Written,
+    /// As the engine knows it.
+    pub(crate) srtp: Srtp,
+    pub(crate) mux: bool,
 }
 
 /// What is recorded of a leg.
@@ -86,6 +93,11 @@ pub(crate) struct Signalled {
     pub(crate) protocol: String,
     /// Formats that passed the engine.
     pub(crate) formats: Vec<Format>,
+    /// Its keys; none on a plain section.
+    pub(crate) crypto: Vec<Crypto>,
+    /// It would take, or takes, RTCP on its RTP port.
+    pub(crate) mux: bool,
+    pub(crate) mux_flags: MuxFlags,
 }
 
 impl Call {

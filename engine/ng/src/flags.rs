@@ -7,6 +7,7 @@ use offhook_proto::LatchMode;
 use crate::failure::Failure;
 use crate::limits::{DELETE_DELAY_S, NAME_BYTES};
 use crate::sdp::{Format, RtcpAttribute, Sdp};
+use crate::secure::{MuxFlags, is_secure_rtp};
 use crate::value::{Dict, same_key};
 
 /// The wishes of one request.
@@ -86,7 +87,9 @@ impl<'a> Flags<'a> {
     pub(crate) fn protocol(&self) -> Result<Option<String>, Failure> {
         match self.dict.text("transport-protocol") {
             None => Ok(None),
-            Some(protocol) if is_plain_rtp(protocol) => Ok(Some(protocol.to_owned())),
+            Some(protocol) if is_plain_rtp(protocol) || is_secure_rtp(protocol) => {
+                Ok(Some(protocol.to_owned()))
+            }
             Some(protocol) => Err(unsupported_protocol(protocol)),
         }
     }
@@ -135,6 +138,28 @@ impl<'a> Flags<'a> {
     pub(crate) fn ptime_ms(&self) -> Option<u16> {
         let number = self.dict.find("ptime").and_then(super::value::Value::int)?;
         u16::try_from(number).ok().filter(|ms| (1..=1_000).contains(ms))
+    }
+
+    /// What becomes of rtcp-mux.
+    pub(crate) fn mux(&self) -> MuxFlags {
+        let words = self.dict.texts("rtcp-mux");
+        let has = |word: &str| words.contains(&word) || self.has(&format!("rtcp-mux-{word}"));
+        MuxFlags {
+            offer: has("offer") || has("require"),
+            demux: has("demux"),
+            accept: has("accept"),
+            reject: has("reject"),
+        }
+    }
+
+    /// Whether a suite is offered on: `no-SUITE`, or others that are `only-SUITE`, take it away.
+    pub(crate) fn takes_suite(&self, suite: &str) -> bool {
+        let of_flags = self.flags.iter().filter_map(|flag| flag.strip_prefix("SDES-"));
+        let mut words = self.dict.texts("SDES");
+        words.extend(of_flags);
+        let names =
+            |start: &str| words.iter().filter_map(|word| word.strip_prefix(start)).any(|name| name == suite);
+        !names("no-") && (names("only-") || !words.iter().any(|word| word.starts_with("only-")))
     }
 
     pub(crate) fn supports_load_limit(&self) -> bool {

@@ -26,6 +26,7 @@ mod record;
 mod replies;
 mod root;
 pub mod sdp;
+mod secure;
 mod statistics;
 mod transaction;
 mod value;

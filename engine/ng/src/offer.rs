@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{Command, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply};
+use offhook_proto::{
+    Command, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply, Srtp,
+};
 
 use crate::call::{Call, Dialogue, End, Section, Side, Signalled};
 use crate::failure::{Failure, SESSION_LIMIT, UNKNOWN_CALL};
@@ -10,6 +12,7 @@ use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
 use crate::limits::{CALLS, DIALOGUES};
 use crate::root::{Body, Ng, first_error};
 use crate::sdp::{self, Carried, Choice, Format, Rewriting, RtcpAttribute, Sdp, SectionOut, choose};
+use crate::secure::{Written, crypto_of};
 use crate::transaction::{Plan, Then};
 use crate::value::Dict;
 
@@ -89,7 +92,7 @@ impl Ng {
         for ((place, fate), offered) in
             dialogue.sections.iter_mut().zip(&rewrite.sections).zip(&rewrite.sdp.sections)
         {
-            let Fate::Carried { formats, ptime_ms, .. } = fate else { continue };
+            let Fate::Carried { formats, protocol, ptime_ms } = fate else { continue };
             let remote = rewrite.sdp.remote(offered, source);
             if place.is_none() {
                 next_number += 1;
@@ -116,7 +119,17 @@ impl Ng {
                     ptime_ms: offered.ptime_ms(),
                     protocol: offered.protocol.clone(),
                     formats: formats.clone(),
+                    crypto: crypto_of(offered),
+                    mux: offered.has("rtcp-mux"),
+                    mux_flags: flags.mux(),
                 };
+                let protocol = protocol.as_deref().unwrap_or(&offered.protocol);
+                section.ends[1 - side].write_offer(
+                    protocol,
+                    offered.has("rtcp-mux"),
+                    flags,
+                    &mut self.random,
+                );
             }
         }
         self.next_number = next_number;
@@ -248,13 +261,18 @@ impl Dialogue {
             Fate::Refused => return SectionOut::Refused,
             Fate::Carried { formats, protocol, ptime_ms } => (formats, protocol, *ptime_ms),
         };
-        let Some((rtp, rtcp)) = section.and_then(|section| section.ends[to].ports) else {
+        let Some((end, (rtp, rtcp))) =
+            section.and_then(|section| Some((&section.ends[to], section.ends[to].ports?)))
+        else {
             return SectionOut::Refused;
         };
+        let muxed = end.mux && end.written.mux;
         SectionOut::Carried(Carried {
             address: self.sides[to].advertised.unwrap_or(rtp.ip()),
             rtp: rtp.port(),
-            rtcp: rtcp.port(),
+            rtcp: if muxed { rtp.port() } else { rtcp.port() },
+            rtcp_mux: end.written.mux,
+            crypto: end.written.crypto.clone(),
             protocol: protocol.clone(),
             formats: formats.clone(),
             ptime_ms,
@@ -275,7 +293,7 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
             Fate::Untouched
         } else if section.port == 0 || section.kind != "audio" || !section.port_count.is_empty() {
             Fate::Refused
-        } else if !is_plain_rtp(&section.protocol) {
+        } else if !is_plain_rtp(&section.protocol) && crypto_of(section).is_empty() {
             refusal = Some(unsupported_protocol(&section.protocol));
             Fate::Refused
         } else if sdp.connection(section).is_none() {
@@ -309,6 +327,10 @@ fn open_section(number: u64, media: &Media) -> Section {
         signalled: Signalled::default(),
         direction: sdp::Direction::SendRecv,
         recording: None,
+        keys: None,
+        written: Written::default(),
+        srtp: Srtp::Off,
+        mux: false,
     };
     Section { ends: [end(0), end(1)], spliced: false }
 }

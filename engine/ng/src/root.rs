@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
 use offhook_proto::{Command, Error, Reply, frame};
 
 use crate::call::Call;
@@ -24,6 +27,8 @@ pub struct Config {
     pub prompts: Option<String>,
     /// Wall-clock time at start, in seconds since 1970.
     pub unix_s: u64,
+    /// Seed of the keys that SRTP is offered with: from a source fit for keys.
+    pub seed: [u8; 32],
     /// Seconds from a `delete` to the end of the media, unless the request says otherwise.
     pub delete_delay_s: u64,
 }
@@ -78,6 +83,7 @@ pub struct Ng {
     pub(crate) timers: BTreeSet<(Duration, Vec<u8>)>,
     pub(crate) next_number: u64,
     pub(crate) totals: Totals,
+    pub(crate) random: ChaCha20Rng,
     outputs: VecDeque<Output>,
 }
 
@@ -99,6 +105,7 @@ impl Ng {
     pub fn new(config: Config) -> Self {
         assert!(!config.interfaces.is_empty(), "an engine has a media address");
         Self {
+            random: ChaCha20Rng::from_seed(config.seed),
             config,
             now: Duration::ZERO,
             calls: BTreeMap::new(),

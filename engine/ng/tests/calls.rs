@@ -32,6 +32,7 @@ impl World {
             prompts: None,
             unix_s: 1_790_000_000,
             delete_delay_s: 30,
+            seed: [7; 32],
         };
         Self {
             ng: Ng::new(config),

@@ -45,6 +45,6 @@ pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,
     LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Unsplice,
 };
-pub use sdes::Crypto;
+pub use sdes::{Crypto, SdesKeys};
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};
 pub use types::{Codec, Drops, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, ToneName};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{SrtpKey, SrtpSuite};
+use crate::{Srtp, SrtpKey, SrtpKeys, SrtpSuite};
 
 /// One `a=crypto` line: what its writer encrypts with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,55 @@ impl Crypto {
 impl fmt::Display for Crypto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} inline:{}", self.tag, self.key.suite, self.key.inline())
+    }
+}
+
+/// Our own keys towards one peer, one for each suite. They are made once and stay the same in all offers and answers to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SdesKeys(Vec<SrtpKey>);
+
+/// What is offered, in this order. The other suites are taken when the peer offers them.
+const OFFERED: [SrtpSuite; 3] =
+    [SrtpSuite::AeadAes256Gcm, SrtpSuite::AeadAes128Gcm, SrtpSuite::AesCm128HmacSha1_80];
+
+impl SdesKeys {
+    /// Keys of the bytes that `fill` writes, which must come from a generator fit for keys.
+    pub fn new(mut fill: impl FnMut(&mut [u8])) -> Self {
+        let keys = SrtpSuite::ALL.into_iter().map(|suite| {
+            let mut key = vec![0; suite.key_bytes() + suite.salt_bytes()].into_boxed_slice();
+            fill(&mut key);
+            SrtpKey { suite, key }
+        });
+        Self(keys.collect())
+    }
+
+    /// The lines of an offer.
+    pub fn offer(&self) -> Vec<Crypto> {
+        let keys = OFFERED.iter().filter_map(|&suite| self.key(suite));
+        keys.zip(1..).map(|(key, tag)| Crypto { tag, key: key.clone() }).collect()
+    }
+
+    /// Our line in an answer to an offer with these lines, and what is agreed: the offer's first.
+    pub fn answer(&self, offered: &[Crypto]) -> Option<(Crypto, Srtp)> {
+        let theirs = offered.first()?;
+        let ours = self.key(theirs.key.suite)?.clone();
+        let agreed = SrtpKeys { receive: Some(theirs.key.clone()), send: Some(ours.clone()) };
+        Some((Crypto { tag: theirs.tag, key: ours }, Srtp::from(agreed)))
+    }
+
+    /// What is agreed by an answer with these lines to [`Self::offer`]: its first that names one of ours.
+    pub fn accept(&self, answered: &[Crypto]) -> Option<Srtp> {
+        let offer = self.offer();
+        let agreed = answered.iter().find_map(|theirs| {
+            let ours =
+                offer.iter().find(|ours| ours.tag == theirs.tag && ours.key.suite == theirs.key.suite)?;
+            Some(SrtpKeys { receive: Some(theirs.key.clone()), send: Some(ours.key.clone()) })
+        });
+        agreed.map(Srtp::from)
+    }
+
+    fn key(&self, suite: SrtpSuite) -> Option<&SrtpKey> {
+        self.0.iter().find(|key| key.suite == suite)
     }
 }
 

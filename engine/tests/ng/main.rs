@@ -7,6 +7,7 @@ mod kamailio;
 mod perl;
 mod recording;
 mod rewriting;
+mod secure;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "the tests of the native family use the rest")]
 mod support;

@@ -149,6 +149,11 @@ impl Section {
         self.attributes(name).next()
     }
 
+    /// Whether it has an attribute without a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.lines.iter().any(|line| line.text.strip_prefix(b"a=") == Some(name.as_bytes()))
+    }
+
     /// The values of all attributes of a name.
     pub(crate) fn attributes<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         self.lines.iter().filter_map(move |line| {

@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use offhook_proto::Crypto;
+
 use super::{Direction, Format, Line, Sdp, Section};
 
 /// What becomes of a description.
@@ -53,6 +55,10 @@ pub struct Carried {
     pub rtp: u16,
     /// Port of RTCP.
     pub rtcp: u16,
+    /// Whether RTCP may come to the port of RTP.
+    pub rtcp_mux: bool,
+    /// Our keys, on an encrypted section.
+    pub crypto: Vec<Crypto>,
     /// Protocol, when it is another.
     pub protocol: Option<String>,
     /// Payload types that stay, in order.
@@ -161,6 +167,12 @@ impl Writer {
             RtcpAttribute::Full => {
                 self.new_line(&format!("a=rtcp:{} {}", carried.rtcp, network(carried.address)));
             }
+        }
+        if carried.rtcp_mux {
+            self.new_line("a=rtcp-mux");
+        }
+        for line in &carried.crypto {
+            self.new_line(&format!("a=crypto:{line}"));
         }
         if let Some(ptime_ms) = carried.ptime_ms {
             self.new_line(&format!("a=ptime:{ptime_ms}"));

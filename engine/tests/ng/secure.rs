@@ -1,0 +1,183 @@
+//! SRTP and rtcp-mux, as a proxy asks for them.
+
+use std::net::SocketAddr;
+
+use offhook_ng::{Dict, Value};
+use offhook_proto::{Crypto, SdesKeys, Srtp, SrtpSuite};
+use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
+
+use crate::client::{NgClient, answer, audio_of, offer, sdp_at};
+use crate::support::{Engine, PATIENCE, Packet, Phone, spoken};
+
+/// A phone with SRTP and keys of its own.
+struct SecurePhone {
+    phone: Phone,
+    keys: SdesKeys,
+    contexts: Option<(Unprotector, Protector)>,
+}
+
+impl SecurePhone {
+    fn new(seed: u8) -> Self {
+        let mut byte = seed;
+        let keys = SdesKeys::new(|key| {
+            key.fill_with(|| {
+                byte = byte.wrapping_mul(17).wrapping_add(3);
+                byte
+            });
+        });
+        Self { phone: Phone::new(), keys, contexts: None }
+    }
+
+    /// A description with these keys.
+    fn sdp(&self, crypto: &[Crypto], more: &str) -> String {
+        let lines: String = crypto.iter().map(|line| format!("a=crypto:{line}\r\n")).collect();
+        sdp_at(self.phone.address(), &format!("{lines}{more}")).replace("RTP/AVP", "RTP/SAVP")
+    }
+
+    fn agree(&mut self, srtp: Option<Srtp>) {
+        let Some(Srtp::On(keys)) = srtp else { panic!("nothing is agreed") };
+        let (receive, send) = (keys.receive.expect("a key"), keys.send.expect("a key"));
+        self.contexts = Some((Unprotector::new(&receive), Protector::new(&send)));
+    }
+
+    fn say(&mut self, to: SocketAddr, number: u32) {
+        let payload = spoken(self.phone.next.ssrc, number).to_vec();
+        let plain = Packet { payload, ..self.phone.next.clone() }.write();
+        let mut buffer = [&plain[..], &[0; OVERHEAD_BYTES]].concat();
+        let (_, protector) = self.contexts.as_mut().expect("agreed");
+        let len = protector.rtp(&mut buffer, plain.len()).expect("there is room");
+        self.phone.rtp.send_to(&buffer[..len], to).expect("sent");
+        self.phone.next.sequence = self.phone.next.sequence.wrapping_add(1);
+        self.phone.next.timestamp = self.phone.next.timestamp.wrapping_add(160);
+    }
+
+    fn hear(&mut self) -> Packet {
+        self.phone.rtp.set_read_timeout(Some(PATIENCE)).expect("set");
+        let mut buffer = [0; 2_048];
+        let len = self.phone.rtp.recv(&mut buffer).expect("a packet");
+        let (unprotector, _) = self.contexts.as_mut().expect("agreed");
+        let len = unprotector.rtp(&mut buffer[..len]).expect("it is authentic");
+        Packet::parse(&buffer[..len])
+    }
+}
+
+fn crypto_of(sdp: &str) -> Vec<Crypto> {
+    sdp.lines().filter_map(|line| Crypto::parse(line.strip_prefix("a=crypto:")?)).collect()
+}
+
+fn protocol(name: &str) -> Dict {
+    Dict::default().with("transport-protocol", name)
+}
+
+fn with(request: Dict, more: &Dict) -> Dict {
+    ["transport-protocol", "rtcp-mux", "SDES"].into_iter().fold(request, |request, key| {
+        match more.find(key) {
+            Some(value) => request.with(key, value.clone()),
+            None => request,
+        }
+    })
+}
+
+#[test]
+fn an_encrypted_side_and_a_plain_one_hear_each_other() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut b) = (SecurePhone::new(1), Phone::new());
+    let offered = with(offer("c", "a", &a.sdp(&a.keys.offer(), "")), &protocol("RTP/AVP"));
+    let to_b = ng.sdp(&offered);
+    assert!(to_b.contains(" RTP/AVP 0") && !to_b.contains("crypto"), "{to_b}");
+    let to_a = ng.sdp(&answer("c", "a", "b", &sdp_at(b.address(), "")));
+    assert!(to_a.contains(" RTP/SAVP 0"), "{to_a}");
+    let agreed = a.keys.accept(&crypto_of(&to_a));
+    a.agree(agreed);
+    for number in 0..20 {
+        a.say(audio_of(&to_a), number);
+        assert_eq!(b.hear().payload, spoken(a.phone.next.ssrc, number));
+        b.say(audio_of(&to_b), number);
+        assert_eq!(a.hear().payload, spoken(b.next.ssrc, number));
+    }
+}
+
+#[test]
+fn two_encrypted_sides_have_keys_of_their_own_and_keep_them_through_a_hold() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut b) = (SecurePhone::new(1), SecurePhone::new(9));
+    let only = Dict::default().with("SDES", vec![Value::from("only-AES_CM_128_HMAC_SHA1_80")]);
+    let to_b = ng.sdp(&with(offer("c", "a", &a.sdp(&a.keys.offer(), "")), &only));
+    let offered = crypto_of(&to_b);
+    assert_eq!(offered.len(), 1, "{to_b}");
+    assert_eq!(offered[0].key.suite, SrtpSuite::AesCm128HmacSha1_80);
+    let (line, agreed) = b.keys.answer(&offered).expect("a suite that it knows");
+    b.agree(Some(agreed));
+    let to_a = ng.sdp(&answer("c", "a", "b", &b.sdp(std::slice::from_ref(&line), "")));
+    let agreed = a.keys.accept(&crypto_of(&to_a));
+    a.agree(agreed);
+    for number in 0..20 {
+        if number == 10 {
+            let again =
+                ng.sdp(&offer("c", "a", &a.sdp(&a.keys.offer(), "a=sendonly\r\n")).with("to-tag", "b"));
+            assert!(crypto_of(&again).contains(&offered[0]), "the same key: {again}");
+            let back = ng.sdp(&answer("c", "a", "b", &b.sdp(std::slice::from_ref(&line), "a=recvonly\r\n")));
+            assert_eq!(crypto_of(&back), crypto_of(&to_a));
+        }
+        a.say(audio_of(&to_a), number);
+        assert_eq!(b.hear().payload, spoken(a.phone.next.ssrc, number));
+        b.say(audio_of(&to_b), number);
+        assert_eq!(a.hear().payload, spoken(b.phone.next.ssrc, number));
+    }
+}
+
+#[test]
+fn a_plain_side_is_joined_to_one_that_demands_encryption() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut b) = (Phone::new(), SecurePhone::new(9));
+    let plain = sdp_at(a.address(), "");
+    ng.sdp(&with(offer("c", "a", &plain), &protocol("RTP/SAVP")));
+    let without_key = ng.sdp(&answer("c", "a", "b", &b.sdp(&[], "")));
+    assert!(without_key.contains("m=audio 0 "), "{without_key}");
+    let to_b = ng.sdp(&with(offer("d", "a", &plain), &protocol("RTP/SAVP")));
+    let (line, agreed) = b.keys.answer(&crypto_of(&to_b)).expect("a suite that it knows");
+    b.agree(Some(agreed));
+    let to_a = ng.sdp(&answer("d", "a", "b", &b.sdp(&[line], "")));
+    assert!(to_a.contains(" RTP/AVP 0") && !to_a.contains("crypto"), "{to_a}");
+    for number in 0..20 {
+        b.say(audio_of(&to_b), number);
+        assert_eq!(a.hear().payload, spoken(b.phone.next.ssrc, number));
+        a.say(audio_of(&to_a), number);
+        assert_eq!(b.hear().payload, spoken(a.next.ssrc, number));
+    }
+}
+
+#[test]
+fn rtcp_mux_is_passed_on_or_settled_here_as_the_flags_say() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (a, b) = (Phone::new(), Phone::new());
+    const MUX: &str = "a=rtcp-mux\r\n";
+    // Flag, what A offers, what B answers; whether B is offered it and A gets it back.
+    let cases = [
+        ("", MUX, MUX, true, true),
+        ("", MUX, "", true, false),
+        ("", "", "", false, false),
+        ("offer", "", MUX, true, false),
+        ("demux", MUX, "", false, true),
+        ("accept", MUX, "", true, true),
+        ("reject", MUX, "", false, false),
+    ];
+    for (number, (flag, offered, answered, to_b, to_a)) in cases.into_iter().enumerate() {
+        let call = format!("c{number}");
+        let more = if flag.is_empty() {
+            Dict::default()
+        } else {
+            Dict::default().with("rtcp-mux", vec![Value::from(flag)])
+        };
+        let sdp = ng.sdp(&with(offer(&call, "a", &sdp_at(a.address(), offered)), &more));
+        assert_eq!(sdp.contains(MUX), to_b, "{flag}: {sdp}");
+        let sdp = ng.sdp(&answer(&call, "a", "b", &sdp_at(b.address(), answered)));
+        assert_eq!(sdp.contains(MUX), to_a, "{flag}: {sdp}");
+        let rtcp = format!("a=rtcp:{}\r\n", audio_of(&sdp).port());
+        assert_eq!(sdp.contains(&rtcp), to_a, "{flag}: {sdp}");
+    }
+}
