@@ -10,7 +10,7 @@ use crate::flags::{Flags, is_plain_rtp};
 use crate::offer::{Fate, Rewrite, delete_leg};
 use crate::root::Ng;
 use crate::sdp::{Choice, Format, Sdp, choose};
-use crate::secure::{Agreed, MuxFlags, crypto_of, is_secure_rtp};
+use crate::secure::{Agreed, MuxFlags, crypto_of};
 use crate::transaction::{Plan, Then};
 
 impl Ng {
@@ -96,10 +96,12 @@ impl Dialogue {
             return Ok(Fate::Untouched);
         }
         let Some(section) = &self.sections[index] else { return Ok(Fate::Refused) };
-        // It is answered as it was offered: encrypted, or not.
-        let encrypted = !section.ends[1 - offerer].written.crypto.is_empty();
-        let fits =
-            if encrypted { is_secure_rtp(&answered.protocol) } else { is_plain_rtp(&answered.protocol) };
+        // It is answered as it was offered: encrypted with a key that can be used, or not at all.
+        let answerer = &section.ends[1 - offerer];
+        let fits = match &answerer.keys {
+            Some(keys) if !answerer.written.crypto.is_empty() => keys.accept(&crypto_of(answered)).is_some(),
+            Some(_) | None => is_plain_rtp(&answered.protocol),
+        };
         if answered.port == 0 || !fits {
             return Ok(Fate::Refused);
         }
