@@ -211,6 +211,8 @@ name = "{service}"
 queue = "{queue}"
 max_dial_attempts = 1
 max_queued = 100000
+max_per_300_s = 1000000
+max_per_3600_s = 1000000
 "#
     )
 }

@@ -202,6 +202,10 @@ pub struct ServiceConfig {
     pub max_queued: u32,
     /// Most callbacks of one number in 24 hours (CB-16).
     pub max_per_number_and_day: u32,
+    /// Most requests within 300 seconds (CB-16).
+    pub max_per_300_s: u32,
+    /// Most requests within 3,600 seconds (CB-16).
+    pub max_per_3600_s: u32,
 }
 
 impl Default for ServiceConfig {
@@ -215,6 +219,8 @@ impl Default for ServiceConfig {
             wait_for_agent: true,
             max_queued: 1_000,
             max_per_number_and_day: 6,
+            max_per_300_s: 500,
+            max_per_3600_s: 1_000,
         }
     }
 }

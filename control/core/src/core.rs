@@ -16,6 +16,7 @@ use crate::preview::Contact;
 use crate::projection::Projection;
 use crate::queue::Queues;
 use crate::record::Fact;
+use crate::throttle::Throttle;
 use crate::timer::{Timer, Timers};
 use crate::view::Notification;
 use crate::{AgentId, CallId, CallbackId, Config, ContactId, Input, Now, OfferId, Output, Record, RequestId};
@@ -40,6 +41,8 @@ pub struct Core {
     pub(crate) held: BTreeSet<u64>,
     pub(crate) queues: Queues,
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
+    /// How often each callback service was asked for of late.
+    pub(crate) throttles: BTreeMap<String, Throttle>,
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
     /// Completed callbacks and finished contacts that are still shown.
     pub(crate) finished: VecDeque<Changed>,
@@ -89,6 +92,7 @@ impl Core {
             held: BTreeSet::new(),
             queues: Queues::default(),
             callbacks: BTreeMap::new(),
+            throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),
             finished: VecDeque::new(),
             projection: Projection::default(),

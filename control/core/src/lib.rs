@@ -32,6 +32,7 @@ mod projection;
 mod queue;
 pub mod record;
 pub mod sip;
+mod throttle;
 mod timer;
 pub mod view;
 

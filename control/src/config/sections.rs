@@ -266,6 +266,8 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     set(&mut service.wait_for_agent, table.flag("wait_for_agent"));
     set(&mut service.max_queued, table.number("max_queued", 1..=1_000_000));
     set(&mut service.max_per_number_and_day, table.number("max_per_number_and_day", 1..=1_000));
+    set(&mut service.max_per_300_s, table.number("max_per_300_s", 1..=1_000_000));
+    set(&mut service.max_per_3600_s, table.number("max_per_3600_s", 1..=1_000_000));
     table.finish();
     service
 }

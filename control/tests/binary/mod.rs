@@ -23,7 +23,7 @@ impl Place {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = format!(
             "[sip]\nlisten = \"127.0.0.1:0\"\n[engine]\naddress = \"127.0.0.1:9\"\n[http]\nlisten = \"127.0.0.1:0\"\n{http}\n\
-             [[queue]]\nname = \"sales\"\n[[service]]\nname = \"cb\"\nqueue = \"sales\"\nmax_queued = 1000000\n{more}\n"
+             [[queue]]\nname = \"sales\"\n[[service]]\nname = \"cb\"\nqueue = \"sales\"\nmax_queued = 1000000\nmax_per_300_s = 1000000\nmax_per_3600_s = 1000000\n{more}\n"
         );
         std::fs::write(folder.path().join("control.toml"), text).expect("the configuration is written");
         Self { folder }

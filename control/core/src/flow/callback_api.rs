@@ -83,6 +83,15 @@ impl Core {
             let message = format!("{queued} callbacks of this service wait already");
             return Err(ApiError::new(503, "service_full", message));
         }
+        let windows = [(300, config.max_per_300_s), (3_600, config.max_per_3600_s)];
+        for (window_s, limit) in windows {
+            let count =
+                self.throttles.get(&config.name).map_or(0, |asked| asked.count(self.now.unix_ms, window_s));
+            if count >= limit as usize {
+                let message = format!("{count} callbacks of this service were asked for within {window_s} s");
+                return Err(ApiError::new(503, "service_rate", message));
+            }
+        }
         if equal {
             return Err(ApiError::new(409, "already_queued", "a callback to this number waits already"));
         }

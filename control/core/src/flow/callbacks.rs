@@ -15,6 +15,7 @@ impl Core {
     pub(crate) fn add_callback(&mut self, spec: CallbackSpec) {
         let id = spec.id.clone();
         self.record(Fact::CallbackAdded(Box::new(spec.clone())));
+        self.throttles.entry(spec.service.clone()).or_default().note(spec.arrival_ms);
         self.callbacks.insert(id.clone(), Callback::new(spec));
         self.schedule_callback(&id);
     }

@@ -119,6 +119,7 @@ impl Core {
     fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
         match fact {
             Fact::CallbackAdded(spec) => {
+                self.throttles.entry(spec.service.clone()).or_default().note(spec.arrival_ms);
                 self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
             }
             Fact::CallbackDialled { id, attempt, call, agent } => {

@@ -32,10 +32,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self::over(Vec::new(), Vec::new(), 1_000_000)
+        Self::with(|_| {})
     }
 
-    fn over(records: Vec<Record>, legs: Vec<String>, now_us: u64) -> Self {
+    /// With other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(Vec::new(), Vec::new(), 1_000_000, change)
+    }
+
+    fn over(records: Vec<Record>, legs: Vec<String>, now_us: u64, change: impl FnOnce(&mut Config)) -> Self {
         let queue = QueueConfig {
             name: "sales".into(),
             skill: Some("sales".into()),
@@ -43,7 +48,8 @@ impl Bench {
             ..QueueConfig::default()
         };
         let service = ServiceConfig { name: "cb".into(), queue: "sales".into(), ..ServiceConfig::default() };
-        let config = Config { queues: vec![queue], services: vec![service], ..Config::default() };
+        let mut config = Config { queues: vec![queue], services: vec![service], ..Config::default() };
+        change(&mut config);
         let mut core = Core::new(config, [7; 32]);
         for record in &records {
             core.replay(record);
@@ -70,7 +76,12 @@ impl Bench {
 
     /// Control dies; another run takes its journal over.
     pub(crate) fn restart(self) -> Self {
-        Self::over(self.records, self.legs, self.now_us + 1_000_000)
+        self.restart_with(|_| {})
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(self.records, self.legs, self.now_us + 1_000_000, change)
     }
 
     pub(crate) fn now(&self) -> Now {
