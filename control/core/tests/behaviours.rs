@@ -1,5 +1,6 @@
 //! Behaviours by their ids, against the real core with an engine that answers at once.
 
+#[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
 use bench::{Bench, agent, available_agent};
