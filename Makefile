@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo test sim bench compare lint docs fmt setup-demo setup-test setup-compare clean
+.PHONY: demo test behaviours sim bench compare lint docs fmt setup-demo setup-test setup-compare clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -10,6 +10,10 @@ demo: setup-demo
 test: setup-test
 	cargo build --workspace --bins
 	cargo test --workspace
+
+# Every behaviour by its id, with the tests that prove it and how they end.
+behaviours: setup-test
+	cargo run --quiet -p offhook-tests --bin behaviours
 
 # A million seeded histories of the control core instead of the hundred thousand of `make test`.
 sim:
