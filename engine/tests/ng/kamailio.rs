@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use offhook_ng::{Dict, Value};
+
 use crate::client::{NgClient, audio_of, command, local_of, sdp_at};
 use crate::installed;
-use crate::support::{Engine, PATIENCE, Phone, number};
+use crate::secure::SecurePhone;
+use crate::support::{Engine, PATIENCE, Phone, number, spoken};
 
 /// A process that ends with the test, and the log that is shown when it fails.
 struct Peer(Child, PathBuf);
@@ -39,9 +42,9 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
     let (mut caller, mut callee) = (Phone::new(), Phone::new());
-    let (proxy, agent) = (free(PROXY), free(CALLEE));
+    let (proxy, agent) = addresses(77);
     let scratch = tempfile::tempdir().expect("a directory");
-    let _proxy = start_kamailio(engine.control, proxy, agent, scratch.path());
+    let _proxy = start_kamailio(&[&engine], "replace-origin", proxy, agent, scratch.path());
     let _sipp = start_sipp(agent, callee.address().port(), scratch.path());
     let mut line = Line::to(proxy);
     line.until_the_proxy_answers();
@@ -73,6 +76,66 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     assert_eq!(ng.refused(&command("query", CALL_ID)), "Unknown call-id");
     let statistics = offhook_proto::Command::Statistics;
     assert_eq!(engine.client().ask::<offhook_proto::EngineInfo>(statistics).legs, 0);
+}
+
+#[test]
+fn a_full_engine_is_passed_over_for_the_next_one() {
+    if !(installed("kamailio", "-v") && installed("sipp", "-v")) {
+        return;
+    }
+    // A call has two legs.
+    let full = Engine::start_with(&["--max-legs", "1", "--ports", "20000-25999"]);
+    let free = Engine::start_with(&["--ports", "26000-31999"]);
+    // The proxy chooses by call-id, always alike: one of the two orders has it ask the full engine first.
+    for (engines, test) in [([&full, &free], 78), ([&free, &full], 79)] {
+        let (mut caller, mut callee) = (Phone::new(), Phone::new());
+        let (proxy, agent) = addresses(test);
+        let scratch = tempfile::tempdir().expect("a directory");
+        let _proxy = start_kamailio(&engines, "replace-origin", proxy, agent, scratch.path());
+        let _sipp = start_sipp(agent, callee.address().port(), scratch.path());
+        let mut line = Line::to(proxy);
+        line.until_the_proxy_answers();
+        let here = audio_of(&body(&line.invite(1, &sdp_at(caller.address(), ""))));
+        let there = local_of(&NgClient::to(free.control).ask(&command("query", CALL_ID)), "callee1");
+        converse(&mut caller, here, &callee);
+        converse(&mut callee, there, &caller);
+        line.request("BYE", 4, "");
+    }
+    let statistics = NgClient::to(full.control).ask(&Dict::default().with("command", "statistics"));
+    let inside = |dict: &Dict, key: &str| match dict.find(key) {
+        Some(Value::Dict(inner)) => inner.clone(),
+        other => panic!("{key}: {other:?}"),
+    };
+    let totals = inside(&inside(&statistics, "statistics"), "totalstatistics");
+    let rejected = totals.find("rejectedsessions").and_then(Value::int);
+    assert!(rejected.is_some_and(|rejected| rejected >= 1), "{statistics:?}");
+}
+
+#[test]
+fn a_caller_with_srtp_talks_with_a_plain_phone_behind_kamailio() {
+    if !(installed("kamailio", "-v") && installed("sipp", "-v")) {
+        return;
+    }
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut caller, mut callee) = (SecurePhone::new(5), Phone::new());
+    let (proxy, agent) = addresses(80);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let _proxy = start_kamailio(&[&engine], "replace-origin RTP/AVP", proxy, agent, scratch.path());
+    let _sipp = start_sipp(agent, callee.address().port(), scratch.path());
+    let mut line = Line::to(proxy);
+    line.until_the_proxy_answers();
+    let answered = body(&line.invite(1, &caller.offer()));
+    let here = audio_of(&answered);
+    caller.accept(&answered);
+    let there = local_of(&ng.ask(&command("query", CALL_ID)), "callee1");
+    for number in 0..20 {
+        caller.say(here, number);
+        assert_eq!(callee.hear().payload, spoken(caller.phone.next.ssrc, number));
+        callee.say(there, number);
+        assert_eq!(caller.hear().payload, spoken(callee.next.ssrc, number));
+    }
+    line.request("BYE", 4, "");
 }
 
 /// Talks until the other side hears what is being said.
@@ -112,12 +175,21 @@ fn until(mut holds: impl FnMut() -> bool, otherwise: &str) {
     }
 }
 
-fn start_kamailio(engine: SocketAddr, proxy: SocketAddr, callee: SocketAddr, run: &Path) -> Peer {
+/// The flags of its offers come with the first INVITE.
+fn start_kamailio(
+    engines: &[&Engine],
+    flags: &str,
+    proxy: SocketAddr,
+    callee: SocketAddr,
+    run: &Path,
+) -> Peer {
+    let engines: Vec<String> = engines.iter().map(|engine| format!("udp:{}", engine.control)).collect();
+    let engines = engines.join(" ");
     let log = run.join("kamailio.log");
     let child = Command::new("kamailio")
         .args(["-DD", "-E", "-f", &peers("kamailio.cfg"), "-l", &format!("udp:{proxy}")])
-        .args(["-A", &format!("ENGINE=\"udp:{engine}\""), "-A", &format!("TARGET=\"sip:{callee}\"")])
-        .args(["-A", "PLAY=\"file=connected.wav\""])
+        .args(["-A", &format!("ENGINE=\"{engines}\""), "-A", &format!("TARGET=\"sip:{callee}\"")])
+        .args(["-A", "PLAY=\"file=connected.wav\"", "-A", &format!("FLAGS=\"{flags}\"")])
         .arg("-Y")
         .arg(run)
         .stdin(Stdio::null())
@@ -163,8 +235,10 @@ fn free(address: Ipv4Addr) -> SocketAddr {
     UdpSocket::bind((address, 0)).and_then(|socket| socket.local_addr()).expect("a free port")
 }
 
-const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 1);
-const CALLEE: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 2);
+/// Of the proxy and of the callee, for one test.
+fn addresses(test: u8) -> (SocketAddr, SocketAddr) {
+    (free(Ipv4Addr::new(127, 0, test, 1)), free(Ipv4Addr::new(127, 0, test, 2)))
+}
 
 fn body(message: &str) -> String {
     message.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).expect("a body")

@@ -10,14 +10,14 @@ use crate::client::{NgClient, answer, audio_of, offer, sdp_at};
 use crate::support::{Engine, PATIENCE, Packet, Phone, spoken};
 
 /// A phone with SRTP and keys of its own.
-struct SecurePhone {
-    phone: Phone,
+pub(crate) struct SecurePhone {
+    pub(crate) phone: Phone,
     keys: SdesKeys,
     contexts: Option<(Unprotector, Protector)>,
 }
 
 impl SecurePhone {
-    fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let mut byte = seed;
         let keys = SdesKeys::new(|key| {
             key.fill_with(|| {
@@ -34,13 +34,24 @@ impl SecurePhone {
         sdp_at(self.phone.address(), &format!("{lines}{more}")).replace("RTP/AVP", "RTP/SAVP")
     }
 
+    /// Its offer.
+    pub(crate) fn offer(&self) -> String {
+        self.sdp(&self.keys.offer(), "")
+    }
+
+    /// Takes the answer to its offer.
+    pub(crate) fn accept(&mut self, answer: &str) {
+        let agreed = self.keys.accept(&crypto_of(answer));
+        self.agree(agreed);
+    }
+
     fn agree(&mut self, srtp: Option<Srtp>) {
         let Some(Srtp::On(keys)) = srtp else { panic!("nothing is agreed") };
         let (receive, send) = (keys.receive.expect("a key"), keys.send.expect("a key"));
         self.contexts = Some((Unprotector::new(&receive), Protector::new(&send)));
     }
 
-    fn say(&mut self, to: SocketAddr, number: u32) {
+    pub(crate) fn say(&mut self, to: SocketAddr, number: u32) {
         let payload = spoken(self.phone.next.ssrc, number).to_vec();
         let plain = Packet { payload, ..self.phone.next.clone() }.write();
         let mut buffer = [&plain[..], &[0; OVERHEAD_BYTES]].concat();
@@ -51,7 +62,7 @@ impl SecurePhone {
         self.phone.next.timestamp = self.phone.next.timestamp.wrapping_add(160);
     }
 
-    fn hear(&mut self) -> Packet {
+    pub(crate) fn hear(&mut self) -> Packet {
         self.phone.rtp.set_read_timeout(Some(PATIENCE)).expect("set");
         let mut buffer = [0; 2_048];
         let len = self.phone.rtp.recv(&mut buffer).expect("a packet");
@@ -83,13 +94,12 @@ fn an_encrypted_side_and_a_plain_one_hear_each_other() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
     let (mut a, mut b) = (SecurePhone::new(1), Phone::new());
-    let offered = with(offer("c", "a", &a.sdp(&a.keys.offer(), "")), &protocol("RTP/AVP"));
+    let offered = with(offer("c", "a", &a.offer()), &protocol("RTP/AVP"));
     let to_b = ng.sdp(&offered);
     assert!(to_b.contains(" RTP/AVP 0") && !to_b.contains("crypto"), "{to_b}");
     let to_a = ng.sdp(&answer("c", "a", "b", &sdp_at(b.address(), "")));
     assert!(to_a.contains(" RTP/SAVP 0"), "{to_a}");
-    let agreed = a.keys.accept(&crypto_of(&to_a));
-    a.agree(agreed);
+    a.accept(&to_a);
     for number in 0..20 {
         a.say(audio_of(&to_a), number);
         assert_eq!(b.hear().payload, spoken(a.phone.next.ssrc, number));
@@ -104,15 +114,14 @@ fn two_encrypted_sides_have_keys_of_their_own_and_keep_them_through_a_hold() {
     let ng = NgClient::to(engine.control);
     let (mut a, mut b) = (SecurePhone::new(1), SecurePhone::new(9));
     let only = Dict::default().with("SDES", vec![Value::from("only-AES_CM_128_HMAC_SHA1_80")]);
-    let to_b = ng.sdp(&with(offer("c", "a", &a.sdp(&a.keys.offer(), "")), &only));
+    let to_b = ng.sdp(&with(offer("c", "a", &a.offer()), &only));
     let offered = crypto_of(&to_b);
     assert_eq!(offered.len(), 1, "{to_b}");
     assert_eq!(offered[0].key.suite, SrtpSuite::AesCm128HmacSha1_80);
     let (line, agreed) = b.keys.answer(&offered).expect("a suite that it knows");
     b.agree(Some(agreed));
     let to_a = ng.sdp(&answer("c", "a", "b", &b.sdp(std::slice::from_ref(&line), "")));
-    let agreed = a.keys.accept(&crypto_of(&to_a));
-    a.agree(agreed);
+    a.accept(&to_a);
     for number in 0..20 {
         if number == 10 {
             let again =
