@@ -338,8 +338,12 @@ impl Ring {
 impl Drop for Ring {
     /// Sends what is queued, ends every receive, and only then lets go of the memory.
     fn drop(&mut self) {
-        if !self.quiesce() || self.ring.submitter().unregister_buf_ring(BUFFER_GROUP).is_err() {
-            // The kernel may still write there: better lost than shared.
+        let quiet = self.quiesce();
+        // What the kernel may still read or write is better lost than shared.
+        if !quiet {
+            Box::leak(mem::replace(&mut self.message, receive_message()));
+        }
+        if !quiet || self.ring.submitter().unregister_buf_ring(BUFFER_GROUP).is_err() {
             mem::forget(Rc::clone(&self.received));
         }
         if !self.sending.is_empty() {
