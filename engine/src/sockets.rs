@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
+use offhook_uring::socket::set_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// A leg's two sockets.
@@ -31,8 +32,8 @@ impl LegSockets {
 /// The port is taken or the address is not local.
 pub(crate) fn bind_control(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = bind(address)?;
-    // The kernel cuts what it does not allow down to net.core.rmem_max: a shorter queue, not a failure.
-    socket.set_recv_buffer_size(CONTROL_QUEUE_BYTES)?;
+    // What the kernel does not allow is cut down to net.core.rmem_max and wmem_max: a shorter queue, not a failure.
+    set_receive_buffer(&socket, CONTROL_QUEUE_BYTES)?;
     socket.set_send_buffer_size(CONTROL_QUEUE_BYTES)?;
     Ok(socket.into())
 }
