@@ -165,6 +165,9 @@ impl WorkerThread {
         for leg in std::mem::take(&mut self.quiet) {
             self.leave(leg);
         }
+        if self.core.has_outputs() {
+            self.act();
+        }
     }
 
     fn wait(&mut self, listening: bool) -> io::Result<()> {
@@ -172,6 +175,7 @@ impl WorkerThread {
             || !self.rearm.is_empty()
             || !self.quiet.is_empty()
             || !self.endings.is_empty()
+            || self.core.has_outputs()
             || !self.control.commands.is_empty();
         let timer = self
             .core

@@ -23,6 +23,11 @@ impl Worker {
         self.wheel.deadline()
     }
 
+    /// Whether there is something to poll: [`Worker::poll_output`] may still give nothing.
+    pub fn has_outputs(&self) -> bool {
+        !self.queue.is_empty() || !self.due.is_empty()
+    }
+
     /// The next thing to do. `buffer` takes the bytes of a [`WorkerOutput::Transmit`].
     ///
     /// # Panics
