@@ -90,8 +90,8 @@ pub(crate) struct ParkArgs {
     /// The kernel passes one packet in so many of a parked leg.
     #[arg(long, default_value_t = 32)]
     pub(crate) keep_one_in: u16,
-    /// Milliseconds between the comfort noise packets that a parked leg is sent; 0 sends none.
-    #[arg(long, default_value_t = 1_000)]
+    /// Milliseconds between the comfort noise packets that a parked leg is sent, by default as control asks; 0 sends none.
+    #[arg(long, default_value_t = 5_000)]
     pub(crate) comfort_noise_ms: u32,
 }
 

@@ -12,6 +12,8 @@ use crate::rtp::HEADER_BYTES;
 
 /// Level of comfort noise in −dBov (RFC 3389 section 3): barely there.
 const NOISE_LEVEL: u8 = 70;
+/// Interval from which on idle packets come at shared ticks, in microseconds.
+const SELDOM_US: u64 = 500_000;
 
 impl Leg {
     /// Time between two packets of idle sending; none when it sends nothing.
@@ -25,13 +27,16 @@ impl Leg {
         }
     }
 
-    /// Starts or stops idle sending, as the leg hears nobody or somebody. The first packet is due at `first`.
+    /// Starts or stops idle sending, as the leg hears nobody or somebody. The first packet is due at `first`, or at the
+    /// next shared tick when so few are sent that a few milliseconds are of no account.
     pub(crate) fn plan_idle(&mut self, first: Time) {
         let wanted = !self.hears_somebody() && self.leaving.is_none();
         match self.idle_interval_us() {
-            Some(_) if wanted => {
+            Some(interval_us) if wanted => {
                 if self.deadlines.is_off(Timer::Idle) {
-                    self.deadlines.set(Timer::Idle, first);
+                    let shares_ticks = interval_us >= SELDOM_US;
+                    self.deadlines
+                        .set(Timer::Idle, if shares_ticks { first.at_shared_tick() } else { first });
                 }
             }
             _ => self.deadlines.stop(Timer::Idle),

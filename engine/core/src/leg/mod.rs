@@ -262,9 +262,9 @@ impl Leg {
         self.last_packet.unwrap_or(self.created).plus_ms(u64::from(self.silent_after_ms))
     }
 
-    /// Sets the deadline of its silence anew.
+    /// Sets the deadline of its silence anew, at a shared tick.
     pub(crate) fn watch_silence(&mut self) {
-        let at = self.silent_at();
+        let at = self.silent_at().at_shared_tick();
         self.deadlines.set(Timer::Silence, at);
     }
 }

@@ -35,9 +35,10 @@ impl Reports {
         self.peer
     }
 
-    /// When the next report is due: half to one and a half times the interval from now (RFC 3550 section 6.3.1).
+    /// When the next report is due: half to one and a half times the interval from now (RFC 3550 section 6.3.1), at a
+    /// shared tick.
     pub(crate) fn next(now: Time, random: u64) -> Time {
-        now + INTERVAL_US / 2 + random % INTERVAL_US
+        (now + INTERVAL_US / 2 + random % INTERVAL_US).at_shared_tick()
     }
 
     /// Takes note of the peer's sender report.
@@ -139,7 +140,7 @@ mod tests {
     fn reports_are_spread_between_half_and_one_and_a_half_intervals() {
         for random in 0..1_000_u64 {
             let next = Reports::next(Time(0), random.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            assert!((2_500_000..7_500_000).contains(&next.0));
+            assert!((2_500_000..=7_500_000).contains(&next.0));
         }
     }
 }
