@@ -71,7 +71,10 @@ mod tests {
     fn a_shared_tick_is_never_early_and_less_than_a_tick_late() {
         for us in [0, 1, SHARED_TICK_US - 1, SHARED_TICK_US, SHARED_TICK_US + 1, 123_456_789] {
             let tick = Time(us).at_shared_tick();
-            assert!(tick.0 % SHARED_TICK_US == 0 && tick >= Time(us) && tick.0 - us < SHARED_TICK_US, "{us}");
+            assert!(
+                tick.0.is_multiple_of(SHARED_TICK_US) && tick >= Time(us) && tick.0 - us < SHARED_TICK_US,
+                "{us}"
+            );
         }
         assert_eq!(Time::NEVER.at_shared_tick(), Time::NEVER);
     }
