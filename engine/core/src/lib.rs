@@ -3,7 +3,8 @@
 //! Two roots, driven alike: give one input with the time, then drain the outputs, then ask for the next deadline.
 //!
 //! - [`Worker`]: one per thread. Owns legs. A datagram is rewritten in the buffer that it came in, and the [`Verdict`] says
-//!   where it goes. Nothing is allocated or locked per packet.
+//!   where it goes. Nothing is allocated or locked per packet, except by the SRTP library on
+//!   secure legs.
 //! - [`Director`]: one per engine. Executes the control protocol's requests over any number of workers: names, ports,
 //!   placement, stored replies, subscriptions, leases.
 //!
