@@ -73,6 +73,9 @@ pub enum Fact {
         number: String,
         /// What was called.
         dnis: String,
+        /// When the call arrived, in milliseconds since 1970; the record's own time where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arrival_ms: Option<u64>,
     },
     /// A callback was taken.
     CallbackAdded(Box<CallbackSpec>),

@@ -7,7 +7,7 @@ use offhook_control_core::api::{ApiReply, ApiRequest, ConnectBody, LoginBody, Ou
 use offhook_control_core::config::Config;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{AgentStatus, Notification};
-use offhook_control_core::{Core, Input, Now, OpId, Output};
+use offhook_control_core::{CallId, Core, Input, Now, OpId, Output};
 use offhook_proto::{Command, LegList, Reply};
 
 fn connect(op: u64) -> Input {
@@ -102,4 +102,38 @@ fn by_03_a_customer_on_hold_is_not_forgotten_over_one_whom_an_agent_refused() {
     assert_ne!(bench.last_agent_dial("ann"), leg, "her phone rings, and nobody answers");
     bench.pass_ms(23_000);
     assert_eq!(bench.agent("bob").status, AgentStatus::OnCall);
+}
+
+#[test]
+fn by_07_callers_keep_the_order_of_their_arrival_through_a_restart() {
+    let mut bench = bench::Bench::new();
+    let calls = [1, 2].map(|number| CallId(CallId::FIRST_INCOMING + number));
+    for call in calls {
+        let event = SipEvent::Incoming {
+            from: format!("+3120{call}"),
+            to: "100".into(),
+            remote: Some(bench::remote()),
+            trunk: true,
+            headers: Vec::new(),
+        };
+        bench.sip(call, event);
+        bench.pass_ms(100);
+    }
+    // The second is through first.
+    for call in [calls[1], calls[0]] {
+        bench.answer(call);
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+        bench.pass_ms(100);
+    }
+    let mut bench = bench.restart();
+    for call in calls {
+        bench.sip(call, SipEvent::Restored);
+    }
+    bench.add_agent("ann", true);
+    bench.pass_ms(2_000);
+    let joined = bench.engine.iter().find_map(|command| match command {
+        Command::Splice(splice) => Some(splice.b.clone()),
+        _ => None,
+    });
+    assert_eq!(joined, Some(format!("c-{}", calls[0])));
 }

@@ -102,8 +102,8 @@ impl Core {
             return;
         }
         let (queue, number) = (interaction.queue.clone(), interaction.number.clone());
-        let dnis = interaction.dnis.clone();
-        self.record(Fact::InboundArrived { call, queue, number, dnis });
+        let (dnis, arrival_ms) = (interaction.dnis.clone(), Some(interaction.arrival_ms));
+        self.record(Fact::InboundArrived { call, queue, number, dnis, arrival_ms });
         self.wait_in_queue(id);
     }
 

@@ -98,8 +98,8 @@ impl Core {
                 self.replayed.dialogs.insert(call, snapshot);
             }
             Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
-            Fact::InboundArrived { call, queue, number, dnis } => {
-                let caller = Caller { queue, number, dnis, arrival_ms: at_ms };
+            Fact::InboundArrived { call, queue, number, dnis, arrival_ms } => {
+                let caller = Caller { queue, number, dnis, arrival_ms: arrival_ms.unwrap_or(at_ms) };
                 self.replayed.callers.insert(call, caller);
             }
             Fact::Connected { call, agent } => {
