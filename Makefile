@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo test behaviours sim bench compare lint docs fmt setup-demo setup-test setup-compare clean
+.PHONY: demo test behaviours sim fuzz bench compare lint docs fmt setup-demo setup-test setup-compare clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -18,6 +18,17 @@ behaviours: setup-test
 # A million seeded histories of the control core instead of the hundred thousand of `make test`.
 sim:
 	OFFHOOK_HISTORIES=$${OFFHOOK_HISTORIES:-1000000} cargo test --release -p offhook-tests --test simulation -- --nocapture
+
+# Ten minutes of fuzzing for each parser that reads what strangers send; `make fuzz FUZZ=wav FUZZ_SECONDS=60` for one of them.
+FUZZ ?= rtp rtcp srtp control ng ng_stream sdp sip_sdp wav config
+FUZZ_SECONDS ?= 600
+fuzz:
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "make fuzz needs a nightly toolchain (rustup toolchain install nightly) and cargo-fuzz (cargo install cargo-fuzz)"; exit 1; }
+	for target in $(FUZZ); do \
+	    mkdir -p tests/fuzz/target/found/$$target; \
+	    cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
+	        tests/fuzz/target/found/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \
+	done
 
 # `make bench BENCH="--save-baseline before"`, then, after a change, `make bench BENCH="--baseline before"`, compares the two.
 bench: setup-demo

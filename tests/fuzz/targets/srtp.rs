@@ -1,0 +1,16 @@
+//! Packets that claim to be encrypted, for each suite: none may pass that was not protected with the key.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use offhook_proto::{SrtpKey, SrtpSuite};
+use offhook_srtp::Unprotector;
+
+fuzz_target!(|data: &[u8]| {
+    let suites = SrtpSuite::ALL;
+    let [choice, packet @ ..] = data else { return };
+    let suite = suites[*choice as usize % suites.len()];
+    let key = vec![7; suite.key_bytes() + suite.salt_bytes()].into_boxed_slice();
+    let mut unprotector = Unprotector::new(&SrtpKey { suite, key });
+    assert!(unprotector.rtp(&mut packet.to_vec()).is_err());
+    assert!(unprotector.rtcp(&mut packet.to_vec()).is_err());
+});
