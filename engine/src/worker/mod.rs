@@ -55,8 +55,6 @@ pub(crate) struct WorkerThread {
     rearm: Vec<u32>,
     /// Legs whose receives have ended for good.
     quiet: Vec<LegIx>,
-    /// Completions in hand; empty between rounds.
-    batch: Vec<Completion>,
     /// A buffer for the next packet of our own making.
     spare: Option<Buffer>,
     last_expiry: Time,
@@ -92,7 +90,6 @@ impl WorkerThread {
             arriving: None,
             rearm: Vec::new(),
             quiet: Vec::new(),
-            batch: Vec::with_capacity(LOOK_AHEAD),
             spare: None,
             last_expiry: Time(0),
             wakeups: 0,
@@ -194,41 +191,16 @@ impl WorkerThread {
     fn take_completions(&mut self) {
         let now = self.clock.now();
         let mut completions = 0;
-        let mut batch = std::mem::take(&mut self.batch);
-        loop {
-            batch.extend(std::iter::from_fn(|| self.ring.next_completion()).take(LOOK_AHEAD));
-            if batch.is_empty() {
-                break;
-            }
-            completions += batch.len() as u32;
-            self.look_ahead(&batch);
-            for completion in batch.drain(..) {
-                self.take_completion(now, completion);
+        while let Some(completion) = self.ring.next_completion() {
+            completions += 1;
+            match completion {
+                Completion::Datagram(datagram) => self.take_datagram(now, datagram),
+                Completion::ReceiveEnded { token, reason } => self.on_receive_ended(token, reason),
+                Completion::SendFailed { token, .. } => self.core.handle_send_failed(parse_token(token).0),
+                Completion::Woken => {}
             }
         }
-        self.batch = batch;
         self.pace.count(now, completions);
-    }
-
-    /// Begins to load what the packets of a batch will need.
-    fn look_ahead(&self, batch: &[Completion]) {
-        let datagrams = || {
-            batch.iter().filter_map(|completion| match completion {
-                Completion::Datagram(datagram) => Some(parse_token(datagram.token).0),
-                _ => None,
-            })
-        };
-        datagrams().for_each(|leg| self.core.warm_leg(leg));
-        datagrams().for_each(|leg| self.core.warm_pair(leg));
-    }
-
-    fn take_completion(&mut self, now: Time, completion: Completion) {
-        match completion {
-            Completion::Datagram(datagram) => self.take_datagram(now, datagram),
-            Completion::ReceiveEnded { token, reason } => self.on_receive_ended(token, reason),
-            Completion::SendFailed { token, .. } => self.core.handle_send_failed(parse_token(token).0),
-            Completion::Woken => {}
-        }
     }
 
     fn take_datagram(&mut self, now: Time, datagram: Datagram) {
@@ -341,8 +313,6 @@ impl WorkerThread {
 /// Longest packet that is made here.
 pub(crate) const PACKET_BYTES: usize = offhook_engine_core::limits::PACKET_BYTES;
 
-/// Completions whose legs are loaded together: few enough to stay in the near caches.
-const LOOK_AHEAD: usize = 64;
 /// Completions worth ending a wait early for.
 const BATCH: u32 = 256;
 const COMMANDS_PER_ROUND: usize = 256;

@@ -17,7 +17,6 @@ mod setup;
 pub(crate) mod stream;
 pub(crate) mod timer;
 
-use std::hint::black_box;
 use std::net::SocketAddr;
 
 use offhook_proto::{Drops, Idle, Media, Srtp};
@@ -159,19 +158,6 @@ impl Leg {
             rtcp_mux: setup.rtcp_mux,
             identity: Box::new(setup::Identity::from(setup)),
         }
-    }
-
-    /// Touches each part of it that a packet's path reads.
-    pub(crate) fn warm(&self) {
-        black_box((
-            self.latch.rtp_connected,
-            self.media.payload_type,
-            self.player.is_some(),
-            self.last_packet,
-        ));
-        black_box((self.bytes_received, self.packets_forwarded, self.drops.late, self.secure.is_some()));
-        self.stream.warm();
-        self.receive.warm();
     }
 
     /// Identity for as long as the engine runs.

@@ -1,7 +1,5 @@
 //! What came in: sequence numbers, loss and jitter of the stream that a leg receives (RFC 3550 A.1, A.3, A.8).
 
-use std::hint::black_box;
-
 use crate::Time;
 use crate::limits::{MAX_DROPOUT, MAX_MISORDER};
 
@@ -57,11 +55,6 @@ impl Totals {
 }
 
 impl Receive {
-    /// Touches what a packet's number and time are measured against.
-    pub(crate) fn warm(&self) {
-        black_box((self.run.as_ref().map(|run| run.highest), self.filtering));
-    }
-
     /// Takes one packet's number. Returns whether it belongs to the stream: false for the first packet after a jump
     /// backwards, which is only believed with the second.
     pub(crate) fn on_packet(&mut self, ssrc: u32, sequence: u16) -> bool {

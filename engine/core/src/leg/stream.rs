@@ -4,8 +4,6 @@
 //! prompts, tones and silences. Each source is anchored when it begins: its numbers are shifted to follow what was sent
 //! before. Gaps inside a source stay gaps, so that the listener's reports tell the truth about the network.
 
-use std::hint::black_box;
-
 use crate::leg::Payload;
 use crate::leg::receive::us_to_ts;
 use crate::limits::{MAX_DROPOUT, MAX_MISORDER};
@@ -95,11 +93,6 @@ impl Stream {
             packets: 0,
             payload_bytes: 0,
         }
-    }
-
-    /// Touches what [`Stream::stamp`] reads.
-    pub(crate) fn warm(&self) {
-        black_box((self.packets, self.anchor.is_some(), self.ssrc, self.clock.is_some()));
     }
 
     pub(crate) fn ssrc(&self) -> u32 {

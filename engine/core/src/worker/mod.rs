@@ -12,7 +12,6 @@ mod secure;
 mod splice;
 mod spread;
 mod timeout;
-mod warm;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
