@@ -12,6 +12,7 @@ mod contacts;
 mod events;
 mod guard;
 mod problem;
+mod reports;
 mod serve;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ impl Api {
             .merge(agents::routes())
             .merge(contacts::routes())
             .merge(calls::routes())
+            .merge(reports::routes())
             .merge(events::routes())
             .route("/healthz", get(health));
         Router::new()

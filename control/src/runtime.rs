@@ -284,6 +284,7 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Contact(_)
         | ApiRequest::Calls
         | ApiRequest::Call(_)
+        | ApiRequest::Report { .. }
         | ApiRequest::Queues
         | ApiRequest::Statistics
         | ApiRequest::Health
@@ -301,7 +302,11 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Reject(_)
         | ApiRequest::Cancel(_)
         | ApiRequest::WrapUpDone(_)
+        | ApiRequest::Transfer(..)
+        | ApiRequest::CompleteTransfer(_)
+        | ApiRequest::CancelTransfer(_)
         | ApiRequest::AddContact(_)
+        | ApiRequest::Dispose(..)
         | ApiRequest::StartCallback { .. }
         | ApiRequest::CancelCallback { .. }
         | ApiRequest::RescheduleCallback { .. } => true,

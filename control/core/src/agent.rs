@@ -122,6 +122,7 @@ impl Agent {
         self.wanted == Wanted::Available
             && self.activity == Activity::Free
             && self.profile.station.is_some()
+            && !self.profile.guest
             && reachable
     }
 

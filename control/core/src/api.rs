@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::Station;
+use crate::record::{Destination, Station};
+use crate::report::{Page, Report};
 use crate::view::{AgentView, CallView, CallbackView, ContactView, HealthView, QueueView, StatisticsView};
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
@@ -38,8 +39,16 @@ pub enum ApiRequest {
     HangUp(AgentId),
     /// `POST /agents/{id}/wrap_up_done`.
     WrapUpDone(AgentId),
+    /// `POST /agents/{id}/transfer` (PV-07).
+    Transfer(AgentId, TransferBody),
+    /// `POST /agents/{id}/transfer/complete`.
+    CompleteTransfer(AgentId),
+    /// `POST /agents/{id}/transfer/cancel`.
+    CancelTransfer(AgentId),
     /// `POST /contacts`.
     AddContact(ContactBody),
+    /// `POST /contacts/{id}/disposition`.
+    Dispose(ContactId, DispositionBody),
     /// `GET /contacts`.
     Contacts,
     /// `GET /contacts/{id}`.
@@ -50,6 +59,15 @@ pub enum ApiRequest {
     Call(CallId),
     /// `DELETE /calls/{id}`.
     EndCall(CallId),
+    /// `GET /queue_events`, `/call_events`, `/archive` (PV-08).
+    Report {
+        /// Which.
+        report: Report,
+        /// Only rows with higher numbers.
+        after: u64,
+        /// Most rows.
+        limit: usize,
+    },
     /// `GET /queues`.
     Queues,
     /// `GET /statistics`.
@@ -165,6 +183,28 @@ impl std::fmt::Debug for PinBody {
     }
 }
 
+/// Body of `POST /agents/{id}/transfer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferBody {
+    /// `{"agent": "bob"}`, `{"number": "+31201"}` or `{"queue": "sales"}`.
+    pub to: Destination,
+    /// At once, or after a word with the other.
+    #[serde(default)]
+    pub mode: TransferMode,
+}
+
+/// How a customer is passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferMode {
+    /// At once.
+    #[default]
+    Blind,
+    /// The agent speaks with the other first, while the customer is held.
+    Attended,
+}
+
 /// Body of `POST /contacts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +216,14 @@ pub struct ContactBody {
     /// For the screen-pop.
     #[serde(default)]
     pub data: Value,
+}
+
+/// Body of `POST /contacts/{id}/disposition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispositionBody {
+    /// What came of it, in the agent's words or the list's.
+    pub disposition: String,
 }
 
 /// Which callbacks a query wants; an absent field matches all.
@@ -212,6 +260,8 @@ pub enum ApiReply {
     Call(Box<CallView>),
     /// All calls.
     Calls(Vec<CallView>),
+    /// Some rows of a report.
+    Report(Page),
     /// All queues.
     Queues(Vec<QueueView>),
     /// Statistics.
@@ -285,6 +335,7 @@ impl ApiReply {
             | Self::Contacts(_)
             | Self::Call(_)
             | Self::Calls(_)
+            | Self::Report(_)
             | Self::Queues(_)
             | Self::Statistics(_)
             | Self::Health(_)
@@ -304,6 +355,7 @@ impl ApiReply {
             Self::Contacts(views) => serde_json::to_value(views),
             Self::Call(view) => serde_json::to_value(view),
             Self::Calls(views) => serde_json::to_value(views),
+            Self::Report(page) => return page.body(),
             Self::Queues(views) => serde_json::to_value(views),
             Self::Statistics(view) => serde_json::to_value(view),
             Self::Health(view) => serde_json::to_value(view),

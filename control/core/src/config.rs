@@ -25,6 +25,22 @@ pub struct Config {
     pub services: Vec<ServiceConfig>,
     /// Milliseconds without a packet after which a customer's call is ended; 0 never.
     pub customer_silent_after_ms: u32,
+    /// Reports.
+    pub reports: ReportConfig,
+}
+
+/// Reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportConfig {
+    /// Days that rows are kept.
+    pub retention_days: u32,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { retention_days: 90 }
+    }
 }
 
 impl Default for Config {
@@ -39,6 +55,7 @@ impl Default for Config {
             queues: Vec::new(),
             services: Vec::new(),
             customer_silent_after_ms: 60_000,
+            reports: ReportConfig::default(),
         }
     }
 }
@@ -74,6 +91,8 @@ pub struct AgentConfig {
     pub resume_grace_s: u32,
     /// Seconds that a customer whose agent was lost is held.
     pub hold_timeout_s: u32,
+    /// Seconds that an agent may speak with another about a customer; then the customer is back (PV-07).
+    pub consult_timeout_s: u32,
 }
 
 impl Default for AgentConfig {
@@ -92,6 +111,7 @@ impl Default for AgentConfig {
             silent_in_call_ms: 7_000,
             resume_grace_s: 20,
             hold_timeout_s: 60,
+            consult_timeout_s: 300,
         }
     }
 }
@@ -159,6 +179,8 @@ pub struct QueueConfig {
     pub max_attempts: u32,
     /// Seconds between them.
     pub retry_s: u32,
+    /// Seconds until the next attempt by result code (`b`, `t`, `c`, `e`), in place of `retry_s`; 0 = never again.
+    pub retry_by_result: std::collections::BTreeMap<String, u32>,
 }
 
 impl Default for QueueConfig {
@@ -178,6 +200,7 @@ impl Default for QueueConfig {
             max_wait_s: 0,
             max_attempts: 1,
             retry_s: 300,
+            retry_by_result: std::collections::BTreeMap::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::preview::Contact;
 use crate::projection::Projection;
 use crate::queue::Queues;
 use crate::record::Fact;
+use crate::report::Reports;
 use crate::throttle::Throttle;
 use crate::timer::{Timer, Timers};
 use crate::view::Notification;
@@ -47,6 +48,7 @@ pub struct Core {
     /// Completed callbacks and finished contacts that are still shown.
     pub(crate) finished: VecDeque<Changed>,
     pub(crate) projection: Projection,
+    pub(crate) reports: Reports,
     pub(crate) timers: Timers,
     /// Calls whose leg is driven again a little later.
     pub(crate) retry: BTreeSet<CallId>,
@@ -96,6 +98,7 @@ impl Core {
             contacts: BTreeMap::new(),
             finished: VecDeque::new(),
             projection: Projection::default(),
+            reports: Reports::default(),
             timers: Timers::default(),
             retry: BTreeSet::new(),
             match_due: false,
@@ -111,6 +114,7 @@ impl Core {
 
     /// Takes up one record of the journal, before [`Core::start`].
     pub fn replay(&mut self, record: &Record) {
+        self.report(record);
         self.on_record(record);
     }
 
@@ -227,7 +231,15 @@ impl Core {
     }
 
     pub(crate) fn record(&mut self, fact: Fact) {
-        self.push(Output::Record(Record::new(self.now.unix_ms, fact)));
+        let record = Record::new(self.now.unix_ms, fact);
+        self.report(&record);
+        self.push(Output::Record(record));
+    }
+
+    /// Reports follow from records alone, live and replayed alike.
+    pub(crate) fn report(&mut self, record: &Record) {
+        let keep_ms = u64::from(self.config.reports.retention_days) * 86_400_000;
+        self.reports.on_record(record, keep_ms);
     }
 
     pub(crate) fn changed(&mut self, what: Changed) {
@@ -267,6 +279,7 @@ impl Core {
         }
         while let Some(what) = self.changed.pop_first() {
             let notification = match &what {
+                Changed::Agent(id) if id.is_guest() => None,
                 Changed::Agent(id) => self.agent_view(id).map(|view| Notification::Agent(Box::new(view))),
                 Changed::Call(id) => self.call_view(*id).map(|view| Notification::Call(Box::new(view))),
                 Changed::Callback(id) => {

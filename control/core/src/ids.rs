@@ -40,6 +40,16 @@ macro_rules! text_id {
     };
 }
 
+impl AgentId {
+    /// What the ids of numbers that are called for one customer begin with, and agents' never (PV-07).
+    pub(crate) const GUEST: &str = ".";
+
+    /// Whether this is a number that was called for one customer, and no agent.
+    pub fn is_guest(&self) -> bool {
+        self.0.starts_with(Self::GUEST)
+    }
+}
+
 number_id!(
     /// One SIP call. The core numbers outgoing calls, the shell incoming ones, from [`CallId::FIRST_INCOMING`] on. Never
     /// used twice, not even by a later run over the same journal.

@@ -67,6 +67,10 @@ pub(crate) enum Event {
     CustomerOver,
     /// Not wanted any more; nobody was called.
     Withdraw,
+    /// The agent passes the customer on to somebody.
+    Transfer,
+    /// The agent passes the customer on to a queue.
+    Requeue,
 }
 
 /// What kind of way it is.
@@ -90,12 +94,11 @@ impl Stage {
         let taken = if way == Way::Outbound { Self::Preparing } else { Self::Proving };
         let back = if way == Way::Resumed { Self::Held } else { Self::Waiting };
         match (self, event) {
-            (Self::Waiting, Event::Offer) => Some(Self::Offered),
+            (Self::Waiting | Self::Held, Event::Offer) => Some(Self::Offered),
             (Self::Waiting | Self::Offered | Self::Held, Event::Take) => Some(taken),
             (Self::Waiting | Self::Held, Event::TakeCalling) => Some(Self::Calling),
             (Self::Calling, Event::AgentUp) => Some(taken),
-            (Self::Offered, Event::Refuse) => Some(Self::Waiting),
-            (Self::Calling | Self::Preparing | Self::Proving, Event::Refuse) => Some(back),
+            (Self::Offered | Self::Calling | Self::Preparing | Self::Proving, Event::Refuse) => Some(back),
             (Self::Preparing, Event::LegOpen) => Some(Self::Proving),
             (Self::Proving, Event::Proved) if way == Way::Outbound => Some(Self::Dialling),
             (Self::Proving, Event::Proved) => Some(Self::Joining),
@@ -103,6 +106,8 @@ impl Stage {
             (Self::Dialling | Self::Alerting, Event::Answered) => Some(Self::Joining),
             (Self::Joining, Event::Spliced) => Some(Self::Connected),
             (Self::Joining | Self::Connected, Event::AgentLost) => Some(Self::Held),
+            (Self::Connected, Event::Transfer) => Some(Self::Held),
+            (Self::Connected, Event::Requeue) => Some(Self::Waiting),
             (
                 Self::Dialling | Self::Alerting | Self::Joining | Self::Connected | Self::Held,
                 Event::Abort,
@@ -185,10 +190,12 @@ impl Event {
             Self::Abort => "abort",
             Self::CustomerOver => "customer_over",
             Self::Withdraw => "withdraw",
+            Self::Transfer => "transfer",
+            Self::Requeue => "requeue",
         }
     }
 
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Offer,
         Self::Take,
         Self::TakeCalling,
@@ -203,6 +210,8 @@ impl Event {
         Self::Abort,
         Self::CustomerOver,
         Self::Withdraw,
+        Self::Transfer,
+        Self::Requeue,
     ];
 }
 
@@ -264,6 +273,18 @@ pub(crate) struct Interaction {
     pub(crate) connected: bool,
     /// When the customer was put on hold, on our clock.
     pub(crate) held_us: u64,
+    pub(crate) passing: Passing,
+}
+
+/// A customer on the way from one agent to somebody else (PV-07).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passing {
+    /// Who gets them back.
+    pub(crate) by: Option<AgentId>,
+    /// Who is to have them.
+    pub(crate) to: Option<AgentId>,
+    /// The two speak with each other first.
+    pub(crate) consult: bool,
 }
 
 impl Interaction {

@@ -340,6 +340,9 @@ impl Leg {
                     self.play_known = None;
                     return Change::Mute;
                 }
+                if !self.wanted && !matches!(command, Command::LegDelete(_)) {
+                    return Change::None;
+                }
                 if !self.wanted {
                     // It will not be deleted either; the lease ends it.
                     self.on_gone();

@@ -31,6 +31,7 @@ mod preview;
 mod projection;
 mod queue;
 pub mod record;
+pub mod report;
 pub mod sip;
 mod throttle;
 mod timer;

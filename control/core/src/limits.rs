@@ -10,6 +10,10 @@ pub const CONTACTS: usize = 1_000_000;
 pub const CALLS: usize = 200_000;
 /// Ended calls, completed callbacks and finished contacts that are kept for queries, each.
 pub const HISTORY: usize = 10_000;
+/// Rows of each report that are kept.
+pub const REPORT_ROWS: usize = 200_000;
+/// Most rows of one page of a report.
+pub const REPORT_PAGE: usize = 10_000;
 /// Longest dialog snapshot, in bytes.
 pub const SNAPSHOT_BYTES: usize = 16_384;
 /// Longest number, in characters.

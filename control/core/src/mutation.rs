@@ -32,11 +32,13 @@ pub enum Mutation {
     WrongAgent,
     /// An unfinished attempt of an earlier run is dialled again at once.
     RedialAtOnce,
+    /// An agent who passes a customer on keeps hearing them.
+    KeepOnTransfer,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -51,5 +53,6 @@ impl Mutation {
         Self::ReplyBeforeRecord,
         Self::WrongAgent,
         Self::RedialAtOnce,
+        Self::KeepOnTransfer,
     ];
 }

@@ -35,6 +35,7 @@ pub(crate) struct Contact {
     /// The attempt that runs.
     pub(crate) running: Option<(CallId, AgentId, u64)>,
     pub(crate) interaction: Option<u64>,
+    pub(crate) disposition: Option<String>,
 }
 
 impl Contact {
@@ -52,6 +53,7 @@ impl Contact {
             result_response: self.response,
             attempts: self.attempts,
             agent: self.agent.clone(),
+            disposition: self.disposition.clone(),
         }
     }
 }

@@ -149,6 +149,16 @@ pub enum Fact {
         again_ms: Option<u64>,
         /// Whether the agent took it out of the list (PV-05).
         disabled: bool,
+        /// Who had it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent: Option<AgentId>,
+    },
+    /// An agent said what came of a contact.
+    ContactDisposed {
+        /// Which.
+        id: ContactId,
+        /// In the agent's words.
+        disposition: String,
     },
     /// A customer talks with an agent.
     Connected {
@@ -157,6 +167,32 @@ pub enum Fact {
         /// With whom.
         agent: AgentId,
     },
+    /// An agent passes a customer on (PV-07).
+    Transferred {
+        /// The customer's call.
+        call: CallId,
+        /// By whom.
+        agent: AgentId,
+        /// To whom.
+        to: Destination,
+    },
+    /// Somebody who was called for one customer is gone.
+    AgentRemoved {
+        /// Who.
+        agent: AgentId,
+    },
+}
+
+/// Where a customer is passed on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// Another agent.
+    Agent(AgentId),
+    /// A telephone number through the trunk.
+    Number(String),
+    /// A queue.
+    Queue(String),
 }
 
 /// An agent as stored.
@@ -178,6 +214,9 @@ pub struct AgentProfile {
     pub pin: bool,
     /// SIP digest password.
     pub password: Option<String>,
+    /// Nobody of ours: a number that was called for one customer (PV-07).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guest: bool,
 }
 
 impl fmt::Debug for AgentProfile {
@@ -333,11 +372,14 @@ impl Record {
         match &self.fact {
             Fact::Booted { .. } => Key::All,
             Fact::AgentSaved(profile) => Key::Agent(profile.id.clone()),
-            Fact::AgentStatus { agent, .. } | Fact::LegUp { agent, .. } => Key::Agent(agent.clone()),
+            Fact::AgentStatus { agent, .. } | Fact::LegUp { agent, .. } | Fact::AgentRemoved { agent } => {
+                Key::Agent(agent.clone())
+            }
             Fact::Dialog { call, .. }
             | Fact::CallEnded { call, .. }
             | Fact::InboundArrived { call, .. }
-            | Fact::Connected { call, .. } => Key::Call(*call),
+            | Fact::Connected { call, .. }
+            | Fact::Transferred { call, .. } => Key::Call(*call),
             Fact::CallbackAdded(spec) => Key::Callback(spec.id.clone()),
             Fact::CallbackDialled { id, .. }
             | Fact::CallbackAttempted { id, .. }
@@ -345,7 +387,8 @@ impl Record {
             | Fact::CallbackEnded { id, .. } => Key::Callback(id.clone()),
             Fact::ContactAdded { id, .. }
             | Fact::ContactDialled { id, .. }
-            | Fact::ContactResult { id, .. } => Key::Contact(id.clone()),
+            | Fact::ContactResult { id, .. }
+            | Fact::ContactDisposed { id, .. } => Key::Contact(id.clone()),
         }
     }
 }

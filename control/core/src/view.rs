@@ -148,6 +148,8 @@ pub struct ContactView {
     pub attempts: u32,
     /// Agent who has it, or had it.
     pub agent: Option<AgentId>,
+    /// What the agent said of it.
+    pub disposition: Option<String>,
 }
 
 /// A call.

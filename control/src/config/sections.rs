@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use offhook_control_core::api::AgentBody;
-use offhook_control_core::config::{AgentConfig, Prompts, QueueConfig, ServiceConfig};
+use offhook_control_core::config::{AgentConfig, Prompts, QueueConfig, ReportConfig, ServiceConfig};
 use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::{Codec, Idle, Media};
@@ -25,6 +25,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     core.agents = agents(root.table("agents"));
     core.prompts = prompts(root.table("prompts"));
     core.queues = queues(root.tables("queue"));
+    core.reports = reports(root.table("reports"));
     core.services = services(root.tables("service"), &core.queues);
     let agents = root.tables("agent").into_iter().map(agent).collect();
     root.finish();
@@ -187,6 +188,7 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     if !agents.park_keep_one_in.is_power_of_two() {
         table.refuse("park_keep_one_in", "takes a power of two");
     }
+    set(&mut agents.consult_timeout_s, table.number("consult_timeout_s", 10..=3_600));
     set(&mut agents.redial_delay_ms, table.number("redial_delay_ms", 0..=600_000));
     set(&mut agents.redial_attempts, table.number("redial_attempts", 0..=100));
     let interval_ms = table.number("idle_interval_ms", 20..=60_000).unwrap_or(5_000);
@@ -211,6 +213,13 @@ fn prompts(mut table: Table<'_, '_>) -> Prompts {
     set(&mut prompts.hold, table.text("hold"));
     table.finish();
     prompts
+}
+
+fn reports(mut table: Table<'_, '_>) -> ReportConfig {
+    let mut reports = ReportConfig::default();
+    set(&mut reports.retention_days, table.number("retention_days", 1..=3_660));
+    table.finish();
+    reports
 }
 
 fn queues(tables: Vec<Table<'_, '_>>) -> Vec<QueueConfig> {
@@ -242,6 +251,13 @@ fn queue(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, dnis: &mut BTre
     set(&mut queue.max_wait_s, table.number("max_wait_s", 0..=86_400));
     set(&mut queue.max_attempts, table.number("max_attempts", 1..=100));
     set(&mut queue.retry_s, table.number("retry_s", 1..=604_800));
+    for (code, key) in
+        [("b", "retry_busy_s"), ("t", "retry_no_answer_s"), ("c", "retry_setup_s"), ("e", "retry_error_s")]
+    {
+        if let Some(seconds) = table.number(key, 0..=604_800) {
+            queue.retry_by_result.insert(code.into(), seconds);
+        }
+    }
     table.finish();
     queue
 }

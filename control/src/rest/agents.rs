@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use offhook_control_core::AgentId;
-use offhook_control_core::api::{AgentBody, ApiRequest, ConnectBody, LoginBody, PinBody, StatusBody};
+use offhook_control_core::api::{
+    AgentBody, ApiRequest, ConnectBody, LoginBody, PinBody, StatusBody, TransferBody,
+};
 
 use super::Api;
 use super::body::{Body, Name};
@@ -23,6 +25,9 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/agents/{id}/reject", act(ApiRequest::Reject))
         .route("/agents/{id}/cancel", act(ApiRequest::Cancel))
         .route("/agents/{id}/hangup", act(ApiRequest::HangUp))
+        .route("/agents/{id}/transfer", post(transfer))
+        .route("/agents/{id}/transfer/complete", act(ApiRequest::CompleteTransfer))
+        .route("/agents/{id}/transfer/cancel", act(ApiRequest::CancelTransfer))
         .route("/agents/{id}/wrap_up_done", act(ApiRequest::WrapUpDone))
 }
 
@@ -57,6 +62,10 @@ async fn connect(State(api): State<Api>, Name(id): Name, Body(body): Body<Connec
 
 async fn disconnect(State(api): State<Api>, Name(id): Name) -> Response {
     api.ask(ApiRequest::Disconnect(AgentId(id))).await
+}
+
+async fn transfer(State(api): State<Api>, Name(id): Name, Body(body): Body<TransferBody>) -> Response {
+    api.ask(ApiRequest::Transfer(AgentId(id), body)).await
 }
 
 async fn pin(State(api): State<Api>, Name(id): Name, Body(body): Body<PinBody>) -> Response {

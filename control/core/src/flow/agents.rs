@@ -157,7 +157,9 @@ impl Core {
 
     /// What the agent hears when the leg is open: the first queue's that the agent serves (PC-04).
     fn connected_prompt(&self, id: &AgentId) -> String {
-        let Some(agent) = self.agents.get(id) else { return String::new() };
+        let Some(agent) = self.agents.get(id).filter(|agent| !agent.profile.guest) else {
+            return String::new();
+        };
         self.config
             .queues
             .iter()
@@ -214,6 +216,7 @@ impl Core {
         self.agent_changed(id);
         if let Some(interaction) = busy {
             self.on_agent_up(interaction);
+            self.on_consulted_up(interaction, id);
         }
     }
 
@@ -358,6 +361,7 @@ impl Core {
         } else if before != State::Closing && (persistent || self.is_awaited(id)) {
             self.after_loss(id, was_open, *end == End::Ended { by_peer: true });
         }
+        self.forget_guest(id);
     }
 
     /// Whether a customer on hold waits for this agent.
@@ -404,7 +408,13 @@ impl Core {
         let Some(stage) = self.interactions.get(&interaction).map(|interaction| interaction.stage) else {
             return;
         };
+        if self.on_consultation_broken(interaction, id) {
+            return;
+        }
         match stage {
+            Stage::Joining | Stage::Connected if self.is_guest(id) => {
+                self.give_up(interaction, Outcome::Talked);
+            }
             Stage::Calling => {
                 self.step_back(interaction, REFUSED_MS);
                 if let Some(agent) = self.agents.get_mut(id) {
@@ -416,7 +426,7 @@ impl Core {
             Stage::Dialling | Stage::Alerting => self.give_up(interaction, Outcome::AgentLost),
             Stage::Joining | Stage::Connected => {
                 if self.step(interaction, Way::AgentLost).is_some() {
-                    self.hold(interaction);
+                    self.hold(interaction, false);
                 }
             }
             Stage::Waiting | Stage::Held | Stage::Aborting | Stage::Done => {}

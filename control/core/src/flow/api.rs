@@ -29,7 +29,7 @@ impl Core {
         match request {
             ApiRequest::PutAgent(id, body) => self.put_agent(&id, body),
             ApiRequest::Agents => {
-                let ids: Vec<_> = self.agents.keys().take(LISTING).collect();
+                let ids: Vec<_> = self.agents.keys().filter(|id| !id.is_guest()).take(LISTING).collect();
                 Ok(ApiReply::Agents(ids.into_iter().filter_map(|id| self.agent_view(id)).collect()))
             }
             ApiRequest::Agent(id) => self.show_agent(&id),
@@ -48,7 +48,11 @@ impl Core {
                 self.end_wrap_up(&id);
                 self.show_agent(&id)
             }
+            ApiRequest::Transfer(id, body) => self.transfer(&id, body),
+            ApiRequest::CompleteTransfer(id) => self.complete_transfer(&id),
+            ApiRequest::CancelTransfer(id) => self.cancel_transfer(&id),
             ApiRequest::AddContact(body) => self.store_contact(body),
+            ApiRequest::Dispose(id, body) => self.dispose(&id, body),
             ApiRequest::Contacts => Ok(ApiReply::Contacts(
                 self.contacts.values().take(LISTING).map(crate::preview::Contact::view).collect(),
             )),
@@ -64,6 +68,9 @@ impl Core {
                 Ok(ApiReply::Call(Box::new(view)))
             }
             ApiRequest::EndCall(id) => self.end_call(id),
+            ApiRequest::Report { report, after, limit } => {
+                Ok(ApiReply::Report(self.reports.page(report, after, limit)))
+            }
             ApiRequest::Queues => Ok(ApiReply::Queues(self.queue_views())),
             ApiRequest::Statistics => Ok(ApiReply::Statistics(Box::new(self.statistics()))),
             ApiRequest::Health => Ok(ApiReply::Health(self.health())),
@@ -74,8 +81,8 @@ impl Core {
         }
     }
 
-    fn known(&self, id: &AgentId) -> Result<&Agent, ApiError> {
-        self.agents.get(id).ok_or_else(|| missing("agent"))
+    pub(super) fn known(&self, id: &AgentId) -> Result<&Agent, ApiError> {
+        self.agents.get(id).filter(|agent| !agent.profile.guest).ok_or_else(|| missing("agent"))
     }
 
     fn show_agent(&self, id: &AgentId) -> Answer {
@@ -101,6 +108,7 @@ impl Core {
             auto_accept: body.auto_accept,
             pin: body.pin,
             password,
+            guest: false,
         };
         self.record(Fact::AgentSaved(Box::new(profile.clone())));
         match self.agents.get_mut(id) {
@@ -367,8 +375,8 @@ impl Core {
 
 fn check_agent(id: &AgentId, body: &AgentBody) -> Result<(), ApiError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if id.0.is_empty() || id.0.len() > AGENT_ID_BYTES || !id.0.bytes().all(plain) {
-        return Err(bad("id", "has to be 1 to 40 of A-Z a-z 0-9 . _ -"));
+    if id.0.is_empty() || id.0.len() > AGENT_ID_BYTES || id.is_guest() || !id.0.bytes().all(plain) {
+        return Err(bad("id", "has to be 1 to 40 of A-Z a-z 0-9 . _ - that do not begin with a dot"));
     }
     if body.name.as_ref().is_some_and(|name| name.len() > TEXT_BYTES) {
         return Err(bad("name", "is longer than 1,024 bytes"));

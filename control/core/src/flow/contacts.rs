@@ -43,6 +43,7 @@ impl Core {
             agent: None,
             running: None,
             interaction: None,
+            disposition: None,
         };
         self.contacts.insert(id.clone(), contact);
     }
@@ -92,6 +93,7 @@ impl Core {
             outcome: None,
             connected: false,
             held_us: 0,
+            passing: crate::interaction::Passing::default(),
         };
         self.enqueue(interaction);
     }
@@ -128,12 +130,14 @@ impl Core {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.code = Some(ResultCode::K);
         contact.running = None;
+        let agent = contact.agent.clone();
         self.record(Fact::ContactResult {
             id: id.clone(),
             code: ResultCode::K,
             response: None,
             again_ms: None,
             disabled: false,
+            agent,
         });
         self.count_contact(ResultCode::K);
     }
@@ -170,7 +174,10 @@ impl Core {
         }
         let (code, response) = result_code(outcome, rang);
         let queue = self.config.queue(&contact.queue);
-        let (max, retry_s) = queue.map_or((1, 300), |queue| (queue.max_attempts, queue.retry_s));
+        let (max, retry_s) = queue.map_or((1, 300), |queue| {
+            let own = queue.retry_by_result.get(code.name()).copied();
+            (queue.max_attempts, own.unwrap_or(queue.retry_s))
+        });
         let ours = matches!(outcome, Outcome::AgentLost | Outcome::Engine | Outcome::Unknown);
         let wait_ms = match outcome {
             Outcome::Unknown => unknown_wait_ms,
@@ -179,12 +186,14 @@ impl Core {
         };
         // An attempt that our own side spoilt is not the contact's.
         let limit = if ours { max.max(OWN_ATTEMPTS) } else { max };
-        let again = !disabled && *outcome != Outcome::AgentHungUp && contact.attempts < limit;
+        let never = retry_s == 0 && !ours;
+        let again = !disabled && !never && *outcome != Outcome::AgentHungUp && contact.attempts < limit;
         let again_ms = again.then(|| now_ms + wait_ms);
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.code = Some(code);
         contact.response = response;
-        self.record(Fact::ContactResult { id: id.clone(), code, response, again_ms, disabled });
+        let agent = contact.agent.clone();
+        self.record(Fact::ContactResult { id: id.clone(), code, response, again_ms, disabled, agent });
         self.count_contact(code);
         match again_ms {
             Some(due_ms) => {

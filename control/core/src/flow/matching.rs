@@ -20,6 +20,9 @@ impl Core {
         let mut again_us = u64::MAX;
         let held: Vec<u64> = self.held.iter().copied().collect();
         for id in held {
+            if self.interactions.get(&id).is_some_and(|found| found.passing.consult) {
+                continue;
+            }
             match self.agent_for_held(id) {
                 Some(agent) => self.assign(id, &agent),
                 None => again_us = soon_us,

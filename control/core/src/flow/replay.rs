@@ -9,7 +9,7 @@ use crate::callback::{Callback, State as CallbackState};
 use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
-use crate::record::{CallKind, CallbackReason, DialResult, Fact, Record};
+use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId};
 
@@ -24,6 +24,8 @@ pub(crate) struct Replayed {
     pub(super) callers: BTreeMap<CallId, Caller>,
     pub(super) dialled: BTreeMap<CallId, (Source, AgentId)>,
     pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
+    /// On their way to somebody else.
+    pub(super) transferred: BTreeMap<CallId, Destination>,
     /// What the engine says, by name of the leg.
     pub(super) found: BTreeMap<String, Option<LegInfo>>,
     pub(super) asked: BTreeSet<String>,
@@ -49,6 +51,7 @@ impl Replayed {
         self.callers.remove(&call);
         self.dialled.remove(&call);
         self.connected.remove(&call);
+        self.transferred.remove(&call);
         if let Some(agent) = self.leg_of.remove(&call)
             && self.legs_up.get(&agent) == Some(&call)
         {
@@ -103,6 +106,7 @@ impl Core {
                 self.replayed.callers.insert(call, caller);
             }
             Fact::Connected { call, agent } => {
+                self.replayed.transferred.remove(&call);
                 self.replayed.connected.insert(call, (agent, at_ms));
             }
             fact @ (Fact::CallbackAdded(_)
@@ -110,8 +114,15 @@ impl Core {
             | Fact::CallbackAttempted { .. }
             | Fact::CallbackMoved { .. }
             | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
-            fact @ (Fact::ContactAdded { .. } | Fact::ContactDialled { .. } | Fact::ContactResult { .. }) => {
-                self.on_contact_record(fact, at_ms);
+            fact @ (Fact::ContactAdded { .. }
+            | Fact::ContactDialled { .. }
+            | Fact::ContactResult { .. }
+            | Fact::ContactDisposed { .. }) => self.on_contact_record(fact, at_ms),
+            Fact::Transferred { call, agent: _, to } => {
+                self.replayed.transferred.insert(call, to);
+            }
+            Fact::AgentRemoved { agent } => {
+                self.agents.remove(&agent);
             }
         }
     }
@@ -172,7 +183,8 @@ impl Core {
                     contact.agent = Some(agent);
                 }
             }
-            Fact::ContactResult { id, code, response, again_ms, disabled } => {
+            Fact::ContactDisposed { id, disposition } => self.on_disposed(&id, disposition),
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent: _ } => {
                 let Some(contact) = self.contacts.get_mut(&id) else { return };
                 contact.code = Some(code);
                 contact.response = response;

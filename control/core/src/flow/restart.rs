@@ -15,7 +15,7 @@ use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::io::EngineReply;
 use crate::leg::{Leg, Link};
 use crate::mutation::Mutation;
-use crate::record::{CallKind, Fact};
+use crate::record::{CallKind, Destination, Fact};
 use crate::sip::SipCommand;
 use crate::timer::Timer;
 use crate::{AgentId, CallId, Output};
@@ -128,7 +128,8 @@ impl Core {
     /// Journal and engine are known: every call of the earlier run is taken up, or ended.
     fn decide(&mut self) {
         let replayed = std::mem::take(&mut self.replayed);
-        let Replayed { mut dialogs, legs_up, callers, dialled, connected, mut found, .. } = replayed;
+        let Replayed { mut dialogs, legs_up, callers, dialled, connected, transferred, mut found, .. } =
+            replayed;
         self.engine = Engine::Up;
         for (agent, call) in &legs_up {
             let name = leg_name(CallKind::AgentLeg, Some(agent), *call);
@@ -147,6 +148,7 @@ impl Core {
                 caller: callers.get(&call),
                 dialled: dialled.get(&call),
                 connected: connected.get(&call),
+                transferred: transferred.get(&call),
                 info,
             };
             self.take_up_customer(past);
@@ -161,6 +163,7 @@ impl Core {
             self.delete_orphan(leg);
         }
         self.forget_attempts();
+        self.forget_lonely_guests();
         let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in agents {
             let wants = |agent: &Agent| {
@@ -260,7 +263,9 @@ impl Core {
             .as_ref()
             .and_then(|agent| self.agents.get(agent))
             .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
+        let requeued = matches!(past.transferred, Some(Destination::Queue(_)));
         let interaction = match (heard || moved, &past.snapshot, past.caller) {
+            (_, Some(_), _) if requeued => Some((Stage::Waiting, None)),
             (true, _, _) if reachable => Some((Stage::Connected, agent)),
             (true, Some(_), _) => Some((Stage::Held, agent)),
             (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent)),
@@ -288,8 +293,11 @@ impl Core {
         interaction.stage = stage;
         interaction.connected = past.connected.is_some();
         interaction.last_agent.clone_from(&agent);
-        if stage != Stage::Waiting {
-            interaction.way = Way::Resumed;
+        interaction.way = if stage == Stage::Waiting { Way::Inbound } else { Way::Resumed };
+        match past.transferred {
+            Some(Destination::Queue(queue)) if stage == Stage::Waiting => interaction.queue.clone_from(queue),
+            Some(Destination::Agent(to)) if stage == Stage::Held => interaction.last_agent = Some(to.clone()),
+            Some(_) | None => {}
         }
         let (kind, number) = (interaction.kind(), interaction.number.clone());
         if stage == Stage::Connected {
@@ -410,6 +418,7 @@ struct Past<'a> {
     caller: Option<&'a Caller>,
     dialled: Option<&'a (Source, AgentId)>,
     connected: Option<&'a (AgentId, u64)>,
+    transferred: Option<&'a Destination>,
     info: Option<LegInfo>,
 }
 

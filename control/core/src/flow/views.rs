@@ -99,7 +99,7 @@ impl Core {
             ignored: self.projection.ignored,
             ..StatisticsView::default()
         };
-        for agent in self.agents.values() {
+        for agent in self.agents.values().filter(|agent| !agent.profile.guest) {
             let name = serde_json::to_value(agent.status).ok();
             let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
             *view.agents.entry(name.to_owned()).or_default() += 1;

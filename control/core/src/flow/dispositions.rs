@@ -1,0 +1,34 @@
+//! What agents say came of a contact.
+
+use crate::ContactId;
+use crate::api::{ApiError, ApiReply, DispositionBody};
+use crate::core::{Changed, Core};
+use crate::flow::api::{Answer, bad, missing};
+use crate::limits::TEXT_BYTES;
+use crate::preview::State;
+use crate::record::Fact;
+
+impl Core {
+    /// `POST /contacts/{id}/disposition`.
+    pub(super) fn dispose(&mut self, id: &ContactId, body: DispositionBody) -> Answer {
+        let contact = self.contacts.get(id).ok_or_else(|| missing("contact"))?;
+        if body.disposition.is_empty() || body.disposition.len() > TEXT_BYTES {
+            return Err(bad("disposition", "has to be 1 to 1,024 bytes"));
+        }
+        if contact.attempts == 0 || matches!(contact.state, State::Dialling) {
+            return Err(ApiError::new(409, "not_called", "the contact has not been called yet"));
+        }
+        self.record(Fact::ContactDisposed { id: id.clone(), disposition: body.disposition.clone() });
+        self.on_disposed(id, body.disposition);
+        let contact = self.contacts.get(id).ok_or_else(|| missing("contact"))?;
+        Ok(ApiReply::Contact(Box::new(contact.view())))
+    }
+
+    /// Live, and from the journal.
+    pub(crate) fn on_disposed(&mut self, id: &ContactId, disposition: String) {
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.disposition = Some(disposition);
+            self.changed(Changed::Contact(id.clone()));
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Customers passed on: to an agent, a number or a queue, at once or after a word with the other (PV-07).
+//!
+//! The customer is held meanwhile and always belongs to somebody: whoever passed them on gets them back when the other cannot
+//! be reached. A number is called like an agent of its own, a guest, who is forgotten with the call.
+
+use crate::agent::{Activity, Agent, Wanted};
+use crate::api::{ApiError, ApiReply, TransferBody, TransferMode};
+use crate::connection::State;
+use crate::core::Core;
+use crate::flow::agents::REFUSED_MS;
+use crate::flow::api::{Answer, bad, check_number, missing};
+use crate::interaction::{Event, Passing, Stage, Way};
+use crate::leg::Link;
+use crate::record::{AgentProfile, Destination, Fact, Station};
+use crate::timer::Timer;
+use crate::{AgentId, CallId};
+
+impl Core {
+    /// `POST /agents/{id}/transfer`.
+    pub(super) fn transfer(&mut self, by: &AgentId, body: TransferBody) -> Answer {
+        let (id, call) = self.customer_of(by)?;
+        self.check_destination(by, &body)?;
+        let to = body.to;
+        let other = match &to {
+            Destination::Agent(other) => other.clone(),
+            Destination::Number(number) => self.invite(number),
+            Destination::Queue(queue) => {
+                let queue = queue.clone();
+                self.record(Fact::Transferred { call, agent: by.clone(), to });
+                self.pass_to_queue(id, by, queue);
+                return self.shown(by);
+            }
+        };
+        match body.mode {
+            TransferMode::Blind => {
+                self.record(Fact::Transferred { call, agent: by.clone(), to });
+                self.pass_on(id, by, &other);
+            }
+            TransferMode::Attended => self.consult(id, by, &other),
+        }
+        self.shown(by)
+    }
+
+    /// `POST /agents/{id}/transfer/complete`: the customer is the other's.
+    pub(super) fn complete_transfer(&mut self, by: &AgentId) -> Answer {
+        let (id, other) = self.consultation_of(by)?;
+        if !self.agents.get(&other).is_some_and(Agent::is_up) {
+            return Err(ApiError::new(409, "not_answered", "the other side has not answered"));
+        }
+        self.hand_over(id);
+        self.shown(by)
+    }
+
+    /// `POST /agents/{id}/transfer/cancel`: the customer is the agent's again.
+    pub(super) fn cancel_transfer(&mut self, by: &AgentId) -> Answer {
+        let (id, _) = self.consultation_of(by)?;
+        self.take_back(id);
+        self.shown(by)
+    }
+
+    fn shown(&self, id: &AgentId) -> Answer {
+        let view = self.agent_view(id).ok_or_else(|| missing("agent"))?;
+        Ok(ApiReply::Agent(Box::new(view), false))
+    }
+
+    fn customer_of(&self, by: &AgentId) -> Result<(u64, CallId), ApiError> {
+        let agent = self.known(by)?;
+        let found = agent.interaction().and_then(|id| self.interactions.get(&id));
+        let talking = found.filter(|found| found.stage == Stage::Connected);
+        talking
+            .and_then(|found| Some((found.id, found.call?)))
+            .ok_or_else(|| ApiError::new(409, "no_call", "the agent talks with no customer"))
+    }
+
+    fn consultation_of(&self, by: &AgentId) -> Result<(u64, AgentId), ApiError> {
+        let agent = self.known(by)?;
+        let found = agent.interaction().and_then(|id| self.interactions.get(&id));
+        let consults = found.filter(|found| found.passing.consult && found.passing.by.as_ref() == Some(by));
+        consults.and_then(|found| Some((found.id, found.passing.to.clone()?))).ok_or_else(|| {
+            ApiError::new(409, "no_consultation", "the agent speaks with nobody about a transfer")
+        })
+    }
+
+    fn check_destination(&self, by: &AgentId, body: &TransferBody) -> Result<(), ApiError> {
+        match &body.to {
+            Destination::Agent(other) if other == by => Err(bad("to", "is the agent who has the customer")),
+            Destination::Agent(other) => match self.known(other)?.is_ready() {
+                true => Ok(()),
+                false => Err(ApiError::new(409, "agent_not_ready", "the other agent is not available")),
+            },
+            Destination::Number(number) => check_number("to", number),
+            Destination::Queue(queue) if self.config.queue(queue).is_none() => {
+                Err(bad("to", "names no queue"))
+            }
+            Destination::Queue(_) if body.mode == TransferMode::Attended => {
+                Err(bad("mode", "is blind for a queue: nobody is there to be spoken with"))
+            }
+            Destination::Queue(_) => Ok(()),
+        }
+    }
+
+    /// A number becomes an agent for one customer.
+    fn invite(&mut self, number: &str) -> AgentId {
+        let id = AgentId(format!("{}{}", AgentId::GUEST, self.unique()));
+        let profile = AgentProfile {
+            id: id.clone(),
+            name: number.to_owned(),
+            skills: Vec::new(),
+            station: Some(Station::Number { number: number.to_owned() }),
+            persistent: false,
+            auto_accept: false,
+            pin: false,
+            password: None,
+            guest: true,
+        };
+        self.record(Fact::AgentSaved(Box::new(profile.clone())));
+        self.agents.insert(id.clone(), Agent::new(profile));
+        self.set_wanted(&id, Wanted::Available);
+        id
+    }
+
+    /// Forgets a guest without a customer and without a call.
+    pub(crate) fn forget_guest(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get(id).filter(|agent| agent.profile.guest) else { return };
+        if agent.connection == State::Down && agent.call.is_none() && agent.interaction().is_none() {
+            self.timers.stop(&Timer::Redial(id.clone()));
+            self.timers.stop(&Timer::WrapUp(id.clone()));
+            self.record(Fact::AgentRemoved { agent: id.clone() });
+            self.agents.remove(id);
+        }
+    }
+
+    /// After a restart: guests whose customer is gone are not kept on the line.
+    pub(crate) fn forget_lonely_guests(&mut self) {
+        let lonely = |agent: &&Agent| agent.profile.guest && agent.interaction().is_none();
+        let lonely: Vec<_> = self.agents.values().filter(lonely).map(|agent| agent.id().clone()).collect();
+        for id in lonely {
+            self.close_connection(&id, "");
+            self.forget_guest(&id);
+        }
+    }
+
+    /// Whether the agent is a guest, whose hanging up ends the customer's call.
+    pub(crate) fn is_guest(&self, id: &AgentId) -> bool {
+        self.agents.get(id).is_some_and(|agent| agent.profile.guest)
+    }
+
+    fn pass_to_queue(&mut self, id: u64, by: &AgentId, queue: String) {
+        self.release_agent(id, true);
+        let until_us = self.now.mono_us + REFUSED_MS * 1_000;
+        let priority = self.config.queue(&queue).map_or(0, |queue| queue.priority);
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.queue = queue;
+            interaction.priority = priority;
+            interaction.way = Way::Inbound;
+            interaction.refusers.insert(by.clone(), until_us);
+        }
+        if self.step(id, Event::Requeue).is_some() {
+            self.wait_in_queue(id);
+        }
+    }
+
+    /// Blind: the agent is out, the other is asked.
+    fn pass_on(&mut self, id: u64, by: &AgentId, other: &AgentId) {
+        if self.step(id, Event::Transfer).is_none() {
+            return;
+        }
+        self.hold(id, true);
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.passing = Passing { by: Some(by.clone()), to: Some(other.clone()), consult: false };
+        }
+        self.assign(id, other);
+    }
+
+    /// Attended: the customer is held while the agent speaks with the other.
+    fn consult(&mut self, id: u64, by: &AgentId, other: &AgentId) {
+        if self.step(id, Event::Transfer).is_none() {
+            return;
+        }
+        self.hold(id, true);
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.passing = Passing { by: Some(by.clone()), to: Some(other.clone()), consult: true };
+            if let Some(call) = interaction.call {
+                let ms = u64::from(self.config.agents.consult_timeout_s) * 1_000;
+                self.arm(Timer::Hold(call), ms);
+            }
+        }
+        for agent_id in [by, other] {
+            self.timers.stop(&Timer::WrapUp(agent_id.clone()));
+            if let Some(agent) = self.agents.get_mut(agent_id) {
+                agent.activity = Activity::Busy { interaction: id };
+            }
+            self.agent_changed(agent_id);
+        }
+        if self.agents.get(other).is_some_and(Agent::is_up) {
+            self.link_consultation(id);
+        } else {
+            self.establish(other);
+        }
+    }
+
+    /// The other's phone is there.
+    pub(crate) fn on_consulted_up(&mut self, id: u64, agent: &AgentId) {
+        let asked = |found: &crate::interaction::Interaction| {
+            found.passing.consult && found.passing.to.as_ref() == Some(agent)
+        };
+        if self.interactions.get(&id).is_some_and(asked) {
+            self.link_consultation(id);
+        }
+    }
+
+    fn link_consultation(&mut self, id: u64) {
+        let Some((by, to)) = self.pair_of(id) else { return };
+        // The splice is the first one's; the other's leg must not be parked against it.
+        let partner = self.calls.get_mut(&to).map(|call| {
+            call.leg.link(Link::Free);
+            call.leg.name.clone()
+        });
+        if let (Some(partner), Some(call)) = (partner, self.calls.get_mut(&by)) {
+            call.leg.link(Link::Spliced { partner, hears: true, heard: true });
+        }
+        self.drive(by);
+    }
+
+    /// The calls of the two who speak about a transfer.
+    fn pair_of(&self, id: u64) -> Option<(CallId, CallId)> {
+        let passing = &self.interactions.get(&id)?.passing;
+        let call = |agent: &Option<AgentId>| self.agents.get(agent.as_ref()?)?.call;
+        Some((call(&passing.by)?, call(&passing.to)?))
+    }
+
+    /// Ends a consultation: the two do not hear each other any more. Who began it, and with whom.
+    fn part(&mut self, id: u64) -> Option<(AgentId, AgentId)> {
+        let pair = self.pair_of(id);
+        let interaction = self.interactions.get_mut(&id)?;
+        if !interaction.passing.consult {
+            return None;
+        }
+        let Passing { by, to, .. } = std::mem::take(&mut interaction.passing);
+        if let Some((by, to)) = pair {
+            for call in [by, to] {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.leg.link(Link::Parked);
+                }
+            }
+            // The engine took the other's leg out of its parking place.
+            if let Some(call) = self.calls.get_mut(&to) {
+                call.leg.on_partner_gone();
+            }
+            self.drive(by);
+            self.drive(to);
+        }
+        Some((by?, to?))
+    }
+
+    fn let_go(&mut self, id: u64, agent: &AgentId, talked: bool) {
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.agent = Some(agent.clone());
+        }
+        self.release_agent(id, talked);
+    }
+
+    fn hand_over(&mut self, id: u64) {
+        let Some((by, to)) = self.part(id) else { return };
+        let number = self.agents.get(&to).filter(|agent| agent.profile.guest);
+        let destination = match number {
+            Some(guest) => Destination::Number(guest.profile.name.clone()),
+            None => Destination::Agent(to.clone()),
+        };
+        if let Some(call) = self.interactions.get(&id).and_then(|found| found.call) {
+            self.record(Fact::Transferred { call, agent: by.clone(), to: destination });
+        }
+        self.let_go(id, &by, true);
+        self.resume_with(id, &by, &to);
+    }
+
+    /// They have spoken for too long. False when nobody speaks about this customer.
+    pub(crate) fn end_long_consultation(&mut self, id: u64) -> bool {
+        let consults = self.interactions.get(&id).is_some_and(|found| found.passing.consult);
+        if consults {
+            self.take_back(id);
+        }
+        consults
+    }
+
+    fn take_back(&mut self, id: u64) {
+        let Some((by, to)) = self.part(id) else { return };
+        self.let_go(id, &to, false);
+        self.resume_with(id, &by, &by);
+    }
+
+    /// A held customer goes to an agent who takes them at once.
+    fn resume_with(&mut self, id: u64, by: &AgentId, agent: &AgentId) {
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.agent = Some(agent.clone());
+            interaction.last_agent = Some(agent.clone());
+            interaction.offer = None;
+            interaction.proof_tries = 0;
+            if by != agent {
+                interaction.passing =
+                    Passing { by: Some(by.clone()), to: Some(agent.clone()), consult: false };
+            }
+            if let Some(call) = interaction.call {
+                let hold_ms = u64::from(self.config.agents.hold_timeout_s) * 1_000;
+                self.arm(Timer::Hold(call), hold_ms);
+            }
+        }
+        self.take(id);
+    }
+
+    /// One of the two who spoke about a transfer is gone. True when that was so.
+    pub(crate) fn on_consultation_broken(&mut self, id: u64, lost: &AgentId) -> bool {
+        let Some(interaction) = self.interactions.get(&id).filter(|found| found.passing.consult) else {
+            return false;
+        };
+        let other_up =
+            interaction.passing.to.as_ref().and_then(|to| self.agents.get(to)).is_some_and(Agent::is_up);
+        match (interaction.passing.by.as_ref() == Some(lost), other_up) {
+            (false, _) => self.take_back(id),
+            (true, true) => self.hand_over(id),
+            (true, false) => {
+                if let Some((by, to)) = self.part(id) {
+                    self.let_go(id, &to, false);
+                    self.let_go(id, &by, false);
+                    self.arm_hold(id);
+                }
+            }
+        }
+        true
+    }
+
+    /// The customer is gone, or is sent away: the two are free.
+    pub(crate) fn end_consultation(&mut self, id: u64) {
+        if let Some((by, to)) = self.part(id) {
+            self.let_go(id, &to, false);
+            self.let_go(id, &by, true);
+        }
+    }
+
+    fn arm_hold(&mut self, id: u64) {
+        let hold_ms = u64::from(self.config.agents.hold_timeout_s) * 1_000;
+        if let Some(call) = self.interactions.get(&id).and_then(|found| found.call) {
+            self.arm(Timer::Hold(call), hold_ms);
+        }
+        self.match_due = true;
+    }
+
+    /// Whoever was to have the customer does not: they go back to whoever passed them on.
+    pub(crate) fn return_to_sender(&mut self, id: u64) {
+        let Some(interaction) = self.interactions.get_mut(&id) else { return };
+        if interaction.stage != Stage::Held || interaction.passing.consult {
+            return;
+        }
+        let Some(by) = std::mem::take(&mut interaction.passing).by else { return };
+        interaction.last_agent = Some(by.clone());
+        self.end_wrap_up(&by);
+        self.match_due = true;
+    }
+}

@@ -1,0 +1,301 @@
+//! Records turned into rows.
+
+use super::row::{ArchiveRow, EventRow, directions};
+use super::talk::{Request, Talk, queue_key, seconds};
+use super::{Reports, Rows};
+use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
+use crate::{AgentId, CallId, calendar};
+
+impl Reports {
+    /// Takes up one record; `keep_ms` is how long rows are kept.
+    pub(crate) fn on_record(&mut self, record: &Record, keep_ms: u64) {
+        let at = At { ms: record.at_ms, keep_from_ms: record.at_ms.saturating_sub(keep_ms) };
+        match &record.fact {
+            Fact::ContactAdded { id, queue, number, .. } => {
+                self.queued(&id.0, CallKind::Preview, queue, number, at);
+            }
+            Fact::CallbackAdded(spec) => {
+                self.queued(&spec.id.0, CallKind::Callback, &spec.queue, &spec.number, at);
+            }
+            Fact::ContactDialled { id, attempt, call, agent } => {
+                self.dialled(&id.0, *attempt, *call, agent, at);
+            }
+            Fact::CallbackDialled { id, attempt, call, agent } => {
+                self.dialled(&id.0, *attempt, *call, agent, at);
+            }
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent } => {
+                self.result(&id.0, code.name(), *response);
+                if *disabled {
+                    self.cancelled(&id.0, agent.as_ref(), at);
+                }
+                if again_ms.is_none() {
+                    let state = match (disabled, code.name()) {
+                        (true, _) => "deleted in queue",
+                        (false, "k") => "answered",
+                        (false, _) => "unanswered",
+                    };
+                    self.finished(&id.0, state, at);
+                }
+            }
+            Fact::CallbackAttempted { id, result, .. } => self.result(&id.0, dial_code(*result), None),
+            Fact::CallbackEnded { id, reason } => {
+                let state = match reason {
+                    CallbackReason::AgentConnected => "answered",
+                    CallbackReason::Cancelled => "deleted in queue",
+                    _ => "unanswered",
+                };
+                if *reason == CallbackReason::Cancelled {
+                    self.deleted(&id.0, at);
+                }
+                self.finished(&id.0, state, at);
+            }
+            Fact::ContactDisposed { id, disposition, .. } => {
+                if let Some(row) = self.archive.newest_mut(|row| row.call_id == id.0) {
+                    row.disposition = Some(disposition.clone());
+                }
+            }
+            Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
+            Fact::Connected { call, agent } => self.connected(*call, agent, at),
+            Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
+            Fact::CallEnded { call, .. } => self.ended(*call, at),
+            Fact::Booted { .. }
+            | Fact::AgentSaved(_)
+            | Fact::AgentStatus { .. }
+            | Fact::AgentRemoved { .. }
+            | Fact::LegUp { .. }
+            | Fact::Dialog { .. }
+            | Fact::CallbackMoved { .. } => {}
+        }
+    }
+
+    fn queued(&mut self, id: &str, kind: CallKind, queue: &str, number: &str, at: At) {
+        let request = Request {
+            kind,
+            queue: queue.to_owned(),
+            number: number.to_owned(),
+            arrived_ms: at.ms,
+            attempts: 0,
+            agent: None,
+            sequence: 1,
+        };
+        let row = EventRow {
+            dte_start: calendar::write(at.ms),
+            call_sequence: 1,
+            result_code: "q".to_owned(),
+            ..request_row(id, &request)
+        };
+        put(&mut self.queue_events, at, row);
+        self.requests.insert(id.to_owned(), request);
+    }
+
+    /// A conversation of its own begins, with the agent first (PV-03).
+    fn dialled(&mut self, id: &str, attempt: u32, call: CallId, agent: &AgentId, at: At) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        request.attempts = attempt;
+        request.agent = Some(agent.clone());
+        let mut talk = Talk {
+            call_id: id.to_owned(),
+            session: call.to_string(),
+            request: request.clone(),
+            started_ms: at.ms,
+            spoke_ms: None,
+            contact_sequence: 0,
+            parties: Vec::new(),
+            waits_ms: None,
+            code: None,
+            cancelled: false,
+        };
+        talk.enter(agent, at.ms);
+        talk.contact_sequence = talk.next_sequence();
+        request.sequence = talk.request.sequence;
+        self.talks.insert(call, talk);
+    }
+
+    fn arrived(&mut self, call: CallId, queue: &str, number: &str, at: At) {
+        let request = Request {
+            kind: CallKind::Inbound,
+            queue: queue.to_owned(),
+            number: number.to_owned(),
+            arrived_ms: at.ms,
+            attempts: 0,
+            agent: None,
+            sequence: 1,
+        };
+        let talk = Talk {
+            call_id: call.to_string(),
+            session: call.to_string(),
+            request,
+            started_ms: at.ms,
+            spoke_ms: None,
+            contact_sequence: 1,
+            parties: Vec::new(),
+            waits_ms: Some(at.ms),
+            code: None,
+            cancelled: false,
+        };
+        self.talks.insert(call, talk);
+    }
+
+    fn connected(&mut self, call: CallId, agent: &AgentId, at: At) {
+        let Some(talk) = self.talks.get_mut(&call) else { return };
+        if let Some(since_ms) = talk.waits_ms.take() {
+            let row = waited(talk, since_ms, at.ms, "k");
+            put(&mut self.queue_events, at, row);
+        }
+        talk.connect(agent, at.ms);
+    }
+
+    fn transferred(&mut self, call: CallId, to: &Destination, at: At) {
+        let Some(talk) = self.talks.get_mut(&call) else { return };
+        talk.leave(at.ms);
+        if let Destination::Queue(queue) = to {
+            talk.request.queue.clone_from(queue);
+            talk.waits_ms = Some(at.ms);
+        }
+    }
+
+    /// The customer's call is over: its rows are written (PV-03).
+    fn ended(&mut self, call: CallId, at: At) {
+        let Some(mut talk) = self.talks.remove(&call) else { return };
+        if let Some(since_ms) = talk.waits_ms.take() {
+            let row = waited(&mut talk, since_ms, at.ms, "h");
+            put(&mut self.queue_events, at, row);
+            if talk.spoke_ms.is_none() {
+                talk.code.get_or_insert(("h".to_owned(), None));
+            }
+        }
+        for row in talk.rows(at.ms) {
+            put(&mut self.call_events, at, row);
+        }
+        if let Some(request) = self.requests.get_mut(&talk.call_id) {
+            request.sequence = talk.request.sequence;
+        }
+        if talk.request.kind == CallKind::Inbound {
+            let state = if talk.spoke_ms.is_some() { "answered" } else { "abandoned" };
+            self.archive(&talk.call_id, talk.request, state, at);
+        }
+    }
+
+    /// What became of the contact's leg; the call may still go on.
+    fn result(&mut self, id: &str, code: &str, response: Option<u16>) {
+        let open = self.talks.values_mut().rev().find(|talk| talk.call_id == id && talk.code.is_none());
+        if let Some(talk) = open {
+            talk.code = Some((code.to_owned(), response));
+        }
+    }
+
+    /// The agent cancelled (PV-05): `h` for the agent, `d` for the queue.
+    fn cancelled(&mut self, id: &str, agent: Option<&AgentId>, at: At) {
+        match self.talks.values_mut().rev().find(|talk| talk.call_id == id) {
+            Some(talk) => talk.cancelled = true,
+            None => {
+                let Some(request) = self.requests.get_mut(id) else { return };
+                request.sequence += 1;
+                if agent.is_some() {
+                    request.agent = agent.cloned();
+                }
+                let row = EventRow {
+                    internal_iq_session_id: format!("{id}-{}", request.sequence),
+                    call_sequence: request.sequence,
+                    dte_start: calendar::write(at.ms),
+                    result_code: "h".to_owned(),
+                    ciq: "a".to_owned(),
+                    ..request_row(id, request)
+                };
+                put(&mut self.call_events, at, row);
+            }
+        }
+        self.deleted(id, at);
+    }
+
+    fn deleted(&mut self, id: &str, at: At) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        // A conversation that still runs has numbers of its own.
+        let running = self.talks.values().rev().find(|talk| talk.call_id == id);
+        request.sequence = running.map_or(request.sequence, |talk| talk.request.sequence) + 1;
+        let row = EventRow {
+            call_sequence: request.sequence,
+            dte_start: calendar::write(request.arrived_ms),
+            duration_tot_sec: seconds(request.arrived_ms, at.ms),
+            result_code: "d".to_owned(),
+            ..request_row(id, request)
+        };
+        put(&mut self.queue_events, at, row);
+    }
+
+    fn finished(&mut self, id: &str, state: &str, at: At) {
+        if let Some(request) = self.requests.remove(id) {
+            self.archive(id, request, state, at);
+        }
+    }
+
+    fn archive(&mut self, id: &str, request: Request, state: &str, at: At) {
+        let (reported_as, billed_as) = directions(request.kind);
+        let row = ArchiveRow {
+            call_id: id.to_owned(),
+            kind: request.kind,
+            queue: request.queue,
+            number: request.number,
+            arrived: calendar::write(request.arrived_ms),
+            finished: calendar::write(at.ms),
+            state: state.to_owned(),
+            attempts: request.attempts,
+            agent: request.agent,
+            reported_as,
+            billed_as,
+            disposition: None,
+        };
+        put(&mut self.archive, at, row);
+    }
+}
+
+/// The moment of a record, and of the oldest row that is kept.
+#[derive(Clone, Copy)]
+struct At {
+    ms: u64,
+    keep_from_ms: u64,
+}
+
+fn put<T: Clone>(rows: &mut Rows<T>, at: At, row: T) {
+    rows.push(at.ms, at.keep_from_ms, row);
+}
+
+/// What the queue's rows of a request have in common.
+fn request_row(id: &str, request: &Request) -> EventRow {
+    EventRow {
+        call_id: id.to_owned(),
+        internal_iq_session_id: id.to_owned(),
+        originating: request.number.clone(),
+        queue_key: request.queue_key(),
+        ..EventRow::default()
+    }
+}
+
+fn waited(talk: &mut Talk, since_ms: u64, at_ms: u64, code: &str) -> EventRow {
+    // Whoever was put into another queue is no contact of the dialler there.
+    let queue_key = queue_key(CallKind::Inbound, &talk.request.queue);
+    let call_sequence = talk.next_sequence();
+    EventRow {
+        call_sequence,
+        dte_start: calendar::write(since_ms),
+        duration_tot_sec: seconds(since_ms, at_ms),
+        result_code: code.to_owned(),
+        queue_key,
+        internal_iq_session_id: talk.session.clone(),
+        ..request_row(&talk.call_id, &talk.request)
+    }
+}
+
+/// Result code of a callback's attempt, by the same letters as a contact's.
+fn dial_code(result: DialResult) -> &'static str {
+    match result {
+        DialResult::Connected | DialResult::Person => "k",
+        DialResult::Busy => "b",
+        DialResult::NoAnswer => "t",
+        DialResult::Unknown => "q",
+        DialResult::CreateCallError
+        | DialResult::AnsweringMachine
+        | DialResult::ErrorTone
+        | DialResult::Fax => "e",
+    }
+}

@@ -1,0 +1,138 @@
+//! One customer's call and everybody who took part, until its rows are written.
+
+use super::row::EventRow;
+use crate::record::CallKind;
+use crate::{AgentId, calendar};
+
+/// A callback or contact that is not done.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) kind: CallKind,
+    pub(super) queue: String,
+    pub(super) number: String,
+    pub(super) arrived_ms: u64,
+    pub(super) attempts: u32,
+    pub(super) agent: Option<AgentId>,
+    /// Events written so far.
+    pub(super) sequence: u32,
+}
+
+impl Request {
+    pub(super) fn queue_key(&self) -> String {
+        queue_key(self.kind, &self.queue)
+    }
+}
+
+/// `queue_key` of a queue (PV-02).
+pub(super) fn queue_key(kind: CallKind, queue: &str) -> String {
+    match kind {
+        CallKind::Preview => format!("__Dialer_{queue}"),
+        CallKind::Callback => format!("__Callback_{queue}"),
+        CallKind::Inbound | CallKind::AgentLeg => queue.to_owned(),
+    }
+}
+
+/// A customer's call.
+#[derive(Clone, Debug)]
+pub(super) struct Talk {
+    pub(super) call_id: String,
+    pub(super) session: String,
+    pub(super) request: Request,
+    pub(super) started_ms: u64,
+    pub(super) spoke_ms: Option<u64>,
+    pub(super) contact_sequence: u32,
+    pub(super) parties: Vec<Party>,
+    /// In a queue since then.
+    pub(super) waits_ms: Option<u64>,
+    pub(super) code: Option<(String, Option<u16>)>,
+    pub(super) cancelled: bool,
+}
+
+/// An agent, or somebody else whom the customer was joined with.
+#[derive(Clone, Debug)]
+pub(super) struct Party {
+    pub(super) who: AgentId,
+    sequence: u32,
+    started_ms: u64,
+    spoke_ms: Option<u64>,
+    ended_ms: Option<u64>,
+}
+
+impl Talk {
+    pub(super) fn next_sequence(&mut self) -> u32 {
+        self.request.sequence += 1;
+        self.request.sequence
+    }
+
+    /// Somebody comes in; whoever was there before has left.
+    pub(super) fn enter(&mut self, who: &AgentId, at_ms: u64) {
+        self.leave(at_ms);
+        let sequence = self.next_sequence();
+        self.request.agent = Some(who.clone());
+        let party = Party { who: who.clone(), sequence, started_ms: at_ms, spoke_ms: None, ended_ms: None };
+        self.parties.push(party);
+    }
+
+    /// Whoever is there leaves.
+    pub(super) fn leave(&mut self, at_ms: u64) {
+        if let Some(party) = self.parties.last_mut() {
+            party.ended_ms.get_or_insert(at_ms);
+        }
+    }
+
+    /// They talk. Somebody new comes in for it.
+    pub(super) fn connect(&mut self, who: &AgentId, at_ms: u64) {
+        let there = self.parties.last().is_some_and(|party| party.who == *who && party.ended_ms.is_none());
+        if !there {
+            self.enter(who, at_ms);
+        }
+        if let Some(party) = self.parties.last_mut() {
+            party.spoke_ms.get_or_insert(at_ms);
+        }
+        self.spoke_ms.get_or_insert(at_ms);
+    }
+
+    /// The rows of all parties, at the end of the call, in order of their sequence.
+    pub(super) fn rows(&self, at_ms: u64) -> Vec<EventRow> {
+        let fallback = if self.spoke_ms.is_some() { "k" } else { "e" };
+        let (code, response) = self.code.clone().unwrap_or_else(|| (fallback.to_owned(), None));
+        let by_agent = matches!(code.as_str(), "h" | "q");
+        let mut rows: Vec<EventRow> = self
+            .parties
+            .iter()
+            .map(|party| EventRow {
+                call_sequence: party.sequence,
+                result_code: if by_agent || self.cancelled { "h" } else { "k" }.to_owned(),
+                ciq: if party.who.is_guest() { "e" } else { "a" }.to_owned(),
+                ..self.row(party.started_ms, party.spoke_ms, party.ended_ms.unwrap_or(at_ms))
+            })
+            .collect();
+        rows.push(EventRow {
+            call_sequence: self.contact_sequence,
+            result_code: code,
+            result_response: response.map(|status| status.to_string()).unwrap_or_default(),
+            ciq: "c".to_owned(),
+            ..self.row(self.started_ms, self.spoke_ms, at_ms)
+        });
+        rows.sort_by_key(|row| row.call_sequence);
+        rows
+    }
+
+    fn row(&self, from_ms: u64, spoke_ms: Option<u64>, to_ms: u64) -> EventRow {
+        EventRow {
+            call_id: self.call_id.clone(),
+            internal_iq_session_id: self.session.clone(),
+            dte_start: calendar::write(from_ms),
+            duration_tot_sec: seconds(from_ms, to_ms),
+            dte_speak_start: spoke_ms.map(calendar::write).unwrap_or_default(),
+            duration_speak_sec: spoke_ms.map_or(0, |spoke_ms| seconds(spoke_ms, to_ms)),
+            originating: self.request.number.clone(),
+            queue_key: self.request.queue_key(),
+            ..EventRow::default()
+        }
+    }
+}
+
+pub(super) fn seconds(from_ms: u64, to_ms: u64) -> u64 {
+    to_ms.saturating_sub(from_ms) / 1_000
+}

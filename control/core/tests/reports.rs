@@ -1,0 +1,249 @@
+//! Reports: what is written when, by behaviour id, and that they follow from the journal alone.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::{Bench, available_agent, conversation};
+use offhook_control_core::api::{
+    ApiReply, ApiRequest, ContactBody, DispositionBody, TransferBody, TransferMode,
+};
+use offhook_control_core::record::Destination;
+use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report};
+use offhook_control_core::sip::SipEvent;
+use offhook_control_core::view::AgentStatus;
+use offhook_control_core::{CallId, ContactId};
+use serde_json::json;
+
+fn page(bench: &mut Bench, report: Report, after: u64, limit: usize) -> Page {
+    match bench.ask(ApiRequest::Report { report, after, limit }) {
+        ApiReply::Report(page) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn events(bench: &mut Bench, report: Report) -> Vec<EventRow> {
+    match page(bench, report, 0, 1_000) {
+        Page::Events(rows) => rows.into_iter().map(|(_, row)| row).collect(),
+        Page::Archive(_) => panic!("the archive"),
+    }
+}
+
+fn archive(bench: &mut Bench) -> Vec<ArchiveRow> {
+    match page(bench, Report::Archive, 0, 1_000) {
+        Page::Archive(rows) => rows.into_iter().map(|(_, row)| row).collect(),
+        Page::Events(_) => panic!("events"),
+    }
+}
+
+fn contact(bench: &mut Bench, number: &str) -> ContactId {
+    let body = ContactBody { queue: "sales".into(), number: number.into(), data: json!({}) };
+    match bench.ask(ApiRequest::AddContact(body)) {
+        ApiReply::ContactStored(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Ann's console shows a contact; she clicks.
+fn called_contact() -> (Bench, ContactId, CallId) {
+    let mut bench = available_agent(false);
+    let id = contact(&mut bench, "+4420");
+    bench.ask(ApiRequest::Accept("ann".into()));
+    let call = bench.customer();
+    (bench, id, call)
+}
+
+fn hang_up(bench: &mut Bench, call: CallId) {
+    bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+}
+
+#[test]
+fn pv_02_a_contact_has_a_queue_event_q_with_a_key_that_begins_with_dialer_as_soon_as_it_is_queued() {
+    let mut bench = Bench::new();
+    let id = contact(&mut bench, "+4420");
+    let rows = events(&mut bench, Report::QueueEvents);
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!((row.result_code.as_str(), row.queue_key.as_str()), ("q", "__Dialer_sales"));
+    assert_eq!((&row.call_id, row.call_sequence), (&id.0, 1));
+    assert_eq!((row.originating.as_str(), row.ciq.as_str()), ("+4420", ""));
+    assert!(events(&mut bench, Report::CallEvents).is_empty());
+}
+
+#[test]
+fn pv_03_conversation_events_come_when_they_happen_with_the_same_call_id_and_another_session() {
+    let mut bench = Bench::new();
+    let id = contact(&mut bench, "+4420");
+    bench.pass_ms(3 * 3_600_000);
+    bench.add_agent("ann", true);
+    let call = bench.customer();
+    bench.pass_ms(4_000);
+    bench.answer(call);
+    assert!(events(&mut bench, Report::CallEvents).is_empty(), "it has not ended");
+    bench.pass_ms(30_000);
+    hang_up(&mut bench, call);
+    let queued = events(&mut bench, Report::QueueEvents);
+    let talks = events(&mut bench, Report::CallEvents);
+    assert_eq!(queued.len(), 1);
+    assert_eq!(talks.iter().map(|row| row.ciq.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    for row in &talks {
+        assert_eq!(row.call_id, id.0);
+        assert_ne!(row.internal_iq_session_id, queued[0].internal_iq_session_id);
+        assert_eq!(row.internal_iq_session_id, talks[0].internal_iq_session_id);
+        assert_eq!((row.duration_tot_sec, row.duration_speak_sec, row.result_code.as_str()), (34, 30, "k"));
+        assert!(row.dte_start > queued[0].dte_start && row.dte_speak_start > row.dte_start);
+    }
+}
+
+#[test]
+fn pv_05_a_cancelled_contact_has_an_agents_event_h_a_queue_event_d_and_is_deleted_in_queue() {
+    for dialled in [false, true] {
+        let mut bench = available_agent(false);
+        let id = contact(&mut bench, "+4420");
+        if dialled {
+            bench.ask(ApiRequest::Accept("ann".into()));
+        }
+        bench.ask(ApiRequest::Cancel("ann".into()));
+        if dialled {
+            let call = bench.customer();
+            bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false });
+        }
+        let queued = events(&mut bench, Report::QueueEvents);
+        let codes: Vec<_> = queued.iter().map(|row| row.result_code.as_str()).collect();
+        assert_eq!(codes, ["q", "d"], "dialled {dialled}");
+        assert!(queued.iter().all(|row| row.call_id == id.0));
+        let agents: Vec<_> = events(&mut bench, Report::CallEvents)
+            .into_iter()
+            .filter(|row| row.ciq == "a")
+            .map(|row| row.result_code)
+            .collect();
+        assert_eq!(agents, ["h"], "dialled {dialled}");
+        let archived = archive(&mut bench);
+        assert_eq!((archived.len(), archived[0].state.as_str()), (1, "deleted in queue"));
+        assert_eq!(archived[0].agent, Some("ann".into()));
+    }
+}
+
+#[test]
+fn pv_06_the_contacts_event_has_the_result_code_of_its_leg() {
+    for (status, network, code, response) in
+        [(486, false, "b", ""), (404, false, "e", "404"), (408, false, "c", ""), (503, true, "e", "503")]
+    {
+        let (mut bench, _, call) = called_contact();
+        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network });
+        let rows = events(&mut bench, Report::CallEvents);
+        let row = rows.iter().find(|row| row.ciq == "c").expect("the contact's");
+        assert_eq!((row.result_code.as_str(), row.result_response.as_str()), (code, response), "{status}");
+        assert_eq!((row.dte_speak_start.as_str(), row.duration_speak_sec), ("", 0));
+    }
+}
+
+#[test]
+fn pv_08_a_caller_has_a_queue_event_and_the_events_of_both_sides() {
+    let mut bench = Bench::new();
+    let call = CallId(CallId::FIRST_INCOMING + 1);
+    let event = SipEvent::Incoming {
+        from: "+49301".into(),
+        to: "100".into(),
+        remote: Some(bench::remote()),
+        trunk: true,
+        headers: vec![],
+    };
+    bench.sip(call, event);
+    bench.answer(call);
+    bench.pass_ms(12_000);
+    bench.add_agent("ann", true);
+    bench.pass_ms(20_000);
+    hang_up(&mut bench, call);
+    let queued = events(&mut bench, Report::QueueEvents);
+    assert_eq!(queued.len(), 1);
+    assert_eq!((queued[0].result_code.as_str(), queued[0].queue_key.as_str()), ("k", "sales"));
+    assert_eq!(queued[0].duration_tot_sec, 12);
+    let talks = events(&mut bench, Report::CallEvents);
+    let shown: Vec<_> = talks.iter().map(|row| (row.ciq.as_str(), row.duration_speak_sec)).collect();
+    assert_eq!(shown, [("c", 20), ("a", 20)]);
+    assert_eq!(archive(&mut bench)[0].state, "answered");
+}
+
+#[test]
+fn pv_08_pages_follow_one_another_without_a_gap_or_a_row_twice() {
+    let mut bench = Bench::new();
+    for number in 0..25 {
+        contact(&mut bench, &format!("+44{number}"));
+    }
+    let (mut after, mut seen) = (0, Vec::new());
+    loop {
+        let page = page(&mut bench, Report::QueueEvents, after, 10);
+        let Some(last) = page.last() else { break };
+        let Page::Events(rows) = page else { panic!("events") };
+        assert!(rows.len() <= 10);
+        seen.extend(rows.into_iter().map(|(_, row)| row.originating));
+        after = last;
+    }
+    let all: Vec<_> = (0..25).map(|number| format!("+44{number}")).collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn qc_13_callbacks_are_reported_as_inbound_and_billed_as_outbound() {
+    let (mut bench, call) = conversation();
+    hang_up(&mut bench, call);
+    let row = archive(&mut bench).remove(0);
+    assert_eq!((row.reported_as, row.billed_as), (Direction::Inbound, Direction::Outbound));
+    assert_eq!((row.state.as_str(), row.attempts), ("answered", 1));
+}
+
+#[test]
+fn pv_08_what_the_agent_says_of_a_contact_is_in_the_archive() {
+    let (mut bench, id, call) = called_contact();
+    let body = DispositionBody { disposition: "sold".into() };
+    let ApiReply::Error(error) = bench.ask(ApiRequest::Dispose(id.clone(), body.clone())) else {
+        panic!("nobody has answered")
+    };
+    assert_eq!(error.code, "not_called");
+    bench.answer(call);
+    hang_up(&mut bench, call);
+    bench.ask(ApiRequest::Dispose(id, body));
+    assert_eq!(archive(&mut bench)[0].disposition.as_deref(), Some("sold"));
+}
+
+#[test]
+fn the_next_attempt_at_a_contact_follows_from_how_the_last_one_ended() {
+    for (status, calls) in [(486, 2), (404, 1)] {
+        let mut bench = Bench::with(|config| {
+            let queue = &mut config.queues[0];
+            queue.max_attempts = 3;
+            queue.wrap_up_ms = 0;
+            queue.retry_by_result = [("b".to_owned(), 60), ("e".to_owned(), 0)].into();
+        });
+        bench.add_agent("ann", true);
+        contact(&mut bench, "+4420");
+        let call = bench.customer();
+        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false });
+        bench.pass_ms(59_000);
+        assert_eq!(bench.dials_to_trunk(), 1);
+        bench.pass_ms(2_000);
+        assert_eq!(bench.dials_to_trunk(), calls, "after {status}");
+    }
+}
+
+#[test]
+fn pv_08_reports_that_are_rebuilt_from_the_journal_equal_the_live_ones() {
+    let (mut bench, call) = conversation();
+    bench.add_agent("bob", true);
+    bench.pass_ms(3_000);
+    let to = Destination::Agent("bob".into());
+    bench.ask(ApiRequest::Transfer("ann".into(), TransferBody { to, mode: TransferMode::Blind }));
+    assert_eq!(bench.agent("bob").status, AgentStatus::OnCall);
+    bench.pass_ms(4_000);
+    hang_up(&mut bench, call);
+    bench.pass_ms(10_000);
+    contact(&mut bench, "+4420");
+    let call = bench.customer();
+    bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false });
+    let all = [Report::QueueEvents, Report::CallEvents, Report::Archive];
+    let live: Vec<_> = all.iter().map(|report| page(&mut bench, *report, 0, 1_000)).collect();
+    assert!(live.iter().all(|page| page.last().is_some()), "there is something to compare");
+    let mut bench = bench.restart();
+    let rebuilt: Vec<_> = all.iter().map(|report| page(&mut bench, *report, 0, 1_000)).collect();
+    assert_eq!(rebuilt, live);
+}

@@ -1,0 +1,121 @@
+//! `/queue_events`, `/call_events`, `/archive`: reports, page by page, as JSON or CSV (PV-08).
+//!
+//! `?after=N` goes on after row N, `?limit=N` takes at most N rows, `?format=csv` gives CSV with a heading line. JSON says in
+//! `next` where the next page begins, CSV in the header `x-next`; both are absent on an empty page.
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get};
+use http::header;
+use offhook_control_core::api::{ApiReply, ApiRequest};
+use offhook_control_core::limits::REPORT_PAGE;
+use offhook_control_core::report::{Page, Report};
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::{Api, respond};
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/queue_events", report(Report::QueueEvents))
+        .route("/call_events", report(Report::CallEvents))
+        .route("/archive", report(Report::Archive))
+}
+
+fn report(report: Report) -> MethodRouter<Api> {
+    get(async move |State(api): State<Api>, Query(fields): Query<Vec<(String, String)>>| {
+        let wish = match Wish::read(fields) {
+            Ok(wish) => wish,
+            Err(problem) => return problem.into_response(),
+        };
+        let request = ApiRequest::Report { report, after: wish.after, limit: wish.limit };
+        match api.reply(request).await {
+            Ok(ApiReply::Report(page)) if wish.csv => csv(&page),
+            Ok(reply) => respond(&reply),
+            Err(problem) => problem.into_response(),
+        }
+    })
+}
+
+struct Wish {
+    after: u64,
+    limit: usize,
+    csv: bool,
+}
+
+impl Wish {
+    fn read(fields: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut wish = Self { after: 0, limit: DEFAULT_ROWS, csv: false };
+        for (name, value) in fields {
+            match (name.as_str(), value.as_str()) {
+                ("after", number) => {
+                    wish.after = number
+                        .parse()
+                        .map_err(|_| Problem::bad("after takes the number of a row".to_owned()))?;
+                }
+                ("limit", number) => {
+                    let limit = number.parse().ok().filter(|limit| (1..=REPORT_PAGE).contains(limit));
+                    wish.limit =
+                        limit.ok_or_else(|| Problem::bad(format!("limit takes 1 to {REPORT_PAGE}")))?;
+                }
+                ("format", "csv") => wish.csv = true,
+                ("format", "json") => wish.csv = false,
+                ("format", _) => return Err(Problem::bad("format takes csv or json".to_owned())),
+                (other, _) => {
+                    let known = "after, limit and format";
+                    return Err(Problem::bad(format!("{other} is not known here; known are {known}")));
+                }
+            }
+        }
+        Ok(wish)
+    }
+}
+
+/// RFC 4180, with a heading line.
+fn csv(page: &Page) -> Response {
+    let columns = page.columns();
+    let mut text = columns.join(",") + "\r\n";
+    let body = page.body();
+    for row in body["rows"].as_array().into_iter().flatten() {
+        let fields: Vec<String> = columns.iter().map(|column| field(&row[column])).collect();
+        text += &fields.join(",");
+        text += "\r\n";
+    }
+    let mut response =
+        ([(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")], text).into_response();
+    if let Some(last) = page.last() {
+        response.headers_mut().insert("x-next", last.into());
+    }
+    response
+}
+
+fn field(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// Rows of a page where no limit is asked for.
+const DEFAULT_ROWS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offhook_control_core::report::EventRow;
+
+    #[tokio::test]
+    async fn pv_08_csv_has_the_columns_as_its_heading_and_quotes_what_needs_it() {
+        let row = EventRow { call_id: "a\"b,c".into(), call_sequence: 2, ..EventRow::default() };
+        let response = csv(&Page::Events(vec![(7, row)]));
+        assert_eq!(response.headers()["x-next"], "7");
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.expect("it is in memory");
+        let text = String::from_utf8(bytes.to_vec()).expect("it is text");
+        let heading = "call_id,internal_iq_session_id,call_sequence,dte_start,duration_tot_sec,dte_speak_start,\
+                       duration_speak_sec,originating,result_code,result_response,ciq,queue_key";
+        assert_eq!(text, format!("{heading}\r\n\"a\"\"b,c\",,2,,0,,0,,,,,\r\n"));
+    }
+}
