@@ -168,6 +168,10 @@ impl World {
         let (who, number) = match target {
             Target::Registered { aor } => (Who::Phone(AgentId(aor.clone())), aor),
             Target::Uri(uri) => (Who::Phone(AgentId(uri.clone())), uri),
+            // Somebody whom an agent passes a customer on to.
+            Target::Trunk { number } if number.starts_with(GUESTS) => {
+                (Who::Phone(AgentId(number.clone())), number)
+            }
             Target::Trunk { number } => {
                 self.judge_invite(call, &number);
                 (Who::Customer, number)
@@ -379,6 +383,9 @@ impl World {
         }
     }
 }
+
+/// Numbers that customers are passed on to, and that are no customers.
+pub(super) const GUESTS: &str = "+9910";
 
 fn remote() -> RemoteMedia {
     RemoteMedia {

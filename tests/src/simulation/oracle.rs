@@ -8,7 +8,7 @@ use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
 
 use super::engine::call_of;
-use super::network::{PeerState, Who};
+use super::network::{GUESTS, PeerState, Who};
 use super::world::{SECOND, World};
 
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Oracle {
     pub(super) hung_up: BTreeSet<CallId>,
     /// Callbacks whose customer talked with an agent.
     talked: BTreeSet<CallbackId>,
+    /// Who passed a customer on, by the customer's call, and since when they hear each other all the same.
+    pub(super) passed: BTreeMap<CallId, (AgentId, Option<u64>)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +75,13 @@ impl World {
             Fact::ContactResult { id, again_ms: None, .. } => {
                 self.oracle.contacts.insert(id.clone(), true);
             }
-            Fact::Connected { call, agent } => self.book(*call, agent.clone()),
+            Fact::Connected { call, agent } => {
+                self.oracle.passed.remove(call);
+                self.book(*call, agent.clone());
+            }
+            Fact::Transferred { call, agent, .. } => {
+                self.oracle.passed.insert(*call, (agent.clone(), None));
+            }
             _ => {}
         }
     }
@@ -100,6 +108,7 @@ impl World {
                     peer.hung_up = true;
                 }
             }
+            SipCommand::Dial { target: Target::Trunk { number }, .. } if number.starts_with(GUESTS) => {}
             SipCommand::Dial { target: Target::Trunk { number }, .. } => self.judge_dial(call, number),
             SipCommand::Dial { target: Target::Registered { aor }, .. } => {
                 let calling = |who: &Who, state, hung_up: bool| {
@@ -180,19 +189,26 @@ impl World {
         let mut violation = None;
         let now_us = self.now_us;
         let mut talked = Vec::new();
+        let mut overheard = BTreeSet::new();
         for (name, leg) in &self.engine.legs {
             let Some(partner) = &leg.partner else { continue };
             if !name.starts_with("a-") || !leg.hears {
                 continue;
             }
             let Some(other) = self.engine.legs.get(partner) else { continue };
-            let agent = AgentId(
-                name.strip_prefix("a-")
-                    .and_then(|rest| rest.rsplit_once('-'))
-                    .map_or("", |(agent, _)| agent)
-                    .to_owned(),
-            );
+            let agent = agent_of(name);
             let Some(customer) = call_of(partner) else { continue };
+            if partner.starts_with("a-") {
+                let asked = [&agent, &agent_of(partner)].map(|agent| self.users.consulting.contains(agent));
+                if asked == [false, false] {
+                    violation =
+                        Some(format!("{agent} hears the agent of {partner} without having asked for it"));
+                }
+                continue;
+            }
+            if self.oracle.passed.get(&customer).is_some_and(|(by, _)| *by == agent) {
+                overheard.insert(customer);
+            }
             let booked = self.oracle.booked.get(&customer).is_some_and(|agents| agents.contains(&agent));
             if !booked && other.hears {
                 violation = Some(format!(
@@ -201,6 +217,14 @@ impl World {
             }
             if other.hears {
                 talked.push((customer, leg.call));
+            }
+        }
+        let engine_obeys = self.engine.reachable && self.shell.core.is_some();
+        for (call, (agent, since_us)) in &mut self.oracle.passed {
+            if !overheard.contains(call) || !engine_obeys {
+                *since_us = None;
+            } else if now_us - *since_us.get_or_insert(now_us) > OVERHEARD_US {
+                violation = Some(format!("{agent} still hears call {call}, which was passed on"));
             }
         }
         for (customer, phone) in &talked {
@@ -295,8 +319,15 @@ impl World {
     }
 }
 
+fn agent_of(leg: &str) -> AgentId {
+    let rest = leg.strip_prefix("a-").and_then(|rest| rest.rsplit_once('-'));
+    AgentId(rest.map_or("", |(agent, _)| agent).to_owned())
+}
+
 /// Shorter encounters are none: nobody can say whether they heard each other.
 const CONVERSATION_US: u64 = SECOND / 2;
+/// How long the engine may take to part an agent from a customer who was passed on.
+const OVERHEARD_US: u64 = 3 * SECOND;
 /// How long an answered customer may hear neither an agent nor an announcement.
 const ALONE_US: u64 = 15 * SECOND;
 /// How long a called customer may be without an agent, announcement or not.

@@ -93,6 +93,8 @@ impl World {
         }
         self.shell.waiting.clear();
         self.shell.pending_keys.clear();
+        // What was not carried out when it died is not carried out: the customer is back with whoever had them.
+        self.oracle.passed.clear();
         self.network_after_crash();
         let pause = self.between_ms(50, 3_000);
         self.after(pause, Happening::ControlStart);

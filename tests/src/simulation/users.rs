@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, ConnectBody, ContactBody, LoginBody, PinBody, StatusBody, WantedStatus,
+    AgentBody, ApiReply, ApiRequest, ConnectBody, ContactBody, LoginBody, PinBody, StatusBody, TransferBody,
+    TransferMode, WantedStatus,
 };
-use offhook_control_core::record::Station;
+use offhook_control_core::record::{Destination, Station};
 use offhook_control_core::view::{AgentStatus, AgentView, ConnectionStatus, Notification};
 use offhook_control_core::{AgentId, CallbackId, ContactId, Input, OpId};
 use offhook_proto::PlaySource;
 use rand::RngExt as _;
 use serde_json::json;
 
+use super::network::GUESTS;
 use super::world::{Happening, SECOND, World};
 
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub(super) struct Users {
     /// Confirmed to whoever asked.
     pub(super) callbacks: BTreeSet<CallbackId>,
     pub(super) contacts: BTreeSet<ContactId>,
+    /// Agents who ever asked to speak with another about a transfer.
+    pub(super) consulting: BTreeSet<AgentId>,
     pub(super) evening: bool,
     pub(super) night: bool,
 }
@@ -206,12 +210,33 @@ impl World {
                 16..18 => ApiRequest::Disconnect(me),
                 18..20 => be(WantedStatus::OnBreak),
                 20..22 => ApiRequest::Connect(me, ConnectBody::default()),
+                22..36 if !self.users.evening => self.pass_on(me),
+                36..44 => ApiRequest::CompleteTransfer(me),
+                44..48 => ApiRequest::CancelTransfer(me),
                 _ => return,
             },
             AgentStatus::WrapUp if roll < 40 => ApiRequest::WrapUpDone(me),
             AgentStatus::WrapUp => return,
         };
         self.ask(request, Asked::Other);
+    }
+
+    /// The customer goes to another agent, a number or a queue, with or without a word before (PV-07).
+    fn pass_on(&mut self, by: AgentId) -> ApiRequest {
+        let others: Vec<_> = self.users.names.iter().filter(|name| **name != by).cloned().collect();
+        let to = match self.rng.random_range(0..10_usize) {
+            0..2 => Destination::Queue("sales".into()),
+            2..4 => Destination::Number(format!("{GUESTS}{}", self.rng.random_range(0..2_u32))),
+            roll => match others.get(roll % others.len().max(1)) {
+                Some(other) => Destination::Agent(other.clone()),
+                None => Destination::Queue("sales".into()),
+            },
+        };
+        let mode = if self.chance(50) { TransferMode::Attended } else { TransferMode::Blind };
+        if mode == TransferMode::Attended {
+            self.users.consulting.insert(by.clone());
+        }
+        ApiRequest::Transfer(by, TransferBody { to, mode })
     }
 
     fn store_agent(&mut self, id: &AgentId) {

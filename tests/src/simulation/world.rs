@@ -314,6 +314,7 @@ fn config() -> Config {
         agents: AgentConfig {
             ring_timeout_ms: 15_000,
             hold_timeout_s: 20,
+            consult_timeout_s: 15,
             resume_grace_s: 8,
             silent_in_call_ms: 4_000,
             ..AgentConfig::default()
