@@ -133,7 +133,7 @@ impl Pool {
     }
 
     fn new(count: u16, payload_len: usize, home: Home) -> io::Result<Rc<Self>> {
-        let block_len = (HEADER_LEN + payload_len).next_multiple_of(CACHE_LINE);
+        let block_len = spread_out(HEADER_LEN + payload_len);
         let memory = Mapping::new(usize::from(count) * block_len)?;
         let lent = (0..count).map(|_| Cell::new(false)).collect();
         Ok(Rc::new(Self { memory, block_len, lent, home }))
@@ -196,6 +196,12 @@ impl Pool {
     }
 }
 
+/// A block's length for so many bytes: an odd number of cache lines, so that the beginnings of blocks, which every packet
+/// touches, lie in all sets of a cache rather than in a few.
+fn spread_out(bytes: usize) -> usize {
+    (bytes.div_ceil(CACHE_LINE) | 1) * CACHE_LINE
+}
+
 /// A received payload and what the kernel wrote before it.
 pub(crate) struct Received {
     pub(crate) source: Option<SocketAddr>,
@@ -231,6 +237,16 @@ mod tests {
         assert_eq!(buffer.resize(buffer.capacity() + 1), Err(TooLong));
         buffer.resize(buffer.capacity()).unwrap();
         assert_eq!(buffer.len(), buffer.capacity());
+    }
+
+    #[test]
+    fn the_beginnings_of_blocks_lie_in_all_sets_of_a_cache() {
+        for bytes in [HEADER_LEN + 64, 2_000, 2_048, 2_049] {
+            let sets = 64;
+            let set_of = |block: usize| block * spread_out(bytes) / CACHE_LINE % sets;
+            let used: std::collections::BTreeSet<_> = (0..sets).map(set_of).collect();
+            assert!(used.len() == sets && spread_out(bytes) >= bytes, "{bytes}");
+        }
     }
 
     #[test]
