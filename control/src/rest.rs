@@ -9,6 +9,7 @@ mod callbacks;
 mod calls;
 mod console;
 mod contacts;
+mod estimate;
 mod events;
 mod guard;
 mod problem;
@@ -59,7 +60,7 @@ impl Api {
             .route("/healthz", get(health));
         Router::new()
             .nest("/api/v1", api)
-            .nest("/genesys/1", callbacks::routes())
+            .nest("/genesys/1", callbacks::routes().merge(estimate::routes()))
             .route("/healthz", get(health))
             .merge(console::routes())
             .fallback(no_such_path)

@@ -286,6 +286,7 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Call(_)
         | ApiRequest::Report { .. }
         | ApiRequest::Queues
+        | ApiRequest::Estimate { .. }
         | ApiRequest::Statistics
         | ApiRequest::Health
         | ApiRequest::QueryCallbacks { .. } => false,

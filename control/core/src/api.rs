@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::record::{Destination, Station};
 use crate::report::{Page, Report};
-use crate::view::{AgentView, CallView, CallbackView, ContactView, HealthView, QueueView, StatisticsView};
+use crate::view::{
+    AgentView, CallView, CallbackView, ContactView, EstimateView, HealthView, QueueView, StatisticsView,
+};
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
 /// One request.
@@ -70,6 +72,13 @@ pub enum ApiRequest {
     },
     /// `GET /queues`.
     Queues,
+    /// `GET /genesys/1/service/ewt-for-vq`.
+    Estimate {
+        /// Queue.
+        queue: String,
+        /// Place from 1; none = whoever came next.
+        position: Option<u64>,
+    },
     /// `GET /statistics`.
     Statistics,
     /// `GET /healthz`.
@@ -264,6 +273,8 @@ pub enum ApiReply {
     Report(Page),
     /// All queues.
     Queues(Vec<QueueView>),
+    /// Estimated waiting time.
+    Estimate(EstimateView),
     /// Statistics.
     Statistics(Box<StatisticsView>),
     /// Health.
@@ -337,6 +348,7 @@ impl ApiReply {
             | Self::Calls(_)
             | Self::Report(_)
             | Self::Queues(_)
+            | Self::Estimate(_)
             | Self::Statistics(_)
             | Self::Health(_)
             | Self::CallbackStored(_)
@@ -357,6 +369,7 @@ impl ApiReply {
             Self::Calls(views) => serde_json::to_value(views),
             Self::Report(page) => return page.body(),
             Self::Queues(views) => serde_json::to_value(views),
+            Self::Estimate(view) => serde_json::to_value(view),
             Self::Statistics(view) => serde_json::to_value(view),
             Self::Health(view) => serde_json::to_value(view),
             Self::CallbackStored(id) => Ok(serde_json::json!({ "_id": id })),

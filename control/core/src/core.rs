@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::agent::Agent;
 use crate::call::Call;
 use crate::callback::Callback;
+use crate::estimate::Handling;
 use crate::flow::engine::{Engine, Pending};
 use crate::flow::replay::Replayed;
 use crate::interaction::Interaction;
@@ -41,6 +42,7 @@ pub struct Core {
     /// Customers whose agent was lost.
     pub(crate) held: BTreeSet<u64>,
     pub(crate) queues: Queues,
+    pub(crate) handling: Handling,
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
     /// How often each callback service was asked for of late.
     pub(crate) throttles: BTreeMap<String, Throttle>,
@@ -93,6 +95,7 @@ impl Core {
             interactions: BTreeMap::new(),
             held: BTreeSet::new(),
             queues: Queues::default(),
+            handling: Handling::default(),
             callbacks: BTreeMap::new(),
             throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),

@@ -20,6 +20,7 @@ mod callback;
 pub mod config;
 mod connection;
 mod core;
+pub mod estimate;
 mod flow;
 mod ids;
 mod interaction;

@@ -190,6 +190,32 @@ pub struct QueueView {
     pub agents_ready: u64,
 }
 
+/// Estimated waiting time of a queue (CB-07), under the names that Genesys Mobile Services gives them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EstimateView {
+    /// Queue.
+    pub name: String,
+    /// Seconds until an agent is there, rounded up; none while no agent of the queue is at work.
+    #[serde(rename = "ewt")]
+    pub ewt_s: Option<u64>,
+    /// Place that it is for, from 1.
+    #[serde(rename = "pos")]
+    pub position: u64,
+    /// Waiting now.
+    #[serde(rename = "calls")]
+    pub waiting: u64,
+    /// Seconds that an agent has with one customer.
+    #[serde(rename = "aht")]
+    pub handling_s: u64,
+    /// Agents with the skill who are ready.
+    pub agents_ready: u64,
+    /// Agents with the skill who are at work.
+    pub agents_staffed: u64,
+    /// When, in seconds since 1970 UTC.
+    #[serde(rename = "time")]
+    pub time_s: u64,
+}
+
 /// Figures since start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatisticsView {

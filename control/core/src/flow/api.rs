@@ -72,6 +72,10 @@ impl Core {
                 Ok(ApiReply::Report(self.reports.page(report, after, limit)))
             }
             ApiRequest::Queues => Ok(ApiReply::Queues(self.queue_views())),
+            ApiRequest::Estimate { queue, position } => {
+                self.config.queue(&queue).ok_or_else(|| missing("queue"))?;
+                Ok(ApiReply::Estimate(self.estimate_view(&queue, position)))
+            }
             ApiRequest::Statistics => Ok(ApiReply::Statistics(Box::new(self.statistics()))),
             ApiRequest::Health => Ok(ApiReply::Health(self.health())),
             ApiRequest::StartCallback { service, params } => self.start_callback(&service, params),

@@ -125,6 +125,8 @@ impl Core {
         let place = waiting.map(crate::flow::customers::place);
         if let Some(position) = place.and_then(|place| self.queues.position(&callback.spec.queue, &place)) {
             view.more.insert("_position".to_owned(), position.into());
+            let wait_ms = self.estimated_wait_ms(&callback.spec.queue, position as u64);
+            view.more.insert("_ewt".to_owned(), wait_ms.map(|ms| ms.div_ceil(1_000)).into());
         }
         view
     }

@@ -89,6 +89,7 @@ impl Core {
             agent.activity = Activity::Busy { interaction: id };
             self.agent_changed(agent_id);
             if self.step(id, Event::TakeCalling).is_some() {
+                self.handling.start(id, self.now.mono_us);
                 self.announce_offer(id, "accepted");
                 self.establish(agent_id);
             }
@@ -136,6 +137,7 @@ impl Core {
         if let Some(found) = self.agents.get_mut(&agent) {
             found.activity = if free { Activity::Free } else { Activity::Busy { interaction: id } };
         }
+        self.handling.start(id, self.now.mono_us);
         self.announce_offer(id, "accepted");
         self.agent_changed(&agent);
         self.prepare(id, stage);
@@ -441,6 +443,7 @@ impl Core {
         let Some(agent_id) = interaction.agent.take() else { return };
         interaction.last_agent = Some(agent_id.clone());
         interaction.proof = None;
+        self.handling.end(id, &interaction.queue, now_us, u64::from(wrap_ms), talked);
         self.timers.stop(&Timer::Offer(agent_id.clone()));
         self.timers.stop(&Timer::Silent(agent_id.clone()));
         let Some(agent) = self.agents.get_mut(&agent_id) else { return };

@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod customers;
 pub(crate) mod dispositions;
 pub(crate) mod engine;
+pub(crate) mod estimates;
 pub(crate) mod inbound;
 pub(crate) mod matching;
 pub(crate) mod replay;
