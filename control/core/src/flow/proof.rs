@@ -1,0 +1,120 @@
+//! An agent's leg is proved alive before a customer is dialled or joined (BY-02).
+
+use offhook_proto::{Error, ErrorCode, LegInfo};
+
+use crate::RequestId;
+use crate::core::Core;
+use crate::interaction::{Event, Stage, Way};
+use crate::limits::PROOF_AGE_MS;
+use crate::mutation::Mutation;
+use crate::timer::Timer;
+
+impl Core {
+    /// Asks the engine whether the agent's leg lives (BY-02).
+    pub(super) fn prove(&mut self, id: u64) {
+        if self.mutated(Mutation::DialWithoutProof) {
+            self.on_proved(id);
+            return;
+        }
+        let Some(leg) = self.agent_leg_of(id) else {
+            self.step_back(id, 1_000);
+            return;
+        };
+        let request = self.ask_proof(id, leg);
+        let now_us = self.now.mono_us;
+        if let Some(interaction) = self.interactions.get_mut(&id) {
+            interaction.proof = Some(request);
+            interaction.proof_sent_us = now_us;
+            interaction.proof_tries += 1;
+        }
+    }
+
+    /// The engine's answer: only a packet within the last second proves the leg.
+    pub(crate) fn on_proof(&mut self, id: u64, request: RequestId, info: Result<LegInfo, Error>) {
+        let now_us = self.now.mono_us;
+        let Some(interaction) = self.interactions.get_mut(&id) else { return };
+        if interaction.proof != Some(request) || interaction.stage != Stage::Proving {
+            return;
+        }
+        interaction.proof = None;
+        let (tries, agent) = (interaction.proof_tries, interaction.agent.clone());
+        let way_ms = now_us.saturating_sub(interaction.proof_sent_us) / 1_000;
+        let believed = self.mutation == Some(Mutation::BelieveStaleProof);
+        match info {
+            Ok(info) => {
+                let age_ms = info.last_packet_ms.unwrap_or(u64::MAX);
+                let proved = age_ms.saturating_add(way_ms) <= PROOF_AGE_MS || believed;
+                if proved && self.may_still_be_joined(id) {
+                    self.arm(Timer::Proof(id), PROOF_STEP_MS);
+                } else if proved {
+                    self.on_proved(id);
+                } else if age_ms <= PROOF_AGE_MS && tries < PROOF_TRIES {
+                    self.prove(id);
+                } else if age_ms <= PROOF_AGE_MS {
+                    self.step_back(id, 1_000);
+                } else if self.may_still_speak(id, info.last_packet_ms) {
+                    self.arm(Timer::Proof(id), PROOF_STEP_MS);
+                } else if let Some(agent) = agent {
+                    self.lose_leg(&agent, "lost");
+                }
+            }
+            Err(error) if error.code == ErrorCode::LegNotFound => {
+                // The engine lost the leg, not the agent the phone: it is opened again under the open call.
+                if let Some(call) = self.agent_call_of(id) {
+                    if let Some(call) = self.calls.get_mut(&call) {
+                        call.leg.on_gone();
+                    }
+                    self.drive(call);
+                }
+                self.step_back(id, 1_000);
+            }
+            Err(_) if tries < PROOF_TRIES => self.prove(id),
+            Err(_) => self.step_back(id, 1_000),
+        }
+    }
+
+    /// A packet of a phone that was just picked up, or of one whose last kept packet was lost on the way, may have come.
+    pub(crate) fn on_proof_due(&mut self, id: u64) {
+        if let Some(interaction) = self.interactions.get_mut(&id)
+            && interaction.stage == Stage::Proving
+            && interaction.proof.is_none()
+        {
+            interaction.proof_tries = 0;
+            self.prove(id);
+        }
+    }
+
+    /// Whether a leg without a recent packet may be alive all the same: it was parked until now and one of the few packets
+    /// that were let through got lost, or its phone was picked up so recently that the first is still on the way.
+    fn may_still_speak(&self, id: u64, last_packet_ms: Option<u64>) -> bool {
+        if let Some(age_ms) = last_packet_ms {
+            return age_ms < FIRST_PACKET_MS;
+        }
+        let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
+        let answered_us = call.and_then(|call| call.answered_us);
+        answered_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
+    }
+
+    /// Whether somebody is to be dialled for an agent of whom the engine has not confirmed that nobody else hears them: the
+    /// customer whom they passed on may (PV-07).
+    fn may_still_be_joined(&self, id: u64) -> bool {
+        let outbound = self.interactions.get(&id).is_some_and(|found| found.way == Way::Outbound);
+        let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
+        outbound && call.is_some_and(|call| !call.leg.is_linked())
+    }
+
+    fn on_proved(&mut self, id: u64) {
+        match self.step(id, Event::Proved) {
+            Some(Stage::Dialling) => self.dial_customer(id),
+            Some(Stage::Joining) => self.join(id),
+            _ => {}
+        }
+    }
+}
+
+/// Proofs asked for before the agent is passed over.
+const PROOF_TRIES: u32 = 3;
+/// How long a phone may take to its next packet, or to its first after it was picked up, before it counts as dead.
+const FIRST_PACKET_MS: u64 = 3_000;
+/// How long to wait before such a leg is asked for again.
+const PROOF_STEP_MS: u64 = 100;
