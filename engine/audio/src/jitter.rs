@@ -154,6 +154,10 @@ impl JitterBuffer {
         }
         let (seq, ts) = self.extend(seq, ts);
         let transit_ms = (self.now_ts(now_us) - ts) * 1000 / i64::from(self.config.clock_rate_hz);
+        if self.delay.excess_ms(transit_ms).is_some_and(|ms| ms > STANDSTILL_MS) {
+            // The sender's clock stood still, as on hold: what it says now is not late.
+            self.restart();
+        }
         self.delay.on_packet(now_us / 1000, transit_ms);
         if let Content::Audio { duration_ts } = content
             && duration_ts > 0
@@ -346,6 +350,8 @@ impl JitterBuffer {
 const MAX_MISSING: i64 = 5;
 /// Delay beyond the target that is cut at once, quiet or not.
 const MAX_SURPLUS_MS: i64 = 60;
+/// A packet this much slower than the fastest was not late on its way.
+const STANDSTILL_MS: i64 = 2000;
 const MAX_SEQ_JUMP: i64 = 1000;
 /// A pause of the sender may be long; a jump beyond this is another stream.
 const MAX_JUMP_S: i64 = 600;

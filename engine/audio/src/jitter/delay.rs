@@ -32,6 +32,11 @@ impl DelayEstimator {
         self.shares[bucket(transit_ms - self.base_ms())] += 1.0 - keep;
     }
 
+    /// How much longer than the smallest transit of late one is; `None` if there is none yet.
+    pub(super) fn excess_ms(&self, transit_ms: i64) -> Option<i64> {
+        (self.packets > 0).then(|| transit_ms - self.base_ms())
+    }
+
     /// The smallest transit of late.
     pub(super) fn base_ms(&self) -> i64 {
         self.minima_ms.into_iter().flatten().min().unwrap_or(0)

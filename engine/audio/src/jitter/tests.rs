@@ -200,3 +200,18 @@ fn any_sequence_of_packets_and_pulls_is_survived() {
     }
     assert!(buffer.stats().received == 200_000);
 }
+
+#[test]
+fn a_phone_whose_clock_stood_still_is_heard_again_at_once() {
+    let mut bench = Bench::new();
+    bench.run(100, false, |_| Some(0));
+    let heard = bench.indices().len();
+    for tick in 0..20 {
+        let now_us = 60_000_000 + tick * FRAME_US;
+        bench.insert(now_us, 100 + tick as u32);
+        bench.pull(now_us + 7_000, false);
+    }
+    let again = bench.indices()[heard..].to_vec();
+    assert!(again.len() >= 15, "{again:?}");
+    assert!(again.windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
+}
