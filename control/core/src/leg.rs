@@ -404,6 +404,8 @@ impl Leg {
             | Command::RecordPause(_)
             | Command::RecordResume(_)
             | Command::RecordStop(_)
+            | Command::DetectStart(_)
+            | Command::DetectStop(_)
             | Command::Statistics
             | Command::Subscribe(_)
             | Command::Unsubscribe
@@ -432,6 +434,8 @@ impl Leg {
             | Command::RecordPause(_)
             | Command::RecordResume(_)
             | Command::RecordStop(_)
+            | Command::DetectStart(_)
+            | Command::DetectStop(_)
             | Command::Statistics
             | Command::Subscribe(_)
             | Command::Unsubscribe

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Error, EventBody, LegInfo, LegUpdate, WorkerInfo};
+use offhook_proto::{DetectStart, Error, EventBody, LegInfo, LegUpdate, WorkerInfo};
 
 use crate::Time;
 use crate::leg::recording::RecordId;
@@ -209,6 +209,15 @@ pub enum WorkerCommand {
         /// What to do.
         change: RecordChange,
     },
+    /// Starts the detection on a leg, in place of one that there is, or ends it.
+    Detect {
+        /// Operation to report.
+        op: OpId,
+        /// Which leg.
+        leg: LegId,
+        /// What to listen for; nothing any more when absent.
+        start: Option<Box<DetectStart>>,
+    },
     /// Asks for the worker's figures: answered with [`WorkerReport::Info`].
     Info {
         /// Operation to report.
@@ -233,6 +242,7 @@ impl WorkerCommand {
             | Self::Play { .. }
             | Self::PlayStop { .. }
             | Self::Record { .. }
+            | Self::Detect { .. }
             | Self::Info { .. } => None,
         }
     }

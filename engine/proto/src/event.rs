@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Detected;
+
 /// One event: numbered per subscription without gaps, sent again until acknowledged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -58,7 +60,7 @@ pub enum EventBody {
         /// Why, in a sentence.
         reason: String,
     },
-    /// A key was pressed on a leg (RFC 4733): one event per press.
+    /// A key was pressed on a leg: one event per press, by RFC 4733, or in the audio where that is listened to.
     #[serde(rename = "dtmf")]
     Dtmf {
         /// Which leg.
@@ -68,6 +70,9 @@ pub enum EventBody {
         /// How long it was held, in milliseconds.
         duration_ms: u32,
     },
+    /// A detection found something.
+    #[serde(rename = "detected")]
+    Detected(Detected),
     /// Audio flows in a direction of a new splice, or of one whose gate was opened: the first packet was sent on.
     #[serde(rename = "splice.audio")]
     SpliceAudio(SpliceAudio),

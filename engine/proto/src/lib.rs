@@ -15,6 +15,7 @@ mod blocking;
 pub mod client;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod clock;
+mod detect;
 mod error;
 mod event;
 pub mod frame;
@@ -35,6 +36,7 @@ pub use async_client::AsyncClient;
 pub use blocking::BlockingClient;
 
 pub use client::{Client, ClientEvent, Config, RequestId};
+pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio};
 pub use reply::{

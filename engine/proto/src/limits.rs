@@ -22,6 +22,12 @@ pub const SILENCE_MS: u32 = 600_000;
 pub const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
 /// Step of [`PTIME_MS`].
 pub const PTIME_STEP_MS: u8 = 10;
+/// Milliseconds that a parameter of a detection can be.
+pub const DETECT_MS: std::ops::RangeInclusive<u32> = 10..=60_000;
+/// Words that can make a machine.
+pub const DETECT_WORDS: std::ops::RangeInclusive<u32> = 1..=100;
+/// Mean absolute samples that can be voice.
+pub const DETECT_THRESHOLD: std::ops::RangeInclusive<u16> = 1..=32_767;
 /// Milliseconds between comfort-noise packets.
 pub const COMFORT_NOISE_MS: std::ops::RangeInclusive<u32> = 20..=60_000;
 /// Milliseconds between keep-alive packets.

@@ -61,6 +61,8 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
         "record.pause" => Command::RecordPause(body(map)?),
         "record.resume" => Command::RecordResume(body(map)?),
         "record.stop" => Command::RecordStop(body(map)?),
+        "detect.start" => Command::DetectStart(body(map)?),
+        "detect.stop" => Command::DetectStop(body(map)?),
         "statistics" => bare(map, Command::Statistics)?,
         "subscribe" => Command::Subscribe(body(map)?),
         "unsubscribe" => bare(map, Command::Unsubscribe)?,
@@ -70,7 +72,7 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
 }
 
 /// Names of all commands.
-pub(crate) const COMMANDS: [&str; 20] = [
+pub(crate) const COMMANDS: [&str; 22] = [
     "ping",
     "leg.create",
     "leg.update",
@@ -87,6 +89,8 @@ pub(crate) const COMMANDS: [&str; 20] = [
     "record.pause",
     "record.resume",
     "record.stop",
+    "detect.start",
+    "detect.stop",
     "statistics",
     "subscribe",
     "unsubscribe",

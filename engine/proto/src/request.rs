@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp};
+use crate::{DetectStart, DetectStop, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp};
 
 /// One request: who asks, and what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,12 @@ pub enum Command {
     /// Ends the recording of a leg. Success also when there is none.
     #[serde(rename = "record.stop")]
     RecordStop(Recorded),
+    /// Listens to what a leg receives for a person, a machine, tones or keys.
+    #[serde(rename = "detect.start")]
+    DetectStart(DetectStart),
+    /// Ends the detection of a leg. Success also when there is none.
+    #[serde(rename = "detect.stop")]
+    DetectStop(DetectStop),
     /// Engine and worker figures. Answered with [`crate::EngineInfo`].
     #[serde(rename = "statistics")]
     Statistics,

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use crate::limits::{
-    COMFORT_NOISE_MS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN, KEEPALIVE_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
-    PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
+    COMFORT_NOISE_MS, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN,
+    KEEPALIVE_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, SILENCE_MS,
+    SILENT_AFTER_MS, SINCE_US,
 };
 use crate::parse::shown;
 use crate::{
-    Codec, Command, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate, Media, Play,
-    PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Unsplice,
+    Codec, Command, DetectStart, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate,
+    Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Unsplice,
 };
 
 /// Checks a whole request.
@@ -40,6 +41,8 @@ pub fn request(request: &Request) -> Result<(), Error> {
         Command::RecordPause(body) | Command::RecordResume(body) | Command::RecordStop(body) => {
             name("leg", &body.leg)
         }
+        Command::DetectStart(body) => detect_start(body),
+        Command::DetectStop(body) => name("leg", &body.leg),
         Command::Subscribe(body) => subscribe(body),
     }
 }
@@ -122,6 +125,24 @@ pub fn leg_park(body: &LegPark) -> Result<(), Error> {
 pub fn record_start(body: &RecordStart) -> Result<(), Error> {
     name("leg", &body.leg)?;
     file("file", &body.file)
+}
+
+/// Checks the start of a detection.
+///
+/// # Errors
+/// As [`request`].
+pub fn detect_start(body: &DetectStart) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    let twice = |(n, what)| body.what[..n].contains(what);
+    if body.what.is_empty() || body.what.iter().enumerate().any(twice) {
+        let count = body.what.len();
+        return Err(bad("what", "amd, tones, dtmf or some of them, none twice", format!("{count} words")));
+    }
+    for (field, ms) in body.amd.spans_ms() {
+        range(field, ms, &DETECT_MS)?;
+    }
+    range("amd.maximum_number_of_words", body.amd.maximum_number_of_words, &DETECT_WORDS)?;
+    range("amd.silence_threshold", body.amd.silence_threshold, &DETECT_THRESHOLD)
 }
 
 /// Checks a splice.

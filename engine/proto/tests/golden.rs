@@ -208,6 +208,8 @@ fn command_name(command: &Command) -> &'static str {
         Command::RecordPause(_) => "record.pause",
         Command::RecordResume(_) => "record.resume",
         Command::RecordStop(_) => "record.stop",
+        Command::DetectStart(_) => "detect.start",
+        Command::DetectStop(_) => "detect.stop",
         Command::Statistics => "statistics",
         Command::Subscribe(_) => "subscribe",
         Command::Unsubscribe => "unsubscribe",
@@ -224,6 +226,7 @@ fn event_name(body: &EventBody) -> &'static str {
         EventBody::LegBye { .. } => "leg.bye",
         EventBody::LegReleased { .. } => "leg.released",
         EventBody::Dtmf { .. } => "dtmf",
+        EventBody::Detected(_) => "detected",
         EventBody::SpliceAudio(_) => "splice.audio",
         EventBody::PlayEnded { .. } => "play.ended",
         EventBody::RecordEnded { .. } => "record.ended",
@@ -232,7 +235,7 @@ fn event_name(body: &EventBody) -> &'static str {
     }
 }
 
-const EVENTS: usize = 11;
+const EVENTS: usize = 12;
 
 /// As serde lists them to whoever sends another one.
 fn error_codes() -> Vec<String> {

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::detect_args::DetectArgs;
 use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
-    Codec, Command, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery, LegUnpark,
-    LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, ToneName, Unsplice,
+    Codec, Command, DetectStop, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery,
+    LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, ToneName, Unsplice,
 };
 
 use crate::args::DEFAULT_CONTROL;
@@ -75,6 +76,10 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "NAME")]
         play: Option<String>,
     },
+    /// Listens to a leg for a person, a machine, tones or keys; ctl events shows what is found.
+    Detect(DetectArgs),
+    /// Ends a leg's detection.
+    DetectStop { leg: String },
     /// Figures of the engine and of each worker.
     Stats,
     /// Prints events as they come, until interrupted.
@@ -222,6 +227,8 @@ impl Verb {
                 Command::Play(Play { leg, sources, times, play: name })
             }
             Self::Stop { leg, play } => Command::PlayStop(PlayStop { leg, play }),
+            Self::Detect(args) => Command::DetectStart(args.command()),
+            Self::DetectStop { leg } => Command::DetectStop(DetectStop { leg }),
             Self::Stats => Command::Statistics,
             Self::Events { .. } | Self::Raw { .. } => return None,
         })
@@ -303,7 +310,7 @@ fn usual_payload_type(codec: Codec) -> u8 {
 }
 
 /// A value that the protocol writes as one word.
-fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 

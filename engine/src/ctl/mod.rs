@@ -1,6 +1,7 @@
 //! `offhook-engine ctl`: drives a running engine by hand.
 
 mod args;
+mod detect_args;
 mod print;
 mod raw;
 mod secure_args;

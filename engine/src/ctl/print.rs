@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use offhook_proto::{
-    Command, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted, Reply,
-    SrtpSuite, WorkerInfo,
+    Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted,
+    Reply, SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -42,6 +42,8 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         | Command::RecordPause(_)
         | Command::RecordResume(_)
         | Command::RecordStop(_)
+        | Command::DetectStart(_)
+        | Command::DetectStop(_)
         | Command::Subscribe(_)
         | Command::Unsubscribe
         | Command::EventAck(_) => {
@@ -60,6 +62,7 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::LegBye { leg } => format!("{leg} said BYE"),
         EventBody::LegReleased { leg, reason } => format!("{leg} released: {reason}"),
         EventBody::Dtmf { leg, digit, duration_ms } => format!("{leg} pressed {digit} for {duration_ms} ms"),
+        EventBody::Detected(found) => detected(found),
         EventBody::SpliceAudio(audio) => format!(
             "{} is heard by {} after {} µs, {} packets dropped before",
             audio.from, audio.to, audio.after_us, audio.dropped_packets
@@ -75,6 +78,18 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::EventsLost { count } => format!("{count} events were thrown away"),
     };
     format!("{:>6} {:>12}  {body}", event.seq, Span(event.at_ms))
+}
+
+fn detected(found: &Detected) -> String {
+    let mut text = format!("{} is {:?}", found.leg, found.kind);
+    if let Some(cause) = found.cause {
+        let _ = write!(text, " ({cause:?})");
+    }
+    if let (Some(hz), Some(ms)) = (found.frequency_hz, found.duration_ms) {
+        let _ = write!(text, " of {hz} Hz and {ms} ms");
+    }
+    let _ = write!(text, " after {} ms", found.after_ms);
+    text
 }
 
 fn created(leg: &LegCreated) -> String {

@@ -273,6 +273,7 @@ impl Core {
             EventBody::LegLatched { .. }
             | EventBody::LegBye { .. }
             | EventBody::Dtmf { .. }
+            | EventBody::Detected(_)
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}
         }

@@ -71,6 +71,13 @@ impl Director {
                 let change = RecordChange::Stop;
                 self.tell_leg(leg, |leg| WorkerCommand::Record { op, leg, change })?;
             }
+            Task::DetectStart(body) => {
+                let start = Some(body.clone());
+                self.tell_leg(&body.leg, |leg| WorkerCommand::Detect { op, leg, start })?;
+            }
+            Task::DetectStop(leg) => {
+                self.tell_leg(leg, |leg| WorkerCommand::Detect { op, leg, start: None })?;
+            }
             Task::Statistics => {
                 for worker in 0..self.config.workers {
                     self.tell_worker(worker, WorkerCommand::Info { op });

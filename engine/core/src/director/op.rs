@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use offhook_proto::{
-    Command, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop, RecordStart, Splice,
-    Subscribe, Unsplice, WorkerInfo,
+    Command, DetectStart, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop,
+    RecordStart, Splice, Subscribe, Unsplice, WorkerInfo,
 };
 
 use super::replies::Asker;
@@ -50,6 +50,8 @@ pub(crate) enum Task {
         paused: bool,
     },
     RecordStop(String),
+    DetectStart(Box<DetectStart>),
+    DetectStop(String),
     Statistics,
 }
 
@@ -104,6 +106,8 @@ impl Sorted {
             Command::RecordPause(body) => Self::Task(Task::RecordPause { leg: body.leg, paused: true }),
             Command::RecordResume(body) => Self::Task(Task::RecordPause { leg: body.leg, paused: false }),
             Command::RecordStop(body) => Self::Task(Task::RecordStop(body.leg)),
+            Command::DetectStart(body) => Self::Task(Task::DetectStart(Box::new(body))),
+            Command::DetectStop(body) => Self::Task(Task::DetectStop(body.leg)),
             Command::Statistics => Self::Task(Task::Statistics),
             Command::Ping => Self::AtOnce(AtOnce::Ping),
             Command::LegList(body) => Self::AtOnce(AtOnce::LegList(body)),
@@ -128,6 +132,7 @@ impl Task {
             | Self::Query(leg)
             | Self::Unpark(leg)
             | Self::RecordStop(leg)
+            | Self::DetectStop(leg)
             | Self::RecordPause { leg, .. } => vec![leg.as_str().into()],
             Self::Release { leg, .. } => vec![Arc::clone(leg)],
             Self::Park(body) => vec![body.leg.as_str().into()],
@@ -136,6 +141,7 @@ impl Task {
                 std::iter::once(&body.leg).chain(&body.park).map(|leg| leg.as_str().into()).collect()
             }
             Self::Play(body) => vec![body.leg.as_str().into()],
+            Self::DetectStart(body) => vec![body.leg.as_str().into()],
             Self::RecordStart(body) => vec![body.leg.as_str().into()],
             Self::PlayStop(body) => vec![body.leg.as_str().into()],
             Self::Statistics => Vec::new(),

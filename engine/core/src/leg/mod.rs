@@ -1,6 +1,7 @@
 //! One leg: a port pair, its peer, and the one stream that the peer hears for ever.
 
 pub(crate) mod conversion;
+pub(crate) mod detect;
 pub(crate) mod digits;
 pub(crate) mod encoding;
 pub(crate) mod hold;
@@ -23,6 +24,7 @@ use offhook_proto::{Drops, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::conversion::Conversion;
+use self::detect::Detect;
 use self::digits::Digits;
 use self::hold::Hold;
 use self::latch::Latch;
@@ -54,6 +56,8 @@ pub struct Leg {
     /// What it hears its partner through, where the two differ in encoding.
     pub(crate) conversion: Option<Box<Conversion>>,
     pub(crate) recording: Option<Recording>,
+    /// What listens to it, beside whoever hears it.
+    pub(crate) detect: Option<Box<Detect>>,
     /// Present while parked: one packet in so many passes.
     pub(crate) parked: Option<u16>,
     pub(crate) last_packet: Option<Time>,
@@ -139,6 +143,7 @@ impl Leg {
             splice: None,
             conversion: None,
             recording: None,
+            detect: None,
             parked: None,
             last_packet: None,
             silent: false,

@@ -17,10 +17,13 @@ pub(crate) enum Timer {
     Silence,
     /// The next RTCP report.
     Report,
+    /// The next samples that a detection listens to.
+    Detect,
 }
 
 impl Timer {
-    const ALL: [Self; 6] = [Self::Play, Self::Idle, Self::Convert, Self::Digit, Self::Silence, Self::Report];
+    const ALL: [Self; 7] =
+        [Self::Play, Self::Idle, Self::Convert, Self::Digit, Self::Silence, Self::Report, Self::Detect];
 }
 
 /// One deadline per timer; [`Time::NEVER`] is off.

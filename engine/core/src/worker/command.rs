@@ -74,6 +74,16 @@ impl Worker {
                 });
                 self.done(op, result);
             }
+            WorkerCommand::Detect { op, leg, start } => {
+                let result = self.find(leg).and_then(|leg| match start {
+                    Some(wanted) => self.start_detection(leg, &wanted),
+                    None => {
+                        self.stop_detection(leg);
+                        Ok(())
+                    }
+                });
+                self.done(op, result);
+            }
             WorkerCommand::Info { op } => {
                 let info = Box::new(self.info());
                 self.report(WorkerReport::Info { op, info });
@@ -146,6 +156,9 @@ impl Worker {
         let filter_changes = updated.media.telephone_event != media.telephone_event;
         if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms {
             updated.break_off();
+        }
+        if let Some(detect) = &mut updated.detect {
+            detect.follow(media.codec);
         }
         updated.media = media;
         if filter_changes {

@@ -109,6 +109,16 @@ impl Worker {
         from.bytes_received += header.payload_len as u64;
         let in_order = from.receive.on_packet(header.ssrc, header.sequence);
         let payload = from.payload(header.payload_type).ok_or(DropReason::PayloadType)?;
+        if let Some(detect) = &mut from.detect {
+            let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+            match payload {
+                Payload::Audio => {
+                    detect.on_audio(self.now, header.ssrc, header.sequence, header.timestamp, body);
+                }
+                Payload::ComfortNoise => detect.on_noise(self.now, header.sequence, header.timestamp, body),
+                Payload::TelephoneEvent => detect.on_event(header.ssrc),
+            }
+        }
         match payload {
             Payload::Audio if in_order => from.receive.on_timing(at, header.timestamp, from.clock_rate()),
             Payload::Audio | Payload::ComfortNoise => {}

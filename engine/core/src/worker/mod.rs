@@ -2,6 +2,7 @@
 
 mod command;
 mod convert;
+mod detect;
 mod forward;
 mod hold;
 mod leave;

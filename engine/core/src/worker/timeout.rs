@@ -85,6 +85,10 @@ impl Worker {
                 self.on_silence(leg);
                 None
             }
+            Timer::Detect => {
+                self.on_detect_tick(leg);
+                None
+            }
             Timer::Report => {
                 let next = Reports::next(self.now, self.spread.next());
                 self.legs[leg.index()].deadlines.set(Timer::Report, next);
@@ -120,7 +124,12 @@ impl Worker {
     }
 
     pub(super) fn on_digit(&mut self, leg: LegIx, digit: Digit) {
-        let leg = self.legs[leg.index()].name().to_owned();
+        let now = self.now;
+        let pressed = &mut self.legs[leg.index()];
+        if pressed.detect.as_mut().is_some_and(|detect| detect.has_told(now, digit.key)) {
+            return;
+        }
+        let leg = pressed.name().to_owned();
         self.event(EventBody::Dtmf { leg, digit: digit.key, duration_ms: digit.duration_ms });
     }
 

@@ -1,0 +1,113 @@
+//! A phone that says any samples in any encoding, and what it may say.
+
+use std::path::Path;
+
+use offhook_audio::codec::{self, OpusConfig};
+use offhook_audio::packetise::Packetiser;
+use offhook_audio::tones::{self, Tone, ToneSource};
+use offhook_proto::{Codec, Media};
+
+use super::{Rig, rtp};
+
+pub fn media(codec: Codec) -> Media {
+    let payload_type = match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => 111,
+        Codec::L16 => 97,
+    };
+    Media { codec, payload_type, ..Media::default() }
+}
+
+pub fn audio_codec(codec: Codec) -> codec::Codec {
+    match codec {
+        Codec::Pcmu => codec::Codec::Pcmu,
+        Codec::Pcma => codec::Codec::Pcma,
+        Codec::G722 => codec::Codec::G722,
+        Codec::Opus => codec::Codec::Opus,
+        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+    }
+}
+
+/// One of the prompts that the engine ships, 8 kHz.
+pub fn prompt_samples(name: &str) -> Vec<i16> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prompts").join(name);
+    let mut wav = hound::WavReader::open(path).expect("the prompt is there");
+    assert_eq!(wav.spec().sample_rate, 8_000);
+    wav.samples().collect::<Result<_, _>>().expect("it is whole")
+}
+
+pub fn silence(ms: usize) -> Vec<i16> {
+    vec![0; ms * 8]
+}
+
+/// Some milliseconds of a tone, with silence where it ends.
+pub fn tone_samples(tone: &Tone, ms: usize) -> Vec<i16> {
+    let mut samples = silence(ms);
+    ToneSource::new(tone, 8_000).render(&mut samples);
+    samples
+}
+
+/// Keys of 100 ms with pauses as long.
+pub fn keys(digits: &str) -> Vec<i16> {
+    digits
+        .chars()
+        .flat_map(|key| tone_samples(&tones::dtmf(key, 100, 100, -10.0).expect("a key"), 200))
+        .collect()
+}
+
+/// A phone that says samples.
+pub struct Speaker {
+    pub leg: u64,
+    pub media: Media,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    /// One packet in so many is lost; 0 none.
+    pub lose_one_in: u32,
+    packetiser: Packetiser,
+    packets: u32,
+}
+
+impl Speaker {
+    pub fn new(leg: u64, media: Media) -> Self {
+        let ptime_ms = u32::from(media.ptime_ms);
+        let packetiser = Packetiser::new(8_000, audio_codec(media.codec), ptime_ms, &OpusConfig::default())
+            .expect("it encodes");
+        let (sequence, timestamp) = (65_530, u32::MAX - 500);
+        Self { leg, media, ssrc: 77, sequence, timestamp, lose_one_in: 0, packetiser, packets: 0 }
+    }
+
+    pub fn say(&mut self, rig: &mut Rig, samples: &[i16]) {
+        for part in samples.chunks(80) {
+            self.packetiser.push(part);
+            self.send(rig);
+            rig.pass_ms(10);
+        }
+    }
+
+    fn send(&mut self, rig: &mut Rig) {
+        let mut payload = [0; 1_400];
+        while let Some(made) = self.packetiser.poll(&mut payload) {
+            let made = made.expect("it encodes");
+            let packet =
+                rtp(self.media.payload_type, self.sequence, self.timestamp, self.ssrc, &payload[..made.len]);
+            self.packets += 1;
+            let lost = self.lose_one_in > 0 && self.packets.is_multiple_of(self.lose_one_in);
+            if made.len > 0 && !lost {
+                let _ = rig.receive(self.leg, &packet);
+            }
+            self.sequence = self.sequence.wrapping_add(1);
+            self.timestamp = self.timestamp.wrapping_add(made.duration_ts);
+        }
+    }
+
+    /// One telephone-event packet of a key that began at a timestamp.
+    pub fn event(&mut self, rig: &mut Rig, began: u32, event: u8, end: bool, duration_ts: u16) {
+        let [high, low] = duration_ts.to_be_bytes();
+        let payload = [event, u8::from(end) << 7 | 10, high, low];
+        let _ = rig.receive(self.leg, &rtp(101, self.sequence, began, self.ssrc, &payload));
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}
