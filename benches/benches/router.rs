@@ -55,8 +55,9 @@ impl Centre {
                 name: None,
                 skills: vec!["sales".into()],
                 station: Some(Station::Sip { uri: "sip:phone@127.0.0.1:5070".into() }),
-                persistent: false,
-                auto_accept: false,
+                group: None,
+                persistent: Some(false),
+                auto_accept: Some(false),
                 pin: false,
                 password: None,
             };

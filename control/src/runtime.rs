@@ -280,6 +280,7 @@ fn changes_something(request: &ApiRequest) -> bool {
     match request {
         ApiRequest::Agents
         | ApiRequest::Agent(_)
+        | ApiRequest::Modes
         | ApiRequest::Contacts
         | ApiRequest::Contact(_)
         | ApiRequest::Calls
@@ -296,6 +297,8 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Login(..)
         | ApiRequest::Logout(_)
         | ApiRequest::SetStatus(..)
+        | ApiRequest::SetMode(..)
+        | ApiRequest::ConfirmMode(..)
         | ApiRequest::Connect(..)
         | ApiRequest::Disconnect(_)
         | ApiRequest::Pin(..)

@@ -1,6 +1,7 @@
 //! An agent: what was asked for, what they do, and their leg.
 
 use crate::connection;
+use crate::modes::AgentMode;
 use crate::record::AgentProfile;
 use crate::view::{AgentStatus, ConnectionStatus};
 use crate::{AgentId, CallId};
@@ -45,6 +46,8 @@ pub(crate) enum Activity {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) profile: AgentProfile,
+    /// How the phone is used; the profile holds only what is set for this agent.
+    pub(crate) mode: AgentMode,
     pub(crate) wanted: Wanted,
     pub(crate) activity: Activity,
     pub(crate) connection: connection::State,
@@ -86,9 +89,10 @@ pub(crate) struct Operation {
 }
 
 impl Agent {
-    pub(crate) fn new(profile: AgentProfile) -> Self {
+    pub(crate) fn new(profile: AgentProfile, mode: AgentMode) -> Self {
         Self {
             profile,
+            mode,
             wanted: Wanted::LoggedOut,
             activity: Activity::Free,
             connection: connection::State::Down,
@@ -115,7 +119,7 @@ impl Agent {
 
     /// Whether a customer can be offered.
     pub(crate) fn is_ready(&self) -> bool {
-        let reachable = match self.profile.persistent {
+        let reachable = match self.mode.now.persistent {
             true => self.is_up(),
             false => self.is_up() || self.connection == connection::State::Down,
         };
@@ -149,7 +153,7 @@ impl Agent {
             Activity::WrapUp => AgentStatus::WrapUp,
             Activity::Refused => AgentStatus::Refused,
             Activity::Free if self.wanted != Wanted::Available => self.wanted.status(),
-            Activity::Free if self.is_up() || !self.profile.persistent => AgentStatus::Available,
+            Activity::Free if self.is_up() || !self.mode.now.persistent => AgentStatus::Available,
             Activity::Free => AgentStatus::PersistentCallOffered,
         }
     }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::ModesConfig;
+use crate::modes::{Mode, ModeWish};
 use crate::record::{Destination, Station};
 use crate::report::{Page, Report};
 use crate::view::{
@@ -25,6 +27,12 @@ pub enum ApiRequest {
     Logout(AgentId),
     /// `POST /agents/{id}/status`.
     SetStatus(AgentId, StatusBody),
+    /// `POST /agents/{id}/mode`: the agent's own wish, which has to be confirmed (PM-11).
+    SetMode(AgentId, ModeWish),
+    /// `POST /agents/{id}/mode/confirm`.
+    ConfirmMode(AgentId, ConfirmModeBody),
+    /// `GET /modes`.
+    Modes,
     /// `POST /agents/{id}/connection`.
     Connect(AgentId, ConnectBody),
     /// `DELETE /agents/{id}/connection`.
@@ -128,12 +136,15 @@ pub struct AgentBody {
     /// Where the phone is.
     #[serde(default)]
     pub station: Option<Station>,
-    /// One leg for the working day.
-    #[serde(default = "yes")]
-    pub persistent: bool,
-    /// Take offers without a click.
+    /// Group whose modes apply; one of the configuration's.
     #[serde(default)]
-    pub auto_accept: bool,
+    pub group: Option<String>,
+    /// One leg for the working day; as the group or the tenant has it when absent (PM-13).
+    #[serde(default)]
+    pub persistent: Option<bool>,
+    /// Take offers without a click; as the group or the tenant has it when absent (PM-13).
+    #[serde(default)]
+    pub auto_accept: Option<bool>,
     /// Validate the leg with a spoken PIN.
     #[serde(default)]
     pub pin: bool,
@@ -169,6 +180,29 @@ pub enum WantedStatus {
     /// Work without customers.
     WorkingOffline,
 }
+
+/// Body of `POST /agents/{id}/mode/confirm`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmModeBody {
+    /// As in the answer to the request.
+    pub change: String,
+}
+
+/// Answer to `POST /agents/{id}/mode`: nothing has changed yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeAsked {
+    /// What the confirmation has to name.
+    pub change: String,
+    /// The mode that the next `available` would bring.
+    pub mode: Mode,
+    /// What a person has to know before confirming.
+    pub notice: String,
+}
+
+/// Answer to `GET /modes`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModesReply(pub ModesConfig);
 
 /// Body of `POST /agents/{id}/connection`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -257,6 +291,10 @@ pub enum ApiReply {
     Agent(Box<AgentView>, bool),
     /// All agents.
     Agents(Vec<AgentView>),
+    /// A change of mode waits for its confirmation.
+    ModeAsked(Box<ModeAsked>),
+    /// The levels above the agents.
+    Modes(Box<ModesReply>),
     /// An operation runs, or did not need to.
     Operation(OperationReply),
     /// A contact was stored.
@@ -338,10 +376,11 @@ impl ApiReply {
     pub fn status(&self) -> u16 {
         match self {
             Self::Agent(_, true) | Self::ContactStored(_) => 201,
-            Self::Operation(_) => 202,
+            Self::Operation(_) | Self::ModeAsked(_) => 202,
             Self::Error(error) => error.status,
             Self::Agent(_, false)
             | Self::Agents(_)
+            | Self::Modes(_)
             | Self::Contact(_)
             | Self::Contacts(_)
             | Self::Call(_)
@@ -361,6 +400,8 @@ impl ApiReply {
         let value = match self {
             Self::Agent(view, _) => serde_json::to_value(view),
             Self::Agents(views) => serde_json::to_value(views),
+            Self::ModeAsked(asked) => serde_json::to_value(asked),
+            Self::Modes(modes) => serde_json::to_value(modes),
             Self::Operation(reply) => serde_json::to_value(reply),
             Self::ContactStored(id) => Ok(serde_json::json!({ "id": id })),
             Self::Contact(view) => serde_json::to_value(view),
@@ -378,8 +419,4 @@ impl ApiReply {
         };
         value.unwrap_or(Value::Null)
     }
-}
-
-fn yes() -> bool {
-    true
 }

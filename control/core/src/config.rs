@@ -3,6 +3,8 @@
 use offhook_proto::{Idle, Media};
 use serde::{Deserialize, Serialize};
 
+use crate::modes::ModeWish;
+
 /// Everything that the core is configured with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +15,8 @@ pub struct Config {
     pub media: Vec<Media>,
     /// Agents and their legs.
     pub agents: AgentConfig,
+    /// How agents' phones are used.
+    pub modes: ModesConfig,
     /// WAV files under the engine's prompt directory.
     pub prompts: Prompts,
     /// Country of tones that are made locally, ISO 3166 in lower case.
@@ -49,6 +53,7 @@ impl Default for Config {
             controller: "control".into(),
             media: vec![Media::default()],
             agents: AgentConfig::default(),
+            modes: ModesConfig::default(),
             prompts: Prompts::default(),
             country: "us".into(),
             caller_id: None,
@@ -116,6 +121,61 @@ impl Default for AgentConfig {
     }
 }
 
+/// Connection modes and automatic acceptance: the tenant's level, and what the levels below may do (PM-02, PM-13).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
+pub struct ModesConfig {
+    /// Whether there is a persistent mode at all.
+    pub persistent_enabled: bool,
+    /// The tenant's mode.
+    pub persistent: bool,
+    /// The tenant's automatic acceptance.
+    pub auto_accept: bool,
+    /// Whether what is set for a group counts.
+    pub groups_may_set: bool,
+    /// Whether what is set for an agent counts.
+    pub agents_may_set: bool,
+    /// Whether agents may change their own connection mode.
+    pub agents_may_change_persistent: bool,
+    /// Whether agents may change their own automatic acceptance.
+    pub agents_may_change_auto_accept: bool,
+    /// Groups.
+    pub groups: Vec<GroupModes>,
+}
+
+impl Default for ModesConfig {
+    fn default() -> Self {
+        Self {
+            persistent_enabled: true,
+            persistent: true,
+            auto_accept: false,
+            groups_may_set: true,
+            agents_may_set: true,
+            agents_may_change_persistent: false,
+            agents_may_change_auto_accept: false,
+            groups: Vec::new(),
+        }
+    }
+}
+
+/// One group of agents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupModes {
+    /// Name.
+    pub name: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub wish: ModeWish,
+    /// Whether its agents may change their connection mode; as the tenant has it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents_may_change_persistent: Option<bool>,
+    /// Whether its agents may change their automatic acceptance; as the tenant has it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents_may_change_auto_accept: Option<bool>,
+}
+
 /// WAV files, by name relative to the engine's prompt directory; an empty name plays nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -130,6 +190,8 @@ pub struct Prompts {
     pub wrong_pin: String,
     /// When the persistent connection is up, where the queue sets none (PC-04).
     pub connected: String,
+    /// To an agent when a customer is joined; covers the customer while it plays (PM-14).
+    pub connect_tone: String,
     /// To a customer whose agent is lost.
     pub hold: String,
 }
@@ -142,6 +204,7 @@ impl Default for Prompts {
             pin_ok: "pin_ok.wav".into(),
             wrong_pin: "wrong_pin.wav".into(),
             connected: "connected.wav".into(),
+            connect_tone: String::new(),
             hold: "hold.wav".into(),
         }
     }

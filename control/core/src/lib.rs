@@ -27,6 +27,7 @@ mod interaction;
 mod io;
 mod leg;
 pub mod limits;
+pub mod modes;
 mod mutation;
 mod preview;
 mod projection;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::io::Key;
+use crate::modes::{Mode, ModeWish};
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
@@ -41,6 +42,20 @@ pub enum Fact {
         agent: AgentId,
         /// One of `logged_out`, `on_break`, `working_offline`, `available`.
         status: AgentStatus,
+    },
+    /// An agent confirmed a choice of mode; it ends with the session.
+    ModeChosen {
+        /// Who.
+        agent: AgentId,
+        /// All that was chosen in this session.
+        wish: ModeWish,
+    },
+    /// Another mode came into force.
+    ModeInForce {
+        /// Whose.
+        agent: AgentId,
+        /// Which.
+        mode: Mode,
     },
     /// An agent's phone answered and its leg is open.
     LegUp {
@@ -206,10 +221,15 @@ pub struct AgentProfile {
     pub skills: Vec<String>,
     /// Where the phone is.
     pub station: Option<Station>,
-    /// One leg for the working day.
-    pub persistent: bool,
-    /// Takes offers without a click.
-    pub auto_accept: bool,
+    /// Group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// One leg for the working day, where that is set for this agent.
+    #[serde(default)]
+    pub persistent: Option<bool>,
+    /// Takes offers without a click, where that is set for this agent.
+    #[serde(default)]
+    pub auto_accept: Option<bool>,
     /// Validates the leg with a PIN.
     pub pin: bool,
     /// SIP digest password.
@@ -372,9 +392,11 @@ impl Record {
         match &self.fact {
             Fact::Booted { .. } => Key::All,
             Fact::AgentSaved(profile) => Key::Agent(profile.id.clone()),
-            Fact::AgentStatus { agent, .. } | Fact::LegUp { agent, .. } | Fact::AgentRemoved { agent } => {
-                Key::Agent(agent.clone())
-            }
+            Fact::AgentStatus { agent, .. }
+            | Fact::ModeChosen { agent, .. }
+            | Fact::ModeInForce { agent, .. }
+            | Fact::LegUp { agent, .. }
+            | Fact::AgentRemoved { agent } => Key::Agent(agent.clone()),
             Fact::Dialog { call, .. }
             | Fact::CallEnded { call, .. }
             | Fact::InboundArrived { call, .. }

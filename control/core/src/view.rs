@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::io::Key;
+use crate::modes::{Mode, ModeRights};
 use crate::record::{CallKind, Station};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId};
 
@@ -60,10 +61,16 @@ pub struct AgentView {
     pub skills: Vec<String>,
     /// Where the phone is.
     pub station: Option<Station>,
-    /// One leg for the working day.
+    /// Group.
+    pub group: Option<String>,
+    /// One leg for the working day; in force now.
     pub persistent: bool,
-    /// Takes offers without a click.
+    /// Takes offers without a click; in force now.
     pub auto_accept: bool,
+    /// Another mode that the next `available` brings (PM-11).
+    pub next_mode: Option<Mode>,
+    /// What the agent may change.
+    pub may_change: ModeRights,
     /// Validates the leg with a PIN.
     pub pin: bool,
     /// Status.

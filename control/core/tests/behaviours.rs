@@ -55,10 +55,10 @@ fn pc_03_without_log_in_station_or_persistent_setting_the_request_is_ignored() {
     let mut bench = Bench::new();
     bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
     assert_eq!(connect(&mut bench), Outcome::Ignored);
-    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
     let mut body = agent(false, true);
-    body.persistent = false;
+    body.persistent = Some(false);
     bench.ask(ApiRequest::PutAgent("ann".into(), body));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
     assert_eq!(connect(&mut bench), Outcome::Ignored);
     let mut body = agent(false, true);
     body.station = None;

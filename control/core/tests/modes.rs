@@ -4,11 +4,13 @@
 mod bench;
 
 use bench::{Bench, agent, available_agent};
-use offhook_control_core::api::{ApiRequest, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::api::{ApiReply, ApiRequest, ConfirmModeBody, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::config::{GroupModes, ModesConfig};
+use offhook_control_core::modes::{Mode, ModeWish};
 use offhook_control_core::record::Station;
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
-use offhook_proto::Command;
+use offhook_proto::{Command, PlaySource};
 
 fn set(bench: &mut Bench, status: WantedStatus) {
     bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status }));
@@ -18,7 +20,7 @@ fn set(bench: &mut Bench, status: WantedStatus) {
 fn ann(persistent: bool, auto_accept: bool) -> Bench {
     let mut bench = Bench::new();
     let mut body = agent(false, auto_accept);
-    body.persistent = persistent;
+    body.persistent = Some(persistent);
     bench.ask(ApiRequest::PutAgent("ann".into(), body));
     bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
     bench
@@ -166,4 +168,209 @@ fn pm_14_nothing_is_played_to_the_agent_when_a_customer_is_joined() {
         .any(|command| matches!(command, Command::Play(play) if play.leg == leg));
     assert!(!played);
     assert!(bench.engine[before..].iter().any(|command| matches!(command, Command::Splice(_))));
+}
+
+/// Ann, logged in and working offline, under these settings.
+fn offline(change: impl FnOnce(&mut ModesConfig)) -> Bench {
+    let mut bench = Bench::with(|config| change(&mut config.modes));
+    let mut body = agent(false, false);
+    (body.persistent, body.auto_accept) = (None, None);
+    bench.ask(ApiRequest::PutAgent("ann".into(), body));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    set(&mut bench, WantedStatus::WorkingOffline);
+    bench
+}
+
+fn free_to_choose(modes: &mut ModesConfig) {
+    modes.agents_may_change_persistent = true;
+    modes.agents_may_change_auto_accept = true;
+}
+
+fn wish(bench: &mut Bench, persistent: Option<bool>, auto_accept: Option<bool>) -> ApiReply {
+    bench.ask(ApiRequest::SetMode("ann".into(), ModeWish { persistent, auto_accept }))
+}
+
+fn refusal(reply: &ApiReply) -> (u16, &'static str) {
+    match reply {
+        ApiReply::Error(error) => (error.status, error.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn confirm(bench: &mut Bench, asked: ApiReply) -> ApiReply {
+    let ApiReply::ModeAsked(asked) = asked else { panic!("{asked:?}") };
+    bench.ask(ApiRequest::ConfirmMode("ann".into(), ConfirmModeBody { change: asked.change }))
+}
+
+/// The mode in force: persistent, automatic acceptance.
+fn in_force(bench: &mut Bench) -> (bool, bool) {
+    let ann = bench.agent("ann");
+    (ann.persistent, ann.auto_accept)
+}
+
+#[test]
+fn pm_02_an_agent_changes_what_the_administrator_allows_and_nothing_else() {
+    let no_mode = (403, "mode_not_allowed");
+    let no_accept = (403, "auto_accept_not_allowed");
+    for (mode, accept) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut bench = offline(|modes| {
+            modes.agents_may_change_persistent = mode;
+            modes.agents_may_change_auto_accept = accept;
+        });
+        let records = bench.records.len();
+        let asked = wish(&mut bench, Some(false), None);
+        assert!(if mode { asked.status() == 202 } else { refusal(&asked) == no_mode }, "{asked:?}");
+        let asked = wish(&mut bench, None, Some(true));
+        assert!(if accept { asked.status() == 202 } else { refusal(&asked) == no_accept }, "{asked:?}");
+        assert_eq!(bench.records.len(), records, "nothing is stored before the confirmation");
+        let may = bench.agent("ann").may_change;
+        assert_eq!((may.persistent, may.auto_accept), (mode, accept));
+    }
+}
+
+#[test]
+fn pm_02_without_the_administrators_permission_there_is_no_persistent_mode() {
+    let mut bench = offline(|modes| {
+        free_to_choose(modes);
+        modes.persistent_enabled = false;
+    });
+    assert_eq!(in_force(&mut bench), (false, false));
+    assert_eq!(refusal(&wish(&mut bench, Some(true), None)), (403, "persistent_not_enabled"));
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!((bench.agent("ann").status, bench.dials()), (AgentStatus::Available, 0));
+}
+
+#[test]
+fn pm_02_a_right_that_was_taken_away_before_the_confirmation_is_gone() {
+    let mut bench = offline(free_to_choose);
+    let asked = wish(&mut bench, Some(false), None);
+    bench.reconfigure(|config| config.modes.agents_may_change_persistent = false);
+    assert_eq!(refusal(&confirm(&mut bench, asked)), (403, "mode_not_allowed"));
+    set(&mut bench, WantedStatus::Available);
+    assert!(in_force(&mut bench).0);
+}
+
+#[test]
+fn pm_11_a_change_is_refused_unless_the_agent_works_offline() {
+    let mut bench = offline(free_to_choose);
+    let expected = (409, "not_working_offline");
+    set(&mut bench, WantedStatus::OnBreak);
+    assert_eq!(refusal(&wish(&mut bench, Some(false), None)), expected);
+    set(&mut bench, WantedStatus::WorkingOffline);
+    let asked = wish(&mut bench, Some(false), None);
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!(refusal(&wish(&mut bench, Some(false), None)), expected);
+    assert_eq!(refusal(&confirm(&mut bench, asked)), (409, "no_change"), "it was left open too long");
+    bench.ask(ApiRequest::Logout("ann".into()));
+    assert_eq!(refusal(&wish(&mut bench, Some(false), None)), expected);
+}
+
+#[test]
+fn pm_11_a_change_is_told_then_confirmed_and_in_force_at_the_next_available() {
+    let mut bench = offline(free_to_choose);
+    assert_eq!(refusal(&wish(&mut bench, None, None)), (400, "bad_parameter"));
+    let stale = wish(&mut bench, None, Some(true));
+    let asked = wish(&mut bench, Some(false), Some(true));
+    let ApiReply::ModeAsked(notice) = &asked else { panic!("{asked:?}") };
+    assert!(notice.notice.contains("next available"), "{notice:?}");
+    assert_eq!(refusal(&confirm(&mut bench, stale)), (409, "no_change"), "only the last one counts");
+    assert_eq!((in_force(&mut bench), bench.agent("ann").next_mode), ((true, false), None));
+
+    assert_eq!(confirm(&mut bench, asked).status(), 200);
+    let next = Some(Mode { persistent: false, auto_accept: true });
+    assert_eq!((in_force(&mut bench), bench.agent("ann").next_mode), ((true, false), next));
+    assert_eq!(bench.agent("ann").status, AgentStatus::WorkingOffline);
+
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!((in_force(&mut bench), bench.agent("ann").next_mode), ((false, true), None));
+    assert_eq!(bench.dials(), 0, "from now on the phone is called for customers only");
+    bench.callback("+31201");
+    assert!(told_to_answer(&bench));
+}
+
+#[test]
+fn pm_11_the_change_holds_for_the_session_through_breaks_and_a_restart() {
+    let mut bench = offline(free_to_choose);
+    let asked = wish(&mut bench, Some(false), None);
+    confirm(&mut bench, asked);
+    let mut bench = bench.restart_with(|config| free_to_choose(&mut config.modes));
+    assert!(in_force(&mut bench).0, "not yet available since");
+    set(&mut bench, WantedStatus::Available);
+    set(&mut bench, WantedStatus::OnBreak);
+    let mut bench = bench.restart_with(|config| free_to_choose(&mut config.modes));
+    assert!(!in_force(&mut bench).0);
+    set(&mut bench, WantedStatus::Available);
+    assert!(!in_force(&mut bench).0);
+    bench.ask(ApiRequest::Logout("ann".into()));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    assert!(in_force(&mut bench).0, "another session begins with what is set");
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!(bench.dials(), 1);
+}
+
+#[test]
+fn pm_11_the_open_leg_is_closed_when_on_demand_comes_into_force_and_customers_reach_the_phone() {
+    let mut bench = offline(free_to_choose);
+    set(&mut bench, WantedStatus::Available);
+    let leg = bench.dialled("ann");
+    bench.answer(leg);
+    bench.end_play(leg);
+    set(&mut bench, WantedStatus::WorkingOffline);
+    let asked = wish(&mut bench, Some(false), None);
+    confirm(&mut bench, asked);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up, "working offline keeps the connection");
+    set(&mut bench, WantedStatus::Available);
+    assert!(bench.sip.iter().any(|(id, command)| *id == leg && matches!(command, SipCommand::HangUp { .. })));
+    bench.sip(leg, SipEvent::Ended { by_peer: false, reason: String::new() });
+    bench.pass_ms(5_000);
+    assert_eq!((bench.agent("ann").status, bench.dials()), (AgentStatus::Available, 1));
+    bench.callback("+31201");
+    assert_eq!(bench.dials(), 2);
+}
+
+#[test]
+fn pm_13_what_an_administrator_changes_counts_from_the_next_available_on() {
+    let mut bench = offline(|modes| {
+        modes.groups = vec![GroupModes { name: "night".into(), ..GroupModes::default() }];
+    });
+    set(&mut bench, WantedStatus::Available);
+    let leg = bench.dialled("ann");
+    bench.answer(leg);
+    bench.end_play(leg);
+    let mut body = agent(false, false);
+    (body.group, body.persistent, body.auto_accept) = (Some("night".into()), None, None);
+    bench.ask(ApiRequest::PutAgent("ann".into(), body.clone()));
+    bench.reconfigure(|config| config.modes.groups[0].wish.auto_accept = Some(true));
+    assert_eq!(in_force(&mut bench), (true, false));
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!(in_force(&mut bench), (true, true), "the group's");
+    body.auto_accept = Some(false);
+    bench.ask(ApiRequest::PutAgent("ann".into(), body.clone()));
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!(in_force(&mut bench), (true, false), "the agent's own");
+    bench.reconfigure(|config| config.modes.agents_may_set = false);
+    set(&mut bench, WantedStatus::Available);
+    assert_eq!(in_force(&mut bench), (true, true), "which does not count any more");
+    body.group = Some("day".into());
+    let reply = bench.ask(ApiRequest::PutAgent("ann".into(), body));
+    assert_eq!(refusal(&reply), (400, "bad_parameter"), "there is no such group");
+}
+
+#[test]
+fn pm_14_a_connect_tone_is_played_once_to_the_agent_where_one_is_configured() {
+    let mut bench = Bench::with(|config| config.prompts.connect_tone = "beep.wav".into());
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let customer = bench.customer();
+    let before = bench.engine.len();
+    bench.answer(customer);
+    let leg = bench.agent_leg("ann");
+    let plays: Vec<_> = bench.engine[before..]
+        .iter()
+        .filter_map(|command| match command {
+            Command::Play(play) => Some((play.leg.clone(), play.sources.clone(), play.times)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(plays, [(leg, vec![PlaySource::File("beep.wav".into())], 1)]);
 }

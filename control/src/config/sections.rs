@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use offhook_control_core::api::AgentBody;
-use offhook_control_core::config::{AgentConfig, Prompts, QueueConfig, ReportConfig, ServiceConfig};
+use offhook_control_core::config::{
+    AgentConfig, GroupModes, ModesConfig, Prompts, QueueConfig, ReportConfig, ServiceConfig,
+};
+use offhook_control_core::modes::ModeWish;
 use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::{Codec, Idle, Media};
@@ -23,11 +26,12 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     let mut core = CoreConfig { controller, ..CoreConfig::default() };
     core.media = media(root.table("media"), &mut core);
     core.agents = agents(root.table("agents"));
+    core.modes = modes(root.table("modes"), root.tables("group"));
     core.prompts = prompts(root.table("prompts"));
     core.queues = queues(root.tables("queue"));
     core.reports = reports(root.table("reports"));
     core.services = services(root.tables("service"), &core.queues);
-    let agents = root.tables("agent").into_iter().map(agent).collect();
+    let agents = root.tables("agent").into_iter().map(|table| agent(table, &core.modes)).collect();
     root.finish();
     Config { sip, trunk, engine, journal, http, core, agents }
 }
@@ -203,6 +207,32 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     agents
 }
 
+fn modes(mut table: Table<'_, '_>, groups: Vec<Table<'_, '_>>) -> ModesConfig {
+    let mut modes = ModesConfig::default();
+    set(&mut modes.persistent_enabled, table.flag("persistent_enabled"));
+    set(&mut modes.persistent, table.flag("persistent"));
+    set(&mut modes.auto_accept, table.flag("auto_accept"));
+    set(&mut modes.groups_may_set, table.flag("groups_may_set"));
+    set(&mut modes.agents_may_set, table.flag("agents_may_set"));
+    set(&mut modes.agents_may_change_persistent, table.flag("agents_may_change_persistent"));
+    set(&mut modes.agents_may_change_auto_accept, table.flag("agents_may_change_auto_accept"));
+    table.finish();
+    for mut table in groups {
+        let group = GroupModes {
+            name: table.needed_text("name"),
+            wish: ModeWish { persistent: table.flag("persistent"), auto_accept: table.flag("auto_accept") },
+            agents_may_change_persistent: table.flag("agents_may_change_persistent"),
+            agents_may_change_auto_accept: table.flag("agents_may_change_auto_accept"),
+        };
+        if modes.group(Some(&group.name)).is_some() && !group.name.is_empty() {
+            table.refuse("name", "is the name of another group");
+        }
+        table.finish();
+        modes.groups.push(group);
+    }
+    modes
+}
+
 fn prompts(mut table: Table<'_, '_>) -> Prompts {
     let mut prompts = Prompts::default();
     set(&mut prompts.digits, table.text("digits"));
@@ -210,6 +240,7 @@ fn prompts(mut table: Table<'_, '_>) -> Prompts {
     set(&mut prompts.pin_ok, table.text("pin_ok"));
     set(&mut prompts.wrong_pin, table.text("wrong_pin"));
     set(&mut prompts.connected, table.text("connected"));
+    set(&mut prompts.connect_tone, table.text("connect_tone"));
     set(&mut prompts.hold, table.text("hold"));
     table.finish();
     prompts
@@ -288,7 +319,7 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     service
 }
 
-fn agent(mut table: Table<'_, '_>) -> (AgentId, AgentBody) {
+fn agent(mut table: Table<'_, '_>, modes: &ModesConfig) -> (AgentId, AgentBody) {
     let id = table.needed_text("id");
     let long = id.len() > offhook_control_core::limits::AGENT_ID_BYTES;
     if !id.is_empty() && (long || offhook_proto::validate::name("id", &id).is_err()) {
@@ -307,11 +338,15 @@ fn agent(mut table: Table<'_, '_>) -> (AgentId, AgentBody) {
         name: table.text("name"),
         skills: table.texts("skills").unwrap_or_default(),
         station: Some(station),
-        persistent: table.flag("persistent").unwrap_or(true),
-        auto_accept: table.flag("auto_accept").unwrap_or(false),
+        group: table.text("group"),
+        persistent: table.flag("persistent"),
+        auto_accept: table.flag("auto_accept"),
         pin: table.flag("pin").unwrap_or(false),
         password: table.text("password"),
     };
+    if let Some(group) = body.group.as_deref().filter(|group| modes.group(Some(group)).is_none()) {
+        table.refuse("group", &format!("names a group that is not in this file: \"{group}\""));
+    }
     table.finish();
     (AgentId(id), body)
 }

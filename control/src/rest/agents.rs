@@ -6,8 +6,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use offhook_control_core::AgentId;
 use offhook_control_core::api::{
-    AgentBody, ApiRequest, ConnectBody, LoginBody, PinBody, StatusBody, TransferBody,
+    AgentBody, ApiRequest, ConfirmModeBody, ConnectBody, LoginBody, PinBody, StatusBody, TransferBody,
 };
+use offhook_control_core::modes::ModeWish;
 
 use super::Api;
 use super::body::{Body, Name};
@@ -18,6 +19,9 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/agents/{id}", get(one).put(put))
         .route("/agents/{id}/login", post(login))
         .route("/agents/{id}/status", post(status))
+        .route("/agents/{id}/mode", post(mode))
+        .route("/agents/{id}/mode/confirm", post(confirm_mode))
+        .route("/modes", get(modes))
         .route("/agents/{id}/connection", post(connect).delete(disconnect))
         .route("/agents/{id}/pin", post(pin))
         .route("/agents/{id}/logout", act(ApiRequest::Logout))
@@ -54,6 +58,18 @@ async fn login(State(api): State<Api>, Name(id): Name, Body(body): Body<LoginBod
 
 async fn status(State(api): State<Api>, Name(id): Name, Body(body): Body<StatusBody>) -> Response {
     api.ask(ApiRequest::SetStatus(AgentId(id), body)).await
+}
+
+async fn mode(State(api): State<Api>, Name(id): Name, Body(body): Body<ModeWish>) -> Response {
+    api.ask(ApiRequest::SetMode(AgentId(id), body)).await
+}
+
+async fn confirm_mode(State(api): State<Api>, Name(id): Name, Body(body): Body<ConfirmModeBody>) -> Response {
+    api.ask(ApiRequest::ConfirmMode(AgentId(id), body)).await
+}
+
+async fn modes(State(api): State<Api>) -> Response {
+    api.ask(ApiRequest::Modes).await
 }
 
 async fn connect(State(api): State<Api>, Name(id): Name, Body(body): Body<ConnectBody>) -> Response {

@@ -170,10 +170,11 @@ fn sip_config(config: &Config, clock: Clock, passwords: &Arc<Passwords>) -> SipC
 
 /// Whether the journal says of an agent what the configuration says.
 fn is_saved(profile: &AgentProfile, id: &AgentId, body: &AgentBody) -> bool {
-    let AgentBody { name, skills, station, persistent, auto_accept, pin, password } = body;
+    let AgentBody { name, skills, station, group, persistent, auto_accept, pin, password } = body;
     profile.name == *name.as_ref().unwrap_or(&id.0)
         && profile.skills == *skills
         && profile.station == *station
+        && profile.group == *group
         && (profile.persistent, profile.auto_accept, profile.pin) == (*persistent, *auto_accept, *pin)
         && (password.is_none() || profile.password == *password)
 }

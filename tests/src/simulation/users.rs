@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, ConnectBody, ContactBody, LoginBody, PinBody, StatusBody, TransferBody,
-    TransferMode, WantedStatus,
+    AgentBody, ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, ContactBody, LoginBody, PinBody,
+    StatusBody, TransferBody, TransferMode, WantedStatus,
 };
+use offhook_control_core::modes::ModeWish;
 use offhook_control_core::record::{Destination, Station};
 use offhook_control_core::view::{AgentStatus, AgentView, ConnectionStatus, Notification};
 use offhook_control_core::{AgentId, CallbackId, ContactId, Input, OpId};
@@ -36,6 +37,7 @@ pub(super) struct Users {
 #[derive(Clone, Debug)]
 enum Asked {
     Store(AgentId),
+    Mode(AgentId),
     Other,
 }
 
@@ -98,6 +100,10 @@ impl World {
             (Some(Asked::Store(agent)), ApiReply::Agent(view, _)) => {
                 self.users.stored.insert(agent.clone());
                 self.users.agents.insert(agent, (**view).clone());
+            }
+            (Some(Asked::Mode(agent)), ApiReply::ModeAsked(asked)) => {
+                let body = ConfirmModeBody { change: asked.change.clone() };
+                self.ask(ApiRequest::ConfirmMode(agent, body), Asked::Other);
             }
             (Some(_), ApiReply::CallbackStored(id)) => {
                 self.users.callbacks.insert(id.clone());
@@ -179,6 +185,11 @@ impl World {
                 _ => ApiRequest::Logout(me.clone()),
             },
             AgentStatus::LoggedOut => ApiRequest::Login(me, LoginBody { initiate: roll < 30 }),
+            AgentStatus::WorkingOffline if roll < 50 && !self.users.evening => {
+                let wish = ModeWish { persistent: Some(roll < 25), auto_accept: Some(roll % 2 == 0) };
+                self.ask(ApiRequest::SetMode(me.clone(), wish), Asked::Mode(me));
+                return;
+            }
             AgentStatus::OnBreak | AgentStatus::WorkingOffline | AgentStatus::Refused => match roll {
                 0..10 if !self.users.evening => ApiRequest::Connect(me, ConnectBody::default()),
                 _ => be(WantedStatus::Available),
@@ -244,8 +255,9 @@ impl World {
             name: None,
             skills: vec!["sales".into()],
             station: Some(Station::Registered),
-            persistent: !self.chance(15),
-            auto_accept: self.chance(50),
+            group: None,
+            persistent: Some(!self.chance(15)),
+            auto_accept: Some(self.chance(50)),
             pin: self.chance(30),
             password: None,
         };

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use offhook_control_core::config::{AgentConfig, Config, QueueConfig, ServiceConfig};
+use offhook_control_core::config::{AgentConfig, Config, ModesConfig, QueueConfig, ServiceConfig};
 use offhook_control_core::sip::SipCommand;
 use offhook_control_core::{CallId, Core, Input, Mutation, Now, RequestId};
 use offhook_proto::Command;
@@ -318,6 +318,11 @@ fn config() -> Config {
             resume_grace_s: 8,
             silent_in_call_ms: 4_000,
             ..AgentConfig::default()
+        },
+        modes: ModesConfig {
+            agents_may_change_persistent: true,
+            agents_may_change_auto_accept: true,
+            ..ModesConfig::default()
         },
         customer_silent_after_ms: 8_000,
         ..Config::default()

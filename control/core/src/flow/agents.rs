@@ -87,7 +87,7 @@ impl Core {
         }
         let Some(agent) = self.agents.get(id) else { return };
         let Some(station) = agent.profile.station.clone() else { return };
-        let auto_answer = !agent.profile.persistent && agent.profile.auto_accept && !agent.profile.pin;
+        let auto_answer = !agent.mode.now.persistent && agent.mode.now.auto_accept && !agent.profile.pin;
         let (target, number) = match station {
             Station::Registered => (Target::Registered { aor: id.0.clone() }, id.0.clone()),
             Station::Sip { uri } => (Target::Uri(uri.clone()), uri),
@@ -338,7 +338,7 @@ impl Core {
         let before = agent.connection;
         agent.call = None;
         agent.pin = None;
-        let persistent = agent.profile.persistent;
+        let persistent = agent.mode.now.persistent;
         let error = leg_error(end);
         if before != State::Closing {
             agent.last_error = Some(error);
@@ -396,7 +396,7 @@ impl Core {
 
     pub(crate) fn on_redial(&mut self, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
-        let wanted = agent.reopen || (agent.wanted == Wanted::Available && agent.profile.persistent);
+        let wanted = agent.reopen || (agent.wanted == Wanted::Available && agent.mode.now.persistent);
         if (wanted || self.is_awaited(id)) && agent.connection == State::Down {
             self.dial_agent(id);
         }

@@ -36,6 +36,9 @@ impl Core {
             ApiRequest::Login(id, body) => self.log_in(&id, body.initiate),
             ApiRequest::Logout(id) => self.log_out(&id),
             ApiRequest::SetStatus(id, body) => self.set_status(&id, body.status),
+            ApiRequest::SetMode(id, wish) => self.ask_mode(&id, wish),
+            ApiRequest::ConfirmMode(id, body) => self.confirm_mode(&id, &body),
+            ApiRequest::Modes => Ok(self.show_modes()),
             ApiRequest::Connect(id, body) => self.connect(&id, body),
             ApiRequest::Disconnect(id) => self.disconnect(&id),
             ApiRequest::Pin(id, body) => self.type_pin(&id, &body.pin),
@@ -89,13 +92,16 @@ impl Core {
         self.agents.get(id).filter(|agent| !agent.profile.guest).ok_or_else(|| missing("agent"))
     }
 
-    fn show_agent(&self, id: &AgentId) -> Answer {
+    pub(super) fn show_agent(&self, id: &AgentId) -> Answer {
         let view = self.agent_view(id).ok_or_else(|| missing("agent"))?;
         Ok(ApiReply::Agent(Box::new(view), false))
     }
 
     fn put_agent(&mut self, id: &AgentId, body: AgentBody) -> Answer {
         check_agent(id, &body)?;
+        if body.group.is_some() && self.config.modes.group(body.group.as_deref()).is_none() {
+            return Err(bad("group", "names no group"));
+        }
         let old = self.agents.get(id).map(|agent| &agent.profile);
         if old.is_none() && self.agents.len() >= AGENTS {
             return Err(ApiError::new(503, "too_many_agents", format!("there are {AGENTS} agents already")));
@@ -108,6 +114,7 @@ impl Core {
             name: body.name.unwrap_or_else(|| id.0.clone()),
             skills: body.skills,
             station: body.station,
+            group: body.group,
             persistent: body.persistent,
             auto_accept: body.auto_accept,
             pin: body.pin,
@@ -115,18 +122,13 @@ impl Core {
             guest: false,
         };
         self.record(Fact::AgentSaved(Box::new(profile.clone())));
-        match self.agents.get_mut(id) {
-            Some(agent) => agent.profile = profile,
-            None => {
-                self.agents.insert(id.clone(), Agent::new(profile));
-            }
-        }
+        self.save_agent(profile);
         if moved {
             self.close_connection(id, "");
             let available = self
                 .agents
                 .get(id)
-                .is_some_and(|agent| agent.wanted == Wanted::Available && agent.profile.persistent);
+                .is_some_and(|agent| agent.wanted == Wanted::Available && agent.mode.now.persistent);
             if available {
                 self.establish(id);
             }
@@ -143,8 +145,9 @@ impl Core {
                 agent.last_error = None;
             }
             self.set_wanted(id, Wanted::OnBreak);
+            self.settle_mode(id);
         }
-        if initiate && self.known(id)?.profile.persistent {
+        if initiate && self.known(id)?.mode.now.persistent {
             self.establish(id);
         }
         self.show_agent(id)
@@ -169,6 +172,7 @@ impl Core {
         self.timers.stop(&crate::timer::Timer::Redial(id.clone()));
         self.set_wanted(id, Wanted::LoggedOut);
         self.close_connection(id, "");
+        self.forget_mode(id);
         self.show_agent(id)
     }
 
@@ -199,8 +203,16 @@ impl Core {
             agent.idle_since_us = now_us;
         }
         self.end_wrap_up(id);
+        if wanted == Wanted::Available {
+            self.settle_mode(id);
+        }
+        if let Some(agent) = self.agent(id)
+            && wanted != Wanted::WorkingOffline
+        {
+            agent.mode.asked = None;
+        }
         self.set_wanted(id, wanted);
-        if wanted == Wanted::Available && self.known(id)?.profile.persistent {
+        if wanted == Wanted::Available && self.known(id)?.mode.now.persistent {
             self.establish(id);
         }
         self.show_agent(id)
@@ -215,7 +227,7 @@ impl Core {
             let message = format!("{OPERATIONS} requests wait for this connection already");
             return Err(ApiError::new(429, "too_many_operations", message));
         }
-        let persistent = agent.profile.persistent;
+        let persistent = agent.mode.now.persistent;
         let outcome = if persistent { self.establish(id) } else { Started::Ignored };
         let operation = format!("op{}", self.unique());
         match outcome {

@@ -87,7 +87,7 @@ impl Core {
                 self.announce_offer(id, "accepted");
                 self.establish(agent_id);
             }
-        } else if agent.profile.auto_accept || !agent.profile.persistent || returns {
+        } else if agent.mode.now.auto_accept || !agent.mode.now.persistent || returns {
             self.take(id);
         } else {
             agent.activity = Activity::Offered { interaction: id, preview };

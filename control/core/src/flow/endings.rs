@@ -31,7 +31,7 @@ impl Core {
         if talked && wrap_ms > 0 {
             agent.activity = Activity::WrapUp;
         }
-        let (call, leave) = (agent.call, !agent.profile.persistent || agent.wanted == Wanted::LoggedOut);
+        let (call, leave) = (agent.call, !agent.mode.now.persistent || agent.wanted == Wanted::LoggedOut);
         let up = agent.is_up();
         if talked && wrap_ms > 0 {
             self.arm(Timer::WrapUp(agent_id.clone()), u64::from(wrap_ms));

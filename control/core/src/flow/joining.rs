@@ -57,7 +57,9 @@ impl Core {
         }
         self.splice(id, true);
         if let Some(agent_call) = self.agent_call_of(id) {
-            self.play_to(agent_call, Vec::new(), 0);
+            let tone = self.config.prompts.connect_tone.clone();
+            let sources = if tone.is_empty() { Vec::new() } else { vec![PlaySource::File(tone)] };
+            self.play_to(agent_call, sources, 1);
         }
         self.play_to(call, Vec::new(), 0);
         self.timers.stop(&Timer::Hold(call));

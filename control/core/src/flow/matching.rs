@@ -77,7 +77,7 @@ impl Core {
         let last = interaction.last_agent.as_ref().and_then(|last| self.agents.get(last));
         if let Some(last) = last
             && last.activity == Activity::Free
-            && (last.is_up() || (!last.profile.persistent && last.is_ready()))
+            && (last.is_up() || (!last.mode.now.persistent && last.is_ready()))
             && !refused(last.id())
         {
             return Some(last.id().clone());

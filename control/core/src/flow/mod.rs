@@ -15,6 +15,7 @@ pub(crate) mod estimates;
 pub(crate) mod inbound;
 pub(crate) mod joining;
 pub(crate) mod matching;
+pub(crate) mod modes;
 pub(crate) mod proof;
 pub(crate) mod replay;
 pub(crate) mod restart;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_proto::LegInfo;
 
-use crate::agent::{Agent, Wanted};
+use crate::agent::Wanted;
 use crate::callback::{Callback, State as CallbackState};
 use crate::core::Core;
 use crate::flow::calls::leg_name;
@@ -82,16 +82,24 @@ impl Core {
         let at_ms = record.at_ms;
         match record.fact.clone() {
             Fact::Booted { run } => self.run = run,
-            Fact::AgentSaved(profile) => match self.agents.get_mut(&profile.id) {
-                Some(agent) => agent.profile = *profile,
-                None => {
-                    self.agents.insert(profile.id.clone(), Agent::new(*profile));
-                }
-            },
+            Fact::AgentSaved(profile) => self.save_agent(*profile),
             Fact::AgentStatus { agent, status } => {
                 if let Some(agent) = self.agents.get_mut(&agent) {
                     agent.wanted = wanted(status);
                     agent.since_ms = at_ms;
+                }
+                if status == AgentStatus::LoggedOut {
+                    self.forget_mode(&agent);
+                }
+            }
+            Fact::ModeChosen { agent, wish } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.mode.chosen = wish;
+                }
+            }
+            Fact::ModeInForce { agent, mode } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.mode.now = mode;
                 }
             }
             Fact::LegUp { agent, call } => {

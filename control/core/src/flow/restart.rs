@@ -167,7 +167,7 @@ impl Core {
         let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in agents {
             let wants = |agent: &Agent| {
-                agent.reopen || (agent.wanted == Wanted::Available && agent.profile.persistent)
+                agent.reopen || (agent.wanted == Wanted::Available && agent.mode.now.persistent)
             };
             if self.agents.get(&id).is_some_and(wants) {
                 self.establish(&id);

@@ -107,14 +107,15 @@ impl Core {
             name: number.to_owned(),
             skills: Vec::new(),
             station: Some(Station::Number { number: number.to_owned() }),
-            persistent: false,
-            auto_accept: false,
+            group: None,
+            persistent: Some(false),
+            auto_accept: Some(false),
             pin: false,
             password: None,
             guest: true,
         };
         self.record(Fact::AgentSaved(Box::new(profile.clone())));
-        self.agents.insert(id.clone(), Agent::new(profile));
+        self.save_agent(profile);
         self.set_wanted(&id, Wanted::Available);
         id
     }

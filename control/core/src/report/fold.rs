@@ -61,6 +61,8 @@ impl Reports {
             Fact::Booted { .. }
             | Fact::AgentSaved(_)
             | Fact::AgentStatus { .. }
+            | Fact::ModeChosen { .. }
+            | Fact::ModeInForce { .. }
             | Fact::AgentRemoved { .. }
             | Fact::LegUp { .. }
             | Fact::Dialog { .. }

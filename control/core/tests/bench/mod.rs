@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
+    config: Config,
     now_us: u64,
     pub(crate) packet_age_ms: u64,
     pub(crate) sip: Vec<(CallId, SipCommand)>,
@@ -50,12 +51,13 @@ impl Bench {
         let service = ServiceConfig { name: "cb".into(), queue: "sales".into(), ..ServiceConfig::default() };
         let mut config = Config { queues: vec![queue], services: vec![service], ..Config::default() };
         change(&mut config);
-        let mut core = Core::new(config, [7; 32]);
+        let mut core = Core::new(config.clone(), [7; 32]);
         for record in &records {
             core.replay(record);
         }
         let mut bench = Self {
             core,
+            config,
             now_us,
             packet_age_ms: 100,
             sip: Vec::new(),
@@ -82,6 +84,12 @@ impl Bench {
     /// The same, with other settings.
     pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         Self::over(self.records, self.legs, self.now_us + 1_000_000, change)
+    }
+
+    /// The configuration is read again.
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.take(Input::Config(Box::new(self.config.clone())));
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -325,8 +333,9 @@ pub(crate) fn agent(pin: bool, auto_accept: bool) -> AgentBody {
         name: None,
         skills: vec!["sales".into()],
         station: Some(Station::Registered),
-        persistent: true,
-        auto_accept,
+        group: None,
+        persistent: Some(true),
+        auto_accept: Some(auto_accept),
         pin,
         password: None,
     }
