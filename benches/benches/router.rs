@@ -6,7 +6,7 @@ use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::Station;
 use offhook_control_core::sip::{Direction, RemoteMedia, SipEvent};
 use offhook_control_core::view::Notification;
-use offhook_control_core::{CallId, Core, Input, Now, OpId, Output};
+use offhook_control_core::{CallId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{Command, LegCreated, LegList, Media, PlayStarted, Remote, Reply};
 
 fn router(criterion: &mut Criterion) {
@@ -48,7 +48,7 @@ impl Centre {
         let mut centre = Self { core, now_us: 1_000_000, next: 0, offers: 0 };
         centre.core.start(centre.now());
         centre.pump();
-        centre.take(Input::EngineUp { instance: "1".into(), restarted: false });
+        centre.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
         for agent in 0..agents {
             let id = format!("agent-{agent}");
             let body = AgentBody {

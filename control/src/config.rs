@@ -22,8 +22,8 @@ pub struct Config {
     pub sip: Sip,
     /// `[trunk]`, if there is one.
     pub trunk: Option<TrunkConfig>,
-    /// `[engine]`.
-    pub engine: Engine,
+    /// `[engine]`, or one for each `[[engine]]`.
+    pub engines: Vec<Engine>,
     /// `[journal]` path.
     pub journal: PathBuf,
     /// `[http]`.
@@ -53,7 +53,7 @@ pub struct Sip {
     pub srtp: Security,
 }
 
-/// The engine.
+/// One engine.
 #[derive(Debug)]
 pub struct Engine {
     /// Its control socket.
@@ -62,6 +62,8 @@ pub struct Engine {
     pub key_file: Option<PathBuf>,
     /// Lease of our legs, in milliseconds.
     pub lease_ms: u32,
+    /// Milliseconds without a word after which it counts as dead.
+    pub silent_after_ms: u32,
 }
 
 /// The HTTP side.

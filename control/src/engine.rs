@@ -1,4 +1,4 @@
-//! The link to the engine: commands in the order in which they are given, replies and news as inputs of the core.
+//! The link to one engine: commands in the order in which they are given, replies and news as inputs of the core.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use anyhow::Context as _;
-use offhook_control_core::{EngineReply, Input, RequestId};
+use offhook_control_core::{EngineId, EngineReply, Input, RequestId};
 use offhook_proto::auth::Key;
 use offhook_proto::{AsyncClient, ClientEvent, Command, Config};
 use tokio::sync::mpsc;
 
-/// Handle to the engine's client.
+/// Handle to one engine's client.
 pub(crate) struct EngineLink {
     client: AsyncClient,
     inputs: mpsc::Sender<Input>,
@@ -26,6 +26,7 @@ impl EngineLink {
     /// # Errors
     /// When the key file cannot be read or no socket can be opened.
     pub(crate) async fn start(
+        engine: EngineId,
         config: &crate::config::Engine,
         controller: &str,
         inputs: mpsc::Sender<Input>,
@@ -34,13 +35,15 @@ impl EngineLink {
         let client = Config {
             controller: Some(controller.to_owned()),
             lease_ms: Some(config.lease_ms),
+            silent_after_us: u64::from(config.silent_after_ms) * 1_000,
+            ping_after_us: u64::from(config.silent_after_ms) * 1_000 / PINGS_BEFORE_SILENCE,
             ..Config::default()
         };
         let address: SocketAddr = config.address;
         let (client, news) = AsyncClient::connect(address, key, client)
             .await
             .with_context(|| format!("no socket can be opened towards the engine at {address}"))?;
-        tokio::spawn(tell(news, inputs.clone()));
+        tokio::spawn(tell(engine, news, inputs.clone()));
         Ok(Self { client, inputs, open: Arc::default() })
     }
 
@@ -78,49 +81,52 @@ fn read_key(path: &Path) -> anyhow::Result<Key> {
     Key::new(&secret).with_context(|| format!("engine.key_file {}", path.display()))
 }
 
-async fn tell(mut news: mpsc::Receiver<ClientEvent>, inputs: mpsc::Sender<Input>) {
+async fn tell(engine: EngineId, mut news: mpsc::Receiver<ClientEvent>, inputs: mpsc::Sender<Input>) {
     let mut run = String::new();
     while let Some(event) = news.recv().await {
-        for input in translate(event, &mut run) {
+        for input in translate(engine, event, &mut run) {
             if inputs.send(input).await.is_err() {
                 return;
             }
         }
     }
-    tracing::error!("the engine's news were not read for so long that they ended; start again");
+    tracing::error!(%engine, "the engine's news were not read for so long that they ended; start again");
     // Better seen as down than commanded blindly.
-    let _ = inputs.send(Input::EngineDown).await;
+    let _ = inputs.send(Input::EngineDown { engine }).await;
 }
 
 /// What a piece of news means to the core. `run` is the engine's run as known so far.
-fn translate(event: ClientEvent, run: &mut String) -> Vec<Input> {
+fn translate(engine: EngineId, event: ClientEvent, run: &mut String) -> Vec<Input> {
     match event {
-        ClientEvent::Event(event) => vec![Input::EngineEvent(event.body)],
+        ClientEvent::Event(event) => vec![Input::EngineEvent { engine, event: event.body }],
         ClientEvent::EngineUp { instance } => {
-            tracing::info!(%instance, "the engine is there");
+            tracing::info!(%engine, %instance, "the engine is there");
             run.clone_from(&instance);
-            vec![Input::EngineUp { instance, restarted: false }]
+            vec![Input::EngineUp { engine, instance, restarted: false }]
         }
         ClientEvent::EngineRestarted { new, .. } => {
-            tracing::warn!(instance = %new, "the engine was restarted; its legs are gone");
+            tracing::warn!(%engine, instance = %new, "the engine was restarted; its legs are gone");
             run.clone_from(&new);
-            vec![Input::EngineUp { instance: new, restarted: true }]
+            vec![Input::EngineUp { engine, instance: new, restarted: true }]
         }
         ClientEvent::EngineSilent => {
-            tracing::warn!("the engine is silent");
-            vec![Input::EngineDown]
+            tracing::warn!(%engine, "the engine is silent");
+            vec![Input::EngineDown { engine }]
         }
         ClientEvent::EngineBack => {
-            tracing::info!("the engine is back");
-            vec![Input::EngineUp { instance: run.clone(), restarted: false }]
+            tracing::info!(%engine, "the engine is back");
+            vec![Input::EngineUp { engine, instance: run.clone(), restarted: false }]
         }
         // Whoever has missed events has to look at everything again, as after an outage.
         ClientEvent::EventsMissed => {
-            tracing::warn!("events of the engine were missed; its legs are listed again");
-            vec![Input::EngineDown, Input::EngineUp { instance: run.clone(), restarted: false }]
+            tracing::warn!(%engine, "events of the engine were missed; its legs are listed again");
+            vec![
+                Input::EngineDown { engine },
+                Input::EngineUp { engine, instance: run.clone(), restarted: false },
+            ]
         }
         ClientEvent::SubscribeRefused(error) => {
-            tracing::error!(%error, "the engine refuses the subscription");
+            tracing::error!(%engine, %error, "the engine refuses the subscription");
             Vec::new()
         }
         // Replies are handed to whoever called.
@@ -128,17 +134,22 @@ fn translate(event: ClientEvent, run: &mut String) -> Vec<Input> {
     }
 }
 
+/// An engine that is alive is heard at least so often before it counts as silent.
+const PINGS_BEFORE_SILENCE: u64 = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ENGINE: EngineId = EngineId(0);
+
     #[test]
     fn missed_events_make_the_core_look_at_the_same_run_again() {
         let mut run = String::new();
-        translate(ClientEvent::EngineUp { instance: "one".into() }, &mut run);
-        let inputs = translate(ClientEvent::EventsMissed, &mut run);
+        translate(ENGINE, ClientEvent::EngineUp { instance: "one".into() }, &mut run);
+        let inputs = translate(ENGINE, ClientEvent::EventsMissed, &mut run);
         assert!(
-            matches!(&inputs[..], [Input::EngineDown, Input::EngineUp { instance, restarted: false }] if instance == "one")
+            matches!(&inputs[..], [Input::EngineDown { .. }, Input::EngineUp { instance, restarted: false, .. }] if instance == "one")
         );
     }
 
@@ -146,7 +157,7 @@ mod tests {
     fn a_new_run_is_told_as_a_restart() {
         let mut run = String::from("one");
         let event = ClientEvent::EngineRestarted { old: "one".into(), new: "two".into() };
-        let inputs = translate(event, &mut run);
+        let inputs = translate(ENGINE, event, &mut run);
         assert!(matches!(&inputs[..], [Input::EngineUp { restarted: true, .. }]));
         assert_eq!(run, "two");
     }

@@ -61,7 +61,8 @@ pub(crate) struct Runtime {
     sip: SipPort,
     /// Calls that have not had their last event.
     calls: BTreeSet<CallId>,
-    engine: EngineLink,
+    /// In the order of the configuration.
+    engines: Vec<EngineLink>,
     answers: HashMap<OpId, oneshot::Sender<ApiReply>>,
     next_op: u64,
     feed: Arc<Feed>,
@@ -120,7 +121,10 @@ impl Runtime {
 
     fn is_settled(&self, hang_up: bool) -> bool {
         let calls = !hang_up || self.calls.is_empty();
-        calls && self.engine.open() == 0 && self.gate.is_empty() && self.backlog.is_empty()
+        calls
+            && self.engines.iter().all(|engine| engine.open() == 0)
+            && self.gate.is_empty()
+            && self.backlog.is_empty()
     }
 
     fn on_progress(&mut self, inbox: &mut Inbox) {
@@ -161,9 +165,9 @@ impl Runtime {
             Input::EngineReply { result: Ok(_), .. }
             | Input::Api { .. }
             | Input::Registration { .. }
-            | Input::EngineEvent(_)
+            | Input::EngineEvent { .. }
             | Input::EngineUp { .. }
-            | Input::EngineDown
+            | Input::EngineDown { .. }
             | Input::Config(_)
             | Input::Tick => {}
         }
@@ -244,7 +248,11 @@ impl Runtime {
         match output {
             Output::Record(_) => unreachable!("the gate keeps records apart"),
             Output::Sip { call, command } => self.command(call, command),
-            Output::Engine { request, command, .. } => self.engine.send(request, command),
+            Output::Engine { engine, request, command, .. } => {
+                if let Some(engine) = self.engines.get(usize::from(engine.0)) {
+                    engine.send(request, command);
+                }
+            }
             Output::Reply { op, reply } => {
                 // Whoever asked may have gone.
                 if let Some(answer) = self.answers.remove(&op) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::leg::Leg;
 use crate::record::CallKind;
 use crate::sip::Target;
-use crate::{AgentId, CallId};
+use crate::{AgentId, CallId, EngineId};
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +150,10 @@ pub(crate) struct Call {
     pub(crate) role: Role,
     pub(crate) state: State,
     pub(crate) leg: Leg,
+    /// Where the leg is, or is to be.
+    pub(crate) engine: Option<EngineId>,
+    /// When the leg was opened, or opened again, on our clock.
+    pub(crate) opened_us: Option<u64>,
     pub(crate) target: Option<Target>,
     pub(crate) number: String,
     pub(crate) agent: Option<AgentId>,

@@ -9,8 +9,10 @@ use crate::modes::ModeWish;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Name under which the engine knows this controller.
+    /// Name under which the engines know this controller.
     pub controller: String,
+    /// How many engines there are, from 1; taken at start.
+    pub engines: u16,
     /// Encodings offered to phones and trunk, best first.
     pub media: Vec<Media>,
     /// Agents and their legs.
@@ -51,6 +53,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             controller: "control".into(),
+            engines: 1,
             media: vec![Media::default()],
             agents: AgentConfig::default(),
             modes: ModesConfig::default(),

@@ -8,8 +8,9 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::agent::Agent;
 use crate::call::Call;
 use crate::callback::Callback;
+use crate::engines::Engines;
 use crate::estimate::Handling;
-use crate::flow::engine::{Engine, Pending};
+use crate::flow::engine::Asked;
 use crate::flow::replay::Replayed;
 use crate::interaction::Interaction;
 use crate::mutation::Mutation;
@@ -31,13 +32,13 @@ pub struct Core {
     pub(crate) now: Now,
     /// Number of this run over the journal, from 1.
     pub(crate) run: u64,
-    pub(crate) engine: Engine,
+    pub(crate) engines: Engines,
     pub(crate) replayed: Replayed,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Whose leg has which name.
     pub(crate) legs: BTreeMap<String, CallId>,
-    pub(crate) requests: BTreeMap<RequestId, Pending>,
+    pub(crate) requests: BTreeMap<RequestId, Asked>,
     pub(crate) interactions: BTreeMap<u64, Interaction>,
     /// Customers whose agent was lost.
     pub(crate) held: BTreeSet<u64>,
@@ -82,11 +83,11 @@ impl Core {
     /// An empty control plane. `seed` feeds PINs and ids; the shell draws it from the system.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
+            engines: Engines::new(config.engines),
             config,
             rng: ChaCha8Rng::from_seed(seed),
             now: Now::default(),
             run: 0,
-            engine: Engine::Down,
             replayed: Replayed::default(),
             agents: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -142,9 +143,9 @@ impl Core {
             Input::Sip { call, event } => self.on_sip(call, event),
             Input::Registration { aor, contact } => self.on_registration(&AgentId(aor), contact.is_some()),
             Input::EngineReply { request, result } => self.on_engine_reply(request, result),
-            Input::EngineEvent(event) => self.on_engine_event(event),
-            Input::EngineUp { instance: _, restarted } => self.on_engine_up(restarted),
-            Input::EngineDown => self.on_engine_down(),
+            Input::EngineEvent { engine, event } => self.on_engine_event(engine, event),
+            Input::EngineUp { engine, instance: _, restarted } => self.on_engine_up(engine, restarted),
+            Input::EngineDown { engine } => self.on_engine_down(engine),
             Input::Config(config) => {
                 self.config = *config;
                 self.match_due = true;
@@ -321,6 +322,9 @@ impl Core {
             Timer::ContactDue(id) => self.on_contact_due(&id),
             Timer::Match => self.match_due = true,
             Timer::Engine => self.on_engine_retry(),
+            Timer::FailOver => self.fail_over(),
+            Timer::Reconcile => self.on_reconciling_overdue(),
+            Timer::OldLeg(engine, leg) => self.on_old_leg(engine, leg),
             Timer::Statistics => {
                 let statistics = self.statistics();
                 self.push(Output::Notify(Notification::Statistics(Box::new(statistics))));

@@ -80,6 +80,17 @@ text_id!(
     OfferId
 );
 
+/// One engine: its place among the configured ones, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EngineId(pub u16);
+
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 impl CallId {
     /// Incoming calls are numbered from here.
     pub const FIRST_INCOMING: u64 = 1 << 62;

@@ -5,7 +5,7 @@ use offhook_proto::{Command, Error, EventBody, Reply};
 use crate::api::{ApiReply, ApiRequest};
 use crate::sip::{SipCommand, SipEvent};
 use crate::view::Notification;
-use crate::{AgentId, CallId, CallbackId, Config, ContactId, OpId, Record, RequestId};
+use crate::{AgentId, CallId, CallbackId, Config, ContactId, EngineId, OpId, Record, RequestId};
 
 /// The two clocks, read by the shell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,17 +50,27 @@ pub enum Input {
         /// What came back.
         result: EngineReply,
     },
-    /// The engine reports.
-    EngineEvent(EventBody),
-    /// The engine can be reached. Commands are sent only between this and `EngineDown`.
+    /// An engine reports.
+    EngineEvent {
+        /// Which engine.
+        engine: EngineId,
+        /// What.
+        event: EventBody,
+    },
+    /// An engine can be reached. Commands are sent to it only between this and `EngineDown`.
     EngineUp {
+        /// Which engine.
+        engine: EngineId,
         /// Its run.
         instance: String,
         /// True when it is another run than the one before: every leg is gone.
         restarted: bool,
     },
-    /// The engine cannot be reached. Its legs may live on.
-    EngineDown,
+    /// An engine cannot be reached. Its legs may live on.
+    EngineDown {
+        /// Which engine.
+        engine: EngineId,
+    },
     /// New configuration, already checked.
     Config(Box<Config>),
     /// A deadline of [`crate::Core::poll_timeout`] has passed.
@@ -79,8 +89,10 @@ pub enum Output {
         /// What.
         command: SipCommand,
     },
-    /// Ask something of the engine.
+    /// Ask something of an engine.
     Engine {
+        /// Which engine.
+        engine: EngineId,
         /// Comes back in the reply.
         request: RequestId,
         /// Whose order it belongs to.

@@ -208,6 +208,13 @@ impl Leg {
         self.busy = [false; 3];
     }
 
+    /// It is to be opened on another engine; here it is not looked after any more.
+    pub(crate) fn relocate(&mut self) {
+        self.on_gone();
+        self.forget_requests();
+        self.create.beside = None;
+    }
+
     /// Marks the splice's other leg as lost: the splice has to be made again.
     pub(crate) fn on_partner_gone(&mut self) {
         self.link_known = None;

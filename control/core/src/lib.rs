@@ -20,6 +20,7 @@ mod callback;
 pub mod config;
 mod connection;
 mod core;
+mod engines;
 pub mod estimate;
 mod flow;
 mod ids;
@@ -41,7 +42,7 @@ pub mod view;
 
 pub use crate::core::{Core, Transition};
 pub use config::Config;
-pub use ids::{AgentId, CallId, CallbackId, ContactId, OfferId, OpId, RequestId};
+pub use ids::{AgentId, CallId, CallbackId, ContactId, EngineId, OfferId, OpId, RequestId};
 pub use io::{EngineReply, Input, Key, Now, Output};
 #[doc(hidden)]
 pub use mutation::Mutation;

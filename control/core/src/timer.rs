@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{AgentId, CallId, CallbackId, ContactId};
+use crate::{AgentId, CallId, CallbackId, ContactId, EngineId};
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +43,12 @@ pub(crate) enum Timer {
     Match,
     /// Engine requests that failed are repeated.
     Engine,
+    /// An engine is down for so long that its legs are moved (BY-09).
+    FailOver,
+    /// After a restart of ours, engines that have not been heard by now are left out.
+    Reconcile,
+    /// A leg that lives on another engine by now is deleted on this one.
+    OldLeg(EngineId, String),
     /// Statistics are told to whoever listens.
     Statistics,
 }

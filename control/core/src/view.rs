@@ -259,8 +259,19 @@ pub struct StatisticsView {
 pub struct HealthView {
     /// `ok`.
     pub status: String,
-    /// `up` or `down`.
+    /// `up` when at least one engine is, else `down`.
     pub engine: String,
+    /// Each of them, in the order of the configuration.
+    pub engines: Vec<EngineView>,
+}
+
+/// One engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EngineView {
+    /// `up` or `down`.
+    pub state: String,
+    /// Calls whose leg is there.
+    pub legs: u64,
 }
 
 /// Completion of an asynchronous operation (PC-07).

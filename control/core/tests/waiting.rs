@@ -7,7 +7,7 @@ use offhook_control_core::api::{ApiReply, ApiRequest, ConnectBody, LoginBody, Ou
 use offhook_control_core::config::Config;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{AgentStatus, Notification};
-use offhook_control_core::{CallId, Core, Input, Now, OpId, Output};
+use offhook_control_core::{CallId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{Command, LegList, Reply};
 
 fn connect(op: u64) -> Input {
@@ -59,7 +59,10 @@ fn pc_07_a_connection_that_is_given_up_before_it_was_dialled_is_told_and_never_d
         });
         let told = told.unwrap_or_else(|| panic!("{request:?} says nothing"));
         assert_eq!((told.result.as_str(), told.error.as_deref()), ("failed", Some("cancelled")));
-        core.handle(Now::default(), Input::EngineUp { instance: "1".into(), restarted: false });
+        core.handle(
+            Now::default(),
+            Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false },
+        );
         for output in outputs(&mut core) {
             if let Output::Engine { request, command: Command::LegList(_), .. } = output {
                 let result = Ok(Reply::ok(&LegList { ..LegList::default() }));

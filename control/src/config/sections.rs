@@ -20,10 +20,14 @@ use crate::sip::{Security, TrunkConfig, TrunkCredential, TrunkTransport};
 pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     let sip = sip(root.table("sip"), folder);
     let trunk = trunk(root.table("trunk"));
-    let (engine, controller) = engine(root.table("engine"), folder);
+    let (engines, controller) = engines(root.table_or_tables("engine"), folder);
     let journal = journal(root.table("journal"), folder);
     let http = http(root.table("http"));
-    let mut core = CoreConfig { controller, ..CoreConfig::default() };
+    let mut core = CoreConfig {
+        controller,
+        engines: u16::try_from(engines.len()).unwrap_or(1),
+        ..CoreConfig::default()
+    };
     core.media = media(root.table("media"), &mut core);
     core.agents = agents(root.table("agents"));
     core.modes = modes(root.table("modes"), root.tables("group"));
@@ -33,7 +37,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     core.services = services(root.tables("service"), &core.queues);
     let agents = root.tables("agent").into_iter().map(|table| agent(table, &core.modes)).collect();
     root.finish();
-    Config { sip, trunk, engine, journal, http, core, agents }
+    Config { sip, trunk, engines, journal, http, core, agents }
 }
 
 fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
@@ -103,18 +107,44 @@ fn security(table: &mut Table<'_, '_>) -> Security {
     table.choice("srtp", &words).unwrap_or_default()
 }
 
-fn engine(mut table: Table<'_, '_>, folder: &Path) -> (Engine, String) {
-    let engine = Engine {
+/// The engines, and our name at all of them.
+fn engines(tables: Vec<Table<'_, '_>>, folder: &Path) -> (Vec<Engine>, String) {
+    let several = tables.len() > 1;
+    let mut engines: Vec<Engine> = Vec::with_capacity(tables.len());
+    let mut controller = None;
+    for (index, mut table) in tables.into_iter().enumerate() {
+        if index >= MAX_ENGINES {
+            table.refuse("address", &format!("is one too many: {MAX_ENGINES} engines are possible"));
+        }
+        let engine = engine(&mut table, several, folder);
+        if engines.iter().any(|other| other.address == engine.address) {
+            table.refuse("address", "is that of another engine too");
+        }
+        let name = table.text("controller").unwrap_or_else(|| "control".into());
+        if offhook_proto::validate::name("controller", &name).is_err() {
+            table.refuse("controller", "takes 1 to 64 of A-Z a-z 0-9 . _ -");
+        }
+        if *controller.get_or_insert_with(|| name.clone()) != name {
+            table.refuse("controller", "has to be the same at all engines");
+        }
+        table.finish();
+        engines.push(engine);
+    }
+    (engines, controller.unwrap_or_else(|| "control".into()))
+}
+
+fn engine(table: &mut Table<'_, '_>, several: bool, folder: &Path) -> Engine {
+    Engine {
         address: table.parsed("address", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 2223))),
         key_file: table.text("key_file").map(|path| folder.join(path)),
         lease_ms: table.number("lease_ms", 1_000..=3_600_000).unwrap_or(60_000),
-    };
-    let controller = table.text("controller").unwrap_or_else(|| "control".into());
-    if offhook_proto::validate::name("controller", &controller).is_err() {
-        table.refuse("controller", "takes 1 to 64 of A-Z a-z 0-9 . _ -");
+        // Alone, it is waited for; beside another one, its legs are moved.
+        silent_after_ms: table.number("silent_after_ms", 200..=60_000).unwrap_or(if several {
+            1_000
+        } else {
+            3_000
+        }),
     }
-    table.finish();
-    (engine, controller)
 }
 
 fn journal(mut table: Table<'_, '_>, folder: &Path) -> PathBuf {
@@ -361,4 +391,6 @@ fn seconds(table: &mut Table<'_, '_>, key: &'static str, least: u32, most: u32) 
     table.number(key, least..=most).map(|seconds| seconds * 1_000)
 }
 
+/// Most engines.
+const MAX_ENGINES: usize = 64;
 const ADDRESS: &str = "an address and port such as \"127.0.0.1:5060\"";

@@ -83,6 +83,14 @@ impl<'t, 's> Table<'t, 's> {
         self.inner(self.name(key), at, values)
     }
 
+    /// One table, or the tables of an array; one empty table when there is neither.
+    pub(super) fn table_or_tables(&mut self, key: &'static str) -> Vec<Table<'t, 's>> {
+        match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(array)) if !array.is_empty() => self.tables(key),
+            Some(_) | None => vec![self.table(key)],
+        }
+    }
+
     /// The tables of an array of tables.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'t, 's>> {
         let Some(value) = self.value(key) else { return Vec::new() };

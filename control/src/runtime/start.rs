@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest};
 use offhook_control_core::record::{AgentProfile, Fact, VERSION};
-use offhook_control_core::{AgentId, Core, Input, OpId, Record};
+use offhook_control_core::{AgentId, Core, EngineId, Input, OpId, Record};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
@@ -50,7 +50,11 @@ impl Runtime {
         let (input_sender, inputs) = mpsc::channel(INPUTS);
         let (ask_sender, asks) = mpsc::channel(ASKS);
         let sip = SipPort::start(sip_config(config, clock, &passwords), input_sender.clone()).await?;
-        let engine = EngineLink::start(&config.engine, &config.core.controller, input_sender.clone()).await?;
+        let mut engines = Vec::with_capacity(config.engines.len());
+        for (id, engine) in (0..).map(EngineId).zip(&config.engines) {
+            let controller = &config.core.controller;
+            engines.push(EngineLink::start(id, engine, controller, input_sender.clone()).await?);
+        }
         let feed = Arc::new(Feed::new(clock.now().unix_ms));
         let next_seq = journal.next_seq();
         let mut runtime = Self {
@@ -63,7 +67,7 @@ impl Runtime {
             stalled: None,
             sip,
             calls: std::collections::BTreeSet::new(),
-            engine,
+            engines,
             answers: HashMap::new(),
             next_op: 0,
             feed: Arc::clone(&feed),

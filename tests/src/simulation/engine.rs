@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use offhook_control_core::{CallId, Input, RequestId};
+use offhook_control_core::{CallId, EngineId, Input, RequestId};
 use offhook_proto::{
     Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource,
     PlayStarted, Reply, SpliceAudio,
@@ -177,7 +177,10 @@ impl World {
             for (from, to) in [(&splice.a, &splice.b), (&splice.b, &splice.a)] {
                 let (from, to) = (from.clone(), to.clone());
                 let audio = SpliceAudio { from, to, after_us: 9_000, dropped_packets: 0 };
-                self.tell(20_000, Input::EngineEvent(EventBody::SpliceAudio(audio)));
+                self.tell(
+                    20_000,
+                    Input::EngineEvent { engine: EngineId(0), event: EventBody::SpliceAudio(audio) },
+                );
             }
         }
         Reply::done()
@@ -248,7 +251,13 @@ impl World {
         }
         found.play = None;
         let delay = self.rng.random_range(100..4_000_u64);
-        self.tell(delay, Input::EngineEvent(EventBody::PlayEnded { leg, play, end: PlayEnd::Finished }));
+        self.tell(
+            delay,
+            Input::EngineEvent {
+                engine: EngineId(0),
+                event: EventBody::PlayEnded { leg, play, end: PlayEnd::Finished },
+            },
+        );
     }
 
     pub(super) fn crash_engine(&mut self) {
@@ -258,7 +267,7 @@ impl World {
         self.engine.legs.clear();
         self.oracle.engine_crashes.push(self.now_us);
         if self.chance(70) {
-            self.tell_once(300_000, Input::EngineDown);
+            self.tell_once(300_000, Input::EngineDown { engine: EngineId(0) });
         }
         let pause = self.between_ms(400, 2_500);
         self.after(pause, Happening::EngineStart);
@@ -270,7 +279,7 @@ impl World {
         self.engine.reachable = true;
         self.engine.instance += 1;
         let instance = self.engine.instance.to_string();
-        self.tell_once(1_000, Input::EngineUp { instance, restarted: true });
+        self.tell_once(1_000, Input::EngineUp { engine: EngineId(0), instance, restarted: true });
     }
 
     pub(super) fn lose_engine(&mut self) {
@@ -279,7 +288,7 @@ impl World {
         }
         self.trace(|| "engine is out of reach".to_owned());
         self.engine.reachable = false;
-        self.tell_once(300_000, Input::EngineDown);
+        self.tell_once(300_000, Input::EngineDown { engine: EngineId(0) });
         let pause = self.between_ms(400, 2_500);
         self.after(pause, Happening::EngineBack);
     }
@@ -291,7 +300,7 @@ impl World {
         self.trace(|| "engine is back".to_owned());
         self.engine.reachable = true;
         let instance = self.engine.instance.to_string();
-        self.tell_once(1_000, Input::EngineUp { instance, restarted: false });
+        self.tell_once(1_000, Input::EngineUp { engine: EngineId(0), instance, restarted: false });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
-use offhook_control_core::{AgentId, CallId, Input};
+use offhook_control_core::{AgentId, CallId, EngineId, Input};
 use offhook_proto::{EventBody, Media, Remote, Srtp};
 use rand::RngExt as _;
 
@@ -252,7 +252,13 @@ impl World {
                 let leg =
                     self.engine.legs.iter().find(|(_, leg)| leg.call == call).map(|(name, _)| name.clone());
                 if let Some(leg) = leg {
-                    self.tell(3 * SECOND, Input::EngineEvent(EventBody::LegSilent { leg, silent_ms: 3_000 }));
+                    self.tell(
+                        3 * SECOND,
+                        Input::EngineEvent {
+                            engine: EngineId(0),
+                            event: EventBody::LegSilent { leg, silent_ms: 3_000 },
+                        },
+                    );
                 }
             }
             (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {

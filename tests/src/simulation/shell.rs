@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use offhook_control_core::record::Fact;
 use offhook_control_core::view::Notification;
-use offhook_control_core::{Core, Input, Key, Output, Record};
+use offhook_control_core::{Core, EngineId, Input, Key, Output, Record};
 use rand::RngExt as _;
 
 use super::world::{Happening, World};
@@ -69,7 +69,7 @@ impl World {
         if self.engine.reachable {
             let instance = self.engine.instance.to_string();
             let delay = self.between_ms(1, 50);
-            self.tell_once(delay, Input::EngineUp { instance, restarted: false });
+            self.tell_once(delay, Input::EngineUp { engine: EngineId(0), instance, restarted: false });
         }
         self.users_after_start();
         self.wake();
@@ -212,7 +212,7 @@ impl World {
                 let delay = self.network_in_order(call, delay);
                 self.after(delay, Happening::Signal { run, call, command });
             }
-            Output::Engine { request, key: _, command } => {
+            Output::Engine { engine: _, request, key: _, command } => {
                 let delay = self.rng.random_range(50..5_000_u64);
                 self.after(delay, Happening::Command { run, request, command });
             }

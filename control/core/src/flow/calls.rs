@@ -59,6 +59,8 @@ impl Core {
             role: new.role,
             state: new.state,
             leg: Leg::new(create, new.remote, self.config.agents.park_keep_one_in),
+            engine: None,
+            opened_us: None,
             target: new.target,
             number: new.number,
             agent: new.agent,
@@ -377,6 +379,7 @@ impl Core {
             if let Some(view) = self.call_view(id) {
                 self.push(Output::Notify(crate::view::Notification::Call(Box::new(view))));
             }
+            self.unsettle(id);
             self.calls.remove(&id);
             if id.is_incoming() {
                 if self.past_incoming.len() == crate::limits::PAST_INCOMING {

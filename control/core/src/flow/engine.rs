@@ -1,4 +1,4 @@
-//! Between the legs and the engine: commands out, replies and events in.
+//! Between the legs and their engines: commands out, replies and events in.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,19 @@ use offhook_proto::{Command, EventBody, LegDelete, LegInfo, LegQuery, SpliceAudi
 
 use crate::call::{Role, State};
 use crate::core::Core;
+use crate::engines::State as EngineState;
 use crate::interaction::{Event, Outcome, Stage};
 use crate::io::{EngineReply, Key, Output};
 use crate::leg::{ASPECTS, Aspect, Change, Link};
 use crate::mutation::Mutation;
 use crate::timer::Timer;
-use crate::{CallId, RequestId};
+use crate::{CallId, EngineId, RequestId};
 
-/// Whether the engine can be commanded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Down,
-    /// Reachable; what it kept of an earlier run is being asked.
-    Reconciling,
-    Up,
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) engine: EngineId,
+    pub(crate) pending: Pending,
 }
 
 /// What a request was for.
@@ -28,6 +27,7 @@ pub(crate) enum Pending {
     Leg { call: CallId, aspect: Aspect, command: Command },
     Proof { interaction: u64 },
     List,
+    Sweep,
     Query { leg: String },
     Orphan { leg: String },
 }
@@ -35,9 +35,8 @@ pub(crate) enum Pending {
 impl Core {
     /// Sends whatever closes the difference between what is wanted of a call's leg and what is known.
     pub(crate) fn drive(&mut self, id: CallId) {
-        if self.engine != Engine::Up {
-            return;
-        }
+        let Some(engine) = self.engine_of(id) else { return };
+        self.gather(id);
         for aspect in ASPECTS {
             let Some(call) = self.calls.get(&id) else { return };
             let partner_open = call
@@ -45,7 +44,9 @@ impl Core {
                 .partner()
                 .and_then(|partner| self.legs.get(partner))
                 .and_then(|partner| self.calls.get(partner))
-                .is_some_and(|partner| partner.leg.open.is_some() && partner.leg.is_wanted());
+                .is_some_and(|partner| {
+                    partner.leg.open.is_some() && partner.leg.is_wanted() && partner.engine == Some(engine)
+                });
             let now_us = self.now.mono_us;
             if self.mutated(Mutation::KeepLeg)
                 && !call.leg.is_wanted()
@@ -56,32 +57,31 @@ impl Core {
             let Some(call) = self.calls.get_mut(&id) else { return };
             if let Some(command) = call.leg.next(aspect, partner_open, now_us) {
                 let request = self.next_request();
-                self.requests.insert(request, Pending::Leg { call: id, aspect, command: command.clone() });
-                self.push(Output::Engine { request, key: Key::Call(id), command });
+                let pending = Pending::Leg { call: id, aspect, command: command.clone() };
+                self.requests.insert(request, Asked { engine, pending });
+                self.push(Output::Engine { engine, request, key: Key::Call(id), command });
             }
         }
     }
 
     /// Asks the engine about an agent's leg, so that a customer may be dialled for it (BY-02).
-    pub(crate) fn ask_proof(&mut self, interaction: u64, leg: String) -> RequestId {
+    pub(crate) fn ask_proof(&mut self, engine: EngineId, interaction: u64, leg: String) -> RequestId {
+        self.ask(engine, Pending::Proof { interaction }, Command::LegQuery(LegQuery { leg }))
+    }
+
+    pub(crate) fn ask(&mut self, engine: EngineId, pending: Pending, command: Command) -> RequestId {
         let request = self.next_request();
-        self.requests.insert(request, Pending::Proof { interaction });
-        self.push(Output::Engine { request, key: Key::None, command: Command::LegQuery(LegQuery { leg }) });
+        self.requests.insert(request, Asked { engine, pending });
+        self.push(Output::Engine { engine, request, key: Key::None, command });
         request
     }
 
-    pub(crate) fn ask(&mut self, pending: Pending, command: Command) {
-        let request = self.next_request();
-        self.requests.insert(request, pending);
-        self.push(Output::Engine { request, key: Key::None, command });
-    }
-
-    pub(crate) fn delete_orphan(&mut self, leg: String) {
-        self.ask(Pending::Orphan { leg: leg.clone() }, Command::LegDelete(LegDelete { leg }));
+    pub(crate) fn delete_orphan(&mut self, engine: EngineId, leg: String) {
+        self.ask(engine, Pending::Orphan { leg: leg.clone() }, Command::LegDelete(LegDelete { leg }));
     }
 
     pub(crate) fn on_engine_reply(&mut self, request: RequestId, result: EngineReply) {
-        let Some(pending) = self.requests.remove(&request) else {
+        let Some(Asked { engine, pending }) = self.requests.remove(&request) else {
             self.projection.ignored += 1;
             return;
         };
@@ -91,11 +91,12 @@ impl Core {
                 let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
                 self.on_proof(interaction, request, info);
             }
-            Pending::List => self.on_listed(result),
-            Pending::Query { leg } => self.on_queried(leg, result),
+            Pending::List => self.on_listed(engine, result),
+            Pending::Sweep => self.on_swept(engine, result),
+            Pending::Query { leg } => self.on_queried(engine, leg, result),
             Pending::Orphan { leg } => {
-                if unanswered(&result) {
-                    self.delete_orphan(leg);
+                if unanswered(&result) && !self.is_on(&leg, engine) {
+                    self.delete_orphan(engine, leg);
                 }
             }
         }
@@ -140,7 +141,9 @@ impl Core {
 
     /// A leg is open: what waited for its address goes on.
     fn on_leg_open(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
+        let now_us = self.now.mono_us;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.opened_us = Some(now_us);
         match (call.state, call.role.clone()) {
             (State::Opening, Role::Agent(_)) => self.send_dial(id),
             (State::Opening, Role::Customer(interaction)) => self.on_customer_leg_open(interaction),
@@ -235,7 +238,18 @@ impl Core {
         }
     }
 
-    pub(crate) fn on_engine_event(&mut self, event: EventBody) {
+    pub(crate) fn on_engine_event(&mut self, engine: EngineId, event: EventBody) {
+        // What an engine says of a leg that lives on another one by now is of no interest.
+        let of_leg = match &event {
+            EventBody::LegSilent { leg, .. }
+            | EventBody::LegAlive { leg }
+            | EventBody::LegReleased { leg, .. }
+            | EventBody::PlayEnded { leg, .. } => Some(leg),
+            _ => None,
+        };
+        if of_leg.is_some_and(|leg| !self.is_on(leg, engine)) {
+            return;
+        }
         match event {
             EventBody::LegSilent { leg, .. } => self.on_silent(&leg),
             EventBody::LegAlive { leg } => {
@@ -264,10 +278,10 @@ impl Core {
             }
             EventBody::EventsLost { .. } => {
                 for id in self.call_ids() {
-                    if let Some(call) = self.calls.get_mut(&id) {
+                    if let Some(call) = self.calls.get_mut(&id).filter(|call| call.engine == Some(engine)) {
                         call.leg.doubt();
+                        self.drive(id);
                     }
-                    self.drive(id);
                 }
             }
             EventBody::LegLatched { .. }
@@ -343,45 +357,58 @@ impl Core {
         }
     }
 
-    pub(crate) fn on_engine_up(&mut self, restarted: bool) {
+    pub(crate) fn on_engine_up(&mut self, engine: EngineId, restarted: bool) {
         if restarted {
-            self.on_legs_lost();
+            self.engines.take_strays(engine);
+            self.on_legs_lost(engine);
         } else {
-            for call in self.calls.values_mut() {
+            for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
                 call.leg.doubt();
             }
         }
+        let now_us = self.now.mono_us;
         if self.replayed.is_pending() {
-            self.engine = Engine::Reconciling;
-            self.begin_reconciling();
+            self.engines.set_state(engine, EngineState::Reconciling, now_us);
+            self.begin_reconciling(engine);
             return;
         }
-        self.engine = Engine::Up;
+        self.engines.set_state(engine, EngineState::Up, now_us);
+        if self.engines.take_strays(engine) {
+            self.sweep(engine, None);
+        }
         self.match_due = true;
         for id in self.call_ids() {
             self.drive(id);
             self.reap(id);
         }
+        self.fail_over();
     }
 
-    pub(crate) fn on_engine_down(&mut self) {
-        self.engine = Engine::Down;
+    pub(crate) fn on_engine_down(&mut self, engine: EngineId) {
+        self.engines.set_state(engine, EngineState::Down, self.now.mono_us);
+        self.arm(Timer::FailOver, crate::flow::failover::PATIENCE_MS);
     }
 
-    /// Another engine, or another run of it: none of our legs exists, none of our requests will be answered.
-    fn on_legs_lost(&mut self) {
-        let requests = std::mem::take(&mut self.requests);
-        for call in self.calls.values_mut() {
-            call.leg.on_gone();
-            call.leg.forget_requests();
+    /// A dead engine, or another run of it: none of our legs there exists, none of our requests will be answered.
+    pub(crate) fn on_legs_lost(&mut self, engine: EngineId) {
+        for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
+            call.leg.relocate();
         }
-        let proofs: BTreeSet<u64> = requests
-            .into_values()
-            .filter_map(|pending| match pending {
-                Pending::Proof { interaction } => Some(interaction),
-                Pending::Leg { .. } | Pending::List | Pending::Query { .. } | Pending::Orphan { .. } => None,
-            })
-            .collect();
+        let mut proofs = BTreeSet::new();
+        self.requests.retain(|_, asked| {
+            match &asked.pending {
+                Pending::Proof { interaction } if asked.engine == engine => {
+                    proofs.insert(*interaction);
+                }
+                Pending::Proof { .. }
+                | Pending::Leg { .. }
+                | Pending::List
+                | Pending::Sweep
+                | Pending::Query { .. }
+                | Pending::Orphan { .. } => {}
+            }
+            asked.engine != engine
+        });
         for interaction in proofs {
             self.step_back(interaction, 1_000);
         }

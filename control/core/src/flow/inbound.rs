@@ -5,7 +5,6 @@ use offhook_proto::{PlaySource, ToneName};
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
 use crate::flow::calls::NewCall;
-use crate::flow::engine::Engine;
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::record::{CallKind, Fact};
 use crate::sip::{RemoteMedia, SipCommand};
@@ -28,7 +27,7 @@ impl Core {
         let queue = self.config.queues.iter().find(|queue| queue.dnis.iter().any(|dnis| dnis == to));
         let refusal = match queue {
             _ if !trunk => Some((403, "Forbidden")),
-            _ if self.engine != Engine::Up || self.calls.len() >= crate::limits::CALLS => {
+            _ if !self.engines.is_any_up() || self.calls.len() >= crate::limits::CALLS => {
                 Some((503, "Service Unavailable"))
             }
             None => Some((404, "Not Found")),

@@ -5,14 +5,13 @@ use std::cell::Cell;
 use crate::AgentId;
 use crate::agent::Activity;
 use crate::core::Core;
-use crate::flow::engine::Engine;
 use crate::interaction::Stage;
 use crate::timer::Timer;
 
 impl Core {
     /// Pairs whoever can be paired: held customers first, then the queues in order.
     pub(crate) fn match_waiting(&mut self) {
-        if self.engine != Engine::Up {
+        if !self.engines.is_any_up() {
             return;
         }
         let soon_us = self.now.mono_us + HELD_MS * 1_000;

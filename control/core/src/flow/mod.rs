@@ -12,6 +12,7 @@ pub(crate) mod dispositions;
 pub(crate) mod endings;
 pub(crate) mod engine;
 pub(crate) mod estimates;
+pub(crate) mod failover;
 pub(crate) mod inbound;
 pub(crate) mod joining;
 pub(crate) mod matching;

@@ -20,7 +20,12 @@ impl Core {
             self.step_back(id, 1_000);
             return;
         };
-        let request = self.ask_proof(id, leg);
+        let engine = self.agent_call_of(id).and_then(|call| self.engine_of(call));
+        let Some(engine) = engine else {
+            self.step_back(id, 1_000);
+            return;
+        };
+        let request = self.ask_proof(engine, id, leg);
         let now_us = self.now.mono_us;
         if let Some(interaction) = self.interactions.get_mut(&id) {
             interaction.proof = Some(request);
@@ -91,8 +96,9 @@ impl Core {
             return age_ms < FIRST_PACKET_MS;
         }
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
-        let answered_us = call.and_then(|call| call.answered_us);
-        answered_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
+        // A leg that was opened again elsewhere waits for its phone to follow.
+        let since_us = call.and_then(|call| call.answered_us.max(call.opened_us));
+        since_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
     }
 
     /// Whether somebody is to be dialled for an agent of whom the engine has not confirmed that nobody else hears them: the

@@ -11,7 +11,7 @@ use crate::flow::calls::leg_name;
 use crate::interaction::Source;
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
 use crate::view::AgentStatus;
-use crate::{AgentId, CallId};
+use crate::{AgentId, CallId, EngineId};
 
 /// What the journal says about calls of earlier runs.
 #[derive(Debug, Default)]
@@ -27,9 +27,12 @@ pub(crate) struct Replayed {
     /// On their way to somebody else.
     pub(super) transferred: BTreeMap<CallId, Destination>,
     /// What the engine says, by name of the leg.
-    pub(super) found: BTreeMap<String, Option<LegInfo>>,
-    pub(super) asked: BTreeSet<String>,
-    pub(super) listed: bool,
+    pub(super) found: BTreeMap<String, (EngineId, LegInfo)>,
+    pub(super) asked: BTreeSet<(EngineId, String)>,
+    /// Engines that have named all our legs.
+    pub(super) listed: BTreeSet<EngineId>,
+    /// Engines that were not heard until now are not waited for any more.
+    pub(super) overdue: bool,
 }
 
 #[derive(Debug)]

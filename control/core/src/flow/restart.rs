@@ -8,8 +8,9 @@ use crate::agent::{Activity, Agent, Wanted};
 use crate::call::{Role, State as CallState};
 use crate::connection;
 use crate::core::Core;
+use crate::engines::State as EngineState;
 use crate::flow::calls::{NewCall, leg_name};
-use crate::flow::engine::{Engine, Pending};
+use crate::flow::engine::Pending;
 use crate::flow::replay::{Caller, Replayed, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::io::EngineReply;
@@ -18,7 +19,7 @@ use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
 use crate::sip::SipCommand;
 use crate::timer::Timer;
-use crate::{AgentId, CallId, Output};
+use crate::{AgentId, CallId, EngineId, Output};
 
 impl Core {
     /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
@@ -52,22 +53,31 @@ impl Core {
         }
     }
 
-    /// Asks the engine which of our legs it kept.
-    pub(crate) fn begin_reconciling(&mut self) {
-        self.replayed.found.clear();
-        self.replayed.asked.clear();
-        self.replayed.listed = false;
-        self.ask_list(None);
+    /// Asks an engine which of our legs it kept.
+    pub(crate) fn begin_reconciling(&mut self, engine: EngineId) {
+        self.replayed.found.retain(|_, (found, _)| *found != engine);
+        self.replayed.asked.retain(|(asked, _)| *asked != engine);
+        self.replayed.listed.remove(&engine);
+        self.ask_list(engine, None);
+        if !self.timers.is_armed(&Timer::Reconcile) && !self.replayed.overdue {
+            self.arm(Timer::Reconcile, RECONCILE_MS);
+        }
     }
 
-    fn ask_list(&mut self, after: Option<String>) {
+    /// The engines that are silent until now are taken as dead.
+    pub(crate) fn on_reconciling_overdue(&mut self) {
+        self.replayed.overdue = true;
+        self.decide_if_known();
+    }
+
+    fn ask_list(&mut self, engine: EngineId, after: Option<String>) {
         let owner = Some(self.config.controller.clone());
         let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
-        self.ask(Pending::List, Command::LegList(request));
+        self.ask(engine, Pending::List, Command::LegList(request));
     }
 
-    pub(crate) fn on_listed(&mut self, result: EngineReply) {
-        if self.engine != Engine::Reconciling {
+    pub(crate) fn on_listed(&mut self, engine: EngineId, result: EngineReply) {
+        if self.engines.state(engine) != EngineState::Reconciling {
             return;
         }
         let Ok(list) = result.and_then(offhook_proto::Reply::parse::<LegList>) else {
@@ -77,52 +87,96 @@ impl Core {
         let interesting = self.replayed.interesting();
         for leg in &list.legs {
             if interesting.contains(leg) {
-                self.replayed.asked.insert(leg.clone());
+                self.replayed.asked.insert((engine, leg.clone()));
                 self.ask(
+                    engine,
                     Pending::Query { leg: leg.clone() },
                     Command::LegQuery(LegQuery { leg: leg.clone() }),
                 );
             } else if !self.legs.contains_key(leg) {
-                self.delete_orphan(leg.clone());
+                self.delete_orphan(engine, leg.clone());
             }
         }
         match list.legs.last() {
-            Some(last) if list.more => self.ask_list(Some(last.clone())),
-            Some(_) | None => self.replayed.listed = true,
+            Some(last) if list.more => self.ask_list(engine, Some(last.clone())),
+            Some(_) | None => {
+                self.replayed.listed.insert(engine);
+            }
         }
         self.decide_if_known();
     }
 
-    pub(crate) fn on_queried(&mut self, leg: String, result: EngineReply) {
-        if self.engine != Engine::Reconciling || !self.replayed.asked.contains(&leg) {
+    pub(crate) fn on_queried(&mut self, engine: EngineId, leg: String, result: EngineReply) {
+        let asked = (engine, leg);
+        if self.engines.state(engine) != EngineState::Reconciling || !self.replayed.asked.contains(&asked) {
             return;
         }
         match result.and_then(offhook_proto::Reply::parse::<LegInfo>) {
             Ok(info) => {
-                self.replayed.asked.remove(&leg);
-                self.replayed.found.insert(leg, Some(info));
+                self.replayed.asked.remove(&asked);
+                self.note_found(engine, asked.1, info);
             }
             Err(error) if error.code == offhook_proto::ErrorCode::LegNotFound => {
-                self.replayed.asked.remove(&leg);
+                self.replayed.asked.remove(&asked);
             }
             Err(_) => {
-                self.ask(Pending::Query { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
+                let leg = asked.1;
+                self.ask(engine, Pending::Query { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
             }
         }
         self.decide_if_known();
     }
 
-    /// The list is asked for again.
+    /// Of a leg that was being moved, the engine that its phone sends to has the living one.
+    fn note_found(&mut self, engine: EngineId, leg: String, info: LegInfo) {
+        let age = |info: &LegInfo| info.last_packet_ms.unwrap_or(u64::MAX);
+        match self.replayed.found.get(&leg) {
+            Some((_, before)) if age(before) <= age(&info) => self.delete_orphan(engine, leg),
+            Some((other, _)) => {
+                let other = *other;
+                self.delete_orphan(other, leg.clone());
+                self.replayed.found.insert(leg, (engine, info));
+            }
+            None => {
+                self.replayed.found.insert(leg, (engine, info));
+            }
+        }
+    }
+
+    /// The lists are asked for again.
     pub(crate) fn retry_reconciling(&mut self) {
-        if self.engine == Engine::Reconciling && !self.replayed.listed {
-            self.begin_reconciling();
+        let engines: Vec<EngineId> = self.engines.in_state(EngineState::Reconciling).collect();
+        for engine in engines {
+            if !self.replayed.listed.contains(&engine) {
+                self.begin_reconciling(engine);
+            }
         }
     }
 
     fn decide_if_known(&mut self) {
-        if self.replayed.listed && self.replayed.asked.is_empty() {
+        if !self.replayed.pending {
+            return;
+        }
+        let any = self.engines.in_state(EngineState::Reconciling).next().is_some();
+        let all =
+            self.engines.in_state(EngineState::Reconciling).all(|id| self.replayed.listed.contains(&id));
+        let silent = self.engines.in_state(EngineState::Down).next().is_some();
+        if any && all && self.replayed.asked.is_empty() && (self.replayed.overdue || !silent) {
             self.decide();
         }
+    }
+
+    /// What the silent ones kept is deleted when they are heard.
+    fn take_engines_up(&mut self) {
+        let known: Vec<EngineId> = self.engines.in_state(EngineState::Reconciling).collect();
+        let silent: Vec<EngineId> = self.engines.in_state(EngineState::Down).collect();
+        for engine in known {
+            self.engines.set_state(engine, EngineState::Up, self.now.mono_us);
+        }
+        for engine in silent {
+            self.engines.note_strays(engine);
+        }
+        self.timers.stop(&Timer::Reconcile);
     }
 
     /// Journal and engine are known: every call of the earlier run is taken up, or ended.
@@ -130,18 +184,18 @@ impl Core {
         let replayed = std::mem::take(&mut self.replayed);
         let Replayed { mut dialogs, legs_up, callers, dialled, connected, transferred, mut found, .. } =
             replayed;
-        self.engine = Engine::Up;
+        self.take_engines_up();
         for (agent, call) in &legs_up {
             let name = leg_name(CallKind::AgentLeg, Some(agent), *call);
             let logged_in = self.agents.get(agent).is_some_and(|agent| agent.wanted != Wanted::LoggedOut);
             if logged_in && let Some(snapshot) = dialogs.remove(call) {
-                self.take_up_agent(agent, *call, snapshot, found.remove(&name).flatten());
+                self.take_up_agent(agent, *call, snapshot, found.remove(&name).as_ref());
             }
         }
         let customers: BTreeSet<CallId> =
             callers.keys().chain(dialled.keys()).chain(connected.keys()).copied().collect();
         for call in customers {
-            let info = found.remove(&customer_leg(call)).flatten();
+            let info = found.remove(&customer_leg(call));
             let past = Past {
                 call,
                 snapshot: dialogs.remove(&call),
@@ -159,8 +213,8 @@ impl Core {
         for (call, snapshot) in dialogs {
             self.discard(call, snapshot);
         }
-        for leg in found.into_keys() {
-            self.delete_orphan(leg);
+        for (leg, (engine, _)) in found {
+            self.delete_orphan(engine, leg);
         }
         self.forget_attempts();
         self.forget_lonely_guests();
@@ -182,7 +236,13 @@ impl Core {
     }
 
     /// An open leg of an agent: nobody is redialled.
-    fn take_up_agent(&mut self, id: &AgentId, call: CallId, snapshot: String, info: Option<LegInfo>) {
+    fn take_up_agent(
+        &mut self,
+        id: &AgentId,
+        call: CallId,
+        snapshot: String,
+        info: Option<&(EngineId, LegInfo)>,
+    ) {
         let number = self.agents.get(id).map(|agent| agent.profile.id.0.clone()).unwrap_or_default();
         let role = Role::Agent(id.clone());
         self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), Some(snapshot), info);
@@ -201,7 +261,7 @@ impl Core {
         number: String,
         agent: Option<AgentId>,
         snapshot: Option<String>,
-        info: Option<LegInfo>,
+        info: Option<&(EngineId, LegInfo)>,
     ) {
         let deaf = snapshot.is_none();
         let state = if deaf { CallState::Up } else { CallState::Restoring };
@@ -223,11 +283,14 @@ impl Core {
         call.rang = true;
         call.deaf = deaf;
         call.answered_ms = Some(unix_ms);
-        if let Some(info) = info {
+        if let Some((_, info)) = info {
             call.offered = Some(info.rtp);
             let create =
                 offhook_proto::LegCreate { leg: info.leg.clone(), ..offhook_proto::LegCreate::default() };
-            call.leg = Leg::new(create, None, self.config.agents.park_keep_one_in).adopt(&info);
+            call.leg = Leg::new(create, None, self.config.agents.park_keep_one_in).adopt(info);
+        }
+        if let Some((engine, _)) = info {
+            self.settle(id, *engine);
         }
         if let Some(snapshot) = snapshot {
             self.push(Output::Sip { call: id, command: SipCommand::Restore { snapshot } });
@@ -257,7 +320,7 @@ impl Core {
     fn take_up_customer(&mut self, past: Past<'_>) {
         self.complete_past(&past);
         let agent = past.agent(self);
-        let heard = past.info.as_ref().is_some_and(|info| info.state == LegState::Spliced && info.hears);
+        let heard = past.info.as_ref().is_some_and(|(_, info)| info.state == LegState::Spliced && info.hears);
         let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();
         let reachable = agent
             .as_ref()
@@ -275,8 +338,8 @@ impl Core {
             _ => None,
         };
         let Some((stage, agent)) = interaction else {
-            if past.info.is_some() {
-                self.delete_orphan(customer_leg(past.call));
+            if let Some((engine, _)) = past.info {
+                self.delete_orphan(engine, customer_leg(past.call));
             }
             match past.snapshot {
                 Some(snapshot) => self.discard(past.call, snapshot),
@@ -314,7 +377,15 @@ impl Core {
             contact.interaction = Some(id);
         }
         self.interactions.insert(id, interaction);
-        self.restore(past.call, kind, Role::Customer(id), number, agent.clone(), past.snapshot, past.info);
+        self.restore(
+            past.call,
+            kind,
+            Role::Customer(id),
+            number,
+            agent.clone(),
+            past.snapshot,
+            past.info.as_ref(),
+        );
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
@@ -419,7 +490,7 @@ struct Past<'a> {
     dialled: Option<&'a (Source, AgentId)>,
     connected: Option<&'a (AgentId, u64)>,
     transferred: Option<&'a Destination>,
-    info: Option<LegInfo>,
+    info: Option<(EngineId, LegInfo)>,
 }
 
 impl Past<'_> {
@@ -428,7 +499,7 @@ impl Past<'_> {
         if let Some((agent, _)) = self.connected {
             return Some(agent.clone());
         }
-        let spliced = self.info.as_ref().and_then(|info| info.spliced_to.as_ref());
+        let spliced = self.info.as_ref().and_then(|(_, info)| info.spliced_to.as_ref());
         let by_leg = spliced.and_then(|leg| core.calls.get(core.legs.get(leg)?)?.agent.clone());
         by_leg.or_else(|| self.dialled.map(|(_, agent)| agent.clone()))
     }
@@ -436,6 +507,8 @@ impl Past<'_> {
 
 /// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).
 const UNKNOWN_RETRY_MS: u64 = 90_000;
+/// How long the other engines are waited for once the first is heard.
+const RECONCILE_MS: u64 = 3_000;
 const LIST_RETRY_MS: u64 = 500;
 /// Time for the dialogs that nobody wants to be taken up and ended.
 const DISCARD_MS: u64 = 2_000;

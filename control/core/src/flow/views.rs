@@ -4,9 +4,9 @@ use crate::AgentId;
 use crate::CallId;
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
-use crate::flow::engine::Engine;
+use crate::engines::State as EngineState;
 use crate::interaction::Stage;
-use crate::view::{AgentView, CallView, HealthView, OfferView, QueueView, StatisticsView};
+use crate::view::{AgentView, CallView, EngineView, HealthView, OfferView, QueueView, StatisticsView};
 
 impl Core {
     pub(crate) fn agent_view(&self, id: &AgentId) -> Option<AgentView> {
@@ -114,7 +114,12 @@ impl Core {
     }
 
     pub(crate) fn health(&self) -> HealthView {
-        let engine = if self.engine == Engine::Up { "up" } else { "down" };
-        HealthView { status: "ok".to_owned(), engine: engine.to_owned() }
+        let engine = if self.engines.is_any_up() { "up" } else { "down" };
+        let view = |(state, legs): (EngineState, usize)| EngineView {
+            state: if state == EngineState::Up { "up" } else { "down" }.to_owned(),
+            legs: legs as u64,
+        };
+        let engines = self.engines.iter().map(view).collect();
+        HealthView { status: "ok".to_owned(), engine: engine.to_owned(), engines }
     }
 }

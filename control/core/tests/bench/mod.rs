@@ -7,7 +7,7 @@ use offhook_control_core::config::{Config, QueueConfig, ServiceConfig};
 use offhook_control_core::record::{CallbackReason, Fact, Record, Station};
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
 use offhook_control_core::view::{AgentView, Notification};
-use offhook_control_core::{CallId, CallbackId, Core, Input, Now, OpId, Output};
+use offhook_control_core::{CallId, CallbackId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{
     Command, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource, PlayStarted,
     Remote, Reply, Srtp,
@@ -21,6 +21,8 @@ pub(crate) struct Bench {
     pub(crate) packet_age_ms: u64,
     pub(crate) sip: Vec<(CallId, SipCommand)>,
     pub(crate) engine: Vec<Command>,
+    /// To which engine each of these went.
+    pub(crate) engine_of: Vec<EngineId>,
     pub(crate) records: Vec<Record>,
     pub(crate) notes: Vec<Notification>,
     pub(crate) webhooks: Vec<Value>,
@@ -62,6 +64,7 @@ impl Bench {
             packet_age_ms: 100,
             sip: Vec::new(),
             engine: Vec::new(),
+            engine_of: Vec::new(),
             records,
             notes: Vec::new(),
             webhooks: Vec::new(),
@@ -72,7 +75,7 @@ impl Bench {
         };
         bench.core.start(bench.now());
         bench.pump();
-        bench.take(Input::EngineUp { instance: "1".into(), restarted: false });
+        bench.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
         bench
     }
 
@@ -115,9 +118,10 @@ impl Bench {
                     }
                     self.sip.push((call, command));
                 }
-                Output::Engine { request, command, .. } => {
-                    let reply = self.execute(&command);
+                Output::Engine { engine, request, command, .. } => {
+                    let reply = self.execute(engine, &command);
                     self.engine.push(command);
+                    self.engine_of.push(engine);
                     self.core.handle(self.now(), Input::EngineReply { request, result: Ok(reply) });
                 }
                 Output::Reply { op, reply } => {
@@ -129,11 +133,11 @@ impl Bench {
         }
     }
 
-    fn execute(&mut self, command: &Command) -> Reply {
+    fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
         match command {
             Command::LegCreate(create) => {
                 self.legs.push(create.leg.clone());
-                let (rtp, rtcp) = addresses();
+                let (rtp, rtcp) = addresses(engine);
                 Reply::ok(&LegCreated { leg: create.leg.clone(), rtp, rtcp, worker: 0, ssrc: 1 })
             }
             Command::LegDelete(delete) => {
@@ -145,7 +149,7 @@ impl Bench {
                 let total = legs.len() as u64;
                 Reply::ok(&LegList { legs, more: false, total })
             }
-            Command::LegQuery(query) => Reply::ok(&self.info(&query.leg)),
+            Command::LegQuery(query) => Reply::ok(&self.info(engine, &query.leg)),
             Command::Play(play) => Reply::ok(&PlayStarted { play: play.play.clone(), duration_ms: None }),
             Command::Splice(splice) => {
                 self.order.push(format!("splice {}", if splice.b_hears_a { "both" } else { "one" }));
@@ -155,8 +159,8 @@ impl Bench {
         }
     }
 
-    fn info(&self, leg: &str) -> LegInfo {
-        let (rtp, rtcp) = addresses();
+    fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
+        let (rtp, rtcp) = addresses(engine);
         LegInfo {
             leg: leg.to_owned(),
             owner: None,
@@ -195,7 +199,14 @@ impl Bench {
     }
 
     pub(crate) fn event(&mut self, event: EventBody) {
-        self.take(Input::EngineEvent(event));
+        let leg = match &event {
+            EventBody::PlayEnded { leg, .. } => leg.clone(),
+            _ => String::new(),
+        };
+        let created = |command: &Command| matches!(command, Command::LegCreate(create) if create.leg == leg);
+        let at = self.engine.iter().rposition(created);
+        let engine = at.map_or(EngineId(0), |at| self.engine_of[at]);
+        self.take(Input::EngineEvent { engine, event });
     }
 
     pub(crate) fn answer(&mut self, call: CallId) {
@@ -367,6 +378,7 @@ pub(crate) fn remote() -> RemoteMedia {
     }
 }
 
-fn addresses() -> (std::net::SocketAddr, std::net::SocketAddr) {
-    (([127, 0, 0, 1], 1_024).into(), ([127, 0, 0, 1], 1_025).into())
+fn addresses(engine: EngineId) -> (std::net::SocketAddr, std::net::SocketAddr) {
+    let port = 1_024 + 1_000 * engine.0;
+    (([127, 0, 0, 1], port).into(), ([127, 0, 0, 1], port + 1).into())
 }

@@ -1,0 +1,168 @@
+//! Several engines: each leg on one of them, a call's legs together, and all of them elsewhere when one dies (BY-09).
+
+use std::collections::BTreeSet;
+
+use offhook_proto::{Command, LegList, LegListRequest};
+
+use crate::call::{Role, State as CallState};
+use crate::core::Core;
+use crate::engines::State;
+use crate::flow::engine::Pending;
+use crate::io::EngineReply;
+use crate::leg::Link;
+use crate::timer::Timer;
+use crate::{CallId, EngineId};
+
+impl Core {
+    /// The engine of a call's leg, if it can be commanded. A leg without one is given one first: its partner's, else the one
+    /// with the fewest legs.
+    pub(crate) fn engine_of(&mut self, id: CallId) -> Option<EngineId> {
+        let call = self.calls.get(&id)?;
+        let engine = match call.engine {
+            Some(engine) => engine,
+            None if !call.leg.is_wanted() => return None,
+            None => {
+                let beside = self.partner_of(id).and_then(|partner| self.calls.get(&partner)?.engine);
+                let beside = beside.filter(|engine| self.engines.state(*engine) == State::Up);
+                let engine = beside.or_else(|| self.engines.least_loaded())?;
+                self.settle(id, engine);
+                engine
+            }
+        };
+        (self.engines.state(engine) == State::Up).then_some(engine)
+    }
+
+    /// The call that this one's leg is or will be spliced with.
+    fn partner_of(&self, id: CallId) -> Option<CallId> {
+        let call = self.calls.get(&id)?;
+        let named = call.leg.partner().and_then(|partner| self.legs.get(partner)).copied();
+        named.or_else(|| match call.role {
+            Role::Customer(interaction) => self.agent_call_of(interaction),
+            Role::Agent(_) | Role::Orphan => None,
+        })
+    }
+
+    /// A call's leg is, or is to be, on this engine.
+    pub(crate) fn settle(&mut self, id: CallId, engine: EngineId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Some(before) = call.engine.replace(engine) {
+            self.engines.leave(before);
+        }
+        self.engines.enter(engine);
+    }
+
+    /// A call is forgotten.
+    pub(crate) fn unsettle(&mut self, id: CallId) {
+        if let Some(before) = self.calls.get_mut(&id).and_then(|call| call.engine.take()) {
+            self.engines.leave(before);
+        }
+    }
+
+    /// Two legs that are to be spliced have to be on one engine: the partner comes here. Its phone is told the new address
+    /// by re-INVITE, and hears what the old leg plays until then.
+    pub(crate) fn gather(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let (Some(here), Link::Spliced { partner, .. }) = (call.engine, call.leg.link_wanted()) else {
+            return;
+        };
+        let Some(partner) = self.legs.get(partner).copied() else { return };
+        let Some(there) = self.calls.get(&partner).and_then(|call| call.engine) else { return };
+        if here == there || self.engines.state(here) != State::Up {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&partner) else { return };
+        if !call.leg.is_wanted() {
+            return;
+        }
+        let name = call.leg.name.clone();
+        call.leg.relocate();
+        self.forget_requests_of(partner);
+        self.settle(partner, here);
+        self.arm(Timer::OldLeg(there, name), OLD_LEG_MS);
+        self.drive(partner);
+    }
+
+    fn forget_requests_of(&mut self, id: CallId) {
+        let own = |pending: &Pending| matches!(pending, Pending::Leg { call, .. } if *call == id);
+        self.requests.retain(|_, asked| !own(&asked.pending));
+    }
+
+    /// The peer of a leg that moved has had time to follow.
+    pub(crate) fn on_old_leg(&mut self, engine: EngineId, leg: String) {
+        if self.is_on(&leg, engine) {
+            return;
+        }
+        if self.engines.state(engine) == State::Up {
+            self.delete_orphan(engine, leg);
+        } else {
+            self.engines.note_strays(engine);
+        }
+    }
+
+    /// Whether a leg of ours is, or is to be, on this engine.
+    pub(crate) fn is_on(&self, leg: &str, engine: EngineId) -> bool {
+        let call = self.legs.get(leg).and_then(|call| self.calls.get(call));
+        call.is_some_and(|call| call.engine == Some(engine))
+    }
+
+    /// Engines that have been down for too long lose their legs to those that are up. Who talks goes first.
+    pub(crate) fn fail_over(&mut self) {
+        if !self.engines.is_any_up() {
+            return;
+        }
+        let mut moved = BTreeSet::new();
+        for dead in self.engines.overdue(self.now.mono_us, PATIENCE_MS * 1_000) {
+            self.on_legs_lost(dead);
+            self.engines.note_strays(dead);
+            for id in self.call_ids() {
+                if self.calls.get(&id).is_some_and(|call| call.engine == Some(dead)) {
+                    self.unsettle(id);
+                    moved.insert(id);
+                }
+            }
+        }
+        let mut order: Vec<CallId> = moved.into_iter().collect();
+        order.sort_by_key(|id| self.urgency(*id));
+        for id in order {
+            self.drive(id);
+            self.reap(id);
+        }
+    }
+
+    /// Agents in conversations, then their customers, then agents who wait; those first whose partner has to follow them.
+    fn urgency(&self, id: CallId) -> u8 {
+        let Some(call) = self.calls.get(&id) else { return u8::MAX };
+        match (&call.role, call.leg.link_wanted(), call.state) {
+            (Role::Agent(_), Link::Spliced { .. }, _) => 0,
+            (Role::Customer(_), _, CallState::Up) => 1,
+            (Role::Agent(_) | Role::Customer(_), _, _) => 2,
+            (Role::Orphan, _, _) => 3,
+        }
+    }
+
+    /// An engine may hold legs that were moved away from it: they are found and deleted.
+    pub(crate) fn sweep(&mut self, engine: EngineId, after: Option<String>) {
+        let owner = Some(self.config.controller.clone());
+        let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
+        self.ask(engine, Pending::Sweep, Command::LegList(request));
+    }
+
+    pub(crate) fn on_swept(&mut self, engine: EngineId, result: EngineReply) {
+        let Ok(list) = result.and_then(offhook_proto::Reply::parse::<LegList>) else {
+            // It is tried again when the engine is heard again, and the lease ends what is left.
+            self.engines.note_strays(engine);
+            return;
+        };
+        for leg in list.legs.iter().filter(|leg| !self.is_on(leg, engine)).cloned().collect::<Vec<_>>() {
+            self.delete_orphan(engine, leg);
+        }
+        if let Some(last) = list.legs.last().filter(|_| list.more) {
+            self.sweep(engine, Some(last.clone()));
+        }
+    }
+}
+
+/// How long an engine may be down before its legs are moved: longer than the moment in which it is only looked at again.
+pub(crate) const PATIENCE_MS: u64 = 200;
+/// How long a leg outlives its move to another engine.
+const OLD_LEG_MS: u64 = 2_000;

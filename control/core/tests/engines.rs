@@ -1,0 +1,207 @@
+//! Several engines: legs spread over them, and moved when one dies (BY-09).
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::{Bench, remote};
+use offhook_control_core::api::{ApiReply, ApiRequest};
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::{CallId, EngineId, Input};
+use offhook_proto::Command;
+
+const ONE: EngineId = EngineId(0);
+const TWO: EngineId = EngineId(1);
+
+fn up(engine: EngineId) -> Input {
+    Input::EngineUp { engine, instance: format!("run-{engine}"), restarted: false }
+}
+
+/// Two engines, both up.
+fn two_engines() -> Bench {
+    let mut bench = Bench::with(|config| config.engines = 2);
+    bench.take(up(TWO));
+    bench
+}
+
+/// To which engine the last command of this kind about a call's leg went.
+fn last(bench: &Bench, call: CallId, wanted: impl Fn(&Command) -> Option<String>) -> Option<EngineId> {
+    let suffix = format!("-{call}");
+    let commands = bench.engine.iter().zip(&bench.engine_of).rev();
+    let own = |command: &Command| wanted(command).is_some_and(|leg| leg.ends_with(&suffix));
+    commands.filter(|(command, _)| own(command)).map(|(_, engine)| *engine).next()
+}
+
+fn created(bench: &Bench, call: CallId) -> Option<EngineId> {
+    last(bench, call, |command| match command {
+        Command::LegCreate(create) => Some(create.leg.clone()),
+        _ => None,
+    })
+}
+
+fn deleted(bench: &Bench, call: CallId) -> Option<EngineId> {
+    last(bench, call, |command| match command {
+        Command::LegDelete(delete) => Some(delete.leg.clone()),
+        _ => None,
+    })
+}
+
+/// Who was told a new address, with its port.
+fn reoffered(bench: &Bench) -> Vec<(CallId, u16)> {
+    let reoffer = |(call, command): &(CallId, SipCommand)| match command {
+        SipCommand::ReOffer { local } => Some((*call, local.rtp.port())),
+        _ => None,
+    };
+    bench.sip.iter().filter_map(reoffer).collect()
+}
+
+fn incoming(bench: &mut Bench) -> CallId {
+    let call = CallId(CallId::FIRST_INCOMING);
+    let event = SipEvent::Incoming {
+        from: "+31205".into(),
+        to: "100".into(),
+        remote: Some(remote()),
+        trunk: true,
+        headers: Vec::new(),
+    };
+    bench.sip(call, event);
+    bench.answer(call);
+    call
+}
+
+#[test]
+fn by_09_legs_are_spread_over_the_engines_and_a_call_stays_on_its_agents_engine() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    bench.add_agent("ben", true);
+    let (ann, ben) = (bench.dialled("ann"), bench.dialled("ben"));
+    assert_eq!(created(&bench, ann), Some(ONE));
+    assert_eq!(created(&bench, ben), Some(TWO));
+    for number in ["+31201", "+31202"] {
+        bench.callback(number);
+        let customer = bench.customer();
+        bench.answer(customer);
+        let agent = bench.engine.iter().rev().find_map(|command| match command {
+            Command::Splice(splice) if splice.b_hears_a => Some(splice.a.clone()),
+            _ => None,
+        });
+        let agent = if agent == Some(bench.agent_leg("ann")) { ann } else { ben };
+        assert_eq!(created(&bench, customer), created(&bench, agent));
+    }
+    let ApiReply::Health(health) = bench.ask(ApiRequest::Health) else { panic!("no health") };
+    assert_eq!(health.engines.iter().map(|engine| engine.legs).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
+fn by_09_when_an_engine_dies_its_legs_move_to_the_other_and_nobody_is_called_again_or_hung_up() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    bench.answer(customer);
+    let dials = bench.dials();
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(1_000);
+    assert_eq!(created(&bench, ann), Some(TWO));
+    assert_eq!(created(&bench, customer), Some(TWO));
+    assert_eq!(reoffered(&bench), [(ann, 2_024), (customer, 2_024)]);
+    let (splice, at) = bench
+        .engine
+        .iter()
+        .zip(&bench.engine_of)
+        .rfind(
+            |(command, _)| matches!(command, Command::Splice(splice) if splice.a_hears_b && splice.b_hears_a),
+        )
+        .expect("they are spliced");
+    assert!(matches!(splice, Command::Splice(splice) if splice.a == bench.agent_leg("ann")));
+    assert_eq!(*at, TWO);
+    assert_eq!(bench.dials(), dials);
+    assert!(!bench.sip.iter().any(|(_, command)| matches!(command, SipCommand::HangUp { .. })));
+}
+
+#[test]
+fn by_09_an_engine_that_is_only_looked_at_again_keeps_its_legs() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.take(up(ONE));
+    bench.pass_ms(5_000);
+    assert_eq!(created(&bench, ann), Some(ONE));
+    assert_eq!(reoffered(&bench), []);
+}
+
+#[test]
+fn by_09_legs_wait_for_an_engine_when_none_is_up_and_go_to_the_first_that_comes() {
+    let mut bench = Bench::with(|config| config.engines = 2);
+    bench.pass_ms(5_000);
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(5_000);
+    assert_eq!(created(&bench, ann), Some(ONE));
+    bench.take(up(TWO));
+    assert_eq!(created(&bench, ann), Some(TWO));
+    assert_eq!(reoffered(&bench), [(ann, 2_024)]);
+}
+
+#[test]
+fn by_09_an_engine_that_was_only_cut_off_is_freed_of_the_legs_that_were_moved() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(1_000);
+    assert_eq!(deleted(&bench, ann), None);
+    bench.take(up(ONE));
+    assert_eq!(deleted(&bench, ann), Some(ONE));
+    assert_eq!(created(&bench, ann), Some(TWO));
+}
+
+#[test]
+fn by_09_a_caller_who_waits_on_another_engine_is_moved_to_the_agents() {
+    let mut bench = two_engines();
+    let caller = incoming(&mut bench);
+    assert_eq!(created(&bench, caller), Some(ONE));
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    assert_eq!(created(&bench, ann), Some(TWO));
+    assert_eq!(created(&bench, caller), Some(TWO));
+    assert_eq!(reoffered(&bench), [(caller, 2_024)]);
+    assert!(bench.order.iter().any(|step| step == "splice both"));
+    assert_eq!(deleted(&bench, caller), None, "the phone has had no time to follow");
+    bench.pass_ms(3_000);
+    assert_eq!(deleted(&bench, caller), Some(ONE));
+}
+
+#[test]
+fn by_09_an_agent_whose_leg_was_moved_is_not_given_up_before_the_phone_has_followed() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    bench.pass_ms(60_000);
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(300);
+    bench.packet_age_ms = u64::MAX;
+    let dials = bench.dials();
+    bench.callback("+31201");
+    bench.pass_ms(1_000);
+    assert_eq!(bench.dials(), dials, "nobody is dialled before the leg is proved");
+    bench.packet_age_ms = 20;
+    bench.pass_ms(1_000);
+    assert_eq!(bench.dials_to_trunk(), 1);
+    assert_eq!(bench.dials(), dials + 1);
+}
+
+#[test]
+fn by_10_after_a_restart_each_leg_is_found_on_its_own_engine() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    assert!(bench.sip.is_empty(), "one engine has not been heard");
+    bench.pass_ms(4_000);
+    assert!(matches!(bench.sip[..], [(call, SipCommand::Restore { .. })] if call == ann));
+    bench.sip(ann, SipEvent::Restored);
+    assert_eq!(created(&bench, ann), None, "its leg was kept");
+    assert_eq!(reoffered(&bench), []);
+}
