@@ -1,5 +1,6 @@
 //! The configuration file: read once, every mistake reported at once with its line.
 
+mod flows;
 mod sections;
 mod table;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::leg::Leg;
+use crate::line::Line;
 use crate::record::CallKind;
 use crate::sip::Target;
 use crate::{AgentId, CallId, EngineId};
@@ -177,6 +178,7 @@ pub(crate) struct Call {
     pub(crate) ended_ms: Option<u64>,
     pub(crate) audio: Audio,
     pub(crate) result: Option<String>,
+    pub(crate) line: Line,
 }
 
 /// Microseconds from the answer to the first packet, per direction (BY-01).

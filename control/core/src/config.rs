@@ -3,6 +3,7 @@
 use offhook_proto::{Idle, Media};
 use serde::{Deserialize, Serialize};
 
+use crate::inbound_flow::FlowConfig;
 use crate::modes::ModeWish;
 
 /// Everything that the core is configured with.
@@ -29,6 +30,8 @@ pub struct Config {
     pub queues: Vec<QueueConfig>,
     /// Callback services.
     pub services: Vec<ServiceConfig>,
+    /// What callers go through before an agent is found.
+    pub flows: Vec<FlowConfig>,
     /// Milliseconds without a packet after which a customer's call is ended; 0 never.
     pub customer_silent_after_ms: u32,
     /// Reports.
@@ -62,6 +65,7 @@ impl Default for Config {
             caller_id: None,
             queues: Vec::new(),
             services: Vec::new(),
+            flows: Vec::new(),
             customer_silent_after_ms: 60_000,
             reports: ReportConfig::default(),
         }
@@ -323,5 +327,10 @@ impl Config {
     /// The service of this name.
     pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
         self.services.iter().find(|service| service.name == name)
+    }
+
+    /// The flow of this name.
+    pub fn flow(&self, name: &str) -> Option<&FlowConfig> {
+        self.flows.iter().find(|flow| flow.name == name)
     }
 }

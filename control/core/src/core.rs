@@ -12,6 +12,7 @@ use crate::engines::Engines;
 use crate::estimate::Handling;
 use crate::flow::engine::Asked;
 use crate::flow::replay::Replayed;
+use crate::inbound_flow::{Owner, Run};
 use crate::interaction::Interaction;
 use crate::mutation::Mutation;
 use crate::preview::Contact;
@@ -45,6 +46,8 @@ pub struct Core {
     pub(crate) queues: Queues,
     pub(crate) handling: Handling,
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
+    /// Flows that run.
+    pub(crate) flows: BTreeMap<Owner, Run>,
     /// How often each callback service was asked for of late.
     pub(crate) throttles: BTreeMap<String, Throttle>,
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
@@ -98,6 +101,7 @@ impl Core {
             queues: Queues::default(),
             handling: Handling::default(),
             callbacks: BTreeMap::new(),
+            flows: BTreeMap::new(),
             throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),
             finished: VecDeque::new(),
@@ -317,6 +321,8 @@ impl Core {
             Timer::Hold(call) => self.on_hold_timeout(call),
             Timer::MaxWait(call) => self.on_max_wait(call),
             Timer::Ended(call) => self.on_end_overdue(call),
+            Timer::Flow(owner) => self.on_flow_time(owner),
+            Timer::CallDelay(interaction) => self.on_call_delay_over(interaction),
             Timer::CallbackDue(id) => self.on_callback_due(&id),
             Timer::CallbackTtl(id) => self.on_callback_ttl(&id),
             Timer::ContactDue(id) => self.on_contact_due(&id),

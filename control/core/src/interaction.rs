@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::record::CallKind;
+use crate::record::{CallKind, Origin};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId, RequestId};
 
 /// Where it is.
@@ -256,6 +256,12 @@ pub(crate) struct Interaction {
     pub(crate) priority: i32,
     /// Place in the queue, in milliseconds since 1970 UTC.
     pub(crate) arrival_ms: u64,
+    /// Whose place it is: the interaction with which the contact came (QC-09).
+    pub(crate) contact: u64,
+    /// The call that a callback was made from.
+    pub(crate) origin: Option<Box<Origin>>,
+    /// The flow that a caller goes through.
+    pub(crate) flow: Option<String>,
     pub(crate) number: String,
     pub(crate) dnis: String,
     pub(crate) data: Value,

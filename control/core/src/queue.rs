@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::AgentId;
 
-/// A place: higher priority first, then the oldest arrival, then the order of coming.
-pub(crate) type Place = (Reverse<i32>, u64, u64);
+/// A place: higher priority first, then the oldest arrival, then the order of coming; last, whose interaction has it.
+pub(crate) type Place = (Reverse<i32>, u64, u64, u64);
 
 /// Waiting interactions by queue, and agents who are ready.
 #[derive(Debug, Default)]
@@ -95,13 +95,13 @@ impl Queues {
                 if best.is_some_and(|(found, _)| found < place) {
                     break;
                 }
-                if let Some(agent) = able.iter().find(|agent| fits(agent, place.2)) {
+                if let Some(agent) = able.iter().find(|agent| fits(agent, place.3)) {
                     best = Some((place, agent));
                     break;
                 }
             }
         }
-        best.map(|(place, agent)| (place.2, agent.clone()))
+        best.map(|(place, agent)| (place.3, agent.clone()))
     }
 }
 
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn the_longest_idle_agent_takes_the_oldest_arrival() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1));
-        queues.enter("b", (Reverse(0), 100, 2));
+        queues.enter("a", (Reverse(0), 200, 1, 1));
+        queues.enter("b", (Reverse(0), 100, 2, 2));
         queues.set_ready(&"late".into(), Some(9));
         queues.set_ready(&"early".into(), Some(3));
         assert_eq!(pair(&queues), Some((2, "early".into())));
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn a_higher_priority_goes_before_an_older_arrival() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 100, 1));
-        queues.enter("b", (Reverse(5), 200, 2));
+        queues.enter("a", (Reverse(0), 100, 1, 1));
+        queues.enter("b", (Reverse(5), 200, 2, 2));
         queues.set_ready(&"x".into(), Some(3));
         assert_eq!(pair(&queues), Some((2, "x".into())));
     }
@@ -135,15 +135,15 @@ mod tests {
     #[test]
     fn by_07_a_place_is_kept_by_arrival_however_late_it_is_entered() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1));
-        queues.enter("a", (Reverse(0), 100, 7));
-        assert_eq!(queues.position("a", &(Reverse(0), 100, 7)), Some(1));
+        queues.enter("a", (Reverse(0), 200, 1, 1));
+        queues.enter("a", (Reverse(0), 100, 7, 7));
+        assert_eq!(queues.position("a", &(Reverse(0), 100, 7, 7)), Some(1));
     }
 
     #[test]
     fn an_agent_without_the_skill_is_passed_over() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1));
+        queues.enter("a", (Reverse(0), 200, 1, 1));
         queues.set_ready(&"x".into(), Some(3));
         queues.set_ready(&"y".into(), Some(4));
         let found = queues.next_pair(|agent, _| agent.0 == "y", |_, _| true);

@@ -1,5 +1,6 @@
 //! Journal records: the facts from which everything is rebuilt.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::io::Key;
 use crate::modes::{Mode, ModeWish};
+use crate::report::Direction;
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
@@ -91,6 +93,28 @@ pub enum Fact {
         /// When the call arrived, in milliseconds since 1970; the record's own time where it is missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arrival_ms: Option<u64>,
+        /// The contact's id, which a callback keeps (QC-09).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contact: Option<u64>,
+        /// Its priority; the queue's own where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority: Option<i32>,
+        /// The flow that it goes through. It is in no queue until an agent is requested.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flow: Option<String>,
+    },
+    /// A caller's flow took a place in a queue.
+    AgentRequested {
+        /// The call.
+        call: CallId,
+        /// Queue.
+        queue: String,
+        /// Higher goes first.
+        priority: i32,
+        /// The step that asked, by caption: where the flow goes on after a restart.
+        step: String,
+        /// The flow's variables.
+        variables: BTreeMap<String, String>,
     },
     /// A callback was taken.
     CallbackAdded(Box<CallbackSpec>),
@@ -305,6 +329,46 @@ pub struct CallbackSpec {
     pub retry_s: u32,
     /// Everything else that the request held.
     pub data: Map<String, Value>,
+    /// The call that it was made from, when a flow made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<Origin>>,
+}
+
+impl CallbackSpec {
+    /// When it was asked for, in milliseconds since 1970 UTC; its place in the queue may be older.
+    pub fn asked_ms(&self) -> u64 {
+        self.origin.as_ref().map_or(self.arrival_ms, |origin| origin.accepted_ms)
+    }
+}
+
+/// The call that a callback was made from, and what stays in force of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The contact's id: the same for the call, the queued callback and the call back (QC-09).
+    pub contact: u64,
+    /// The call.
+    pub call: CallId,
+    /// Its priority (QC-08).
+    pub priority: i32,
+    /// Who called (QC-06).
+    pub ani: String,
+    /// What was called (QC-06).
+    pub dnis: String,
+    /// Number shown to the customer (QC-05).
+    pub caller_id: String,
+    /// Never dialled; shown to the agent (QC-11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// Seconds between the agent's acceptance and dialling (QC-14).
+    pub call_delay_s: u32,
+    /// When it was accepted, in milliseconds since 1970 UTC.
+    pub accepted_ms: u64,
+    /// The flow that goes on without the call.
+    pub flow: String,
+    /// Its callback step, by caption.
+    pub step: String,
+    /// Its variables.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// `_CB_DIAL_n_RESULT` (CB-15).
@@ -379,6 +443,27 @@ pub struct CallSummary {
     pub answer_to_audio_ms: Option<f64>,
     /// How it ended.
     pub result: String,
+    /// The contact's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<u64>,
+    /// Who called, or whom we called (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ani: Option<String>,
+    /// What was called, or the number that was shown (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnis: Option<String>,
+    /// The ANI of the call that a queued callback was made from (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_ani: Option<String>,
+    /// Its DNIS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_dnis: Option<String>,
+    /// As what it is reported (QC-13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Direction>,
+    /// As what it is billed (QC-13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Direction>,
 }
 
 impl Record {
@@ -400,6 +485,7 @@ impl Record {
             Fact::Dialog { call, .. }
             | Fact::CallEnded { call, .. }
             | Fact::InboundArrived { call, .. }
+            | Fact::AgentRequested { call, .. }
             | Fact::Connected { call, .. }
             | Fact::Transferred { call, .. } => Key::Call(*call),
             Fact::CallbackAdded(spec) => Key::Callback(spec.id.clone()),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::inbound_flow::Owner;
 use crate::{AgentId, CallId, CallbackId, ContactId, EngineId};
 
 /// What is waited for.
@@ -33,6 +34,10 @@ pub(crate) enum Timer {
     MaxWait(CallId),
     /// A call is to be given up: its end should have been reported.
     Ended(CallId),
+    /// A flow goes on.
+    Flow(Owner),
+    /// The customer of a callback with a call delay is dialled; by interaction.
+    CallDelay(u64),
     /// A callback may be queued.
     CallbackDue(CallbackId),
     /// A callback's time to live is over.

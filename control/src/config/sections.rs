@@ -36,6 +36,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     core.reports = reports(root.table("reports"));
     core.services = services(root.tables("service"), &core.queues);
     let agents = root.tables("agent").into_iter().map(|table| agent(table, &core.modes)).collect();
+    core.flows = super::flows::flows(root.tables("flow"), &core);
     root.finish();
     Config { sip, trunk, engines, journal, http, core, agents }
 }
@@ -381,7 +382,7 @@ fn agent(mut table: Table<'_, '_>, modes: &ModesConfig) -> (AgentId, AgentBody) 
     (AgentId(id), body)
 }
 
-fn set<T>(field: &mut T, value: Option<T>) {
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }

@@ -122,6 +122,16 @@ impl<'t, 's> Table<'t, 's> {
         }
     }
 
+    /// A string, or a whole number as a string.
+    pub(super) fn text_or_number(&mut self, key: &'static str) -> Option<String> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Integer(number) => Some(number.to_string()),
+            DeValue::String(text) => Some(text.to_string()),
+            other => self.wrong(key, value, other, "a whole number or a string"),
+        }
+    }
+
     /// A string that must be there and not be empty.
     pub(super) fn needed_text(&mut self, key: &'static str) -> String {
         let present = self.value(key).is_some();
@@ -164,6 +174,24 @@ impl<'t, 's> Table<'t, 's> {
             }
         }
         Some(texts)
+    }
+
+    /// Every key of this table with its string.
+    pub(super) fn pairs(&mut self) -> Vec<(String, String)> {
+        let Some(values) = self.values else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for (key, value) in values {
+            let name = key.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::String(text) => pairs.push((name.to_owned(), text.to_string())),
+                other => {
+                    let kind = other.type_str();
+                    let message = format!("{} takes a string; this is {kind}", self.name(name));
+                    self.mistakes.add(value.span().start, message);
+                }
+            }
+        }
+        pairs
     }
 
     /// True or false.
@@ -214,6 +242,14 @@ impl<'t, 's> Table<'t, 's> {
     /// A mistake in the value of `key`, at that value.
     pub(super) fn refuse(&mut self, key: &'static str, why: &str) {
         let at = self.value(key).map_or(self.at, |value| value.span().start);
+        self.mistakes.add(at, format!("{} {why}", self.name(key)));
+    }
+
+    /// A mistake at a key that the file chose.
+    pub(super) fn refuse_key(&self, key: &str, why: &str) {
+        let found =
+            self.values.and_then(|values| values.keys().find(|found| found.get_ref().as_ref() == key));
+        let at = found.map_or(self.at, |found| found.span().start);
         self.mistakes.add(at, format!("{} {why}", self.name(key)));
     }
 

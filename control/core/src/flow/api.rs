@@ -416,7 +416,7 @@ fn check_agent(id: &AgentId, body: &AgentBody) -> Result<(), ApiError> {
     }
 }
 
-pub(super) fn check_number(field: &str, number: &str) -> Result<(), ApiError> {
+pub(crate) fn check_number(field: &str, number: &str) -> Result<(), ApiError> {
     let digits = number.strip_prefix('+').unwrap_or(number);
     let good = !digits.is_empty()
         && number.len() <= NUMBER_CHARS

@@ -59,6 +59,7 @@ impl Core {
             max_attempts: u32::try_from(max_attempts).unwrap_or(u32::MAX),
             retry_s: u32::try_from(retry_s).unwrap_or(u32::MAX),
             data: params,
+            origin: None,
         };
         if self.mutated(Mutation::ReplyBeforeRecord) {
             self.callbacks.insert(id.clone(), Callback::new(spec));
@@ -69,7 +70,11 @@ impl Core {
         Ok(ApiReply::CallbackStored(id))
     }
 
-    fn check_throttles(&self, config: &crate::config::ServiceConfig, number: &str) -> Result<(), ApiError> {
+    pub(crate) fn check_throttles(
+        &self,
+        config: &crate::config::ServiceConfig,
+        number: &str,
+    ) -> Result<(), ApiError> {
         let day_ago = self.now.unix_ms.saturating_sub(86_400_000);
         let own = |callback: &&Callback| callback.spec.service == config.name;
         let open = self.callbacks.values().filter(own).filter(|callback| !callback.is_over());

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::callback::{Callback, State, dial_result};
 use crate::core::{Changed, Core};
+use crate::inbound_flow::Owner;
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::limits::HISTORY;
 use crate::mutation::Mutation;
@@ -15,7 +16,7 @@ impl Core {
     pub(crate) fn add_callback(&mut self, spec: CallbackSpec) {
         let id = spec.id.clone();
         self.record(Fact::CallbackAdded(Box::new(spec.clone())));
-        self.throttles.entry(spec.service.clone()).or_default().note(spec.arrival_ms);
+        self.throttles.entry(spec.service.clone()).or_default().note(spec.asked_ms());
         self.callbacks.insert(id.clone(), Callback::new(spec));
         self.schedule_callback(&id);
     }
@@ -50,11 +51,17 @@ impl Core {
             source: Source::Callback(id.clone()),
             way: Way::Outbound,
             stage: Stage::Waiting,
-            priority: self.config.queue(&spec.queue).map_or(0, |queue| queue.priority),
+            priority: match &spec.origin {
+                Some(origin) => origin.priority,
+                None => self.config.queue(&spec.queue).map_or(0, |queue| queue.priority),
+            },
             queue: spec.queue.clone(),
             arrival_ms: callback.place_ms(),
+            contact: spec.origin.as_ref().map_or(number, |origin| origin.contact),
             number: spec.number.clone(),
-            dnis: String::new(),
+            dnis: spec.origin.as_ref().map_or(String::new(), |origin| origin.caller_id.clone()),
+            origin: spec.origin.clone(),
+            flow: None,
             data: Value::Object(spec.data.clone()),
             agent: None,
             last_agent: None,
@@ -136,6 +143,7 @@ impl Core {
         *self.projection.callbacks.entry(name.unwrap_or_default()).or_default() += 1;
         self.changed(Changed::Callback(id.clone()));
         self.keep_finished(Changed::Callback(id.clone()));
+        self.leave_flow(&Owner::Callback(id.clone()));
     }
 
     pub(crate) fn keep_finished(&mut self, what: Changed) {

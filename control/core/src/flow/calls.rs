@@ -40,6 +40,7 @@ impl Core {
     pub(crate) fn new_call(&mut self, new: NewCall) -> CallId {
         let name = leg_name(new.kind, new.agent.as_ref(), new.id);
         let codec = new.beside.as_ref().and_then(|leg| self.codec_of(leg));
+        let line = self.line_of(&new.role);
         let create = LegCreate {
             leg: name.clone(),
             media: self.offered_media(codec).into_iter().next().unwrap_or_default(),
@@ -79,6 +80,7 @@ impl Core {
             ended_ms: None,
             audio: Audio::default(),
             result: None,
+            line,
         };
         self.legs.insert(name, new.id);
         self.calls.insert(new.id, call);
@@ -142,8 +144,11 @@ impl Core {
             Role::Agent(_) | Role::Orphan => None,
         };
         let queue = interaction.and_then(|interaction| self.config.queue(&interaction.queue));
-        let caller_id =
-            queue.and_then(|queue| queue.caller_id.clone()).or_else(|| self.config.caller_id.clone());
+        let own = interaction.and_then(|interaction| interaction.origin.as_ref());
+        let caller_id = own
+            .map(|origin| origin.caller_id.clone())
+            .or_else(|| queue.and_then(|queue| queue.caller_id.clone()))
+            .or_else(|| self.config.caller_id.clone());
         let ring_timeout_ms = match kind {
             CallKind::AgentLeg => self.config.agents.ring_timeout_ms,
             CallKind::Callback | CallKind::Preview | CallKind::Inbound => {
@@ -361,6 +366,7 @@ impl Core {
                 answered_ms: call.answered_ms,
                 answer_to_audio_ms: call.audio.both_ms(),
                 result: call.result.clone().unwrap_or_default(),
+                ..call.line.summary(call.kind)
             })
         });
         if call.signalled {

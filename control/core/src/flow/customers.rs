@@ -148,7 +148,7 @@ impl Core {
 
     fn prepare(&mut self, id: u64, stage: Stage) {
         if stage == Stage::Preparing {
-            self.open_customer_leg(id);
+            self.open_customer_leg_after_delay(id);
         } else {
             self.prove(id);
         }
@@ -157,5 +157,5 @@ impl Core {
 
 /// Place in the queue.
 pub(crate) fn place(interaction: &Interaction) -> crate::queue::Place {
-    (Reverse(interaction.priority), interaction.arrival_ms, interaction.id)
+    (Reverse(interaction.priority), interaction.arrival_ms, interaction.contact, interaction.id)
 }

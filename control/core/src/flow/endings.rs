@@ -4,6 +4,7 @@ use crate::agent::{Activity, Wanted};
 use crate::call::Role;
 use crate::core::Core;
 use crate::flow::calls::End;
+use crate::inbound_flow::Owner;
 use crate::interaction::{Event, Outcome, Source, Stage, Way};
 use crate::leg::Link;
 use crate::mutation::Mutation;
@@ -141,6 +142,7 @@ impl Core {
     /// Tells callback or contact how it went, and forgets the interaction.
     fn conclude(&mut self, id: u64, end: Option<&End>) {
         let Some(interaction) = self.interactions.remove(&id) else { return };
+        self.leave_flow(&Owner::Caller(id));
         let rang = interaction.call.and_then(|call| self.calls.get(&call)).is_some_and(|call| call.rang);
         let outcome = match (interaction.outcome, end) {
             _ if interaction.connected => Outcome::Talked,

@@ -117,7 +117,10 @@ impl Core {
             Change::Linked => self.on_linked(id),
             Change::Gone => self.on_leg_gone(id),
             Change::Refused(aspect, code) => self.on_leg_refused(id, aspect, code),
-            Change::Mute => self.on_play_over(id),
+            Change::Mute => {
+                self.on_play_over(id);
+                self.on_caller_play(id, false);
+            }
             Change::Closed => {}
         }
         if failed {
@@ -273,6 +276,7 @@ impl Core {
                 let over = self.calls.get_mut(&id).is_some_and(|call| call.leg.on_play_ended(&play));
                 if over {
                     self.on_play_over(id);
+                    self.on_caller_play(id, true);
                 }
                 self.drive(id);
             }
@@ -284,9 +288,9 @@ impl Core {
                     }
                 }
             }
+            EventBody::Dtmf { leg, digit, .. } => self.on_key(&leg, digit),
             EventBody::LegLatched { .. }
             | EventBody::LegBye { .. }
-            | EventBody::Dtmf { .. }
             | EventBody::Detected(_)
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}
@@ -418,7 +422,7 @@ impl Core {
         self.calls.keys().copied().collect()
     }
 
-    fn role_of(&self, leg: &str) -> Option<Role> {
+    pub(super) fn role_of(&self, leg: &str) -> Option<Role> {
         Some(self.calls.get(self.legs.get(leg)?)?.role.clone())
     }
 

@@ -24,8 +24,15 @@ impl Core {
             self.projection.ignored += 1;
             return;
         }
-        let queue = self.config.queues.iter().find(|queue| queue.dnis.iter().any(|dnis| dnis == to));
-        let refusal = match queue {
+        let leads = |dnis: &[String]| dnis.iter().any(|dnis| dnis == to);
+        let flow = self.config.flows.iter().find(|flow| leads(&flow.dnis)).map(|flow| flow.name.clone());
+        let queue = self.config.queues.iter().find(|queue| leads(&queue.dnis));
+        let entry = match (&flow, queue) {
+            (Some(_), _) => Some((String::new(), 0)),
+            (None, Some(queue)) => Some((queue.name.clone(), queue.priority)),
+            (None, None) => None,
+        };
+        let refusal = match entry {
             _ if !trunk => Some((403, "Forbidden")),
             _ if !self.engines.is_any_up() || self.calls.len() >= crate::limits::CALLS => {
                 Some((503, "Service Unavailable"))
@@ -33,20 +40,22 @@ impl Core {
             None => Some((404, "Not Found")),
             Some(_) => None,
         };
-        let (Some(queue), None) = (queue, refusal) else {
+        let (Some((queue, priority)), None) = (entry, refusal) else {
             let (status, reason) = refusal.unwrap_or((404, "Not Found"));
             let command = SipCommand::Reject { status, reason: reason.to_owned() };
             self.push(Output::Sip { call: id, command });
             return;
         };
-        let (queue, priority) = (queue.name.clone(), queue.priority);
         let mut number = from;
         truncate(&mut number);
-        let interaction = self.caller(id, queue, priority, number.clone(), to.to_owned());
+        let mut interaction = self.caller(id, queue, priority, number.clone(), to.to_owned());
+        interaction.flow = flow;
+        let role = Role::Customer(interaction.id);
+        self.interactions.insert(interaction.id, interaction);
         self.new_call(NewCall {
             id,
             kind: CallKind::Inbound,
-            role: Role::Customer(interaction.id),
+            role,
             state: CallState::Arriving,
             target: None,
             number,
@@ -54,7 +63,6 @@ impl Core {
             beside: None,
             remote,
         });
-        self.interactions.insert(interaction.id, interaction);
         self.drive(id);
     }
 
@@ -76,6 +84,9 @@ impl Core {
             queue,
             priority,
             arrival_ms: self.now.unix_ms,
+            contact: id,
+            origin: None,
+            flow: None,
             data: serde_json::json!({ "dnis": dnis }),
             number,
             dnis,
@@ -103,29 +114,47 @@ impl Core {
         }
         let (queue, number) = (interaction.queue.clone(), interaction.number.clone());
         let (dnis, arrival_ms) = (interaction.dnis.clone(), Some(interaction.arrival_ms));
-        self.record(Fact::InboundArrived { call, queue, number, dnis, arrival_ms });
-        self.wait_in_queue(id);
+        let (contact, priority) = (Some(interaction.contact), Some(interaction.priority));
+        let flow = interaction.flow.clone();
+        let in_flow = flow.is_some();
+        self.record(Fact::InboundArrived { call, queue, number, dnis, arrival_ms, contact, priority, flow });
+        if in_flow {
+            self.begin_flow(id);
+        } else {
+            self.wait_in_queue(id);
+        }
     }
 
     pub(crate) fn wait_in_queue(&mut self, id: u64) {
+        self.enter_queue(id);
+        self.play_queue_music(id);
+    }
+
+    /// Takes the caller's place in the queue; what they hear is another matter.
+    pub(crate) fn enter_queue(&mut self, id: u64) {
         let Some(interaction) = self.interactions.get(&id) else { return };
         let Some(call) = interaction.call else { return };
         let (queue, place) = (interaction.queue.clone(), crate::flow::customers::place(interaction));
         self.queues.enter(&queue, place);
         self.match_due = true;
         self.changed(crate::core::Changed::Call(call));
-        let config = self.config.queue(&queue);
+        let max_wait_s = self.config.queue(&queue).map_or(0, |queue| queue.max_wait_s);
+        if max_wait_s > 0 {
+            self.arm(Timer::MaxWait(call), u64::from(max_wait_s) * 1_000);
+        }
+    }
+
+    pub(crate) fn play_queue_music(&mut self, id: u64) {
+        let Some(interaction) = self.interactions.get(&id) else { return };
+        let Some(call) = interaction.call else { return };
+        let config = self.config.queue(&interaction.queue);
         let music = config.map(|queue| queue.music.clone()).unwrap_or_default();
-        let max_wait_s = config.map_or(0, |queue| queue.max_wait_s);
         let source = if music.is_empty() {
             PlaySource::Tone { name: ToneName::Ringback, country: Some(self.config.country.clone()) }
         } else {
             PlaySource::File(music)
         };
         self.play_to(call, vec![source], 0);
-        if max_wait_s > 0 {
-            self.arm(Timer::MaxWait(call), u64::from(max_wait_s) * 1_000);
-        }
     }
 
     pub(crate) fn on_max_wait(&mut self, call: CallId) {
@@ -139,7 +168,13 @@ impl Core {
 
     /// A customer's dialog was taken up after a restart.
     pub(crate) fn on_customer_restored(&mut self, id: u64) {
-        if self.interactions.get(&id).is_some_and(|found| found.stage == Stage::Waiting) {
+        let Some(interaction) = self.interactions.get(&id).filter(|found| found.stage == Stage::Waiting)
+        else {
+            return;
+        };
+        if interaction.flow.is_some() {
+            self.resume_flow(id);
+        } else {
             self.wait_in_queue(id);
         }
     }

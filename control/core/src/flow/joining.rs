@@ -4,6 +4,7 @@ use offhook_proto::PlaySource;
 
 use crate::CallId;
 use crate::core::{Changed, Core};
+use crate::inbound_flow::Owner;
 use crate::interaction::{Event, Passing, Source, Way};
 use crate::leg::Link;
 use crate::mutation::Mutation;
@@ -47,6 +48,7 @@ impl Core {
 
     /// Opens both gates, and stops what plays. Goes out before anything is recorded.
     pub(super) fn join(&mut self, id: u64) {
+        self.leave_flow(&Owner::Caller(id));
         let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) else { return };
         let agent = self.interactions.get(&id).and_then(|interaction| interaction.agent.clone());
         let outbound = self.interactions.get(&id).is_some_and(|interaction| interaction.way == Way::Outbound);

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod api;
+pub(crate) mod call_delay;
 pub(crate) mod callback_api;
 pub(crate) mod callbacks;
 pub(crate) mod calls;
@@ -13,11 +14,13 @@ pub(crate) mod endings;
 pub(crate) mod engine;
 pub(crate) mod estimates;
 pub(crate) mod failover;
+pub(crate) mod in_flow;
 pub(crate) mod inbound;
 pub(crate) mod joining;
 pub(crate) mod matching;
 pub(crate) mod modes;
 pub(crate) mod proof;
+pub(crate) mod queue_callback;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod transfer;

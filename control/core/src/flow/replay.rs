@@ -41,6 +41,11 @@ pub(super) struct Caller {
     pub(super) number: String,
     pub(super) dnis: String,
     pub(super) arrival_ms: u64,
+    pub(super) contact: Option<u64>,
+    pub(super) priority: Option<i32>,
+    pub(super) flow: Option<String>,
+    /// The step that took the place in the queue, and the flow's variables then.
+    pub(super) step: Option<(String, BTreeMap<String, String>)>,
 }
 
 impl Replayed {
@@ -112,9 +117,18 @@ impl Core {
                 self.replayed.dialogs.insert(call, snapshot);
             }
             Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
-            Fact::InboundArrived { call, queue, number, dnis, arrival_ms } => {
-                let caller = Caller { queue, number, dnis, arrival_ms: arrival_ms.unwrap_or(at_ms) };
+            Fact::InboundArrived { call, queue, number, dnis, arrival_ms, contact, priority, flow } => {
+                let arrival_ms = arrival_ms.unwrap_or(at_ms);
+                let step = None;
+                let caller = Caller { queue, number, dnis, arrival_ms, contact, priority, flow, step };
                 self.replayed.callers.insert(call, caller);
+            }
+            Fact::AgentRequested { call, queue, priority, step, variables } => {
+                if let Some(caller) = self.replayed.callers.get_mut(&call) {
+                    caller.queue = queue;
+                    caller.priority = Some(priority);
+                    caller.step = Some((step, variables));
+                }
             }
             Fact::Connected { call, agent } => {
                 self.replayed.transferred.remove(&call);
@@ -141,7 +155,11 @@ impl Core {
     fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
         match fact {
             Fact::CallbackAdded(spec) => {
-                self.throttles.entry(spec.service.clone()).or_default().note(spec.arrival_ms);
+                self.throttles.entry(spec.service.clone()).or_default().note(spec.asked_ms());
+                // The place is the callback's now: a call that was not dropped before the end is dropped (QC-04).
+                if let Some(origin) = &spec.origin {
+                    self.replayed.callers.remove(&origin.call);
+                }
                 self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
             }
             Fact::CallbackDialled { id, attempt, call, agent } => {

@@ -42,6 +42,7 @@ impl Core {
         for id in callbacks {
             self.after_attempt(&id);
         }
+        self.resume_callback_flows();
         let contacts: Vec<_> = self
             .contacts
             .iter()
@@ -428,10 +429,14 @@ impl Core {
     fn interaction_of(&mut self, past: &Past<'_>) -> Interaction {
         let call = past.call;
         if let Some(caller) = past.caller {
-            let priority = self.config.queue(&caller.queue).map_or(0, |queue| queue.priority);
+            let own = self.config.queue(&caller.queue).map_or(0, |queue| queue.priority);
+            let priority = caller.priority.unwrap_or(own);
             let mut interaction =
                 self.caller(call, caller.queue.clone(), priority, caller.number.clone(), caller.dnis.clone());
             interaction.arrival_ms = caller.arrival_ms;
+            interaction.contact = caller.contact.unwrap_or(interaction.id);
+            interaction.flow.clone_from(&caller.flow);
+            self.restore_flow(&interaction, caller.step.as_ref());
             return interaction;
         }
         let mut interaction = self.caller(call, String::new(), 0, String::new(), String::new());
@@ -444,6 +449,12 @@ impl Core {
                     interaction.queue.clone_from(&callback.spec.queue);
                     interaction.number.clone_from(&callback.spec.number);
                     interaction.arrival_ms = callback.place_ms();
+                    interaction.origin.clone_from(&callback.spec.origin);
+                    if let Some(origin) = &callback.spec.origin {
+                        interaction.contact = origin.contact;
+                        interaction.priority = origin.priority;
+                        interaction.dnis.clone_from(&origin.caller_id);
+                    }
                     interaction.data = serde_json::Value::Object(callback.spec.data.clone());
                 }
             }

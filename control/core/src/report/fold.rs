@@ -16,6 +16,10 @@ impl Reports {
             }
             Fact::CallbackAdded(spec) => {
                 self.queued(&spec.id.0, CallKind::Callback, &spec.queue, &spec.number, at);
+                let call = spec.origin.as_ref().map(|origin| origin.call);
+                if let Some(talk) = call.and_then(|call| self.talks.get_mut(&call)) {
+                    talk.called_back = true;
+                }
             }
             Fact::ContactDialled { id, attempt, call, agent } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
@@ -55,6 +59,11 @@ impl Reports {
                 }
             }
             Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
+            Fact::AgentRequested { call, queue, .. } => {
+                if let Some(talk) = self.talks.get_mut(call) {
+                    queue.clone_into(&mut talk.request.queue);
+                }
+            }
             Fact::Connected { call, agent } => self.connected(*call, agent, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, .. } => self.ended(*call, at),
@@ -106,6 +115,7 @@ impl Reports {
             waits_ms: None,
             code: None,
             cancelled: false,
+            called_back: false,
         };
         talk.enter(agent, at.ms);
         talk.contact_sequence = talk.next_sequence();
@@ -134,6 +144,7 @@ impl Reports {
             waits_ms: Some(at.ms),
             code: None,
             cancelled: false,
+            called_back: false,
         };
         self.talks.insert(call, talk);
     }
@@ -173,7 +184,11 @@ impl Reports {
             request.sequence = talk.request.sequence;
         }
         if talk.request.kind == CallKind::Inbound {
-            let state = if talk.spoke_ms.is_some() { "answered" } else { "abandoned" };
+            let state = match (talk.spoke_ms, talk.called_back) {
+                (Some(_), _) => "answered",
+                (None, true) => "callback",
+                (None, false) => "abandoned",
+            };
             self.archive(&talk.call_id, talk.request, state, at);
         }
     }

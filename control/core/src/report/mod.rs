@@ -7,6 +7,7 @@ mod fold;
 mod row;
 mod talk;
 
+pub(crate) use row::directions;
 pub use row::{ArchiveRow, Direction, EventRow, Page, Report};
 
 use std::collections::{BTreeMap, VecDeque};

@@ -90,7 +90,7 @@ pub struct ArchiveRow {
     pub arrived: String,
     /// When it was done, ISO 8601 UTC.
     pub finished: String,
-    /// `answered`, `unanswered`, `abandoned` or `deleted in queue` (PV-05).
+    /// `answered`, `unanswered`, `abandoned`, `callback` (CB-12) or `deleted in queue` (PV-05).
     pub state: String,
     /// Times that the customer was called.
     pub attempts: u32,
@@ -163,7 +163,7 @@ impl Page {
 }
 
 /// Which direction a request is reported and billed as (QC-13).
-pub(super) fn directions(kind: CallKind) -> (Direction, Direction) {
+pub(crate) fn directions(kind: CallKind) -> (Direction, Direction) {
     match kind {
         CallKind::Inbound => (Direction::Inbound, Direction::Inbound),
         CallKind::Callback => (Direction::Inbound, Direction::Outbound),

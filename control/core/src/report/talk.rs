@@ -46,6 +46,8 @@ pub(super) struct Talk {
     pub(super) waits_ms: Option<u64>,
     pub(super) code: Option<(String, Option<u16>)>,
     pub(super) cancelled: bool,
+    /// A callback keeps its place in the queue (CB-12).
+    pub(super) called_back: bool,
 }
 
 /// An agent, or somebody else whom the customer was joined with.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::config::{Config, QueueConfig, ServiceConfig};
+use offhook_control_core::inbound_flow::FlowConfig;
 use offhook_control_core::record::{CallbackReason, Fact, Record, Station};
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
 use offhook_control_core::view::{AgentView, Notification};
 use offhook_control_core::{CallId, CallbackId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{
-    Command, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource, PlayStarted,
-    Remote, Reply, Srtp,
+    Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource,
+    PlayStarted, Remote, Reply, Srtp,
 };
 use serde_json::Value;
 
@@ -26,6 +27,9 @@ pub(crate) struct Bench {
     pub(crate) records: Vec<Record>,
     pub(crate) notes: Vec<Notification>,
     pub(crate) webhooks: Vec<Value>,
+    /// Files that the engine does not have.
+    pub(crate) broken_prompts: Vec<String>,
+    flows: Vec<FlowConfig>,
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
     replies: BTreeMap<OpId, ApiReply>,
@@ -54,6 +58,7 @@ impl Bench {
         let mut config = Config { queues: vec![queue], services: vec![service], ..Config::default() };
         change(&mut config);
         let mut core = Core::new(config.clone(), [7; 32]);
+        let flows = config.flows.clone();
         for record in &records {
             core.replay(record);
         }
@@ -68,6 +73,8 @@ impl Bench {
             records,
             notes: Vec::new(),
             webhooks: Vec::new(),
+            broken_prompts: Vec::new(),
+            flows,
             order: Vec::new(),
             replies: BTreeMap::new(),
             legs,
@@ -81,7 +88,8 @@ impl Bench {
 
     /// Control dies; another run takes its journal over.
     pub(crate) fn restart(self) -> Self {
-        self.restart_with(|_| {})
+        let flows = self.flows.clone();
+        self.restart_with(|config| config.flows = flows)
     }
 
     /// The same, with other settings.
@@ -113,8 +121,10 @@ impl Bench {
                     self.records.push(record);
                 }
                 Output::Sip { call, command } => {
-                    if matches!(command, SipCommand::Dial { .. }) {
-                        self.order.push(format!("dial {call}"));
+                    match command {
+                        SipCommand::Dial { .. } => self.order.push(format!("dial {call}")),
+                        SipCommand::HangUp { .. } => self.order.push("hang up".to_owned()),
+                        _ => {}
                     }
                     self.sip.push((call, command));
                 }
@@ -150,6 +160,9 @@ impl Bench {
                 Reply::ok(&LegList { legs, more: false, total })
             }
             Command::LegQuery(query) => Reply::ok(&self.info(engine, &query.leg)),
+            Command::Play(play) if self.is_broken(&play.sources) => {
+                Reply::Error(Error::new(ErrorCode::BadPrompt, "no such file"))
+            }
             Command::Play(play) => Reply::ok(&PlayStarted { play: play.play.clone(), duration_ms: None }),
             Command::Splice(splice) => {
                 self.order.push(format!("splice {}", if splice.b_hears_a { "both" } else { "one" }));
@@ -157,6 +170,16 @@ impl Bench {
             }
             _ => Reply::done(),
         }
+    }
+
+    fn is_broken(&self, sources: &[PlaySource]) -> bool {
+        let broken = |source: &PlaySource| matches!(source, PlaySource::File(name) if self.broken_prompts.contains(name));
+        sources.iter().any(broken)
+    }
+
+    /// Legs that the engine has.
+    pub(crate) fn open_legs(&self) -> usize {
+        self.legs.len()
     }
 
     fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
