@@ -333,6 +333,8 @@ impl Leg {
             | ErrorCode::BadRequest
             | ErrorCode::BadValue
             | ErrorCode::AlreadySpliced
+            | ErrorCode::NotSpliced
+            | ErrorCode::AlreadySupervised
             | ErrorCode::SameLeg
             | ErrorCode::OutOfPorts
             | ErrorCode::TooManyLegs
@@ -407,6 +409,8 @@ impl Leg {
             | Command::LegUnpark(_)
             | Command::LegList(_)
             | Command::Ping
+            | Command::Supervise(_)
+            | Command::SuperviseStop(_)
             | Command::RecordStart(_)
             | Command::RecordPause(_)
             | Command::RecordResume(_)
@@ -437,6 +441,8 @@ impl Leg {
             | Command::LegUnpark(_)
             | Command::LegList(_)
             | Command::Ping
+            | Command::Supervise(_)
+            | Command::SuperviseStop(_)
             | Command::RecordStart(_)
             | Command::RecordPause(_)
             | Command::RecordResume(_)

@@ -16,6 +16,7 @@ pub mod goertzel;
 pub mod jitter;
 pub mod level;
 pub mod mix;
+pub mod mix_minus;
 pub mod packetise;
 pub mod playout;
 pub mod plc;

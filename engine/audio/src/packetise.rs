@@ -98,7 +98,7 @@ impl Packetiser {
 }
 
 /// The longest packet time up to `ptime_ms` that the codec can have.
-fn possible_ptime(codec: Codec, ptime_ms: u32) -> Option<u32> {
+pub(crate) fn possible_ptime(codec: Codec, ptime_ms: u32) -> Option<u32> {
     if codec == Codec::Opus {
         return [60, 40, 20, 10].into_iter().find(|p| *p <= ptime_ms);
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_proto::{DetectStart, Error, EventBody, LegInfo, LegUpdate, WorkerInfo};
+use offhook_proto::{DetectStart, Error, EventBody, LegInfo, LegUpdate, SuperviseMode, WorkerInfo};
 
 use crate::Time;
 use crate::leg::recording::RecordId;
@@ -178,6 +178,26 @@ pub enum WorkerCommand {
         /// Which of the two to park afterwards.
         park: Vec<LegId>,
     },
+    /// Lets a leg take part in the call of a pair of this worker, or changes how.
+    Supervise {
+        /// Operation to report.
+        op: OpId,
+        /// The supervisor's leg.
+        leg: LegId,
+        /// The agent's leg.
+        of: LegId,
+        /// Only while the agent is spliced to this leg.
+        with: Option<LegId>,
+        /// Who hears the supervisor.
+        mode: SuperviseMode,
+    },
+    /// Ends what a leg supervises, if it does.
+    SuperviseStop {
+        /// Operation to report.
+        op: OpId,
+        /// The supervisor's leg.
+        leg: LegId,
+    },
     /// Plays to a leg.
     Play {
         /// Operation to report.
@@ -239,6 +259,8 @@ impl WorkerCommand {
             | Self::Unpark { .. }
             | Self::Splice { .. }
             | Self::Unsplice { .. }
+            | Self::Supervise { .. }
+            | Self::SuperviseStop { .. }
             | Self::Play { .. }
             | Self::PlayStop { .. }
             | Self::Record { .. }

@@ -9,7 +9,8 @@ use offhook_engine_core::{EncodedPrompt, PortRange, Time};
 use offhook_proto::{
     Codec, Command, EngineInfo, Error, ErrorCode, EventAck, EventBody, LegCreate, LegCreated, LegDelete,
     LegInfo, LegList, LegListRequest, LegPark, LegQuery, LegState, LegUnpark, LegUpdate, Media, Play,
-    PlaySource, PlayStarted, Reply, Splice, Subscribe, Subscribed, ToneName, Unsplice, frame,
+    PlaySource, PlayStarted, Reply, Splice, Subscribe, Subscribed, Supervise, SuperviseMode, SuperviseStop,
+    ToneName, Unsplice, frame,
 };
 use support::world::{Dice, World};
 
@@ -103,6 +104,37 @@ fn legs_go_where_there_are_fewest_or_where_they_are_sent() {
     assert_eq!(code(world.call(named(3))), Some(ErrorCode::BadValue));
     assert_eq!(code(world.call(named(2))), None);
     assert_eq!(on(&mut world, "h"), 2);
+}
+
+#[test]
+fn a_supervisor_moves_to_the_call_and_does_not_move_the_call() {
+    let mut world = world();
+    for leg in ["agent", "customer", "lead", "other"] {
+        world.call(create(leg));
+    }
+    let supervise = |with: &str, mode| {
+        let (leg, of, with) = ("lead".to_owned(), "agent".to_owned(), Some(with.to_owned()));
+        Command::Supervise(Supervise { leg, of, with, mode })
+    };
+    let early = world.call(supervise("customer", SuperviseMode::Listen));
+    assert_eq!(code(early), Some(ErrorCode::NotSpliced));
+    world.call(splice("agent", "customer", false));
+    let wrong = world.call(supervise("other", SuperviseMode::Listen));
+    assert_eq!(code(wrong), Some(ErrorCode::NotSpliced), "the agent talks to somebody else");
+    let gone = world.call(supervise("nobody", SuperviseMode::Listen));
+    assert_eq!(code(gone), Some(ErrorCode::LegNotFound));
+    let agent = info(&mut world, "agent").worker;
+    for mode in [SuperviseMode::Listen, SuperviseMode::Barge, SuperviseMode::Barge] {
+        assert_eq!(code(world.call(supervise("customer", mode))), None);
+        let lead = info(&mut world, "lead");
+        assert_eq!((lead.worker, lead.supervises.map(|of| of.mode)), (agent, Some(mode)));
+    }
+    assert_eq!(info(&mut world, "agent").supervised_by.as_deref(), Some("lead"));
+    assert_eq!(code(world.call(splice("lead", "other", false))), Some(ErrorCode::AlreadySpliced));
+    let stop = || Command::SuperviseStop(SuperviseStop { leg: "lead".into() });
+    assert_eq!((code(world.call(stop())), code(world.call(stop()))), (None, None));
+    assert_eq!(info(&mut world, "agent").supervised_by, None);
+    assert_eq!(code(world.call(delete("lead"))), None);
 }
 
 #[test]

@@ -42,6 +42,8 @@ impl From<&Error> for Failure {
             | ErrorCode::LegNotFound
             | ErrorCode::LegExists
             | ErrorCode::AlreadySpliced
+            | ErrorCode::NotSpliced
+            | ErrorCode::AlreadySupervised
             | ErrorCode::SameLeg
             | ErrorCode::CodecMismatch
             | ErrorCode::Unauthorized

@@ -28,6 +28,10 @@ pub enum ErrorCode {
     LegExists,
     /// The leg is joined to a third one.
     AlreadySpliced,
+    /// The leg is not joined to the one that the request is about, or to none.
+    NotSpliced,
+    /// Somebody else supervises the pair.
+    AlreadySupervised,
     /// A leg cannot be joined to itself.
     SameLeg,
     /// No port pair left in the range.

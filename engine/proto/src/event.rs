@@ -86,6 +86,16 @@ pub enum EventBody {
         /// How.
         end: PlayEnd,
     },
+    /// A supervision ended: its leg hears nobody.
+    #[serde(rename = "supervise.ended")]
+    SuperviseEnded {
+        /// The supervisor's leg.
+        leg: String,
+        /// The agent's leg.
+        of: String,
+        /// How.
+        end: SuperviseEnd,
+    },
     /// A recording ended; its file is complete.
     #[serde(rename = "record.ended")]
     RecordEnded {
@@ -128,6 +138,20 @@ pub struct SpliceAudio {
     pub after_us: u64,
     /// Packets of `from` that were dropped between that moment and this one.
     pub dropped_packets: u32,
+}
+
+/// How a supervision ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuperviseEnd {
+    /// Stopped by request.
+    Stopped,
+    /// The two were parted: their call is over.
+    Parted,
+    /// The supervisor's leg was joined to another, or supervises another pair.
+    Replaced,
+    /// The supervisor's leg was deleted.
+    LegDeleted,
 }
 
 /// How a recording ended.

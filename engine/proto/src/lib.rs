@@ -38,15 +38,18 @@ pub use blocking::BlockingClient;
 pub use client::{Client, ClientEvent, Config, RequestId};
 pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
 pub use error::{Error, ErrorCode};
-pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio};
+pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Reply, RtcpReport,
-    Subscribed, WorkerInfo,
+    Subscribed, Supervising, WorkerInfo,
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,
-    LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Unsplice,
+    LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Supervise, SuperviseStop,
+    Unsplice,
 };
 pub use sdes::{Crypto, SdesKeys};
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};
-pub use types::{Codec, Drops, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, ToneName};
+pub use types::{
+    Codec, Drops, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, SuperviseMode, ToneName,
+};

@@ -55,6 +55,8 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
         "leg.unpark" => Command::LegUnpark(body(map)?),
         "splice" => Command::Splice(body(map)?),
         "unsplice" => Command::Unsplice(body(map)?),
+        "supervise" => Command::Supervise(body(map)?),
+        "supervise.stop" => Command::SuperviseStop(body(map)?),
         "play" => Command::Play(body(map)?),
         "play.stop" => Command::PlayStop(body(map)?),
         "record.start" => Command::RecordStart(body(map)?),
@@ -72,7 +74,7 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
 }
 
 /// Names of all commands.
-pub(crate) const COMMANDS: [&str; 22] = [
+pub(crate) const COMMANDS: [&str; 24] = [
     "ping",
     "leg.create",
     "leg.update",
@@ -83,6 +85,8 @@ pub(crate) const COMMANDS: [&str; 22] = [
     "leg.unpark",
     "splice",
     "unsplice",
+    "supervise",
+    "supervise.stop",
     "play",
     "play.stop",
     "record.start",

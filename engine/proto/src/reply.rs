@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, Drops, Error, Idle, LatchMode, Remote, SrtpInfo};
+use crate::{Codec, Drops, Error, Idle, LatchMode, Remote, SrtpInfo, SuperviseMode};
 
 /// The answer to a request: `{"result": "ok", …}` or `{"result": "error", "error": code, "error-reason": sentence}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +182,12 @@ pub struct LegInfo {
     /// Name of what plays to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playing: Option<String>,
+    /// The call of others that it takes part in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervises: Option<Supervising>,
+    /// The supervisor's leg that takes part in its call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supervised_by: Option<String>,
     /// Worker that it lives on.
     pub worker: u16,
     /// Where it receives RTP.
@@ -221,6 +227,17 @@ pub struct LegInfo {
     /// The peer's last report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtcp_report: Option<RtcpReport>,
+}
+
+/// A supervision, as the supervisor's leg shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervising {
+    /// The agent's leg.
+    pub of: String,
+    /// The other leg of the pair.
+    pub with: String,
+    /// Who hears the supervisor.
+    pub mode: SuperviseMode,
 }
 
 /// Answer to `leg.list`.

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectStart, DetectStop, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp};
+use crate::{
+    DetectStart, DetectStop, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp, SuperviseMode,
+};
 
 /// One request: who asks, and what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,13 @@ pub enum Command {
     /// Parts a leg from its partner. Success also when it has none.
     #[serde(rename = "unsplice")]
     Unsplice(Unsplice),
+    /// Lets a third leg take part in the call of a pair, or changes how. A supervisor's leg that is spliced is an error
+    /// (`already_spliced`), an agent's that is not is one too (`not_spliced`).
+    #[serde(rename = "supervise")]
+    Supervise(Supervise),
+    /// Ends a supervision. Success also when there is none.
+    #[serde(rename = "supervise.stop")]
+    SuperviseStop(SuperviseStop),
     /// Plays to a leg, in place of what it hears. Answered with [`crate::PlayStarted`].
     #[serde(rename = "play")]
     Play(Play),
@@ -243,6 +252,29 @@ pub struct Unsplice {
     /// Park this leg's partner or the leg itself once parted, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub park: Vec<String>,
+}
+
+/// Lets a third leg take part in the call of a pair: the same again with another mode changes who hears it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supervise {
+    /// The supervisor's leg, which is spliced to none. It moves to the worker of `of`.
+    pub leg: String,
+    /// The agent's leg: the one that a whisper is for.
+    pub of: String,
+    /// Only while the agent is spliced to this leg; whoever it is when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
+    /// Who hears the supervisor.
+    pub mode: SuperviseMode,
+}
+
+/// Ends a supervision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuperviseStop {
+    /// The supervisor's leg.
+    pub leg: String,
 }
 
 /// Plays a list of sources to a leg, in place of whatever it hears, and of what was playing.

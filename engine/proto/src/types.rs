@@ -54,6 +54,18 @@ impl Default for Media {
     }
 }
 
+/// How a supervisor takes part in a call of two others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuperviseMode {
+    /// Hears both and is heard by nobody.
+    Listen,
+    /// Hears both and is heard by the agent only.
+    Whisper,
+    /// Hears both and is heard by both.
+    Barge,
+}
+
 /// Where the peer said that it receives media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {

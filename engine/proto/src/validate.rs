@@ -12,7 +12,8 @@ use crate::limits::{
 use crate::parse::shown;
 use crate::{
     Codec, Command, DetectStart, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate,
-    Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Unsplice,
+    Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Supervise,
+    Unsplice,
 };
 
 /// Checks a whole request.
@@ -35,6 +36,8 @@ pub fn request(request: &Request) -> Result<(), Error> {
         Command::LegUnpark(body) => name("leg", &body.leg),
         Command::Splice(body) => splice(body),
         Command::Unsplice(body) => unsplice(body),
+        Command::Supervise(body) => supervise(body),
+        Command::SuperviseStop(body) => name("leg", &body.leg),
         Command::Play(body) => play(body),
         Command::PlayStop(body) => play_stop(body),
         Command::RecordStart(body) => record_start(body),
@@ -156,6 +159,21 @@ pub fn splice(body: &Splice) -> Result<(), Error> {
         return Err(Error::new(ErrorCode::SameLeg, "a and b: a leg cannot be joined to itself"));
     }
     body.since_us.map_or(Ok(()), |since| range("since_us", since, &(0..=SINCE_US)))
+}
+
+/// Checks a supervision.
+///
+/// # Errors
+/// As [`request`].
+pub fn supervise(body: &Supervise) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    name("of", &body.of)?;
+    body.with.as_deref().map_or(Ok(()), |with| name("with", with))?;
+    if body.leg == body.of || body.with.as_ref().is_some_and(|with| *with == body.leg || *with == body.of) {
+        let reason = "leg, of and with: a supervision is of two legs by a third";
+        return Err(Error::new(ErrorCode::SameLeg, reason));
+    }
+    Ok(())
 }
 
 /// Checks a parting.

@@ -202,6 +202,8 @@ fn command_name(command: &Command) -> &'static str {
         Command::LegUnpark(_) => "leg.unpark",
         Command::Splice(_) => "splice",
         Command::Unsplice(_) => "unsplice",
+        Command::Supervise(_) => "supervise",
+        Command::SuperviseStop(_) => "supervise.stop",
         Command::Play(_) => "play",
         Command::PlayStop(_) => "play.stop",
         Command::RecordStart(_) => "record.start",
@@ -229,13 +231,14 @@ fn event_name(body: &EventBody) -> &'static str {
         EventBody::Detected(_) => "detected",
         EventBody::SpliceAudio(_) => "splice.audio",
         EventBody::PlayEnded { .. } => "play.ended",
+        EventBody::SuperviseEnded { .. } => "supervise.ended",
         EventBody::RecordEnded { .. } => "record.ended",
         EventBody::LeaseExpired { .. } => "lease.expired",
         EventBody::EventsLost { .. } => "events.lost",
     }
 }
 
-const EVENTS: usize = 12;
+const EVENTS: usize = 13;
 
 /// As serde lists them to whoever sends another one.
 fn error_codes() -> Vec<String> {

@@ -8,7 +8,8 @@ use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
     Codec, Command, DetectStop, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery,
-    LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, ToneName, Unsplice,
+    LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, Supervise, SuperviseMode,
+    SuperviseStop, ToneName, Unsplice,
 };
 
 use crate::args::DEFAULT_CONTROL;
@@ -58,6 +59,21 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "LEG")]
         park: Vec<String>,
     },
+    /// Lets a third leg take part in the call of a pair, or changes how.
+    Supervise {
+        /// The supervisor's leg.
+        leg: String,
+        /// The agent's leg.
+        of: String,
+        /// Who hears the supervisor: listen (nobody), whisper (the agent) or barge (both).
+        #[arg(long, value_parser = parse_word::<SuperviseMode>, default_value = "listen")]
+        mode: SuperviseMode,
+        /// Only while the agent is spliced to this leg.
+        #[arg(long, value_name = "LEG")]
+        with: Option<String>,
+    },
+    /// Ends what a leg supervises.
+    Unsupervise { leg: String },
     /// Stops most of a leg's packets in the kernel.
     Park {
         leg: String,
@@ -221,6 +237,8 @@ impl Verb {
                 since_us: None,
             }),
             Self::Unsplice { leg, park } => Command::Unsplice(Unsplice { leg, park }),
+            Self::Supervise { leg, of, mode, with } => Command::Supervise(Supervise { leg, of, with, mode }),
+            Self::Unsupervise { leg } => Command::SuperviseStop(SuperviseStop { leg }),
             Self::Park { leg, keep_one_in } => Command::LegPark(LegPark { leg, keep_one_in }),
             Self::Unpark { leg } => Command::LegUnpark(LegUnpark { leg }),
             Self::Play(PlayArgs { leg, sources, times, name }) => {
@@ -378,6 +396,16 @@ mod tests {
         };
         assert_eq!((create.media.codec, create.media.payload_type), (Codec::Pcma, 8));
         assert_eq!((create.idle, create.latch), (Idle::ComfortNoise { interval_ms: 500 }, LatchMode::Any));
+    }
+
+    #[test]
+    fn a_supervisor_listens_unless_told_otherwise() {
+        let (leg, of, with, mode) = ("lead".into(), "ann".into(), None, SuperviseMode::Listen);
+        assert_eq!(command("supervise lead ann"), Command::Supervise(Supervise { leg, of, with, mode }));
+        let Command::Supervise(whisper) = command("supervise lead ann --mode whisper --with bob") else {
+            panic!("not supervise")
+        };
+        assert_eq!((whisper.mode, whisper.with.as_deref()), (SuperviseMode::Whisper, Some("bob")));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         | Command::LegUnpark(_)
         | Command::Splice(_)
         | Command::Unsplice(_)
+        | Command::Supervise(_)
+        | Command::SuperviseStop(_)
         | Command::PlayStop(_)
         | Command::RecordStart(_)
         | Command::RecordPause(_)
@@ -68,6 +70,7 @@ pub(crate) fn event(event: &Event) -> String {
             audio.from, audio.to, audio.after_us, audio.dropped_packets
         ),
         EventBody::PlayEnded { leg, play, end } => format!("{leg} play {play:?} ended: {end:?}"),
+        EventBody::SuperviseEnded { leg, of, end } => format!("{leg} supervises {of} no more: {end:?}"),
         EventBody::RecordEnded { leg, file, end, duration_ms, reason } => {
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("{leg} recording {file:?} ended after {}: {end:?}{reason}", Span(*duration_ms))
@@ -110,6 +113,14 @@ fn leg(leg: &LegInfo) -> String {
         Some(partner) if leg.hears => line("state", format_args!("{state} to {partner}")),
         Some(partner) => line("state", format_args!("{state} to {partner}, which it does not hear")),
         None => line("state", format_args!("{state}")),
+    }
+    if let Some(supervising) = &leg.supervises {
+        let (of, with) = (&supervising.of, &supervising.with);
+        let mode = format!("{:?}", supervising.mode).to_lowercase();
+        line("supervises", format_args!("{of} in its call with {with}: {mode}"));
+    }
+    if let Some(supervisor) = &leg.supervised_by {
+        line("supervised", format_args!("by {supervisor}"));
     }
     if let Some(play) = &leg.playing {
         line("playing", format_args!("{play:?}"));

@@ -221,6 +221,8 @@ impl World {
             state,
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
+            supervises: None,
+            supervised_by: None,
             playing: leg.play.clone(),
             worker: 0,
             rtp: ([127, 0, 0, 1], leg.port).into(),

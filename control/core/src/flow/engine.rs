@@ -292,6 +292,7 @@ impl Core {
             EventBody::LegLatched { .. }
             | EventBody::LegBye { .. }
             | EventBody::Detected(_)
+            | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}
         }

@@ -190,6 +190,8 @@ impl Bench {
             state: LegState::Parked,
             spliced_to: None,
             hears: false,
+            supervises: None,
+            supervised_by: None,
             playing: None,
             worker: 0,
             rtp,

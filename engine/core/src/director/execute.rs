@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::{Error, ErrorCode, LegCreate, Reply, Splice, Unsplice};
+use offhook_proto::{Error, ErrorCode, LegCreate, Reply, Splice, Supervise, Unsplice};
 use rand_chacha::rand_core::Rng as _;
 
 use super::op::{Op, Stage, Task};
@@ -57,6 +57,8 @@ impl Director {
             Task::Unpark(leg) => self.tell_leg(leg, |leg| WorkerCommand::Unpark { op, leg })?,
             Task::Splice(body) => return self.splice(op, body, started.arrived).map(Some),
             Task::Unsplice(body) => self.unsplice(op, body)?,
+            Task::Supervise(body) => return Ok(self.supervise(op, body).map(Some)?),
+            Task::SuperviseStop(leg) => self.tell_leg(leg, |leg| WorkerCommand::SuperviseStop { op, leg })?,
             Task::Play(body) => return self.play(op, body).map(Some),
             Task::PlayStop(body) => {
                 let play = body.play.clone();
@@ -195,6 +197,25 @@ impl Director {
         };
         self.tell_worker(worker, command);
         Ok(())
+    }
+
+    fn supervise(&mut self, op: OpId, body: &Supervise) -> Result<Stage, Error> {
+        let (supervisor, agent) = (self.entry(&body.leg)?, self.entry(&body.of)?);
+        let (from, to, leg) = (supervisor.worker, agent.worker, supervisor.id);
+        if from != to {
+            self.tell_worker(from, WorkerCommand::Detach { op, leg, replace: false });
+            return Ok(Stage::Detaching);
+        }
+        self.take_part(op, body)?;
+        Ok(Stage::Working { play_ms: None })
+    }
+
+    /// Lets a leg take part in the call of a pair on its worker.
+    pub(super) fn take_part(&mut self, op: OpId, body: &Supervise) -> Result<(), Error> {
+        let of = self.entry(&body.of)?.id;
+        let with = body.with.as_deref().map(|with| self.entry(with).map(|entry| entry.id)).transpose()?;
+        let mode = body.mode;
+        self.tell_leg(&body.leg, |leg| WorkerCommand::Supervise { op, leg, of, with, mode })
     }
 
     fn unsplice(&mut self, op: OpId, body: &Unsplice) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use offhook_proto::{
     Command, DetectStart, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop,
-    RecordStart, Splice, Subscribe, Unsplice, WorkerInfo,
+    RecordStart, Splice, Subscribe, Supervise, Unsplice, WorkerInfo,
 };
 
 use super::replies::Asker;
@@ -42,6 +42,8 @@ pub(crate) enum Task {
     Unpark(String),
     Splice(Splice),
     Unsplice(Unsplice),
+    Supervise(Supervise),
+    SuperviseStop(String),
     Play(Play),
     PlayStop(PlayStop),
     RecordStart(RecordStart),
@@ -100,6 +102,8 @@ impl Sorted {
             Command::LegUnpark(body) => Self::Task(Task::Unpark(body.leg)),
             Command::Splice(body) => Self::Task(Task::Splice(body)),
             Command::Unsplice(body) => Self::Task(Task::Unsplice(body)),
+            Command::Supervise(body) => Self::Task(Task::Supervise(body)),
+            Command::SuperviseStop(body) => Self::Task(Task::SuperviseStop(body.leg)),
             Command::Play(body) => Self::Task(Task::Play(body)),
             Command::PlayStop(body) => Self::Task(Task::PlayStop(body)),
             Command::RecordStart(body) => Self::Task(Task::RecordStart(body)),
@@ -131,6 +135,7 @@ impl Task {
             Self::Delete(leg)
             | Self::Query(leg)
             | Self::Unpark(leg)
+            | Self::SuperviseStop(leg)
             | Self::RecordStop(leg)
             | Self::DetectStop(leg)
             | Self::RecordPause { leg, .. } => vec![leg.as_str().into()],
@@ -140,6 +145,11 @@ impl Task {
             Self::Unsplice(body) => {
                 std::iter::once(&body.leg).chain(&body.park).map(|leg| leg.as_str().into()).collect()
             }
+            Self::Supervise(body) => [Some(&body.leg), Some(&body.of), body.with.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|leg| leg.as_str().into())
+                .collect(),
             Self::Play(body) => vec![body.leg.as_str().into()],
             Self::DetectStart(body) => vec![body.leg.as_str().into()],
             Self::RecordStart(body) => vec![body.leg.as_str().into()],

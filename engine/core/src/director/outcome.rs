@@ -86,18 +86,34 @@ impl Director {
     fn on_detached(&mut self, op: OpId, leg: Box<Leg>) {
         let moving = self.ops.get_mut(&op).expect("a move is waited for");
         moving.stage = Stage::Working { play_ms: None };
-        let Task::Splice(body) = &moving.task else { unreachable!("only a splice moves a leg") };
-        let (body, arrived) = (body.clone(), moving.arrived);
-        let to = self.entry(&body.a).map(|a| a.worker);
+        let arrived = moving.arrived;
+        let joined = match &moving.task {
+            Task::Splice(body) => {
+                let body = body.clone();
+                self.adopt(leg, &body.b, &body.a);
+                self.join(op, &body, arrived)
+            }
+            Task::Supervise(body) => {
+                let body = body.clone();
+                self.adopt(leg, &body.leg, &body.of);
+                self.take_part(op, &body)
+            }
+            _ => unreachable!("only a splice and a supervision move a leg"),
+        };
+        if let Err(error) = joined {
+            self.finish(op, Err(error));
+        }
+    }
+
+    /// Gives a leg that has left its worker to that of another leg.
+    fn adopt(&mut self, leg: Box<Leg>, name: &str, beside: &str) {
+        let to = self.entry(beside).map(|entry| entry.worker);
         let to = to.expect("no operation takes a leg away from another");
-        let entry = self.legs.find_mut(&body.b).expect("no operation takes a leg away from another");
+        let entry = self.legs.find_mut(name).expect("no operation takes a leg away from another");
         let from = std::mem::replace(&mut entry.worker, to);
         self.load[usize::from(from)] -= 1;
         self.load[usize::from(to)] += 1;
         self.tell_worker(to, WorkerCommand::Adopt { leg });
-        if let Err(error) = self.join(op, &body, arrived) {
-            self.finish(op, Err(error));
-        }
     }
 
     fn on_closed(&mut self, op: OpId, info: &LegInfo) -> Reply {

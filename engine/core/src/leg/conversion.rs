@@ -4,6 +4,7 @@ use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use offhook_proto::Media;
 
 use super::encoding::{audio_codec, clock_rate};
+use super::key::Key;
 use crate::Time;
 
 /// One direction of a splice between legs of different encodings.
@@ -15,16 +16,6 @@ pub(crate) struct Conversion {
     key: Option<Key>,
     /// Timestamp units a second, of the packets that come and of those that go.
     clock_rates: (u32, u32),
-}
-
-/// A key that the partner holds.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    /// Timestamp of its packets as they come.
-    timestamp: u32,
-    began: Time,
-    /// Audio waits for its end, or until it must have been lost.
-    until: Time,
 }
 
 /// What a tick gives.
@@ -40,8 +31,6 @@ pub(crate) enum Made {
 
 /// Without a packet for so long, comfort noise included, nothing is made any more.
 const SILENT_AFTER_US: u64 = 10_000_000;
-/// A packet of a key comes at least this often.
-const KEY_PACKETS_WITHIN_US: u64 = 100_000;
 
 impl Conversion {
     /// A conversion that has heard nothing; none when the codec library has none such.
@@ -96,18 +85,7 @@ impl Conversion {
     /// Takes a telephone-event's timestamp and payload of at least 4 bytes, in which it converts the duration. Returns when
     /// its key began.
     pub(crate) fn on_key(&mut self, now: Time, timestamp: u32, payload: &mut [u8; 4]) -> Time {
-        let began = match self.key {
-            Some(key) if key.timestamp == timestamp => key.began,
-            _ => now,
-        };
-        let end = payload[1] & 0x80 != 0;
-        let until = if end { now } else { now + KEY_PACKETS_WITHIN_US };
-        self.key = Some(Key { timestamp, began, until });
-        let (from, to) = self.clock_rates;
-        let duration =
-            u64::from(u16::from_be_bytes([payload[2], payload[3]])) * u64::from(to) / u64::from(from);
-        payload[2..].copy_from_slice(&(duration.min(0xFFFF) as u16).to_be_bytes());
-        began
+        Key::on_event(&mut self.key, now, timestamp, payload, self.clock_rates)
     }
 
     /// Writes the payload of the tick that is due. Returns the moment that it stands for, too.
@@ -119,7 +97,7 @@ impl Conversion {
             return (tick, Made::Over);
         }
         let made = match self.transcoder.tick(tick.0, out) {
-            Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| key.until <= tick) => {
+            Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| !key.is_held(tick)) => {
                 Made::Audio { len: payload.len, duration_ts: payload.duration_ts }
             }
             Some(_) | None => Made::Nothing,

@@ -6,7 +6,7 @@ use super::{Leg, count};
 use crate::Time;
 
 impl Leg {
-    /// All about it. The name of its partner is the worker's to know.
+    /// All about it. The names of other legs are the worker's to know.
     pub(crate) fn info(&self, now: Time, worker: u16, spliced_to: Option<String>) -> LegInfo {
         let state = match (self.splice, self.parked) {
             (Some(_), _) => LegState::Spliced,
@@ -18,7 +18,9 @@ impl Leg {
             owner: self.identity.owner.as_deref().map(str::to_owned),
             state,
             spliced_to,
-            hears: self.splice.is_some_and(|half| half.hears),
+            hears: self.splice.is_some_and(|half| half.hears) || self.supervises(),
+            supervises: None,
+            supervised_by: None,
             playing: self.player.as_ref().map(|player| player.name().to_owned()),
             worker,
             rtp: self.identity.rtp,

@@ -7,6 +7,7 @@ pub(crate) mod encoding;
 pub(crate) mod hold;
 mod idle;
 mod info;
+mod key;
 pub(crate) mod latch;
 pub(crate) mod player;
 pub(crate) mod receive;
@@ -16,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod secure;
 mod setup;
 pub(crate) mod stream;
+pub(crate) mod supervision;
 pub(crate) mod timer;
 
 use std::net::SocketAddr;
@@ -35,6 +37,7 @@ use self::recording::Recording;
 use self::report::Reports;
 use self::secure::Secure;
 use self::stream::Stream;
+use self::supervision::{Role, Supervision};
 use self::timer::{Deadlines, Timer};
 use crate::{DropReason, LegId, LegIx, OpId, Time};
 
@@ -58,6 +61,8 @@ pub struct Leg {
     pub(crate) recording: Option<Recording>,
     /// What listens to it, beside whoever hears it.
     pub(crate) detect: Option<Box<Detect>>,
+    /// Present in a call with a supervisor, and of a supervisor.
+    pub(crate) supervision: Option<Box<Supervision>>,
     /// Present while parked: one packet in so many passes.
     pub(crate) parked: Option<u16>,
     pub(crate) last_packet: Option<Time>,
@@ -144,6 +149,7 @@ impl Leg {
             conversion: None,
             recording: None,
             detect: None,
+            supervision: None,
             parked: None,
             last_packet: None,
             silent: false,
@@ -209,9 +215,14 @@ impl Leg {
         self.deadlines.stop(Timer::Convert);
     }
 
-    /// Whether it hears its partner or a play.
+    /// Whether it hears its partner, a play, or whom it supervises.
     pub(crate) fn hears_somebody(&self) -> bool {
-        self.player.is_some() || self.splice.is_some_and(|half| half.hears)
+        self.player.is_some() || self.splice.is_some_and(|half| half.hears) || self.supervises()
+    }
+
+    /// Whether it takes part in a call of two others.
+    pub(crate) fn supervises(&self) -> bool {
+        self.supervision.as_ref().is_some_and(|part| part.role == Role::Supervisor)
     }
 
     /// Counts a packet of this leg that is dropped.

@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     Idle,
     /// The next packet of a conversion.
     Convert,
+    /// The next packet of a mix.
+    Mix,
     /// A held key whose end may have been lost.
     Digit,
     /// No packet for too long.
@@ -22,8 +24,16 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 7] =
-        [Self::Play, Self::Idle, Self::Convert, Self::Digit, Self::Silence, Self::Report, Self::Detect];
+    const ALL: [Self; 8] = [
+        Self::Play,
+        Self::Idle,
+        Self::Convert,
+        Self::Mix,
+        Self::Digit,
+        Self::Silence,
+        Self::Report,
+        Self::Detect,
+    ];
 }
 
 /// One deadline per timer; [`Time::NEVER`] is off.

@@ -1,6 +1,6 @@
 //! The director's commands.
 
-use offhook_proto::{Error, ErrorCode, LatchMode, LegUpdate, Media};
+use offhook_proto::{Error, ErrorCode, LatchMode, LegUpdate, Media, SuperviseEnd};
 
 use super::Worker;
 use super::splice::Gates;
@@ -56,6 +56,19 @@ impl Worker {
             }
             WorkerCommand::Unsplice { op, leg, park } => {
                 let result = self.find(leg).and_then(|leg| self.unsplice(leg, &park));
+                self.done(op, result);
+            }
+            WorkerCommand::Supervise { op, leg, of, with, mode } => {
+                let legs = self.find(leg).and_then(|leg| Ok((leg, self.find(of)?)));
+                let result = legs.and_then(|(leg, of)| self.supervise(leg, of, with, mode));
+                self.done(op, result);
+            }
+            WorkerCommand::SuperviseStop { op, leg } => {
+                let result = self.find(leg).map(|leg| {
+                    if self.legs[leg.index()].supervises() {
+                        self.end_supervision(leg, SuperviseEnd::Stopped);
+                    }
+                });
                 self.done(op, result);
             }
             WorkerCommand::Play { op, leg, play, segments, times } => {
@@ -164,6 +177,7 @@ impl Worker {
         if filter_changes {
             self.renew_filter(leg);
         }
+        self.renew_supervision(leg);
     }
 
     fn update_rtcp_mux(&mut self, leg: LegIx, rtcp_mux: bool) {
@@ -214,6 +228,8 @@ impl Worker {
     fn leg_info(&self, leg: LegIx, now: Time) -> offhook_proto::LegInfo {
         let shown = &self.legs[leg.index()];
         let partner = shown.splice.map(|half| self.legs[half.partner.index()].name().to_owned());
-        shown.info(now, self.config.worker, partner)
+        let (supervises, supervised_by) = self.supervision_of(leg);
+        let info = shown.info(now, self.config.worker, partner);
+        offhook_proto::LegInfo { supervises, supervised_by, ..info }
     }
 }

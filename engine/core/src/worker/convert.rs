@@ -93,6 +93,10 @@ impl Worker {
                 return None;
             }
         };
+        let len = hearer.on_direct(now, &mut buffer[HEADER_BYTES..HEADER_BYTES + len]).unwrap_or(len);
+        if hearer.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
+            return None;
+        }
         let destination = hearer.latch.destination()?;
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
         let address = (!hearer.latch.rtp_connected).then_some(destination);

@@ -148,7 +148,10 @@ impl Worker {
         payload: Payload,
         packet: &mut [u8],
     ) -> Result<Verdict, DropReason> {
-        let partner = self.legs[leg.index()].splice.ok_or(DropReason::NotSpliced)?.partner;
+        let Some(half) = self.legs[leg.index()].splice else {
+            return self.forward_unspliced(leg, header, payload, packet);
+        };
+        let partner = half.partner;
         let (from, to) = self
             .legs
             .get2_mut(leg.index(), partner.index())
@@ -161,6 +164,9 @@ impl Worker {
             return Err(DropReason::Covered);
         }
         let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        if to.supervision.is_some() {
+            return self.forward_supervised(leg, partner, header, payload, packet);
+        }
         if !in_place(from.media.codec, to.media.codec) {
             return self.convert(leg, partner, header, payload, packet);
         }

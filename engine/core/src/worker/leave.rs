@@ -1,6 +1,6 @@
 //! Legs that leave a worker: for another, or for good.
 
-use offhook_proto::{Error, PlayEnd};
+use offhook_proto::{Error, PlayEnd, SuperviseEnd};
 
 use super::Worker;
 use super::splice::already_spliced;
@@ -39,6 +39,7 @@ impl Worker {
             return Err(already_spliced(self.legs[leg.index()].name()));
         }
         self.part(leg);
+        self.end_supervision(leg, SuperviseEnd::Replaced);
         self.totals.plays -= u64::from(self.legs[leg.index()].player.is_some());
         self.leave(leg, Leaving::Moves(op));
         Ok(())
@@ -46,6 +47,7 @@ impl Worker {
 
     pub(super) fn delete(&mut self, op: OpId, leg: LegIx) {
         self.part(leg);
+        self.end_supervision(leg, SuperviseEnd::LegDeleted);
         self.drop_held(leg, Time::NEVER);
         self.end_play(leg, PlayEnd::LegDeleted);
         self.end_recording(leg, true);

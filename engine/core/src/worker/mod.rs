@@ -12,6 +12,7 @@ mod reports;
 mod secure;
 mod splice;
 mod spread;
+mod supervise;
 mod timeout;
 mod wheel;
 

@@ -1,6 +1,6 @@
 //! Joining and parting legs, and parking them.
 
-use offhook_proto::{Error, ErrorCode};
+use offhook_proto::{Error, ErrorCode, SuperviseEnd};
 
 use super::Worker;
 use crate::leg::{Awaits, Half};
@@ -28,6 +28,9 @@ impl Worker {
             self.check_free(b, a)?;
         }
         for (leg, wanted) in [(a, b), (b, a)] {
+            if self.legs[leg.index()].supervises() {
+                self.end_supervision(leg, SuperviseEnd::Replaced);
+            }
             if self.partner(leg).is_some_and(|partner| partner != wanted) {
                 self.part(leg);
             }
@@ -45,6 +48,7 @@ impl Worker {
     pub(super) fn part(&mut self, leg: LegIx) {
         let Some(partner) = self.partner(leg) else { return };
         self.totals.splices -= 1;
+        self.part_supervised(leg, partner);
         for leg in [leg, partner] {
             let parted = &mut self.legs[leg.index()];
             parted.splice = None;
@@ -80,7 +84,7 @@ impl Worker {
 
     pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16) -> Result<(), Error> {
         let parked = &mut self.legs[leg.index()];
-        if parked.splice.is_some() {
+        if parked.splice.is_some() || parked.supervises() {
             return Err(Error::new(ErrorCode::AlreadySpliced, "a spliced leg cannot be parked"));
         }
         if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
@@ -107,7 +111,7 @@ impl Worker {
 
     /// Refuses when a leg is joined to another than `wanted`.
     fn check_free(&self, leg: LegIx, wanted: LegIx) -> Result<(), Error> {
-        if self.partner(leg).is_some_and(|partner| partner != wanted) {
+        if self.partner(leg).is_some_and(|partner| partner != wanted) || self.legs[leg.index()].supervises() {
             return Err(already_spliced(self.legs[leg.index()].name()));
         }
         Ok(())

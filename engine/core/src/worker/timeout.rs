@@ -76,6 +76,7 @@ impl Worker {
         match timer {
             Timer::Play => self.on_play_tick(leg, buffer),
             Timer::Convert => self.on_convert_tick(leg, buffer),
+            Timer::Mix => self.on_mix_tick(leg, buffer),
             Timer::Idle => self.on_idle_tick(leg, buffer),
             Timer::Digit => {
                 self.on_digit_timeout(leg);

@@ -1,0 +1,45 @@
+//! A key that the partner holds while its audio is made anew here.
+
+use crate::Time;
+
+/// A key that the partner holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    /// Timestamp of its packets as they come.
+    timestamp: u32,
+    began: Time,
+    /// Audio waits for its end, or until it must have been lost.
+    until: Time,
+}
+
+/// A packet of a key comes at least this often.
+const KEY_PACKETS_WITHIN_US: u64 = 100_000;
+
+impl Key {
+    /// Takes a telephone-event's timestamp and payload, in which it converts the duration from one clock rate to the other.
+    /// Returns when its key began.
+    pub(crate) fn on_event(
+        held: &mut Option<Self>,
+        now: Time,
+        timestamp: u32,
+        payload: &mut [u8; 4],
+        (from, to): (u32, u32),
+    ) -> Time {
+        let began = match held {
+            Some(key) if key.timestamp == timestamp => key.began,
+            _ => now,
+        };
+        let end = payload[1] & 0x80 != 0;
+        let until = if end { now } else { now + KEY_PACKETS_WITHIN_US };
+        *held = Some(Self { timestamp, began, until });
+        let duration =
+            u64::from(u16::from_be_bytes([payload[2], payload[3]])) * u64::from(to) / u64::from(from);
+        payload[2..].copy_from_slice(&(duration.min(0xFFFF) as u16).to_be_bytes());
+        began
+    }
+
+    /// Whether it is held at a moment.
+    pub(crate) fn is_held(self, at: Time) -> bool {
+        self.until > at
+    }
+}

@@ -1,0 +1,351 @@
+//! A third leg in the call of a pair: it listens, whispers to the agent, or is heard by both.
+//!
+//! Each of the three has a mix without itself. The pair's own packets go as ever while nobody hears the supervisor: their mixes
+//! run along, so that it may be heard from one packet to the next.
+
+use offhook_proto::{Error, ErrorCode, EventBody, SuperviseEnd, SuperviseMode, Supervising};
+
+use super::Worker;
+use super::splice::already_spliced;
+use super::spread::turn;
+use crate::leg::encoding::{convert, duration_ts, in_place};
+use crate::leg::stream::{Numbered, Source};
+use crate::leg::supervision::{Role, Supervision, Trio};
+use crate::leg::timer::Timer;
+use crate::leg::{Leg, Payload};
+use crate::limits::PACKET_BYTES;
+use crate::rtp::{HEADER_BYTES, Header};
+use crate::{DropReason, LegId, LegIx, Socket, Time, Verdict, WorkerOutput};
+
+const ROLES: [Role; 3] = [Role::Supervisor, Role::Agent, Role::Customer];
+
+impl Worker {
+    pub(super) fn supervise(
+        &mut self,
+        supervisor: LegIx,
+        agent: LegIx,
+        with: Option<LegId>,
+        mode: SuperviseMode,
+    ) -> Result<(), Error> {
+        let customer = self.partner(agent).filter(|customer| {
+            with.is_none_or(|with| self.legs[customer.index()].id() == with) && *customer != supervisor
+        });
+        let Some(customer) = customer else {
+            let name = self.legs[agent.index()].name();
+            return Err(Error::new(ErrorCode::NotSpliced, format!("leg {name} is not in that call")));
+        };
+        if self.partner(supervisor).is_some() {
+            return Err(already_spliced(self.legs[supervisor.index()].name()));
+        }
+        let trio = Trio { supervisor, agent, customer };
+        let present = self.legs[agent.index()].supervision.as_ref().filter(|part| !part.is_ending());
+        match present.map(|part| part.trio) {
+            Some(present) if present == trio => {
+                for role in ROLES {
+                    let leg = &mut self.legs[trio.leg(role).index()];
+                    if let Some(part) = &mut leg.supervision {
+                        part.set_mode(self.now, mode);
+                    }
+                }
+                return Ok(());
+            }
+            // The same two the other way round are another supervision.
+            Some(present) if present.supervisor != supervisor => {
+                let reason = "another leg supervises this call";
+                return Err(Error::new(ErrorCode::AlreadySupervised, reason));
+            }
+            Some(_) | None => {}
+        }
+        let parts = self.parts(trio, mode)?;
+        self.end_supervision(supervisor, SuperviseEnd::Replaced);
+        self.unpark(supervisor);
+        self.legs[supervisor.index()].fresh = false;
+        self.drop_held(supervisor, Time::NEVER);
+        for (role, part) in ROLES.into_iter().zip(parts) {
+            self.take_part(trio.leg(role), part);
+        }
+        let joined = &mut self.legs[supervisor.index()];
+        if joined.player.is_none() {
+            joined.break_off();
+        }
+        self.plan_idle(supervisor);
+        Ok(())
+    }
+
+    /// Ends a supervision that a leg has a part in, if it has one. The pair goes on hearing each other.
+    pub(super) fn end_supervision(&mut self, leg: LegIx, end: SuperviseEnd) {
+        let Some(part) = &self.legs[leg.index()].supervision else { return };
+        let (trio, ending) = (part.trio, part.is_ending());
+        for role in [Role::Agent, Role::Customer] {
+            if let Some(part) = &mut self.legs[trio.leg(role).index()].supervision {
+                part.end(self.now);
+            }
+        }
+        if ending {
+            return;
+        }
+        let supervisor = &mut self.legs[trio.supervisor.index()];
+        supervisor.supervision = None;
+        supervisor.deadlines.stop(Timer::Mix);
+        if supervisor.player.is_none() {
+            supervisor.break_off();
+        }
+        let leg = supervisor.name().to_owned();
+        let of = self.legs[trio.agent.index()].name().to_owned();
+        self.plan_idle(trio.supervisor);
+        self.event(EventBody::SuperviseEnded { leg, of, end });
+    }
+
+    /// Ends a supervision of a pair that is parted: there is nothing to go back to.
+    pub(super) fn part_supervised(&mut self, leg: LegIx, partner: LegIx) {
+        if self.legs[leg.index()].supervision.is_none() {
+            return;
+        }
+        self.end_supervision(leg, SuperviseEnd::Parted);
+        for leg in [leg, partner] {
+            let parted = &mut self.legs[leg.index()];
+            parted.supervision = None;
+            parted.deadlines.stop(Timer::Mix);
+        }
+    }
+
+    /// Makes the mixes anew after one of the three has changed its encoding.
+    pub(super) fn renew_supervision(&mut self, leg: LegIx) {
+        let Some(part) = &self.legs[leg.index()].supervision else { return };
+        let (trio, mode, ending) = (part.trio, part.mode, part.is_ending());
+        if ending {
+            for leg in [trio.agent, trio.customer] {
+                let left = &mut self.legs[leg.index()];
+                left.supervision = None;
+                left.deadlines.stop(Timer::Mix);
+            }
+            return;
+        }
+        match self.parts(trio, mode) {
+            Ok(parts) => {
+                for (role, part) in ROLES.into_iter().zip(parts) {
+                    self.take_part(trio.leg(role), part);
+                }
+            }
+            Err(_) => self.end_supervision(leg, SuperviseEnd::Stopped),
+        }
+    }
+
+    /// What a leg supervises, and who supervises it.
+    pub(super) fn supervision_of(&self, leg: LegIx) -> (Option<Supervising>, Option<String>) {
+        let Some(part) = self.legs[leg.index()].supervision.as_ref().filter(|part| !part.is_ending()) else {
+            return (None, None);
+        };
+        let name = |leg: LegIx| self.legs[leg.index()].name().to_owned();
+        match part.role {
+            Role::Supervisor => {
+                let (of, with) = (name(part.trio.agent), name(part.trio.customer));
+                (Some(Supervising { of, with, mode: part.mode }), None)
+            }
+            Role::Agent | Role::Customer => (None, Some(name(part.trio.supervisor))),
+        }
+    }
+
+    fn parts(&self, trio: Trio, mode: SuperviseMode) -> Result<[Supervision; 3], Error> {
+        let part = |role: Role| {
+            let voices = trio.voices(role).map(|voice| &self.legs[voice.index()].media);
+            let to = &self.legs[trio.leg(role).index()].media;
+            Supervision::new(self.now, role, trio, mode, to, voices)
+                .ok_or_else(|| Error::new(ErrorCode::CodecMismatch, "the codec library makes no such mix"))
+        };
+        Ok([part(Role::Supervisor)?, part(Role::Agent)?, part(Role::Customer)?])
+    }
+
+    fn take_part(&mut self, leg: LegIx, mut part: Supervision) {
+        let first_tick = turn(self.now + 1, leg, part.ptime_us());
+        part.begin(first_tick);
+        let joined = &mut self.legs[leg.index()];
+        joined.supervision = Some(Box::new(part));
+        joined.deadlines.set(Timer::Mix, first_tick);
+        self.rewind(leg);
+    }
+
+    /// Takes a packet that `leg` says to `partner`, which has a part in a supervision: the supervisor hears it too, and the
+    /// partner hears it in its mix or as it came.
+    pub(super) fn forward_supervised(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let at = self.now;
+        let body = header.payload_at..header.payload_at + header.payload_len;
+        let part = self.legs[partner.index()].supervision.as_mut().expect("it has a part");
+        put_in(part, 0, at, header, payload, &packet[body.clone()]);
+        let (trio, mixed, ending) = (part.trio, part.is_mixed(), part.is_ending());
+        if !ending && let Some(part) = &mut self.legs[trio.supervisor.index()].supervision {
+            put_in(part, usize::from(leg == trio.customer), at, header, payload, &packet[body]);
+        }
+        if mixed && payload == Payload::TelephoneEvent {
+            return self.mixed_key(leg, partner, header, packet);
+        }
+        let (from, to) = (self.legs[leg.index()].media.codec, self.legs[partner.index()].media.codec);
+        if !in_place(from, to) {
+            return self.convert(leg, partner, header, payload, packet);
+        }
+        if payload == Payload::Audio {
+            self.note_heard(leg, partner, header, false);
+        }
+        let verdict = self.pass_in_place(leg, partner, header, payload, packet)?;
+        self.legs[leg.index()].packets_forwarded += 1;
+        self.on_first_audio(partner, at);
+        Ok(verdict)
+    }
+
+    /// Sends on a packet that needs no transcoding, unless the mix is heard in its stead.
+    fn pass_in_place(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let now = self.now;
+        let (from, to) = self
+            .legs
+            .get2_mut(leg.index(), partner.index())
+            .expect("both legs of a splice live on its worker");
+        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        let mut payload_len = header.payload_len;
+        if payload == Payload::Audio {
+            let body = &mut packet[header.payload_at..header.payload_at + header.payload_len];
+            convert(from.media.codec, to.media.codec, body);
+            if let Some(len) = to.on_direct(now, body) {
+                payload_len = len;
+            }
+        }
+        if to.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
+            return Ok(Verdict::Consume);
+        }
+        let source = Source::Partner(header.ssrc);
+        let Some(payload_type) = to.payload_type(payload) else {
+            to.stream.swallow(source, header.sequence);
+            return Err(DropReason::PayloadType);
+        };
+        let audio = payload == Payload::Audio;
+        let numbered = Numbered {
+            source,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload_type,
+            payload,
+            duration_ts: if audio {
+                duration_ts(from.media.codec, header.payload_len, from.media.ptime_ms)
+            } else {
+                0
+            },
+            clock_rate: from.clock_rate(),
+        };
+        to.stream.stamp(now, &numbered, payload_len)?.rewrite(packet);
+        let address = (!to.latch.rtp_connected).then_some(destination);
+        Ok(Verdict::Forward { to: partner, len: header.payload_at + payload_len, address })
+    }
+
+    /// Sends on a telephone-event beside the mix, in its numbers.
+    fn mixed_key(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        packet: &mut [u8],
+    ) -> Result<Verdict, DropReason> {
+        let now = self.now;
+        let (from, to) = self
+            .legs
+            .get2_mut(leg.index(), partner.index())
+            .expect("both legs of a splice live on its worker");
+        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        if to.media.telephone_event.is_none() {
+            return Err(DropReason::PayloadType);
+        }
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        let mut event = *body.first_chunk::<4>().ok_or(DropReason::Malformed)?;
+        let part = to.supervision.as_mut().ok_or(DropReason::PayloadType)?;
+        let began = part.on_key(now, header.timestamp, &mut event, &from.media, &to.media);
+        packet[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&event);
+        let len = to.write_made(now, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, packet);
+        packet[1] |= u8::from(header.marker) << 7;
+        from.packets_forwarded += 1;
+        let address = (!to.latch.rtp_connected).then_some(destination);
+        Ok(Verdict::Forward { to: partner, len, address })
+    }
+
+    /// Takes a packet of a leg that is not spliced: a supervisor's is heard by whom the mode says, nobody else's at all.
+    pub(super) fn forward_unspliced(
+        &mut self,
+        leg: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &[u8],
+    ) -> Result<Verdict, DropReason> {
+        let at = self.now;
+        let part = self.legs[leg.index()].supervision.as_ref().filter(|part| part.role == Role::Supervisor);
+        let part = part.ok_or(DropReason::NotSpliced)?;
+        let (trio, mode) = (part.trio, part.mode);
+        if mode == SuperviseMode::Listen {
+            return Err(DropReason::GateClosed);
+        }
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        for role in [Role::Agent, Role::Customer] {
+            if role.hears_supervisor(mode)
+                && let Some(part) = &mut self.legs[trio.leg(role).index()].supervision
+            {
+                put_in(part, 1, at, header, payload, body);
+            }
+        }
+        self.legs[leg.index()].packets_forwarded += 1;
+        Ok(Verdict::Consume)
+    }
+
+    pub(super) fn on_mix_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
+        let now = self.now;
+        let hearer = &mut self.legs[leg.index()];
+        let part = hearer.supervision.as_mut()?;
+        let Some((tick, made)) = part.tick(now, &mut buffer[HEADER_BYTES..]) else {
+            hearer.supervision = None;
+            return None;
+        };
+        hearer.deadlines.set(Timer::Mix, part.next_tick());
+        let (len, duration_ts) = made.filter(|_| hearer.player.is_none())?;
+        let destination = hearer.latch.destination()?;
+        let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
+        let address = (!hearer.latch.rtp_connected).then_some(destination);
+        self.totals.generated += 1;
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+    }
+}
+
+impl Leg {
+    /// Takes note of a payload in its own encoding, of its partner, that it is sent unless its mix is. Where it is the first
+    /// after the mix, blends it and returns its length.
+    pub(crate) fn on_direct(&mut self, now: Time, payload: &mut [u8]) -> Option<usize> {
+        let part = self.supervision.as_mut()?;
+        if !part.take_return() {
+            part.mix.on_direct(payload);
+            return None;
+        }
+        let mut blended = [0; PACKET_BYTES];
+        let len = part.mix.hand_back(now.0, payload, &mut blended)?;
+        payload.get_mut(..len)?.copy_from_slice(&blended[..len]);
+        Some(len)
+    }
+}
+
+/// Puts a packet of a voice into a mix.
+fn put_in(part: &mut Supervision, voice: usize, at: Time, header: &Header, payload: Payload, body: &[u8]) {
+    let (sequence, timestamp) = (header.sequence, header.timestamp);
+    match payload {
+        Payload::Audio => part.mix.on_audio(voice, at.0, sequence, timestamp, body),
+        Payload::ComfortNoise => part.mix.on_comfort_noise(voice, at.0, sequence, timestamp, body),
+        Payload::TelephoneEvent => {}
+    }
+}
