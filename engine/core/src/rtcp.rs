@@ -1,21 +1,29 @@
-//! RTCP packets (RFC 3550 section 6), read and written.
+//! RTCP packets (RFC 3550 section 6), read and written; of extended reports (RFC 3611) the VoIP metrics are read.
+
+use offhook_proto::VoipMetrics;
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
+const EXTENDED_REPORT: u8 = 207;
+/// Block type of VoIP metrics, and its words after the first (RFC 3611 section 4.7).
+const VOIP_METRICS: u8 = 7;
+const VOIP_METRICS_WORDS: usize = 8;
 
 /// Most bytes that [`write`] needs with a CNAME of 32.
 #[cfg(test)]
 const WRITE_BYTES: usize = 128;
 
 /// One thing that a compound packet says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Item {
     /// The sender's clock, as the middle 32 bits of its NTP timestamp.
     Sender { ssrc: u32, ntp_middle: u32 },
     /// What the sender hears of `of`.
     Block(Block),
+    /// What a receiver measured of `of` itself.
+    Voip { of: u32, metrics: VoipMetrics },
     /// A source has left.
     Goodbye { ssrc: u32 },
 }
@@ -76,6 +84,7 @@ pub(crate) fn parse(packet: &[u8], mut on_item: impl FnMut(Item)) -> bool {
         let well_formed = match kind {
             SENDER_REPORT => parse_sender(body, count, &mut on_item),
             RECEIVER_REPORT => body.len() >= 4 + 24 * count && blocks(&body[4..], count, &mut on_item),
+            EXTENDED_REPORT => extended(body, &mut on_item),
             GOODBYE => {
                 let sources = body.len() >= 4 * count;
                 body.chunks_exact(4)
@@ -155,6 +164,43 @@ fn blocks(bytes: &[u8], count: usize, on_item: &mut impl FnMut(Item)) -> bool {
         }));
     }
     true
+}
+
+/// The blocks of an extended report (RFC 3611 section 3). Of VoIP metrics that are shorter than they should be, nothing is told.
+fn extended(body: &[u8], on_item: &mut impl FnMut(Item)) -> bool {
+    let Some((_, mut rest)) = body.split_first_chunk::<4>() else { return false };
+    while let Some((&[kind, _, high, low], after)) = rest.split_first_chunk::<4>() {
+        let words = usize::from(u16::from_be_bytes([high, low]));
+        let Some((block, after)) = after.split_at_checked(4 * words) else { return false };
+        if kind == VOIP_METRICS && words >= VOIP_METRICS_WORDS {
+            on_item(Item::Voip { of: word(block, 0), metrics: voip_metrics(block) });
+        }
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+fn voip_metrics(block: &[u8]) -> VoipMetrics {
+    /// Written for what was not measured.
+    const UNAVAILABLE: u8 = 127;
+    let share = |at: usize| f32::from(block[at]) / 256.0;
+    let ms = |at: usize| u16::from_be_bytes([block[at], block[at + 1]]);
+    let rating = |at: usize| Some(block[at]).filter(|&value| value != UNAVAILABLE);
+    let opinion = |at: usize| rating(at).map(|tenths| f32::from(tenths) / 10.0);
+    VoipMetrics {
+        loss_rate: share(4),
+        discard_rate: share(5),
+        burst_density: share(6),
+        gap_density: share(7),
+        burst_duration_ms: ms(8),
+        gap_duration_ms: ms(10),
+        round_trip_ms: ms(12),
+        end_system_delay_ms: ms(14),
+        r_factor: rating(20),
+        mos_listening: opinion(22),
+        mos_conversation: opinion(23),
+        jitter_buffer_ms: ms(26),
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -248,6 +294,52 @@ mod tests {
         assert!(!items(&[0x80, 200, 0, 1, 0, 0, 0, 9]).0);
         assert!(!items(&[0x80, 201, 0, 2, 0, 0, 0, 9]).0, "longer than the datagram");
         assert!(!items(&[]).0);
+    }
+
+    /// An extended report of source 9 with one block of VoIP metrics about source 5, field by field as RFC 3611 section 4.7
+    /// draws them.
+    fn voip_report() -> Vec<u8> {
+        let mut packet = vec![0x80, 207, 0, 10, 0, 0, 0, 9, 7, 0, 0, 8, 0, 0, 0, 5];
+        packet.extend([64, 32, 128, 16]); // loss, discard, burst density, gap density
+        packet.extend([0x01, 0x2C, 0x13, 0x88]); // burst 300 ms, gap 5000 ms
+        packet.extend([0x00, 0x50, 0x00, 0x3C]); // round trip 80 ms, end system 60 ms
+        packet.extend([0, 127, 127, 16]); // signal, noise, echo return loss, Gmin
+        packet.extend([82, 127, 41, 127]); // R, external R, MOS-LQ, MOS-CQ
+        packet.extend([0xB8, 0, 0x00, 0x28, 0x00, 0x50, 0x01, 0x00]); // RX config, jitter buffer 40, 80, 256 ms
+        packet
+    }
+
+    #[test]
+    fn voip_metrics_are_read_field_by_field() {
+        let (whole, items) = items(&voip_report());
+        let metrics = VoipMetrics {
+            loss_rate: 0.25,
+            discard_rate: 0.125,
+            burst_density: 0.5,
+            gap_density: 0.0625,
+            burst_duration_ms: 300,
+            gap_duration_ms: 5_000,
+            round_trip_ms: 80,
+            end_system_delay_ms: 60,
+            r_factor: Some(82),
+            mos_listening: Some(4.1),
+            mos_conversation: None,
+            jitter_buffer_ms: 40,
+        };
+        assert_eq!((whole, items), (true, vec![Item::Voip { of: 5, metrics }]));
+    }
+
+    #[test]
+    fn a_block_longer_than_its_report_is_refused_and_a_strange_one_passed_over() {
+        let mut packet = voip_report();
+        packet[11] = 9;
+        assert!(!items(&packet).0);
+        let mut packet = voip_report();
+        packet[8] = 250;
+        assert_eq!(items(&packet), (true, Vec::new()));
+        packet[8] = 7;
+        packet[11] = 7;
+        assert!(!items(&packet).0, "the rest is no block");
     }
 
     proptest! {

@@ -280,3 +280,59 @@ fn packets_that_were_queued_while_a_leg_leaves_are_still_taken() {
     to.tell(WorkerCommand::Adopt { leg });
     assert_eq!(to.info(1).counters.packets_received, 2);
 }
+
+#[test]
+fn a_leg_that_loses_packets_is_told_as_hard_to_hear_once_and_as_good_again() {
+    let mut rig = Rig::with_legs(2);
+    rig.splice(1, 2);
+    let mut talker = Talker::new(2);
+    let mut talk = |rig: &mut Rig, seconds: u32, lose_one_in: u32| {
+        for packet in 0..seconds * 50 {
+            let bytes = talker.packet(7);
+            if lose_one_in == 0 || packet % lose_one_in != 0 {
+                let _ = rig.receive(2, &bytes);
+            }
+            rig.pass_ms(20);
+        }
+    };
+    talk(&mut rig, 20, 0);
+    let good = rig.info(2).quality.expect("it is heard");
+    assert!(good.mos > 4.4 && good.recent_mos.is_some_and(|mos| mos > 4.4), "{good:?}");
+    assert_eq!(rig.info(1).quality, None, "nobody heard it");
+    talk(&mut rig, 30, 5);
+    let poor = rig.info(2).quality.expect("it is heard");
+    assert!(poor.recent_mos.is_some_and(|recent| recent < poor.mos), "{poor:?}");
+    talk(&mut rig, 40, 0);
+    let told: Vec<bool> = rig
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            EventBody::LegQuality { leg, quality } if leg == "leg-2" => {
+                quality.recent_mos.map(|recent| recent < 3.6)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [true, false], "poor, then good");
+    let call = rig.info(2).quality.expect("it is heard");
+    assert!(call.mos < good.mos && call.recent_mos.is_some_and(|mos| mos > 4.4), "{call:?}");
+}
+
+#[test]
+fn what_a_peer_measured_itself_is_shown_and_what_it_says_of_others_is_not() {
+    let mut rig = Rig::with_legs(1);
+    let report = |of: u32, loss: u8| {
+        let mut packet = vec![0x80, 201, 0, 1, 0, 0, 0, 9, 0x80, 207, 0, 10, 0, 0, 0, 9, 7, 0, 0, 8];
+        packet.extend(of.to_be_bytes());
+        packet.extend([loss, 0, 0, 0, 0, 0, 0, 0, 0, 80, 0, 60, 0, 127, 127, 16, 82, 127, 41, 40]);
+        packet.extend([0, 0, 0, 40, 0, 80, 1, 0]);
+        packet
+    };
+    let ssrc = rig.info(1).ssrc;
+    let peer = address("10.0.0.2:4001");
+    rig.receive_rtcp(1, peer, &report(ssrc ^ 1, 128));
+    assert_eq!(rig.info(1).rtcp_report, None);
+    rig.receive_rtcp(1, peer, &report(ssrc, 64));
+    let voip = rig.info(1).rtcp_report.and_then(|report| report.voip).expect("it was reported");
+    assert_eq!((voip.loss_rate, voip.r_factor, voip.mos_listening), (0.25, Some(82), Some(4.1)));
+}

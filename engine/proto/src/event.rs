@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Detected;
+use crate::{Detected, Quality};
 
 /// One event: numbered per subscription without gaps, sent again until acknowledged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,14 @@ pub enum EventBody {
     LegAlive {
         /// Which leg.
         leg: String,
+    },
+    /// A leg's peer has become hard to hear in the last seconds, or is heard well again: its opinion crossed 3.6.
+    #[serde(rename = "leg.quality")]
+    LegQuality {
+        /// Which leg.
+        leg: String,
+        /// How it is heard now.
+        quality: Quality,
     },
     /// The peer closed its stream (RTCP BYE, RFC 3550 section 6.6).
     #[serde(rename = "leg.bye")]

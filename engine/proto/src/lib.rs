@@ -40,8 +40,8 @@ pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, D
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use reply::{
-    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Reply, RtcpReport,
-    Subscribed, Supervising, WorkerInfo,
+    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, Reply, RtcpReport,
+    Subscribed, Supervising, VoipMetrics, WorkerInfo,
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,

@@ -158,9 +158,57 @@ pub struct RtcpReport {
     pub packets_lost: i32,
     /// Its interarrival jitter in milliseconds.
     pub jitter_ms: f32,
+    /// What the peer measured itself, when it sent an extended report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voip: Option<VoipMetrics>,
     /// Round-trip time in milliseconds, when one of our reports was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip_ms: Option<f32>,
+}
+
+/// What the peer measured of the stream that it hears: VoIP metrics of an extended report (RFC 3611 section 4.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VoipMetrics {
+    /// Share of the packets lost on the way, 0 to 1, since the call began.
+    pub loss_rate: f32,
+    /// Share that came too late for its jitter buffer, 0 to 1.
+    pub discard_rate: f32,
+    /// Share lost or discarded within bursts, 0 to 1.
+    pub burst_density: f32,
+    /// Share lost or discarded between bursts, 0 to 1.
+    pub gap_density: f32,
+    /// Mean length of the bursts, in milliseconds.
+    pub burst_duration_ms: u16,
+    /// Mean length of the gaps between them, in milliseconds.
+    pub gap_duration_ms: u16,
+    /// Round-trip time of the packets, in milliseconds; 0 when it is not known.
+    pub round_trip_ms: u16,
+    /// What its own buffers, encoder and decoder add, in milliseconds.
+    pub end_system_delay_ms: u16,
+    /// Its rating of the line (ITU-T G.107), 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r_factor: Option<u8>,
+    /// Its opinion of what is heard, 1 to 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_listening: Option<f32>,
+    /// Its opinion of the conversation, delay included, 1 to 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_conversation: Option<f32>,
+    /// Nominal delay of its jitter buffer, in milliseconds.
+    pub jitter_buffer_ms: u16,
+}
+
+/// How well a leg's peer is heard, by the E-model (ITU-T G.107) from its loss, jitter and delay.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Opinion of the call so far, 1 to 4.5: 4.41 is a line without fault.
+    pub mos: f32,
+    /// Rating of the call so far, 0 to 93.2.
+    pub r_factor: f32,
+    /// Opinion of the last seconds (3 to 15); absent when nothing was received in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent_mos: Option<f32>,
 }
 
 /// One leg, whole.
@@ -224,6 +272,9 @@ pub struct LegInfo {
     pub last_packet_ms: Option<u64>,
     /// Counters.
     pub counters: LegCounters,
+    /// How well the peer is heard; absent when nothing was received in this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
     /// The peer's last report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtcp_report: Option<RtcpReport>,

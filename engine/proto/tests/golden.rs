@@ -225,6 +225,7 @@ fn event_name(body: &EventBody) -> &'static str {
         EventBody::LegLatched { .. } => "leg.latched",
         EventBody::LegSilent { .. } => "leg.silent",
         EventBody::LegAlive { .. } => "leg.alive",
+        EventBody::LegQuality { .. } => "leg.quality",
         EventBody::LegBye { .. } => "leg.bye",
         EventBody::LegReleased { .. } => "leg.released",
         EventBody::Dtmf { .. } => "dtmf",
@@ -238,7 +239,7 @@ fn event_name(body: &EventBody) -> &'static str {
     }
 }
 
-const EVENTS: usize = 13;
+const EVENTS: usize = 14;
 
 /// As serde lists them to whoever sends another one.
 fn error_codes() -> Vec<String> {

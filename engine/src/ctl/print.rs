@@ -61,6 +61,11 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::LegLatched { leg, source } => format!("{leg} latched to {source}"),
         EventBody::LegSilent { leg, silent_ms } => format!("{leg} silent for {}", Span(*silent_ms)),
         EventBody::LegAlive { leg } => format!("{leg} alive again"),
+        EventBody::LegQuality { leg, quality } => {
+            let now =
+                quality.recent_mos.map_or("nothing heard".to_owned(), |mos| format!("MOS {mos:.2} now"));
+            format!("{leg}: {now}, {:.2} in the call", quality.mos)
+        }
         EventBody::LegBye { leg } => format!("{leg} said BYE"),
         EventBody::LegReleased { leg, reason } => format!("{leg} released: {reason}"),
         EventBody::Dtmf { leg, digit, duration_ms } => format!("{leg} pressed {digit} for {duration_ms} ms"),
@@ -155,6 +160,10 @@ fn leg(leg: &LegInfo) -> String {
     );
     line("forwarded", format_args!("{} packets", counters.packets_forwarded));
     line("dropped", format_args!("{}", Dropped(&counters.drops)));
+    if let Some(quality) = &leg.quality {
+        let recent = quality.recent_mos.map_or(String::new(), |mos| format!(", lately {mos:.2}"));
+        line("quality", format_args!("MOS {:.2} (R {:.0}){recent}", quality.mos, quality.r_factor));
+    }
     if let Some(report) = &leg.rtcp_report {
         let trip = report.round_trip_ms.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));
         line(

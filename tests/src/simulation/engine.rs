@@ -221,6 +221,7 @@ impl World {
             state,
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
+            quality: None,
             supervises: None,
             supervised_by: None,
             playing: leg.play.clone(),

@@ -291,6 +291,7 @@ impl Core {
             EventBody::Dtmf { leg, digit, .. } => self.on_key(&leg, digit),
             EventBody::LegLatched { .. }
             | EventBody::LegBye { .. }
+            | EventBody::LegQuality { .. }
             | EventBody::Detected(_)
             | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }

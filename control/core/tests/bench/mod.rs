@@ -190,6 +190,7 @@ impl Bench {
             state: LegState::Parked,
             spliced_to: None,
             hears: false,
+            quality: None,
             supervises: None,
             supervised_by: None,
             playing: None,

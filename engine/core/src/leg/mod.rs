@@ -3,6 +3,7 @@
 pub(crate) mod conversion;
 pub(crate) mod detect;
 pub(crate) mod digits;
+mod emodel;
 pub(crate) mod encoding;
 pub(crate) mod hold;
 mod idle;
@@ -10,6 +11,7 @@ mod info;
 mod key;
 pub(crate) mod latch;
 pub(crate) mod player;
+pub(crate) mod quality;
 pub(crate) mod receive;
 mod recent;
 pub(crate) mod recording;
@@ -31,6 +33,7 @@ use self::digits::Digits;
 use self::hold::Hold;
 use self::latch::Latch;
 use self::player::Player;
+use self::quality::{Line, Quality};
 use self::receive::Receive;
 use self::recent::RecentDrops;
 use self::recording::Recording;
@@ -54,6 +57,7 @@ pub struct Leg {
     pub(crate) stream: Stream,
     pub(crate) digits: Digits,
     pub(crate) reports: Reports,
+    pub(crate) quality: Box<Quality>,
     pub(crate) player: Option<Box<Player>>,
     pub(crate) splice: Option<Half>,
     /// What it hears its partner through, where the two differ in encoding.
@@ -144,6 +148,7 @@ impl Leg {
             stream: Stream::new(setup.ssrc, setup.sequence, setup.timestamp),
             digits: Digits::default(),
             reports: Reports::new(random),
+            quality: Box::default(),
             player: None,
             splice: None,
             conversion: None,
@@ -206,6 +211,16 @@ impl Leg {
     /// Timestamp units a second.
     pub(crate) fn clock_rate(&self) -> u32 {
         encoding::clock_rate(self.media.codec)
+    }
+
+    /// What is known of its peer's line.
+    pub(crate) fn line(&self) -> Line {
+        Line {
+            totals: self.receive.totals(),
+            jitter_ms: f64::from(self.receive.jitter_ts()) * 1_000.0 / f64::from(self.clock_rate()),
+            round_trip_ms: self.reports.peer().and_then(|report| report.round_trip_ms),
+            ptime_ms: self.media.ptime_ms,
+        }
     }
 
     /// Ends what it hears: whatever comes next follows on as a talkspurt of its own.

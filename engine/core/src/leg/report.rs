@@ -1,6 +1,6 @@
 //! A leg's RTCP: what we report of its stream, and what its peer reports of ours (RFC 3550 section 6.4).
 
-use offhook_proto::RtcpReport;
+use offhook_proto::{RtcpReport, VoipMetrics};
 
 use super::receive::Receive;
 use super::stream::Stream;
@@ -19,6 +19,7 @@ pub(crate) struct Reports {
     /// Middle of the NTP timestamp of the peer's last sender report, and when it came.
     last_sr: Option<(u32, Time)>,
     peer: Option<RtcpReport>,
+    voip: Option<Box<VoipMetrics>>,
     /// Source whose goodbye was told.
     gone: Option<u32>,
 }
@@ -27,12 +28,20 @@ impl Reports {
     /// No report so far. `random` makes the CNAME, which tells nothing of the leg (RFC 7022 section 4.2).
     pub(crate) fn new(random: u64) -> Self {
         let cname = std::array::from_fn(|at| b"0123456789abcdef"[(random >> (4 * at)) as usize & 0xF]);
-        Self { cname, sent_by_last: 0, last_sr: None, peer: None, gone: None }
+        Self { cname, sent_by_last: 0, last_sr: None, peer: None, voip: None, gone: None }
     }
 
     /// The peer's last report.
     pub(crate) fn peer(&self) -> Option<RtcpReport> {
-        self.peer
+        match (self.peer, self.voip.as_deref()) {
+            (None, None) => None,
+            (peer, voip) => Some(RtcpReport { voip: voip.copied(), ..peer.unwrap_or_default() }),
+        }
+    }
+
+    /// Takes note of what the peer measured of our stream itself (RFC 3611 section 4.7).
+    pub(crate) fn on_voip(&mut self, metrics: VoipMetrics) {
+        self.voip = Some(Box::new(metrics));
     }
 
     /// When the next report is due: half to one and a half times the interval from now (RFC 3550 section 6.3.1), at a
@@ -63,6 +72,7 @@ impl Reports {
         self.peer = Some(RtcpReport {
             fraction_lost: f32::from(block.fraction_lost) / 256.0,
             packets_lost: block.packets_lost,
+            voip: None,
             jitter_ms: block.jitter_ts as f32 * 1_000.0 / clock_rate as f32,
             round_trip_ms: round_trip
                 .filter(|&trip| trip < 10 << 16)

@@ -60,6 +60,8 @@ impl Worker {
             Item::Sender { ntp_middle, .. } => reported.reports.on_sender(now, ntp_middle),
             Item::Block(block) if block.of == ssrc => reported.reports.on_block(ntp, &block, clock_rate),
             Item::Block(_) => {}
+            Item::Voip { of, metrics } if of == ssrc => reported.reports.on_voip(metrics),
+            Item::Voip { .. } => {}
             Item::Goodbye { ssrc } => gone |= reported.reports.on_goodbye(ssrc),
         });
         if gone {
@@ -88,6 +90,16 @@ impl Worker {
         let len = rtcp::write(&report, buffer);
         let address = (!connected).then_some(destination);
         Some(WorkerOutput::Transmit { leg, socket, len, address })
+    }
+
+    /// Rates how a leg's peer is heard, and tells when that has become poor or good again.
+    pub(super) fn look_at_quality(&mut self, leg: LegIx) {
+        let looked_at = &mut self.legs[leg.index()];
+        let line = looked_at.line();
+        if let Some(quality) = looked_at.quality.look(self.now, &line) {
+            let leg = looked_at.name().to_owned();
+            self.event(EventBody::LegQuality { leg, quality });
+        }
     }
 
     pub(super) fn say_goodbye(&mut self, leg: LegIx) {

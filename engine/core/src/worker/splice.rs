@@ -38,6 +38,11 @@ impl Worker {
         }
         if self.partner(a).is_none() {
             self.totals.splices += 1;
+            for leg in [a, b] {
+                let joined = &mut self.legs[leg.index()];
+                let totals = joined.receive.totals();
+                joined.quality.begin_call(self.now, totals);
+            }
         }
         self.set_half(a, b, gates.a_hears_b, &gates);
         self.set_half(b, a, gates.b_hears_a, &gates);

@@ -93,6 +93,7 @@ impl Worker {
             Timer::Report => {
                 let next = Reports::next(self.now, self.spread.next());
                 self.legs[leg.index()].deadlines.set(Timer::Report, next);
+                self.look_at_quality(leg);
                 self.write_report(leg, false, buffer)
             }
         }
