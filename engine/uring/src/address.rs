@@ -29,22 +29,29 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<SocketAddr> {
 
 /// Writes `address` and returns its length in bytes.
 pub(crate) fn write(address: SocketAddr, bytes: &mut [u8; ADDRESS_LEN]) -> u32 {
-    bytes[2..4].copy_from_slice(&address.port().to_be_bytes());
     match address {
-        SocketAddr::V4(v4) => {
-            bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
-            bytes[4..8].copy_from_slice(&v4.ip().octets());
-            bytes[8..V4_LEN].fill(0);
+        SocketAddr::V4(address) => {
+            bytes[..V4_LEN].copy_from_slice(&v4(address));
             V4_LEN as u32
         }
         SocketAddr::V6(v6) => {
             bytes[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
+            bytes[2..4].copy_from_slice(&v6.port().to_be_bytes());
             bytes[4..8].copy_from_slice(&v6.flowinfo().to_ne_bytes());
             bytes[8..24].copy_from_slice(&v6.ip().octets());
             bytes[24..V6_LEN].copy_from_slice(&v6.scope_id().to_ne_bytes());
             V6_LEN as u32
         }
     }
+}
+
+/// An IPv4 address's bytes (struct sockaddr_in).
+pub(crate) fn v4(address: SocketAddrV4) -> [u8; V4_LEN] {
+    let mut bytes = [0; V4_LEN];
+    bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+    bytes[2..4].copy_from_slice(&address.port().to_be_bytes());
+    bytes[4..8].copy_from_slice(&address.ip().octets());
+    bytes
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -35,6 +35,8 @@ pub struct Datagram {
     pub source: SocketAddr,
     /// The datagram was longer than the ring's receive buffers: its end is missing.
     pub truncated: bool,
+    /// The port that it was sent to, of a [`Ring::receive_steered`](crate::Ring::receive_steered).
+    pub port: Option<u16>,
     /// The payload, in the memory that the kernel filled.
     pub buffer: Buffer,
 }
@@ -70,6 +72,7 @@ pub(crate) enum Kind {
     Send,
     Cancel,
     Wake,
+    ReceiveSteered,
 }
 
 /// What an operation's `user_data` says: kind (8 bits), slot index (24), the user's token (32).
@@ -93,6 +96,7 @@ impl Tag {
             1 => Kind::Send,
             2 => Kind::Cancel,
             3 => Kind::Wake,
+            4 => Kind::ReceiveSteered,
             _ => return None,
         };
         Some(Self { kind, slot: (user_data >> 32) as u32 & 0xff_ffff, token: user_data as u32 })
@@ -105,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_tag_survives_its_way_through_the_kernel() {
-        for kind in [Kind::Receive, Kind::Send, Kind::Cancel, Kind::Wake] {
+        for kind in [Kind::Receive, Kind::Send, Kind::Cancel, Kind::Wake, Kind::ReceiveSteered] {
             let tag = Tag { kind, slot: 0xff_fffe, token: u32::MAX - 1 };
             assert_eq!(Tag::unpack(tag.pack()), Some(tag));
         }
-        assert_eq!(Tag::unpack(4 << 56), None);
+        assert_eq!(Tag::unpack(5 << 56), None);
     }
 
     #[test]

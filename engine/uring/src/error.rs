@@ -129,6 +129,9 @@ pub enum SendError {
     /// The submission queue is full and the kernel accepts nothing now: take completions first.
     #[error("the submission queue is full")]
     QueueFull,
+    /// The payload does not fit into one datagram.
+    #[error("the payload does not fit into one datagram")]
+    TooLong,
 }
 
 fn kernel_release() -> String {

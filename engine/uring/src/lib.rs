@@ -24,6 +24,7 @@ mod address;
 pub mod clock;
 mod completion;
 mod config;
+mod control;
 mod error;
 pub mod filter;
 pub mod limits;
@@ -33,11 +34,13 @@ mod mapping;
 mod pool;
 #[allow(unsafe_code)]
 mod provided;
+pub mod raw;
 #[allow(unsafe_code)]
 mod ring;
 mod setup;
 mod slots;
 pub mod socket;
+mod steer;
 #[allow(unsafe_code)]
 mod sys;
 mod waker;
@@ -48,4 +51,5 @@ pub use error::{SendError, SetupError, SlotError};
 pub use pool::{Buffer, TooLong};
 pub use ring::Ring;
 pub use slots::FileSlot;
+pub use steer::Steering;
 pub use waker::Waker;

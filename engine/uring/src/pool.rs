@@ -1,10 +1,12 @@
 //! Packet buffers: owned handles into fixed memory that find their way home when dropped.
 
 use crate::address::{self, ADDRESS_LEN};
+use crate::control;
 use crate::mapping::Mapping;
 use crate::provided::ProvidedRing;
+use crate::raw;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::{fmt, io, slice};
@@ -13,6 +15,9 @@ use std::{fmt, io, slice};
 pub(crate) const HEADER_LEN: usize = OUT_LEN + ADDRESS_LEN;
 
 const OUT_LEN: usize = 16;
+
+// Headers and a raw socket's peer both fit before any payload.
+const _: () = assert!(HEADER_LEN >= OUT_LEN + raw::HEADERS_LEN);
 
 /// One packet's memory, for as long as this handle lives. Reads and writes as the payload's bytes.
 ///
@@ -55,6 +60,24 @@ impl Buffer {
         let field: &mut [u8; ADDRESS_LEN] = field.try_into().expect("the header has room for an address");
         let len = address::write(address, field);
         (field.as_ptr().cast(), len)
+    }
+
+    /// Writes IPv4 and UDP headers before the payload, whose bytes then begin with them, and where to send them: for a
+    /// raw socket.
+    pub(crate) fn write_headers(
+        &mut self,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Result<(*const libc::sockaddr, u32), TooLong> {
+        let headers = raw::headers(from, to, self)?;
+        self.start -= raw::HEADERS_LEN;
+        self.len += raw::HEADERS_LEN;
+        self[..raw::HEADERS_LEN].copy_from_slice(&headers);
+        let field = &mut self.block_mut()[..OUT_LEN];
+        let field: &mut [u8; OUT_LEN] = field.try_into().expect("a block is longer than its header");
+        // The port of a raw socket's peer must be 0.
+        *field = address::v4(SocketAddrV4::new(*to.ip(), 0));
+        Ok((field.as_ptr().cast(), OUT_LEN as u32))
     }
 
     /// The whole block, its header included.
@@ -158,18 +181,28 @@ impl Pool {
         }
     }
 
-    /// The datagram of `written` bytes, header included, that the kernel put into block `index`.
+    /// The datagram of `written` bytes, header included, that the kernel put into block `index`, where `control_len` bytes
+    /// were set aside for control data.
     ///
     /// `None` if the kernel names a block that it does not have.
-    pub(crate) fn received(self: &Rc<Self>, index: u16, written: usize) -> Option<Received> {
-        let payload_len = written.min(self.block_len).saturating_sub(HEADER_LEN);
-        let buffer = self.lend(index, payload_len)?;
+    pub(crate) fn received(
+        self: &Rc<Self>,
+        index: u16,
+        written: usize,
+        control_len: usize,
+    ) -> Option<Received> {
+        let payload_at = HEADER_LEN + control_len;
+        let payload_len = written.min(self.block_len).saturating_sub(payload_at);
+        let mut buffer = self.lend(index, payload_len)?;
+        buffer.start = payload_at;
         let block = buffer.block();
         let word = |at: usize| u32::from_ne_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
         let name_len = (word(0) as usize).min(ADDRESS_LEN);
         let source = address::parse(&block[OUT_LEN..OUT_LEN + name_len]);
         let truncated = word(12) & libc::MSG_TRUNC as u32 != 0;
-        Some(Received { source, truncated, buffer })
+        let control = &block[HEADER_LEN..HEADER_LEN + (word(4) as usize).min(control_len)];
+        let port = control::original_port(control);
+        Some(Received { source, truncated, port, buffer })
     }
 
     fn lend(self: &Rc<Self>, index: u16, len: usize) -> Option<Buffer> {
@@ -206,6 +239,8 @@ fn spread_out(bytes: usize) -> usize {
 pub(crate) struct Received {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) truncated: bool,
+    /// The port that it was sent to, where control data say so.
+    pub(crate) port: Option<u16>,
     pub(crate) buffer: Buffer,
 }
 
@@ -252,18 +287,18 @@ mod tests {
     #[test]
     fn the_same_block_is_never_lent_twice() {
         let pool = Pool::provided(8, 64).unwrap();
-        let first = pool.received(3, HEADER_LEN).unwrap();
-        assert!(pool.received(3, HEADER_LEN).is_none());
-        assert!(pool.received(8, HEADER_LEN).is_none());
+        let first = pool.received(3, HEADER_LEN, 0).unwrap();
+        assert!(pool.received(3, HEADER_LEN, 0).is_none());
+        assert!(pool.received(8, HEADER_LEN, 0).is_none());
         drop(first.buffer);
-        assert!(pool.received(3, HEADER_LEN).is_some());
+        assert!(pool.received(3, HEADER_LEN, 0).is_some());
     }
 
     #[test]
     fn a_length_that_the_block_cannot_hold_is_cut_to_the_block() {
         let pool = Pool::provided(8, 64).unwrap();
-        let received = pool.received(0, usize::MAX).unwrap();
+        let received = pool.received(0, usize::MAX, 0).unwrap();
         assert_eq!(received.buffer.len(), received.buffer.capacity());
-        assert!(pool.received(1, 3).unwrap().buffer.is_empty());
+        assert!(pool.received(1, 3, 0).unwrap().buffer.is_empty());
     }
 }

@@ -1,13 +1,14 @@
 //! The ring itself: arm, send, wait, and take what came of it.
 
 use crate::completion::{Completion, Datagram, Kind, ReceiveEnd, Tag};
+use crate::control::CONTROL_LEN;
 use crate::error::{SendError, SetupError, SlotError};
-use crate::pool::{Buffer, HEADER_LEN, Pool};
+use crate::pool::{Buffer, HEADER_LEN, Pool, Received, TooLong};
 use crate::slots::{FileSlot, Slots};
 use crate::{RingConfig, Waker, setup};
 use io_uring::squeue::Flags;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ pub struct Ring {
     /// The end of a receive whose last datagram was handed out just now.
     ended: Option<Completion>,
     waker: Waker,
-    /// What every multishot receive points to: room for an address, none for control data.
-    message: Box<libc::msghdr>,
+    /// What every multishot receive points to: room for an address, none for control data; and for a steered one with that.
+    messages: Box<[libc::msghdr; 2]>,
     gathers: bool,
 }
 
@@ -58,7 +59,7 @@ impl Ring {
             sending: Vec::with_capacity(config.submissions as usize),
             ended: None,
             waker: Waker::new().map_err(os("the wake-up event"))?,
-            message: receive_message(),
+            messages: receive_messages(),
         };
         setup::check_datapath(&mut this)?;
         let poll = this.waker.poll();
@@ -101,12 +102,20 @@ impl Ring {
 
     /// Starts receiving on a socket: each datagram is reported with `token`, until [`Completion::ReceiveEnded`].
     pub fn receive(&mut self, slot: FileSlot, token: u32) -> Result<(), SlotError> {
-        self.slots.arm(slot, token)?;
-        let tag = Tag { kind: Kind::Receive, slot: slot.index, token };
-        let entry =
-            opcode::RecvMsgMulti::new(types::Fixed(slot.index), &raw const *self.message, BUFFER_GROUP)
-                .build()
-                .user_data(tag.pack());
+        self.arm(slot, token, Kind::Receive)
+    }
+
+    /// As [`receive`](Self::receive), of a socket that ports are steered into: each datagram says which port it was sent to.
+    pub fn receive_steered(&mut self, slot: FileSlot, token: u32) -> Result<(), SlotError> {
+        self.arm(slot, token, Kind::ReceiveSteered)
+    }
+
+    fn arm(&mut self, slot: FileSlot, token: u32, kind: Kind) -> Result<(), SlotError> {
+        let tag = self.slots.arm(slot, kind, token)?;
+        let message = &raw const self.messages[usize::from(kind == Kind::ReceiveSteered)];
+        let entry = opcode::RecvMsgMulti::new(types::Fixed(slot.index), message, BUFFER_GROUP)
+            .build()
+            .user_data(tag.pack());
         // SAFETY: the message is boxed, lives as long as the ring and is never written; what it receives goes into
         // provided buffers.
         unsafe { self.push(&entry) }.map_err(|QueueFull| {
@@ -119,8 +128,8 @@ impl Ring {
     /// [`Completion::ReceiveEnded`]; after that none. What arrives later waits in the socket. Cancelling again is
     /// harmless.
     pub fn cancel_receive(&mut self, slot: FileSlot) -> Result<(), SlotError> {
-        let token = self.slots.token(slot)?;
-        self.push_cancel(slot.index, token).map_err(|QueueFull| SlotError::QueueFull)
+        let receive = self.slots.receive(slot)?;
+        self.push_cancel(receive).map_err(|QueueFull| SlotError::QueueFull)
     }
 
     /// A buffer for a packet of our own making, empty; `None` while the program itself holds them all.
@@ -152,6 +161,20 @@ impl Ring {
         address: SocketAddr,
     ) -> Result<(), SendError> {
         let address = buffer.write_address(address);
+        self.queue_send(slot, token, buffer, address)
+    }
+
+    /// As [`send`](Self::send), through a socket of [`raw::open`](crate::raw::open), with IPv4 and UDP headers that name
+    /// `from` and `to`.
+    pub fn send_raw(
+        &mut self,
+        slot: FileSlot,
+        token: u32,
+        mut buffer: Buffer,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+    ) -> Result<(), SendError> {
+        let address = buffer.write_headers(from, to).map_err(|TooLong| SendError::TooLong)?;
         self.queue_send(slot, token, buffer, address)
     }
 
@@ -201,7 +224,8 @@ impl Ring {
         loop {
             let entry = self.ring.completion().next()?;
             let completion = Tag::unpack(entry.user_data()).and_then(|tag| match tag.kind {
-                Kind::Receive => self.on_receive(tag, &entry),
+                Kind::Receive => self.on_receive(tag, &entry, 0),
+                Kind::ReceiveSteered => self.on_receive(tag, &entry, CONTROL_LEN),
                 Kind::Send => Some(Completion::SendFailed { token: tag.token, errno: -entry.result() }),
                 // The receive had ended by itself, and has reported that.
                 Kind::Cancel => None,
@@ -222,7 +246,7 @@ impl Ring {
         &self.slots
     }
 
-    fn on_receive(&mut self, tag: Tag, entry: &cqueue::Entry) -> Option<Completion> {
+    fn on_receive(&mut self, tag: Tag, entry: &cqueue::Entry, control_len: usize) -> Option<Completion> {
         let ended = (!cqueue::more(entry.flags())).then(|| {
             self.slots.ended(tag.slot);
             let reason = ReceiveEnd::from_result(entry.result());
@@ -230,11 +254,12 @@ impl Ring {
         });
         let datagram = cqueue::buffer_select(entry.flags()).and_then(|index| {
             let written = usize::try_from(entry.result()).unwrap_or(0);
-            let received = self.received.received(index, written)?;
+            let received = self.received.received(index, written, control_len)?;
             let source = received.source.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-            let (truncated, buffer) = (received.truncated, received.buffer);
+            let Received { truncated, port, buffer, .. } = received;
             // A buffer that came with an error holds no datagram; dropping it here recycles it.
-            (written >= HEADER_LEN).then_some(Datagram { token: tag.token, source, truncated, buffer })
+            let whole = written >= HEADER_LEN + control_len;
+            whole.then_some(Datagram { token: tag.token, source, truncated, port, buffer })
         });
         match datagram {
             Some(datagram) => {
@@ -292,8 +317,7 @@ impl Ring {
         }
     }
 
-    fn push_cancel(&mut self, slot: u32, token: u32) -> Result<(), QueueFull> {
-        let receive = Tag { kind: Kind::Receive, slot, token };
+    fn push_cancel(&mut self, receive: Tag) -> Result<(), QueueFull> {
         let entry = opcode::AsyncCancel::new(receive.pack())
             .build()
             .flags(Flags::SKIP_SUCCESS)
@@ -319,11 +343,11 @@ impl Ring {
     fn quiesce(&mut self) -> bool {
         for _ in 0..QUIESCE_ROUNDS {
             let mut from = 0;
-            while let Some((index, token)) = self.slots.next_receiving(from) {
-                if self.push_cancel(index, token).is_err() {
+            while let Some(receive) = self.slots.next_receiving(from) {
+                if self.push_cancel(receive).is_err() {
                     return false;
                 }
-                from = index + 1;
+                from = receive.slot + 1;
             }
             let wait = self.submit_and_wait(1, Some(QUIESCE_TIMEOUT), None);
             while self.next_completion().is_some() {}
@@ -341,7 +365,7 @@ impl Drop for Ring {
         let quiet = self.quiesce();
         // What the kernel may still read or write is better lost than shared.
         if !quiet {
-            Box::leak(mem::replace(&mut self.message, receive_message()));
+            Box::leak(mem::replace(&mut self.messages, receive_messages()));
         }
         if !quiet || self.ring.submitter().unregister_buf_ring(BUFFER_GROUP).is_err() {
             mem::forget(Rc::clone(&self.received));
@@ -366,11 +390,14 @@ fn tolerate(outcome: io::Result<usize>) -> io::Result<()> {
     }
 }
 
-fn receive_message() -> Box<libc::msghdr> {
+fn receive_messages() -> Box<[libc::msghdr; 2]> {
     // SAFETY: msghdr consists of integers and raw pointers, for which zeroes are a value.
-    let mut message: libc::msghdr = unsafe { mem::zeroed() };
-    message.msg_namelen = crate::address::ADDRESS_LEN as libc::socklen_t;
-    Box::new(message)
+    let mut plain: libc::msghdr = unsafe { mem::zeroed() };
+    plain.msg_namelen = crate::address::ADDRESS_LEN as libc::socklen_t;
+    let mut steered = plain;
+    // A multishot receive takes the length only; the data go into the provided buffer.
+    steered.msg_controllen = CONTROL_LEN as _;
+    Box::new([plain, steered])
 }
 
 const BUFFER_GROUP: u16 = 0;

@@ -1,5 +1,6 @@
 //! The table of registered sockets: who is where, and whether it receives.
 
+use crate::completion::{Kind, Tag};
 use crate::error::SlotError;
 use std::os::fd::OwnedFd;
 
@@ -13,8 +14,8 @@ pub struct FileSlot {
 #[derive(Debug)]
 struct Entry {
     generation: u32,
-    /// The token of the receive that has not ended, if there is one.
-    receive: Option<u32>,
+    /// The receive that has not ended, if there is one.
+    receive: Option<Tag>,
     file: Option<OwnedFd>,
 }
 
@@ -72,26 +73,27 @@ impl Slots {
         Ok(self.entries[slot.index as usize].receive.is_none())
     }
 
-    pub(crate) fn arm(&mut self, slot: FileSlot, token: u32) -> Result<(), SlotError> {
+    /// Notes that a receive begins, and returns its tag.
+    pub(crate) fn arm(&mut self, slot: FileSlot, kind: Kind, token: u32) -> Result<Tag, SlotError> {
+        let tag = Tag { kind, slot: slot.index, token };
         let entry = self.entry(slot)?;
         if entry.receive.is_some() {
             return Err(SlotError::Armed);
         }
-        entry.receive = Some(token);
+        entry.receive = Some(tag);
         self.receiving += 1;
-        Ok(())
+        Ok(tag)
     }
 
-    /// The token of the slot's receive.
-    pub(crate) fn token(&self, slot: FileSlot) -> Result<u32, SlotError> {
+    /// The tag of the slot's receive.
+    pub(crate) fn receive(&self, slot: FileSlot) -> Result<Tag, SlotError> {
         self.file(slot).ok_or(SlotError::Stale)?;
         self.entries[slot.index as usize].receive.ok_or(SlotError::Idle)
     }
 
-    /// The index and token of the first receive from slot `from` on that has not ended.
-    pub(crate) fn next_receiving(&self, from: u32) -> Option<(u32, u32)> {
-        let entries = (from..).zip(self.entries.get(from as usize..)?);
-        entries.filter_map(|(index, entry)| Some((index, entry.receive?))).next()
+    /// The first receive from slot `from` on that has not ended.
+    pub(crate) fn next_receiving(&self, from: u32) -> Option<Tag> {
+        self.entries.get(from as usize..)?.iter().find_map(|entry| entry.receive)
     }
 
     /// Notes that the receive on slot `index` has ended.
@@ -128,7 +130,7 @@ mod tests {
         let new = slots.insert(file()).unwrap();
         assert_eq!(old.index, new.index);
         assert!(slots.file(old).is_none() && slots.file(new).is_some());
-        assert!(matches!(slots.arm(old, 0), Err(SlotError::Stale)));
+        assert!(matches!(slots.arm(old, Kind::Receive, 0), Err(SlotError::Stale)));
         assert!(matches!(slots.insert(file()), Err(SlotError::Full)));
     }
 
@@ -136,11 +138,12 @@ mod tests {
     fn one_receive_at_a_time_is_armed_on_a_slot() {
         let mut slots = Slots::new(2);
         let slot = slots.insert(file()).unwrap();
-        assert!(matches!(slots.token(slot), Err(SlotError::Idle)));
-        slots.arm(slot, 7).unwrap();
-        assert!(matches!(slots.arm(slot, 8), Err(SlotError::Armed)));
-        assert_eq!((slots.token(slot).unwrap(), slots.receiving()), (7, 1));
-        assert_eq!(slots.next_receiving(0), Some((slot.index, 7)));
+        assert!(matches!(slots.receive(slot), Err(SlotError::Idle)));
+        let tag = slots.arm(slot, Kind::ReceiveSteered, 7).unwrap();
+        assert_eq!(tag, Tag { kind: Kind::ReceiveSteered, slot: slot.index, token: 7 });
+        assert!(matches!(slots.arm(slot, Kind::Receive, 8), Err(SlotError::Armed)));
+        assert_eq!((slots.receive(slot).unwrap(), slots.receiving()), (tag, 1));
+        assert_eq!(slots.next_receiving(0), Some(tag));
         slots.ended(slot.index);
         slots.ended(slot.index);
         assert!(slots.is_idle(slot).unwrap() && slots.receiving() == 0);

@@ -12,6 +12,16 @@ pub(crate) fn eventfd() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A raw IPv4 socket that takes packets with their headers and receives none (`man 7 raw`: IPPROTO_RAW).
+pub(crate) fn raw_socket() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: socket takes no pointers.
+    let fd = unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_RAW) };
+    check(fd)?;
+    // SAFETY: `fd` was just opened, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Adds one to an event counter. Does nothing at the counter's end, where it is readable anyway.
 pub(crate) fn eventfd_add_one(event: &OwnedFd) {
     let one = 1_u64;
@@ -30,9 +40,14 @@ pub(crate) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Sets an integer option of the socket level.
 pub(crate) fn set_socket_option(socket: BorrowedFd<'_>, option: i32, value: i32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, option, value)
+}
+
+/// Sets an integer option.
+pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> io::Result<()> {
     let (address, len) = (ptr::from_ref(&value).cast(), size_of_val(&value) as libc::socklen_t);
     // SAFETY: the kernel reads `len` bytes of `value`, which outlives the call.
-    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, address, len) })
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, address, len) })
 }
 
 /// A clock's time in nanoseconds.
