@@ -9,6 +9,7 @@ use offhook_uring::{Ring, RingConfig};
 
 use crate::args::RunArgs;
 use crate::sockets::CONTROL_QUEUE_BYTES;
+use crate::steering;
 
 /// One line of the answer.
 struct Finding {
@@ -45,6 +46,7 @@ pub(crate) fn print(args: &RunArgs, config: &RingConfig) -> Fitness {
         media_addresses(args),
         control_address(args),
         prompts(args),
+        steer(args),
     ];
     for Finding { grade, text } in &findings {
         println!("{grade}  {text}");
@@ -160,6 +162,16 @@ pub(crate) fn files_wanted(legs: u32) -> u64 {
 /// Legs that so many descriptors allow.
 pub(crate) fn legs_for(files: u64) -> u64 {
     files.saturating_sub(OTHER_FILES) / 2
+}
+
+fn steer(args: &RunArgs) -> Finding {
+    match steering::start(args, 1)
+        .and_then(|started| started.map(|started| steering::open(&started, 0)).transpose())
+    {
+        Ok(Some(_)) => good("ports can be steered"),
+        Ok(None) => good("no steering asked for"),
+        Err(error) => bad(format!("{error:#}")),
+    }
 }
 
 fn ip_local_port_range() -> Option<(u16, u16)> {

@@ -16,6 +16,7 @@ mod prompt;
 mod record;
 mod run;
 mod sockets;
+mod steering;
 mod worker;
 
 use std::io::IsTerminal;

@@ -28,6 +28,7 @@ use crate::ng::NgShell;
 use crate::prompt::PromptStore;
 use crate::record::Recorder;
 use crate::sockets::bind_control;
+use crate::steering;
 use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
 
 /// This machine has no usable io_uring.
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let (reports_in, reports) = bounded(CHANNEL);
     let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
     let cpus = cpus(args)?;
+    let steering = steering::start(args, cpus.len())?;
     let mut workers = Vec::new();
     let mut threads = Vec::new();
     for (worker, &cpu) in cpus.iter().enumerate() {
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             },
             recorder: recorder.clone(),
             min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
+            steer: steering.as_ref().map(|steering| steering::open(steering, worker)).transpose()?,
         };
         let (link, thread) = start_worker(setup, reports_in.clone(), &bell)?;
         workers.push(link);
@@ -182,12 +185,15 @@ fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
 pub(crate) fn ring_config(max_legs: u32) -> RingConfig {
     // A quarter of the default keeps the buffers in the cache; what finds none waits in its socket.
     RingConfig {
-        files: max_legs * 2,
+        files: max_legs * 2 + STEERING_FILES,
         receive_buffers: 1_024,
         send_len: PACKET_BYTES,
         ..RingConfig::default()
     }
 }
+
+/// A worker's socket for all ports, and a raw one.
+const STEERING_FILES: u32 = 2;
 
 /// Allows two files per leg, or says how many legs there can be.
 fn allow_files(max_legs: u32) -> u32 {

@@ -3,6 +3,7 @@
 mod pace;
 mod ports;
 mod sockets;
+mod steer;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,10 +21,13 @@ use tracing::{info, warn};
 
 use self::pace::Pace;
 use self::ports::{Ports, parse_token, token};
+use self::steer::{STEERED, Steered};
 use crate::clock::Clock;
 use crate::link::{ControlLink, ToWorker};
 use crate::record::Recorder;
 use crate::sockets::LegSockets;
+
+pub(crate) use self::steer::{RECEIVE_BYTES, SEND_BYTES, SteerSetup};
 
 /// What a worker thread is started with.
 pub(crate) struct WorkerSetup {
@@ -34,6 +38,8 @@ pub(crate) struct WorkerSetup {
     pub(crate) recorder: Recorder,
     /// Longest time that a round waits for more packets once it could have begun.
     pub(crate) min_wait: Duration,
+    /// Present when ports are steered.
+    pub(crate) steer: Option<SteerSetup>,
 }
 
 /// A worker thread's everything.
@@ -45,6 +51,7 @@ pub(crate) struct WorkerThread {
     core: Worker,
     control: ControlLink,
     recorder: Recorder,
+    steered: Option<Steered>,
     /// Ends of recordings that the recorder had no room for.
     endings: Vec<(RecordId, Time, bool)>,
     /// By leg.
@@ -75,9 +82,10 @@ impl WorkerThread {
                 false
             }
         });
-        let ring = Ring::new(&setup.ring)?;
+        let mut ring = Ring::new(&setup.ring)?;
         let waker = ring.waker();
-        let thread = Self {
+        let steered = setup.steer.map(|steer| Steered::new(&mut ring, control.worker, steer)).transpose()?;
+        let mut thread = Self {
             cpu,
             clock: setup.clock,
             pace: Pace::new(setup.min_wait),
@@ -85,6 +93,7 @@ impl WorkerThread {
             core: Worker::new(setup.core),
             control,
             recorder: setup.recorder,
+            steered,
             endings: Vec::new(),
             ports: Vec::new(),
             arriving: None,
@@ -95,6 +104,7 @@ impl WorkerThread {
             wakeups: 0,
             buffers_exhausted: 0,
         };
+        thread.arm_steered();
         Ok((thread, waker))
     }
 
@@ -111,6 +121,7 @@ impl WorkerThread {
             }
             self.expire(now);
             self.retry();
+            self.go_on_steering(now);
             self.control.flush();
             self.wait(listening)?;
             self.take_completions();
@@ -173,6 +184,7 @@ impl WorkerThread {
             || !self.quiet.is_empty()
             || !self.endings.is_empty()
             || self.core.has_outputs()
+            || self.steered.as_ref().is_some_and(Steered::is_unfinished)
             || !self.control.commands.is_empty();
         let timer = self
             .core
@@ -204,8 +216,13 @@ impl WorkerThread {
     }
 
     fn take_datagram(&mut self, now: Time, datagram: Datagram) {
-        let Datagram { token, source, truncated, mut buffer } = datagram;
-        let (leg, socket) = parse_token(token);
+        let (leg, socket) = if datagram.token == STEERED {
+            let Some(leg) = self.leg_of_steered(&datagram) else { return };
+            (leg, Socket::Rtp)
+        } else {
+            parse_token(datagram.token)
+        };
+        let Datagram { source, truncated, mut buffer, .. } = datagram;
         if truncated {
             self.core.handle_truncated(leg, socket);
             return;
@@ -272,15 +289,24 @@ impl WorkerThread {
             let Some(sealed) = self.core.seal(leg, socket, &mut buffer, len) else { return };
             len = sealed;
         }
-        let sent = match self.slot(leg, socket) {
-            Some(slot) if buffer.resize(len).is_ok() => match address {
-                Some(address) => self.ring.send_to(slot, token(leg, socket), buffer, address).is_ok(),
-                None => self.ring.send(slot, token(leg, socket), buffer).is_ok(),
-            },
-            _ => false,
-        };
-        if !sent {
+        if buffer.resize(len).is_err() || !self.queue(leg, socket, buffer, address) {
             self.core.handle_send_failed(leg);
+        }
+    }
+
+    /// Queues a packet on its way out. Whether that was done.
+    fn queue(&mut self, leg: LegIx, socket: Socket, buffer: Buffer, address: Option<SocketAddr>) -> bool {
+        let buffer = match socket {
+            Socket::Rtp if self.steered.is_some() => match self.send_steered(leg, buffer, address) {
+                Ok(sent) => return sent,
+                Err(buffer) => buffer,
+            },
+            Socket::Rtp | Socket::Rtcp => buffer,
+        };
+        let Some(slot) = self.slot(leg, socket) else { return false };
+        match address {
+            Some(address) => self.ring.send_to(slot, token(leg, socket), buffer, address).is_ok(),
+            None => self.ring.send(slot, token(leg, socket), buffer).is_ok(),
         }
     }
 

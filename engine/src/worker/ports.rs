@@ -1,5 +1,7 @@
 //! A leg's two registered sockets, and how far the receive on each has got.
 
+use std::net::SocketAddrV4;
+
 use offhook_engine_core::{LegId, LegIx, Socket};
 use offhook_uring::FileSlot;
 
@@ -10,6 +12,10 @@ pub(crate) struct Ports {
     pub(crate) rtcp: Port,
     /// The leg is on its way out: a receive that ends is not armed again.
     pub(crate) leaving: bool,
+    /// Its RTP address, if that is steered.
+    pub(crate) steered: Option<SocketAddrV4>,
+    /// It is steered no more, and what was before may still come.
+    pub(crate) draining: bool,
 }
 
 /// One socket in the ring.
@@ -34,9 +40,9 @@ impl Ports {
         }
     }
 
-    /// Nothing more can come from either socket.
+    /// Nothing more can come from either socket, nor through the steering.
     pub(crate) fn are_quiet(&self) -> bool {
-        !self.rtp.receiving && !self.rtcp.receiving
+        !self.rtp.receiving && !self.rtcp.receiving && !self.draining
     }
 }
 

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::WorkerThread;
 use super::ports::{Port, Ports, parse_token, token};
+use super::steer::STEERED;
 use crate::sockets::LegSockets;
 
 impl WorkerThread {
@@ -20,6 +21,7 @@ impl WorkerThread {
         let Some((_, LegSockets { rtp, rtcp })) = sockets else {
             return self.core.handle_socket_failed(leg, "its sockets have not come with it".into());
         };
+        let address = SockRef::from(&rtp).local_addr().ok().and_then(|address| address.as_socket());
         let slots = self.ring.register(rtp).and_then(|rtp| match self.ring.register(rtcp) {
             Ok(rtcp) => Ok((rtp, rtcp)),
             Err(error) => {
@@ -37,13 +39,22 @@ impl WorkerThread {
             self.ports.resize_with(leg.index() + 1, || None);
         }
         let port = |slot| Port { slot, receiving: false };
-        self.ports[leg.index()] = Some(Ports { id, rtp: port(rtp), rtcp: port(rtcp), leaving: false });
+        let steered =
+            address.zip(self.steered.as_ref()).and_then(|(address, steered)| steered.takes(address));
+        self.ports[leg.index()] =
+            Some(Ports { id, rtp: port(rtp), rtcp: port(rtcp), leaving: false, steered, draining: false });
+        if let Some(steered) = &mut self.steered {
+            steered.enter(leg);
+        }
         self.arm(token(leg, Socket::Rtp));
         self.arm(token(leg, Socket::Rtcp));
     }
 
     /// Starts receiving; later, when the ring has no room now.
     pub(super) fn arm(&mut self, receive: u32) {
+        if receive == STEERED {
+            return self.arm_steered();
+        }
         let (leg, socket) = parse_token(receive);
         let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
         if ports.leaving {
@@ -58,12 +69,15 @@ impl WorkerThread {
     }
 
     pub(super) fn on_receive_ended(&mut self, receive: u32, reason: ReceiveEnd) {
-        let (leg, socket) = parse_token(receive);
-        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
-        ports.port_mut(socket).receiving = false;
         if reason == ReceiveEnd::NoBuffers {
             self.buffers_exhausted += 1;
         }
+        if receive == STEERED {
+            return self.rearm.push(STEERED);
+        }
+        let (leg, socket) = parse_token(receive);
+        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
+        ports.port_mut(socket).receiving = false;
         if ports.leaving {
             if ports.are_quiet() {
                 self.quiet.push(leg);
@@ -88,6 +102,10 @@ impl WorkerThread {
             return self.quiet.push(leg);
         };
         ports.leaving = true;
+        if let Some((address, steered)) = ports.steered.zip(self.steered.as_mut()) {
+            steered.leave(leg, address.port());
+            ports.draining = true;
+        }
         for socket in [Socket::Rtp, Socket::Rtcp] {
             let port = ports.port_mut(socket);
             if port.receiving
@@ -133,10 +151,21 @@ impl WorkerThread {
         // The first empties the queue, so that the second cannot find it full.
         let rtp = self.ring.unregister(ports.rtp.slot)?;
         let rtcp = self.ring.unregister(ports.rtcp.slot)?;
+        if let Some((address, steered)) = ports.steered.zip(self.steered.as_mut()) {
+            steered.forget(address.port());
+        }
         Ok(LegSockets { rtp, rtcp })
     }
 
     pub(super) fn connect(&mut self, leg: LegIx, socket: Socket, address: SocketAddr) {
+        if self.is_steered(leg, socket) {
+            // What is sent names its address.
+            self.core.handle_connect_failed(leg, socket);
+            if self.core.is_parked(leg) {
+                self.shut_off(leg);
+            }
+            return;
+        }
         let Some(slot) = self.slot(leg, socket) else { return };
         let connected =
             self.ring.socket(slot).is_some_and(|fd| SockRef::from(&fd).connect(&address.into()).is_ok());
@@ -166,12 +195,33 @@ impl WorkerThread {
         if let Err(error) = attach_filter(fd, &program) {
             warn!(worker = self.control.worker, %error, "the kernel takes no park filter");
         }
+        if self.is_steered(leg, Socket::Rtp) {
+            self.shut_off(leg);
+        }
+    }
+
+    /// Takes a parked leg out of the steering: its packets come to its own socket, where they meet the filter.
+    fn shut_off(&mut self, leg: LegIx) {
+        let Some(ports) = self.ports.get(leg.index()).and_then(Option::as_ref) else { return };
+        if let Some((address, steered)) = ports.steered.zip(self.steered.as_ref()) {
+            steered.release(address.port());
+        }
+        let Some((peer, fd)) = self.core.peer(leg).zip(self.ring.socket(ports.rtp.slot)) else { return };
+        if let Err(error) = SockRef::from(&fd).connect(&peer.into()) {
+            warn!(worker = self.control.worker, %error, "strangers to a parked leg are not dropped");
+        }
     }
 
     pub(super) fn unpark(&mut self, leg: LegIx) {
         let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
         if let Err(error) = detach_filter(fd) {
             self.core.handle_socket_failed(leg, format!("its filter cannot be taken off: {error}"));
+        }
+        if self.is_steered(leg, Socket::Rtp) {
+            self.disconnect(leg, Socket::Rtp);
+            if let Some(steered) = &mut self.steered {
+                steered.enter(leg);
+            }
         }
     }
 

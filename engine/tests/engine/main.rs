@@ -13,3 +13,11 @@ mod safety;
 mod secure;
 mod starting;
 mod support;
+
+/// Arguments of every engine here.
+pub(crate) fn more_arguments(_: &[&str]) -> &'static [&'static str] {
+    &[]
+}
+
+/// Whether strangers are seen by the engine: a steered leg's socket is not connected.
+pub(crate) const STEERED: bool = false;

@@ -111,7 +111,7 @@ pub(crate) fn engine(arguments: &[&str]) -> Process {
             process.args([name, value]);
         }
     }
-    process.args(arguments).stdin(Stdio::null());
+    process.args(crate::more_arguments(arguments)).args(arguments).stdin(Stdio::null());
     process
 }
 

@@ -23,3 +23,8 @@ fn installed(program: &str, version_flag: &str) -> bool {
     }
     found
 }
+
+/// Arguments of every engine here.
+pub(crate) fn more_arguments(_: &[&str]) -> &'static [&'static str] {
+    &[]
+}

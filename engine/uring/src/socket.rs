@@ -28,6 +28,11 @@ pub fn set_receive_buffer(socket: impl AsFd, bytes: usize) -> io::Result<usize> 
     SockRef::from(&socket).recv_buffer_size()
 }
 
+/// Whether a datagram that is not empty waits first in a socket's queue.
+pub fn has_datagrams(socket: impl AsFd) -> io::Result<bool> {
+    sys::bytes_waiting(socket.as_fd()).map(|bytes| bytes > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +62,16 @@ mod tests {
     fn bound_by_number() -> UdpSocket {
         let free = || pair().0.local_addr().unwrap();
         std::iter::repeat_with(free).find_map(|address| UdpSocket::bind(address).ok()).unwrap()
+    }
+
+    #[test]
+    fn what_waits_in_a_socket_is_seen_until_it_is_taken() {
+        let (one, other) = pair();
+        assert!(!has_datagrams(&one).unwrap());
+        other.send_to(b"here", one.local_addr().unwrap()).unwrap();
+        assert!(has_datagrams(&one).unwrap());
+        one.recv(&mut [0; 8]).unwrap();
+        assert!(!has_datagrams(&one).unwrap());
     }
 
     #[test]

@@ -50,6 +50,14 @@ pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value:
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, address, len) })
 }
 
+/// Length of the first datagram that waits in a socket (`man 7 udp`: FIONREAD).
+pub(crate) fn bytes_waiting(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which `bytes` is.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut bytes) })?;
+    Ok(bytes as usize)
+}
+
 /// A clock's time in nanoseconds.
 pub(crate) fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

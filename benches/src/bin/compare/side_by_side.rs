@@ -9,6 +9,7 @@ use crate::generator::Generator;
 use crate::machine::{Cpus, Machine, raise_nofile};
 use crate::measure::{Bench, Run};
 use crate::report::{Report, plot, table};
+use crate::systems::{Kind, Offhook};
 
 /// Runs it, prints the tables, and writes JSON and a plot.
 ///
@@ -22,6 +23,12 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
         asked.calls.retain(|calls| [100, 1_000].contains(calls));
     }
     let cpus = Cpus::choose(&args)?;
+    if asked.systems.contains(&Kind::Steered)
+        && let Err(error) = Offhook::start_steered(&args, &cpus)
+    {
+        eprintln!("offhook, steered, does not take part: {error:#}");
+        asked.systems.retain(|&system| system != Kind::Steered);
+    }
     let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
     raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
     let machine = Machine::here();

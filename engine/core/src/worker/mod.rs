@@ -17,6 +17,7 @@ mod timeout;
 mod wheel;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 
 use offhook_proto::{Drops, EventBody, WorkerInfo};
 use slab::Slab;
@@ -114,13 +115,23 @@ impl Worker {
         self.drop_of(leg, DropReason::SendFailed);
     }
 
-    /// Takes note that a [`WorkerOutput::Connect`] failed: the socket is sent from by address.
+    /// Takes note that a [`WorkerOutput::Connect`] failed, or was not carried out: the socket is sent from by address.
     pub fn handle_connect_failed(&mut self, leg: LegIx, socket: Socket) {
         let Some(leg) = self.legs.get_mut(leg.index()) else { return };
         match socket {
             Socket::Rtp => leg.latch.rtp_connected = false,
             Socket::Rtcp => leg.latch.rtcp_connected = false,
         }
+    }
+
+    /// Where a leg's RTP comes from, once it is learnt.
+    pub fn peer(&self, leg: LegIx) -> Option<SocketAddr> {
+        self.legs.get(leg.index())?.latch.latched()
+    }
+
+    /// Whether a leg is parked.
+    pub fn is_parked(&self, leg: LegIx) -> bool {
+        self.legs.get(leg.index()).is_some_and(|leg| leg.parked.is_some())
     }
 
     /// Takes note that a leg's socket is broken for good: the director will delete the leg.

@@ -103,6 +103,7 @@ fn draw_panel(
 fn colour(system: Kind) -> RGBColor {
     match system {
         Kind::Offhook => RGBColor(0, 90, 200),
+        Kind::Steered => RGBColor(90, 160, 240),
         Kind::RtpengineOne => RGBColor(200, 60, 20),
         Kind::RtpengineMany => RGBColor(240, 150, 30),
         Kind::Epoll => RGBColor(110, 110, 110),

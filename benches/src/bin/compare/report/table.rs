@@ -26,29 +26,27 @@ pub(crate) fn heading(machine: &Machine, cpus: &Cpus) -> String {
 /// A number of calls: medians with their ranges, a column per system, and the ratios to rtpengine.
 pub(crate) fn of_calls(report: &Report, calls: u32) -> String {
     let systems = report.systems();
-    let peers: Vec<Kind> = systems
-        .iter()
-        .copied()
-        .filter(|system| matches!(system, Kind::RtpengineOne | Kind::RtpengineMany))
-        .filter(|_| systems.contains(&Kind::Offhook))
+    let all = |wanted: [Kind; 2]| systems.iter().copied().filter(move |system| wanted.contains(system));
+    let pairs: Vec<(Kind, Kind)> = all([Kind::Offhook, Kind::Steered])
+        .flat_map(|ours| all([Kind::RtpengineOne, Kind::RtpengineMany]).map(move |peer| (ours, peer)))
         .collect();
     let mut text = format!("### {calls} calls, median (range)\n\n|");
     for name in systems
         .iter()
         .map(|system| system.name().to_owned())
-        .chain(peers.iter().map(|peer| format!("offhook / {}", peer.name())))
+        .chain(pairs.iter().map(|(ours, peer)| format!("{} / {}", ours.name(), peer.name())))
     {
         let _ = write!(text, " | {name}");
     }
-    let columns = systems.len() + peers.len();
+    let columns = systems.len() + pairs.len();
     let _ = writeln!(text, " |\n|---|{}", "---|".repeat(columns));
     for figure in Figure::ALL {
         let _ = write!(text, "| {}", figure.name());
         for &system in &systems {
             let _ = write!(text, " | {}", cell(report.spread(system, calls, figure)));
         }
-        for &peer in &peers {
-            let _ = write!(text, " | {}", cell(report.ratio(Kind::Offhook, peer, calls, figure)));
+        for &(ours, peer) in &pairs {
+            let _ = write!(text, " | {}", cell(report.ratio(ours, peer, calls, figure)));
         }
         text.push_str(" |\n");
     }

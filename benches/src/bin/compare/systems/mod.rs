@@ -28,6 +28,10 @@ use crate::process::Process;
 pub(crate) enum Kind {
     /// The engine of this repository.
     Offhook,
+    /// The same with `--steer`.
+    #[value(name = "offhook-steered")]
+    #[serde(rename = "offhook-steered")]
+    Steered,
     /// rtpengine in user space with `--num-threads=1`.
     #[value(name = "rtpengine-1")]
     #[serde(rename = "rtpengine-1")]
@@ -45,14 +49,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Those that need no privilege.
-    pub(crate) const USUAL: [Self; 5] =
-        [Self::Offhook, Self::RtpengineOne, Self::RtpengineMany, Self::Epoll, Self::Recvmmsg];
+    /// Those that take part unless asked otherwise. [`Steered`](Self::Steered) needs privileges, as root has.
+    pub(crate) const USUAL: [Self; 6] =
+        [Self::Offhook, Self::Steered, Self::RtpengineOne, Self::RtpengineMany, Self::Epoll, Self::Recvmmsg];
 
     /// Name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Offhook => "offhook",
+            Self::Steered => "offhook, steered",
             Self::RtpengineOne => "rtpengine, 1 thread",
             Self::RtpengineMany => "rtpengine",
             Self::Epoll => "bare epoll forwarder",
@@ -64,7 +69,12 @@ impl Kind {
     /// Whether packets come out of it.
     pub(crate) fn forwards(self) -> bool {
         match self {
-            Self::Offhook | Self::RtpengineOne | Self::RtpengineMany | Self::Epoll | Self::Raw => true,
+            Self::Offhook
+            | Self::Steered
+            | Self::RtpengineOne
+            | Self::RtpengineMany
+            | Self::Epoll
+            | Self::Raw => true,
             Self::Recvmmsg => false,
         }
     }
@@ -82,6 +92,7 @@ impl Kind {
     ) -> Result<Box<dyn System>> {
         Ok(match self {
             Self::Offhook => Box::new(Offhook::start(args, cpus)?),
+            Self::Steered => Box::new(Offhook::start_steered(args, cpus)?),
             Self::RtpengineOne => Box::new(rtpengine::Rtpengine::start(args, cpus, Some(1))?),
             Self::RtpengineMany => Box::new(rtpengine::Rtpengine::start(args, cpus, None)?),
             Self::Epoll => {

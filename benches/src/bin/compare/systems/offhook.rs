@@ -26,6 +26,16 @@ impl Offhook {
         Self::start_with_ports(args, cpus, FIRST_PORT, LAST_PORT)
     }
 
+    /// With `--steer`.
+    ///
+    /// # Errors
+    /// It does not start, for instance because it may not steer.
+    pub(crate) fn start_steered(args: &BenchArgs, cpus: &Cpus) -> Result<Self> {
+        let mut args = args.clone();
+        args.engine_args.push("--steer".to_owned());
+        Self::start(&args, cpus)
+    }
+
     /// # Errors
     /// It does not start.
     pub(crate) fn start_with_ports(args: &BenchArgs, cpus: &Cpus, first: u16, last: u16) -> Result<Self> {

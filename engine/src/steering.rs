@@ -1,0 +1,37 @@
+//! Steering as it is asked for on the command line.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use offhook_uring::{Steering, raw};
+
+use crate::args::RunArgs;
+use crate::worker::{RECEIVE_BYTES, SEND_BYTES, SteerSetup};
+
+/// The steering for so many workers; none if it was not asked for.
+///
+/// # Errors
+/// It cannot be had with these arguments, or by this process.
+pub(crate) fn start(args: &RunArgs, workers: usize) -> anyhow::Result<Option<Arc<Steering>>> {
+    if !args.steer {
+        return Ok(None);
+    }
+    let [IpAddr::V4(address)] = args.media_addresses[..] else {
+        bail!("--steer: it takes one --media-address of IPv4");
+    };
+    let steering = Steering::new(address, u32::try_from(workers)?)
+        .context("--steer: the kernel takes no steering (CAP_BPF and CAP_NET_ADMIN, Linux 5.9)")?;
+    Ok(Some(Arc::new(steering)))
+}
+
+/// One worker's part.
+///
+/// # Errors
+/// A socket cannot be had.
+pub(crate) fn open(steering: &Arc<Steering>, worker: usize) -> anyhow::Result<SteerSetup> {
+    let socket =
+        steering.open(u32::try_from(worker)?, RECEIVE_BYTES).context("--steer: a worker's socket")?;
+    let raw = raw::open(SEND_BYTES).context("--steer: a raw socket (CAP_NET_RAW)")?;
+    Ok(SteerSetup { steering: Arc::clone(steering), socket, raw })
+}
