@@ -51,6 +51,8 @@ pub(crate) struct Callback {
     /// The attempt that runs.
     pub(crate) running: Option<(CallId, AgentId, u64)>,
     pub(crate) interaction: Option<u64>,
+    /// A detection says that a person has answered the attempt that runs.
+    pub(crate) person: bool,
 }
 
 impl Callback {
@@ -64,6 +66,7 @@ impl Callback {
             attempts: 0,
             running: None,
             interaction: None,
+            person: false,
         }
     }
 
@@ -115,6 +118,7 @@ pub(crate) fn dial_result(outcome: &Outcome) -> DialResult {
             DialResult::Unknown
         }
         Outcome::Unknown => DialResult::Unknown,
+        Outcome::Detected { result, .. } => *result,
         Outcome::Talked => DialResult::Connected,
     }
 }

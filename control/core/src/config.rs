@@ -1,6 +1,6 @@
 //! What an administrator sets. The shell reads and checks the file; these are the values.
 
-use offhook_proto::{Idle, Media};
+use offhook_proto::{AmdParameters, Idle, Media};
 use serde::{Deserialize, Serialize};
 
 use crate::inbound_flow::FlowConfig;
@@ -251,6 +251,8 @@ pub struct QueueConfig {
     pub retry_s: u32,
     /// Seconds until the next attempt by result code (`b`, `t`, `c`, `e`), in place of `retry_s`; 0 = never again.
     pub retry_by_result: std::collections::BTreeMap<String, u32>,
+    /// What is done when a previewed contact is answered by something else than a person (CB-17).
+    pub detection: DetectionConfig,
 }
 
 impl Default for QueueConfig {
@@ -271,6 +273,7 @@ impl Default for QueueConfig {
             max_attempts: 1,
             retry_s: 300,
             retry_by_result: std::collections::BTreeMap::new(),
+            detection: DetectionConfig::default(),
         }
     }
 }
@@ -299,6 +302,8 @@ pub struct ServiceConfig {
     pub max_per_300_s: u32,
     /// Most requests within 3,600 seconds (CB-16).
     pub max_per_3600_s: u32,
+    /// What is done when something else than a person answers (CB-17).
+    pub detection: DetectionConfig,
 }
 
 impl Default for ServiceConfig {
@@ -314,7 +319,60 @@ impl Default for ServiceConfig {
             max_per_number_and_day: 6,
             max_per_300_s: 500,
             max_per_3600_s: 1_000,
+            detection: DetectionConfig::default(),
         }
+    }
+}
+
+/// What is done when something else than a person answers a call of ours (CB-17). Where nothing makes a difference, nothing is
+/// listened for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectionConfig {
+    /// An answering machine.
+    pub machine: OnMachine,
+    /// A fax.
+    pub fax: OnTone,
+    /// Busy, reorder, dial tone, or a special information tone.
+    pub tones: OnTone,
+    /// WAV left on a machine after its beep, where `machine` says so.
+    pub message: String,
+    /// How persons and machines are told apart.
+    pub amd: AmdParameters,
+}
+
+/// What is done with an answering machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMachine {
+    /// As with a person.
+    #[default]
+    Connect,
+    /// Hang up; the callback is over.
+    Drop,
+    /// Free the agent, leave a message after the beep; the callback is over.
+    Message,
+    /// Hang up; another attempt is made later.
+    Retry,
+}
+
+/// What is done with a fax or a tone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTone {
+    /// As with a person.
+    #[default]
+    Connect,
+    /// Hang up; the callback is over.
+    Drop,
+    /// Hang up; another attempt is made later.
+    Retry,
+}
+
+impl DetectionConfig {
+    /// Whether anything but a person makes a difference.
+    pub fn matters(&self) -> bool {
+        self.machine != OnMachine::Connect || self.fax != OnTone::Connect || self.tones != OnTone::Connect
     }
 }
 

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::callback::Callback;
 use crate::engines::Engines;
 use crate::estimate::Handling;
+use crate::flow::detection::{Listening, Message};
 use crate::flow::engine::Asked;
 use crate::flow::replay::Replayed;
 use crate::inbound_flow::{Owner, Run};
@@ -43,6 +44,10 @@ pub struct Core {
     pub(crate) interactions: BTreeMap<u64, Interaction>,
     /// Customers whose agent was lost.
     pub(crate) held: BTreeSet<u64>,
+    /// Answered customers of whom nobody knows yet whether they are persons, by interaction.
+    pub(crate) listening: BTreeMap<u64, Listening>,
+    /// Machines that are left a message.
+    pub(crate) messages: BTreeMap<CallId, Message>,
     pub(crate) queues: Queues,
     pub(crate) handling: Handling,
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
@@ -98,6 +103,8 @@ impl Core {
             requests: BTreeMap::new(),
             interactions: BTreeMap::new(),
             held: BTreeSet::new(),
+            listening: BTreeMap::new(),
+            messages: BTreeMap::new(),
             queues: Queues::default(),
             handling: Handling::default(),
             callbacks: BTreeMap::new(),
@@ -318,6 +325,8 @@ impl Core {
             Timer::Setup(call) => self.on_setup_timeout(call),
             Timer::Proof(interaction) => self.on_proof_due(interaction),
             Timer::Join(call) => self.on_join_timeout(call),
+            Timer::Verdict(call) => self.on_verdict_overdue(call),
+            Timer::Message(call) => self.on_message_due(call),
             Timer::Hold(call) => self.on_hold_timeout(call),
             Timer::MaxWait(call) => self.on_max_wait(call),
             Timer::Ended(call) => self.on_end_overdue(call),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::record::{CallKind, Origin};
+use crate::record::{CallKind, DialResult, Origin};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId, RequestId};
 
 /// Where it is.
@@ -240,6 +240,13 @@ pub(crate) enum Outcome {
     Refused { status: u16, network: bool },
     /// The engine could not do it.
     Engine,
+    /// What answered is no person: a machine, a fax, a tone.
+    Detected {
+        /// What it is.
+        result: DialResult,
+        /// Whether it is to be tried again.
+        again: bool,
+    },
     /// A conversation ended.
     Talked,
     /// It ran when an earlier run of ours died.

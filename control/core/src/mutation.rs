@@ -34,11 +34,13 @@ pub enum Mutation {
     RedialAtOnce,
     /// An agent who passes a customer on keeps hearing them.
     KeepOnTransfer,
+    /// A machine whose beep does not come is never hung up on.
+    ForgetMessage,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -54,5 +56,6 @@ impl Mutation {
         Self::WrongAgent,
         Self::RedialAtOnce,
         Self::KeepOnTransfer,
+        Self::ForgetMessage,
     ];
 }

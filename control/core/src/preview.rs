@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::interaction::Outcome;
-use crate::record::ResultCode;
+use crate::record::{DialResult, ResultCode};
 use crate::view::ContactView;
 use crate::{AgentId, CallId, ContactId};
 
@@ -99,6 +99,11 @@ pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<
         Outcome::Refused { status: 408 | 487, .. } => (ResultCode::C, None),
         Outcome::Refused { status: 486 | 600 | 603 | 607 | 403 | 480, .. } => (ResultCode::B, None),
         Outcome::Refused { status, .. } => (ResultCode::E, Some(*status)),
+        Outcome::Detected { result: DialResult::AnsweringMachine | DialResult::Fax, .. } => {
+            (ResultCode::K, None)
+        }
+        Outcome::Detected { result: DialResult::Busy, .. } => (ResultCode::B, None),
+        Outcome::Detected { .. } => (ResultCode::E, None),
         Outcome::Talked => (ResultCode::K, None),
     }
 }

@@ -153,6 +153,9 @@ pub enum Fact {
         id: CallbackId,
         /// Why.
         reason: CallbackReason,
+        /// `_CB_DIAL_n_RESULT` of the attempt that connected, where it is not `CONNECTED`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<DialResult>,
     },
     /// A contact was taken.
     ContactAdded {

@@ -28,6 +28,10 @@ pub(crate) enum Timer {
     Setup(CallId),
     /// The customer who answered should be with an agent by now.
     Join(CallId),
+    /// It should be known by now whether a person answered.
+    Verdict(CallId),
+    /// A machine's beep, or the message left after it, should be over by now.
+    Message(CallId),
     /// The customer whose agent was lost has been held for long enough.
     Hold(CallId),
     /// The caller has waited for long enough.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use offhook_control_core::api::AgentBody;
 use offhook_control_core::config::{
-    AgentConfig, GroupModes, ModesConfig, Prompts, QueueConfig, ReportConfig, ServiceConfig,
+    AgentConfig, DetectionConfig, GroupModes, ModesConfig, OnMachine, OnTone, Prompts, QueueConfig,
+    ReportConfig, ServiceConfig,
 };
 use offhook_control_core::modes::ModeWish;
 use offhook_control_core::record::Station;
@@ -320,6 +321,7 @@ fn queue(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, dnis: &mut BTre
             queue.retry_by_result.insert(code.into(), seconds);
         }
     }
+    queue.detection = detection(&mut table);
     table.finish();
     queue
 }
@@ -346,8 +348,47 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     set(&mut service.max_per_number_and_day, table.number("max_per_number_and_day", 1..=1_000));
     set(&mut service.max_per_300_s, table.number("max_per_300_s", 1..=1_000_000));
     set(&mut service.max_per_3600_s, table.number("max_per_3600_s", 1..=1_000_000));
+    service.detection = detection(&mut table);
     table.finish();
     service
+}
+
+/// What is done when something else than a person answers.
+fn detection(table: &mut Table<'_, '_>) -> DetectionConfig {
+    let mut detection = DetectionConfig::default();
+    let machine = [
+        ("connect", OnMachine::Connect),
+        ("drop", OnMachine::Drop),
+        ("message", OnMachine::Message),
+        ("retry", OnMachine::Retry),
+    ];
+    let tone = [("connect", OnTone::Connect), ("drop", OnTone::Drop), ("retry", OnTone::Retry)];
+    set(&mut detection.machine, table.choice("on_machine", &machine));
+    set(&mut detection.fax, table.choice("on_fax", &tone));
+    set(&mut detection.tones, table.choice("on_tones", &tone));
+    set(&mut detection.message, table.text("machine_message"));
+    if detection.machine == OnMachine::Message && detection.message.is_empty() {
+        table.refuse("on_machine", "needs machine_message, the name of a WAV file, beside it");
+    }
+    let mut amd = table.table("amd");
+    let ms = offhook_proto::limits::DETECT_MS;
+    for (field, key) in [
+        (&mut detection.amd.initial_silence_ms, "initial_silence_ms"),
+        (&mut detection.amd.greeting_ms, "greeting_ms"),
+        (&mut detection.amd.after_greeting_silence_ms, "after_greeting_silence_ms"),
+        (&mut detection.amd.total_analysis_time_ms, "total_analysis_time_ms"),
+        (&mut detection.amd.min_word_length_ms, "min_word_length_ms"),
+        (&mut detection.amd.maximum_word_length_ms, "maximum_word_length_ms"),
+        (&mut detection.amd.between_words_silence_ms, "between_words_silence_ms"),
+    ] {
+        set(field, amd.number(key, ms.clone()));
+    }
+    let words = offhook_proto::limits::DETECT_WORDS;
+    set(&mut detection.amd.maximum_number_of_words, amd.number("maximum_number_of_words", words));
+    let threshold = offhook_proto::limits::DETECT_THRESHOLD;
+    set(&mut detection.amd.silence_threshold, amd.number("silence_threshold", threshold));
+    amd.finish();
+    detection
 }
 
 fn agent(mut table: Table<'_, '_>, modes: &ModesConfig) -> (AgentId, AgentBody) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use offhook_control_core::{CallId, EngineId, Input, RequestId};
 use offhook_proto::{
-    Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource,
-    PlayStarted, Reply, SpliceAudio,
+    Command, Detected, DetectedKind, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState,
+    Media, PlayEnd, PlaySource, PlayStarted, Reply, SpliceAudio,
 };
 use rand::RngExt as _;
 
@@ -119,6 +119,17 @@ impl World {
                 }
                 None => not_found(),
             },
+            Command::DetectStart(start) => match self.engine.legs.contains_key(&start.leg) {
+                true => {
+                    self.detect(&start.leg);
+                    Reply::done()
+                }
+                false => not_found(),
+            },
+            Command::DetectStop(stop) => match self.engine.legs.contains_key(&stop.leg) {
+                true => Reply::done(),
+                false => not_found(),
+            },
             _ => Reply::Error(Error::new(ErrorCode::BadRequest, "not in this model")),
         }
     }
@@ -184,6 +195,43 @@ impl World {
             }
         }
         Reply::done()
+    }
+
+    /// What is found on a leg, at any moment: none, one or many, whether it fits or not.
+    fn detect(&mut self, name: &str) {
+        let kinds = [
+            DetectedKind::Person,
+            DetectedKind::Person,
+            DetectedKind::Person,
+            DetectedKind::NotSure,
+            DetectedKind::Machine,
+            DetectedKind::Machine,
+            DetectedKind::Beep,
+            DetectedKind::Fax,
+            DetectedKind::Sit,
+            DetectedKind::Busy,
+            DetectedKind::Reorder,
+            DetectedKind::DialTone,
+            DetectedKind::Ringback,
+        ];
+        let Some(call) = call_of(name) else { return };
+        for _ in 0..self.rng.random_range(0..4_u32) {
+            let kind = kinds[self.rng.random_range(0..kinds.len())];
+            let delay_us = self.between_ms(1, 9_000);
+            let found = Detected {
+                leg: name.to_owned(),
+                kind,
+                cause: None,
+                after_ms: delay_us / 1_000,
+                frequency_hz: None,
+                duration_ms: None,
+            };
+            if !matches!(kind, DetectedKind::Person | DetectedKind::NotSure) {
+                self.oracle.machines.insert(call, self.now_us + delay_us);
+            }
+            let event = EventBody::Detected(found);
+            self.tell(delay_us, Input::EngineEvent { engine: EngineId(0), event });
+        }
     }
 
     fn part(&mut self, name: &str) {

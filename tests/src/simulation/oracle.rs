@@ -25,6 +25,9 @@ pub(super) struct Oracle {
     pub(super) hung_up: BTreeSet<CallId>,
     /// Callbacks whose customer talked with an agent.
     talked: BTreeSet<CallbackId>,
+    /// Calls on which something else than a person is found, and when: they may be withdrawn after a conversation, and be left a
+    /// message without an agent.
+    pub(super) machines: BTreeMap<CallId, u64>,
     /// Who passed a customer on, by the customer's call, and since when they hear each other all the same.
     pub(super) passed: BTreeMap<CallId, (AgentId, Option<u64>)>,
 }
@@ -170,6 +173,7 @@ impl World {
                 && peer.state != PeerState::Over
                 && peer.known
                 && !peer.hung_up
+                && !self.oracle.machines.contains_key(other)
                 && self.oracle.last_booked.get(other) == Some(&agent)
                 && (if peer.talked {
                     peer.without_agent_us.is_none()
@@ -237,6 +241,7 @@ impl World {
                 }
                 let since_us = *peer.talking_us.get_or_insert(now_us);
                 if now_us - since_us > CONVERSATION_US
+                    && !self.oracle.machines.contains_key(customer)
                     && let Some((Some(callback), _)) = self.oracle.dialled.get(customer)
                 {
                     self.oracle.talked.insert(callback.clone());
@@ -249,8 +254,9 @@ impl World {
             self.engine.legs.values().filter(|leg| leg.play.is_some()).map(|leg| leg.call).collect();
         for (call, peer) in &mut self.network.peers {
             let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
+            let message = self.oracle.machines.get(call).is_some_and(|at| now_us < at + MESSAGE_US);
             // Only the peer itself can end a call whose dialog died with control.
-            if abandoned || (!peer.known && !peer.snapshot_durable) {
+            if abandoned || message || (!peer.known && !peer.snapshot_durable) {
                 peer.alone_us = None;
                 peer.without_agent_us = None;
                 continue;
@@ -328,6 +334,8 @@ fn agent_of(leg: &str) -> AgentId {
 const CONVERSATION_US: u64 = SECOND / 2;
 /// How long the engine may take to part an agent from a customer who was passed on.
 const OVERHEARD_US: u64 = 3 * SECOND;
+/// How long a machine may be left a message.
+const MESSAGE_US: u64 = 160 * SECOND;
 /// How long an answered customer may hear neither an agent nor an announcement.
 const ALONE_US: u64 = 15 * SECOND;
 /// How long a called customer may be without an agent, announcement or not.

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use offhook_control_core::config::{AgentConfig, Config, ModesConfig, QueueConfig, ServiceConfig};
+use offhook_control_core::config::{
+    AgentConfig, Config, DetectionConfig, ModesConfig, OnMachine, OnTone, QueueConfig, ServiceConfig,
+};
 use offhook_control_core::sip::SipCommand;
 use offhook_control_core::{CallId, Core, Input, Mutation, Now, RequestId};
 use offhook_proto::Command;
@@ -119,7 +121,7 @@ impl World {
     /// A world before its first moment.
     pub fn new(seed: u64, mutation: Option<Mutation>, tracing: bool) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let config = config();
+        let config = config(seed);
         let core = Core::new(config.clone(), rng.random());
         let mut world = Self {
             rng,
@@ -286,7 +288,24 @@ impl World {
     }
 }
 
-fn config() -> Config {
+/// Every other history listens to who answers, each with another set of actions.
+fn detection(seed: u64) -> DetectionConfig {
+    if seed.is_multiple_of(2) {
+        return DetectionConfig::default();
+    }
+    let machines = [OnMachine::Drop, OnMachine::Message, OnMachine::Retry, OnMachine::Connect];
+    let tones = [OnTone::Drop, OnTone::Retry, OnTone::Connect];
+    let pick = (seed / 2) as usize;
+    DetectionConfig {
+        machine: machines[pick % machines.len()],
+        fax: tones[pick % tones.len()],
+        tones: tones[(pick / 4) % tones.len()],
+        message: "message.wav".into(),
+        ..DetectionConfig::default()
+    }
+}
+
+fn config(seed: u64) -> Config {
     let queue = QueueConfig {
         name: "sales".into(),
         skill: Some("sales".into()),
@@ -298,6 +317,7 @@ fn config() -> Config {
         max_attempts: 2,
         retry_s: 3,
         max_wait_s: 20,
+        detection: detection(seed),
         ..QueueConfig::default()
     };
     let service = ServiceConfig {
@@ -306,6 +326,7 @@ fn config() -> Config {
         max_dial_attempts: 3,
         dial_retry_timeout_s: 3,
         ttl_s: 600,
+        detection: detection(seed),
         ..ServiceConfig::default()
     };
     Config {

@@ -172,6 +172,7 @@ impl Core {
 
     /// A play to a call's leg has ended.
     pub(crate) fn on_play_over(&mut self, call: CallId) {
+        self.on_message_over(call);
         if let Some(Role::Agent(agent)) = self.calls.get(&call).map(|call| call.role.clone())
             && self.agents.get(&agent).is_some_and(|agent| agent.connection == State::Announcing)
         {

@@ -108,6 +108,7 @@ impl Core {
         let unix_ms = self.now.unix_ms;
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         callback.attempts += 1;
+        callback.person = false;
         callback.running = Some((call, agent.clone(), unix_ms));
         let attempt = callback.attempts;
         self.record(Fact::CallbackDialled { id: id.clone(), attempt, call, agent: agent.clone() });
@@ -116,7 +117,8 @@ impl Core {
     pub(crate) fn complete_connected_callback(&mut self, id: &CallbackId) {
         self.end_callback(id, CallbackReason::AgentConnected);
         if self.mutated(Mutation::CompleteTwice) {
-            self.record(Fact::CallbackEnded { id: id.clone(), reason: CallbackReason::AgentConnected });
+            let reason = CallbackReason::AgentConnected;
+            self.record(Fact::CallbackEnded { id: id.clone(), reason, result: None });
         }
     }
 
@@ -128,10 +130,13 @@ impl Core {
         }
         callback.state = State::Completed(reason);
         callback.running = None;
+        let result = callback.person.then_some(crate::record::DialResult::Person);
+        let result = result.filter(|_| reason == CallbackReason::AgentConnected);
         if reason == CallbackReason::AgentConnected {
-            callback.results.insert(callback.attempts, crate::record::DialResult::Connected);
+            let result = result.unwrap_or(crate::record::DialResult::Connected);
+            callback.results.insert(callback.attempts, result);
         }
-        self.record(Fact::CallbackEnded { id: id.clone(), reason });
+        self.record(Fact::CallbackEnded { id: id.clone(), reason, result });
         self.on_callback_ended(id, reason);
     }
 
@@ -184,6 +189,7 @@ impl Core {
             | Outcome::SetupTimeout
             | Outcome::Refused { .. }
             | Outcome::Engine
+            | Outcome::Detected { .. }
             | Outcome::Talked => u64::from(callback.spec.retry_s) * 1_000,
         };
         let result = match outcome {
@@ -197,6 +203,9 @@ impl Core {
         callback.results.insert(callback.attempts, result);
         let (attempt, not_before_ms) = (callback.attempts, callback.due_ms);
         self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms });
+        if matches!(outcome, Outcome::Detected { again: false, .. }) {
+            return self.end_callback(id, CallbackReason::FailCallToCustomer);
+        }
         self.after_attempt(id);
     }
 

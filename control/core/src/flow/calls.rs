@@ -332,9 +332,15 @@ impl Core {
         if !self.step_call(id, Event::Over) {
             return;
         }
-        for timer in
-            [Timer::Setup(id), Timer::Join(id), Timer::Hold(id), Timer::MaxWait(id), Timer::Ended(id)]
-        {
+        for timer in [
+            Timer::Setup(id),
+            Timer::Join(id),
+            Timer::Verdict(id),
+            Timer::Message(id),
+            Timer::Hold(id),
+            Timer::MaxWait(id),
+            Timer::Ended(id),
+        ] {
             self.timers.stop(&timer);
         }
         let unix_ms = self.now.unix_ms;
@@ -351,13 +357,15 @@ impl Core {
             Role::Orphan => {}
         }
         self.record_end(id);
+        self.messages.remove(&id);
         self.drive(id);
         self.reap(id);
     }
 
     fn record_end(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
-        let summary = (call.kind != CallKind::AgentLeg && call.role != Role::Orphan).then(|| {
+        let told = call.role != Role::Orphan || self.messages.contains_key(&id);
+        let summary = (call.kind != CallKind::AgentLeg && told).then(|| {
             Box::new(CallSummary {
                 kind: call.kind,
                 number: call.number.clone(),

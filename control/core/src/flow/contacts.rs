@@ -189,7 +189,8 @@ impl Core {
         };
         // An attempt that our own side spoilt is not the contact's.
         let limit = if ours { max.max(OWN_ATTEMPTS) } else { max };
-        let never = retry_s == 0 && !ours;
+        let dropped = matches!(outcome, Outcome::Detected { again: false, .. });
+        let never = dropped || retry_s == 0 && !ours;
         let again = !disabled && !never && *outcome != Outcome::AgentHungUp && contact.attempts < limit;
         let again_ms = again.then(|| now_ms + wait_ms);
         let Some(contact) = self.contacts.get_mut(id) else { return };

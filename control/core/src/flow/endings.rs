@@ -84,6 +84,7 @@ impl Core {
 
     /// Ends an interaction from our side, whatever its stage.
     pub(crate) fn give_up(&mut self, id: u64, outcome: Outcome) {
+        self.take_as_person(id);
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let (stage, way, call) = (interaction.stage, interaction.way, interaction.call);
         if matches!(stage, Stage::Aborting | Stage::Done) {
@@ -127,6 +128,7 @@ impl Core {
 
     /// The customer's call is over.
     pub(crate) fn on_customer_over(&mut self, id: u64, end: &End) {
+        self.take_as_person(id);
         let Some(interaction) = self.interactions.get(&id) else { return };
         let talked = interaction.connected && interaction.stage == Stage::Connected;
         let held = interaction.stage == Stage::Held;
@@ -140,7 +142,7 @@ impl Core {
     }
 
     /// Tells callback or contact how it went, and forgets the interaction.
-    fn conclude(&mut self, id: u64, end: Option<&End>) {
+    pub(super) fn conclude(&mut self, id: u64, end: Option<&End>) {
         let Some(interaction) = self.interactions.remove(&id) else { return };
         self.leave_flow(&Owner::Caller(id));
         let rang = interaction.call.and_then(|call| self.calls.get(&call)).is_some_and(|call| call.rang);

@@ -30,6 +30,7 @@ pub(crate) enum Pending {
     Sweep,
     Query { leg: String },
     Orphan { leg: String },
+    Detect { interaction: u64 },
 }
 
 impl Core {
@@ -90,6 +91,11 @@ impl Core {
             Pending::Proof { interaction } => {
                 let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
                 self.on_proof(interaction, request, info);
+            }
+            Pending::Detect { interaction } => {
+                if !unanswered(&result) && !matches!(result, Ok(offhook_proto::Reply::Ok(_))) {
+                    self.take_as_person(interaction);
+                }
             }
             Pending::List => self.on_listed(engine, result),
             Pending::Sweep => self.on_swept(engine, result),
@@ -271,6 +277,7 @@ impl Core {
                 }
             }
             EventBody::SpliceAudio(audio) => self.on_audio(&audio),
+            EventBody::Detected(found) => self.on_detected(&found),
             EventBody::PlayEnded { leg, play, .. } => {
                 let Some(id) = self.legs.get(&leg).copied() else { return };
                 let over = self.calls.get_mut(&id).is_some_and(|call| call.leg.on_play_ended(&play));
@@ -292,7 +299,6 @@ impl Core {
             EventBody::LegLatched { .. }
             | EventBody::LegBye { .. }
             | EventBody::LegQuality { .. }
-            | EventBody::Detected(_)
             | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}
@@ -411,7 +417,8 @@ impl Core {
                 | Pending::List
                 | Pending::Sweep
                 | Pending::Query { .. }
-                | Pending::Orphan { .. } => {}
+                | Pending::Orphan { .. }
+                | Pending::Detect { .. } => {}
             }
             asked.engine != engine
         });

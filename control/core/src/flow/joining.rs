@@ -19,6 +19,7 @@ impl Core {
             self.on_caller_answered(id);
         } else if self.step(id, Event::Answered).is_some() {
             self.join(id);
+            self.listen(id);
         }
     }
 
@@ -75,6 +76,9 @@ impl Core {
 
     /// They can talk: now it is a fact.
     pub(crate) fn on_connected(&mut self, id: u64) {
+        if self.awaits_verdict(id) {
+            return;
+        }
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let first = !std::mem::replace(&mut interaction.connected, true);
         let (Some(call), Some(agent)) = (interaction.call, interaction.agent.clone()) else { return };
@@ -93,6 +97,7 @@ impl Core {
 
     /// The customer talks to nobody: an announcement, until the agent or another one is there (BY-03).
     pub(crate) fn hold(&mut self, id: u64, talked: bool) {
+        self.take_as_person(id);
         let now_us = self.now.mono_us;
         if self.mutated(Mutation::ForgetHeld) {
             self.held.remove(&id);

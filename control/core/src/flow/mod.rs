@@ -8,6 +8,7 @@ pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod contacts;
 pub(crate) mod customers;
+pub(crate) mod detection;
 pub(crate) mod dialling;
 pub(crate) mod dispositions;
 pub(crate) mod endings;

@@ -186,12 +186,12 @@ impl Core {
                     callback.due_ms = desired_ms.max(callback.blocked_until_ms);
                 }
             }
-            Fact::CallbackEnded { id, reason } => {
+            Fact::CallbackEnded { id, reason, result } => {
                 let Some(callback) = self.callbacks.get_mut(&id) else { return };
                 callback.state = CallbackState::Completed(reason);
                 callback.running = None;
                 if reason == CallbackReason::AgentConnected {
-                    callback.results.insert(callback.attempts, DialResult::Connected);
+                    callback.results.insert(callback.attempts, result.unwrap_or(DialResult::Connected));
                 }
                 self.on_callback_ended(&id, reason);
             }

@@ -329,6 +329,8 @@ impl Core {
             .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
         let requeued = matches!(past.transferred, Some(Destination::Queue(_)));
         let interaction = match (heard || moved, &past.snapshot, past.caller) {
+            // A machine was being left a message, or was being hung up on.
+            _ if self.is_attempt_over(&past) => None,
             (_, Some(_), _) if requeued => Some((Stage::Waiting, None)),
             (true, _, _) if reachable => Some((Stage::Connected, agent)),
             (true, Some(_), _) => Some((Stage::Held, agent)),
@@ -349,6 +351,17 @@ impl Core {
             return;
         };
         self.resume(past, stage, agent);
+    }
+
+    /// Whether an attempt that led to no conversation is on record as ended, though its call is not.
+    fn is_attempt_over(&self, past: &Past<'_>) -> bool {
+        let running = match past.dialled {
+            Some((Source::Callback(id), _)) => self.callbacks.get(id).map(|found| &found.running),
+            Some((Source::Contact(id), _)) => self.contacts.get(id).map(|found| &found.running),
+            Some((Source::Caller, _)) | None => return false,
+        };
+        let running = running.and_then(|running| running.as_ref()).map(|(call, ..)| *call);
+        past.connected.is_none() && running != Some(past.call)
     }
 
     fn resume(&mut self, past: Past<'_>, stage: Stage, agent: Option<AgentId>) {

@@ -20,6 +20,7 @@ impl Core {
     pub(super) fn transfer(&mut self, by: &AgentId, body: TransferBody) -> Answer {
         let (id, call) = self.customer_of(by)?;
         self.check_destination(by, &body)?;
+        self.take_as_person(id);
         let to = body.to;
         let other = match &to {
             Destination::Agent(other) => other.clone(),

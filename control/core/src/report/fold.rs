@@ -42,7 +42,7 @@ impl Reports {
                 }
             }
             Fact::CallbackAttempted { id, result, .. } => self.result(&id.0, dial_code(*result), None),
-            Fact::CallbackEnded { id, reason } => {
+            Fact::CallbackEnded { id, reason, .. } => {
                 let state = match reason {
                     CallbackReason::AgentConnected => "answered",
                     CallbackReason::Cancelled => "deleted in queue",

@@ -295,7 +295,7 @@ impl Bench {
 
     pub(crate) fn ended(&self, id: &CallbackId) -> Option<CallbackReason> {
         let mut ends = self.facts().filter_map(|fact| match fact {
-            Fact::CallbackEnded { id: other, reason } if other == id => Some(*reason),
+            Fact::CallbackEnded { id: other, reason, .. } if other == id => Some(*reason),
             _ => None,
         });
         let first = ends.next();

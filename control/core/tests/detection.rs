@@ -1,0 +1,304 @@
+//! Who answered, by behaviour id: the customer is spliced at once, and a machine costs no more than the attempt.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::Bench;
+use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
+use offhook_control_core::config::{DetectionConfig, OnMachine, OnTone};
+use offhook_control_core::record::{CallbackReason, DialResult, Fact, ResultCode};
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::{CallId, CallbackId};
+use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
+use serde_json::{Value, json};
+
+fn with(detection: DetectionConfig) -> Bench {
+    let mut bench = Bench::with(|config| {
+        config.services[0].detection = detection.clone();
+        config.queues[0].detection = detection;
+        config.queues[0].max_attempts = 3;
+    });
+    bench.add_agent("ann", true);
+    bench
+}
+
+fn on_machine(machine: OnMachine) -> Bench {
+    with(DetectionConfig { machine, message: "message.wav".into(), ..DetectionConfig::default() })
+}
+
+/// A callback whose customer has answered.
+fn answered(bench: &mut Bench) -> (CallbackId, CallId) {
+    let id = bench.callback("+31201");
+    let call = bench.customer();
+    bench.answer(call);
+    (id, call)
+}
+
+fn detect(bench: &mut Bench, call: CallId, kind: DetectedKind) {
+    let leg = format!("c-{call}");
+    let (cause, frequency_hz, duration_ms) = (None, None, None);
+    bench.event(EventBody::Detected(Detected {
+        leg,
+        kind,
+        cause,
+        after_ms: 1_500,
+        frequency_hz,
+        duration_ms,
+    }));
+}
+
+fn hung_up(bench: &Bench, call: CallId) -> bool {
+    bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
+}
+
+/// The peer confirms the end.
+fn over(bench: &mut Bench, call: CallId) {
+    assert!(hung_up(bench, call));
+    bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
+}
+
+fn result(bench: &mut Bench, id: &CallbackId, attempt: u32) -> Value {
+    let filter = CallbackFilter { id: Some(id.clone()), ..Default::default() };
+    match bench.ask(ApiRequest::QueryCallbacks { service: "cb".into(), filter }) {
+        ApiReply::Callbacks(views) => {
+            let view = serde_json::to_value(&views[0]).expect("a view is JSON");
+            view[format!("_CB_DIAL_{attempt}_RESULT")].clone()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn starts(bench: &Bench) -> usize {
+    bench.engine.iter().filter(|command| matches!(command, Command::DetectStart(_))).count()
+}
+
+fn is_connected(bench: &Bench) -> bool {
+    bench.facts().any(|fact| matches!(fact, Fact::Connected { .. }))
+}
+
+#[test]
+fn by_05_the_splice_goes_before_the_detection_and_does_not_wait_for_it() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (_, call) = answered(&mut bench);
+    let both = |command: &Command| matches!(command, Command::Splice(splice) if splice.b_hears_a);
+    let splice = bench.engine.iter().position(both).expect("spliced");
+    let detect = bench.engine.iter().position(|command| matches!(command, Command::DetectStart(_)));
+    assert!(splice < detect.expect("listened to"));
+    let Some(Command::DetectStart(start)) = bench.engine.get(detect.unwrap_or_default()) else { panic!() };
+    assert_eq!(start.leg, format!("c-{call}"));
+}
+
+#[test]
+fn by_05_a_machine_withdraws_the_call_and_the_agent_gets_the_next() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, call) = answered(&mut bench);
+    let next = bench.callback("+31202");
+    assert_eq!(bench.dials_to_trunk(), 1, "the agent is busy");
+    detect(&mut bench, call, DetectedKind::Machine);
+    assert!(hung_up(&bench, call));
+    assert_eq!(bench.dials_to_trunk(), 2, "no wrap-up after a machine");
+    assert_eq!(bench.callback_state(&next), "PROCESSING");
+    over(&mut bench, call);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::FailCallToCustomer));
+    assert_eq!(result(&mut bench, &id, 1), "ANSWERING_MACHINE");
+    assert!(!is_connected(&bench));
+}
+
+#[test]
+fn cb_17_a_person_is_connected_with_the_verdict_and_not_before() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, call) = answered(&mut bench);
+    assert!(!is_connected(&bench));
+    assert_eq!(bench.ended(&id), None);
+    detect(&mut bench, call, DetectedKind::Person);
+    assert!(is_connected(&bench));
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+    assert_eq!(result(&mut bench, &id, 1), "PERSON");
+    detect(&mut bench, call, DetectedKind::Machine);
+    assert!(!hung_up(&bench, call), "one verdict is enough");
+    assert!(bench.engine.iter().any(|command| matches!(command, Command::DetectStop(_))));
+    let mut bench = bench.restart();
+    assert_eq!(result(&mut bench, &id, 1), "PERSON", "it is on record");
+}
+
+#[test]
+fn cb_17_a_machine_may_be_tried_again() {
+    let mut bench = on_machine(OnMachine::Retry);
+    let (id, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::Machine);
+    over(&mut bench, call);
+    assert_eq!(bench.ended(&id), None);
+    assert_eq!(result(&mut bench, &id, 1), "ANSWERING_MACHINE");
+    bench.pass_ms(299_000);
+    assert_eq!(bench.dials_to_trunk(), 1);
+    bench.pass_ms(2_000);
+    assert_eq!(bench.dials_to_trunk(), 2);
+    let again = bench.customer();
+    bench.answer(again);
+    detect(&mut bench, again, DetectedKind::Person);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+    assert_eq!(result(&mut bench, &id, 2), "PERSON");
+}
+
+#[test]
+fn cb_17_fax_and_tones_have_results_and_actions_of_their_own() {
+    let cases = [
+        (DetectedKind::Fax, "FAX"),
+        (DetectedKind::Sit, "ERROR_TONE"),
+        (DetectedKind::Reorder, "ERROR_TONE"),
+        (DetectedKind::DialTone, "ERROR_TONE"),
+        (DetectedKind::Busy, "BUSY"),
+    ];
+    for (kind, name) in cases {
+        let config =
+            DetectionConfig { fax: OnTone::Drop, tones: OnTone::Retry, ..DetectionConfig::default() };
+        let mut bench = with(config);
+        let (id, call) = answered(&mut bench);
+        detect(&mut bench, call, kind);
+        over(&mut bench, call);
+        assert_eq!(result(&mut bench, &id, 1), name);
+        let dropped = (kind == DetectedKind::Fax).then_some(CallbackReason::FailCallToCustomer);
+        assert_eq!(bench.ended(&id), dropped, "{kind:?}");
+    }
+}
+
+#[test]
+fn cb_17_a_message_is_left_after_the_beep_while_the_agent_gets_the_next() {
+    let mut bench = on_machine(OnMachine::Message);
+    let (id, call) = answered(&mut bench);
+    bench.callback("+31202");
+    detect(&mut bench, call, DetectedKind::Machine);
+    assert_eq!(bench.dials_to_trunk(), 2, "the agent is free at once");
+    assert_eq!(bench.ended(&id), Some(CallbackReason::FailCallToCustomer));
+    assert!(bench.played(call).is_empty(), "the greeting is not talked over");
+    bench.pass_ms(4_000);
+    detect(&mut bench, call, DetectedKind::Beep);
+    assert_eq!(bench.played(call), [PlaySource::File("message.wav".into())]);
+    detect(&mut bench, call, DetectedKind::Beep);
+    assert!(!hung_up(&bench, call));
+    bench.end_play(call);
+    over(&mut bench, call);
+    let summary = bench.facts().find_map(|fact| match fact {
+        Fact::CallEnded { call: ended, summary } if *ended == call => summary.clone(),
+        _ => None,
+    });
+    assert_eq!(summary.expect("it is a call like others").result, "answering_machine");
+}
+
+#[test]
+fn cb_17_a_machine_without_a_beep_is_spoken_to_all_the_same_and_hung_up_on() {
+    let mut bench = on_machine(OnMachine::Message);
+    let (_, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::Machine);
+    bench.pass_ms(29_000);
+    assert!(bench.played(call).is_empty());
+    bench.pass_ms(2_000);
+    assert_eq!(bench.played(call).len(), 1);
+    bench.pass_ms(121_000);
+    over(&mut bench, call);
+}
+
+#[test]
+fn cb_17_a_machine_that_hangs_up_during_the_message_leaves_nothing_behind() {
+    let mut bench = on_machine(OnMachine::Message);
+    let (_, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::Machine);
+    detect(&mut bench, call, DetectedKind::Beep);
+    bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.pass_ms(200_000);
+    assert!(!hung_up(&bench, call));
+    assert!(
+        !bench
+            .engine
+            .iter()
+            .rev()
+            .take_while(|command| !matches!(command, Command::LegDelete(_)))
+            .any(|command| matches!(command, Command::Play(play) if play.leg == format!("c-{call}")))
+    );
+}
+
+#[test]
+fn cb_17_without_a_verdict_it_counts_as_a_person() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, _) = answered(&mut bench);
+    bench.pass_ms(9_000);
+    assert_eq!(bench.ended(&id), None);
+    bench.pass_ms(2_000);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+    assert_eq!(result(&mut bench, &id, 1), "CONNECTED");
+}
+
+#[test]
+fn cb_17_not_sure_counts_as_a_person() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::NotSure);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+}
+
+#[test]
+fn cb_17_who_hangs_up_before_the_verdict_was_connected() {
+    for by_agent in [false, true] {
+        let mut bench = on_machine(OnMachine::Drop);
+        let (id, call) = answered(&mut bench);
+        bench.pass_ms(700);
+        if by_agent {
+            bench.ask(ApiRequest::HangUp("ann".into()));
+        } else {
+            bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+        }
+        assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected), "by agent: {by_agent}");
+        assert_eq!(bench.facts().filter(|fact| matches!(fact, Fact::Connected { .. })).count(), 1);
+    }
+}
+
+#[test]
+fn cb_17_nothing_is_listened_for_where_it_makes_no_difference() {
+    let mut bench = with(DetectionConfig::default());
+    let (id, _) = answered(&mut bench);
+    assert_eq!(starts(&bench), 0);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+}
+
+#[test]
+fn cb_17_a_previewed_contact_follows_its_queues_settings() {
+    for (machine, code) in [(OnMachine::Drop, ResultCode::K), (OnMachine::Retry, ResultCode::K)] {
+        let mut bench = on_machine(machine);
+        let body = ContactBody { queue: "sales".into(), number: "+4420".into(), data: json!({}) };
+        bench.ask(ApiRequest::AddContact(body));
+        let call = bench.customer();
+        bench.answer(call);
+        assert_eq!(starts(&bench), 1);
+        detect(&mut bench, call, DetectedKind::Machine);
+        over(&mut bench, call);
+        let results: Vec<_> = bench
+            .facts()
+            .filter_map(|fact| match fact {
+                Fact::ContactResult { code, again_ms, .. } => Some((*code, again_ms.is_some())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(results, [(code, machine == OnMachine::Retry)]);
+        assert!(!is_connected(&bench));
+    }
+}
+
+#[test]
+fn cb_17_a_restart_during_a_message_hangs_up_and_calls_nobody() {
+    let mut bench = on_machine(OnMachine::Message);
+    let (id, call) = answered(&mut bench);
+    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    detect(&mut bench, call, DetectedKind::Machine);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::FailCallToCustomer));
+    let mut bench = bench.restart_with(|config| {
+        config.services[0].detection.machine = OnMachine::Message;
+    });
+    bench.sip(call, SipEvent::Restored);
+    assert!(hung_up(&bench, call), "{:?}", bench.sip);
+    bench.pass_ms(600_000);
+    assert_eq!(bench.dials_to_trunk(), 0);
+    assert_eq!(
+        result(&mut bench, &id, 1),
+        serde_json::to_value(DialResult::AnsweringMachine).expect("a word")
+    );
+}
