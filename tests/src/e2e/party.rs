@@ -1,6 +1,6 @@
 //! Somebody with ears and a mouth: an RTP endpoint of the test's own whose every frame says who speaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,6 +64,9 @@ pub struct Party {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     remote: Mutex<Option<SocketAddr>>,
+    /// µ-law that the next calls begin with, and what is left of it in this one.
+    beginnings: Mutex<VecDeque<Vec<u8>>>,
+    saying: Mutex<VecDeque<u8>>,
     heard: Mutex<Vec<Packet>>,
     talks: AtomicBool,
     over: AtomicBool,
@@ -72,7 +75,11 @@ pub(crate) struct Shared {
 impl Shared {
     /// Talk to there from now on.
     pub(crate) fn talk_to(&self, remote: SocketAddr) {
-        *self.remote.lock().unwrap_or_else(PoisonError::into_inner) = Some(remote);
+        let before = self.remote.lock().unwrap_or_else(PoisonError::into_inner).replace(remote);
+        if before != Some(remote) {
+            let next = self.beginnings.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            *self.saying.lock().unwrap_or_else(PoisonError::into_inner) = next.unwrap_or_default().into();
+        }
     }
 }
 
@@ -99,6 +106,11 @@ impl Party {
     /// Its RTP port.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Its next call begins with this sound, µ-law, before it says who it is; the call after that with the next one.
+    pub fn begins_with(&self, sound: Vec<u8>) {
+        self.shared.beginnings.lock().unwrap_or_else(PoisonError::into_inner).push_back(sound);
     }
 
     /// Says nothing any more: not even silence.
@@ -214,7 +226,15 @@ fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
             let remote = *shared.remote.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Some(remote), true) = (remote, shared.talks.load(Ordering::Relaxed)) {
                 // Refused while nobody is there: the next frame may find somebody.
-                let _ = socket.send_to(&frame(name, sequence), remote);
+                let mut packet = frame(name, sequence);
+                let mut saying = shared.saying.lock().unwrap_or_else(PoisonError::into_inner);
+                if saying.len() >= packet.len() - HEADER {
+                    packet[HEADER..]
+                        .iter_mut()
+                        .zip(saying.drain(..160))
+                        .for_each(|(byte, said)| *byte = said);
+                }
+                let _ = socket.send_to(&packet, remote);
                 sequence = sequence.wrapping_add(1);
             }
             // After a stall frames are skipped, not sent in a burst.

@@ -24,6 +24,7 @@ pub struct Settings {
     pub wrap_up_s: u32,
     pub dial_retry_timeout_s: u32,
     pub max_dial_attempts: u32,
+    pub on_machine: &'static str,
 }
 
 impl Default for Settings {
@@ -46,6 +47,7 @@ impl Default for Settings {
             wrap_up_s: 0,
             dial_retry_timeout_s: 2,
             max_dial_attempts: 3,
+            on_machine: "connect",
         }
     }
 }
@@ -78,6 +80,7 @@ impl Settings {
             wrap_up_s,
             dial_retry_timeout_s,
             max_dial_attempts,
+            on_machine,
         } = self;
         format!(
             r#"[sip]
@@ -122,6 +125,8 @@ name = "callback"
 queue = "sales"
 max_dial_attempts = {max_dial_attempts}
 dial_retry_timeout_s = {dial_retry_timeout_s}
+on_machine = "{on_machine}"
+machine_message = "connected.wav"
 "#
         )
     }

@@ -26,6 +26,22 @@ impl Sound {
         Self(bytes)
     }
 
+    /// One of the prompts that the engine ships: speech, or the beep.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub fn shipped(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/prompts");
+        let mut wav = hound::WavReader::open(folder.join(name)).expect("the prompt is there");
+        let samples = wav.samples::<i16>().map(|sample| ulaw(sample.expect("it is whole")));
+        Self(samples.collect())
+    }
+
+    /// As many milliseconds of silence.
+    pub fn silence(ms: usize) -> Self {
+        Self(vec![0xFF; ms * FRAME / 20])
+    }
+
     /// Writes it as a WAV file: 8 kHz, mono, 16 bits.
     ///
     /// # Panics
@@ -84,6 +100,12 @@ fn linear(byte: u8) -> i16 {
     let (exponent, mantissa) = (u32::from(byte >> 4 & 7), i16::from(byte & 15));
     let magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84;
     if byte & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
+/// The µ-law byte that comes nearest.
+fn ulaw(sample: i16) -> u8 {
+    let distance = |byte: &u8| i32::from(linear(*byte)).abs_diff(i32::from(sample));
+    (0..=u8::MAX).min_by_key(distance).unwrap_or(0xFF)
 }
 
 /// Everything that a PIN is made of.

@@ -7,6 +7,7 @@ mod bad_input;
 mod baresip;
 mod beyond;
 mod callbacks;
+mod detection;
 mod inbound;
 mod persistent;
 mod preview;

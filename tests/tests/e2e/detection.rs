@@ -1,0 +1,65 @@
+//! Who answered: a customer's phone that plays a machine's greeting and beep, or says a person's word.
+
+use offhook_tests::e2e::{House, Settings, Sound, until};
+
+/// A machine's answer: a greeting of five seconds, a beep, and the silence in which it records.
+fn machine() -> Vec<u8> {
+    let parts = [
+        Sound::silence(300),
+        Sound::shipped("callback_confirm.wav"),
+        Sound::silence(300),
+        Sound::shipped("beep.wav"),
+        Sound::silence(4_000),
+    ];
+    parts.into_iter().flat_map(|sound| sound.0).collect()
+}
+
+/// A person's: three words, and waiting for an answer.
+fn person() -> Vec<u8> {
+    let parts = [Sound::silence(300), Sound::shipped("pin_intro.wav"), Sound::silence(2_000)];
+    parts.into_iter().flat_map(|sound| sound.0).collect()
+}
+
+#[test]
+fn cb_17_by_05_a_machine_is_heard_at_once_its_call_is_withdrawn_and_the_agent_gets_the_next() {
+    let house = House::open(&Settings { on_machine: "drop", ..Settings::default() });
+    let customer = house.party("customer");
+    customer.begins_with(machine());
+    customer.begins_with(person());
+    let carrier = house.carrier(&customer, &[]);
+    let ann = house.phone("ann");
+    house.off_hook("ann", &ann);
+    let first = house.rest.callback("+31201");
+    let second = house.rest.callback("+31202");
+
+    let done = house.rest.await_callback(&first, "COMPLETED");
+    assert_eq!(done["_callback_reason"], "FAIL_CALL_TO_CUSTOMER");
+    assert_eq!(done["_CB_DIAL_1_RESULT"], "ANSWERING_MACHINE");
+    carrier.awaits("BYE", 1);
+    // The splice did not wait for the verdict.
+    let greeting = Sound(machine()[..8_000].to_vec());
+    assert_eq!(greeting.found_in(&ann.party.sound()).len(), 1, "its first second was heard, whole");
+
+    let done = house.rest.await_callback(&second, "COMPLETED");
+    assert_eq!(done["_callback_reason"], "AGENT_CONNECTED");
+    assert_eq!(done["_CB_DIAL_1_RESULT"], "PERSON");
+    customer.talks_with(&ann.party);
+    assert_eq!(carrier.invites().len(), 2);
+}
+
+#[test]
+fn cb_17_a_machine_is_left_a_message_after_its_beep_while_the_agent_is_free() {
+    let house = House::open(&Settings { on_machine: "message", ..Settings::default() });
+    let customer = house.party("customer");
+    customer.begins_with(machine());
+    let carrier = house.carrier(&customer, &[]);
+    let ann = house.phone("ann");
+    house.off_hook("ann", &ann);
+    let callback = house.rest.callback("+31201");
+    let done = house.rest.await_callback(&callback, "COMPLETED");
+    assert_eq!(done["_CB_DIAL_1_RESULT"], "ANSWERING_MACHINE");
+    house.rest.await_agent("ann", "status", "available");
+    let message = Sound::new("connected.wav", 25);
+    until("the message is left", || message.found_in(&customer.sound()).len() == 1);
+    carrier.awaits("BYE", 1);
+}
