@@ -1,8 +1,10 @@
 //! Whole packets whose protected form is known from elsewhere.
 //!
-//! Master key and salt are those of the key derivation examples of RFC 3711 B.3 and RFC 6188 section 7.2, and for GCM those
-//! that libsrtp's test driver uses; the packets are the reference packets of that test driver. A wrong derivation, keystream,
-//! nonce, index or tag changes every byte.
+//! Sources: libsrtp, `test/srtp_driver.c`, functions `srtp_validate` (AES-CM 128; keys of RFC 3711 B.3), `srtp_validate_aes_256`
+//! (keys of RFC 6188 section 7.2) and `srtp_validate_gcm` (AEAD 128). AES-CM with a tag of 32 bits is the first with its tag cut
+//! (RFC 4568 section 6.2.1; SRTCP keeps 80 bits). For AEAD 256 no reference publishes a packet: it was computed by RFC 7714 with
+//! OpenSSL's AES, which gives libsrtp's packets for AEAD 128 as well. A wrong derivation, keystream, nonce, index or tag changes
+//! every byte.
 
 use offhook_proto::{SrtpKey, SrtpSuite};
 use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
@@ -17,11 +19,17 @@ struct Vector {
 const PLAIN_RTP: &str = "800f1234decafbadcafebabeabababababababababababababababab";
 const PLAIN_RTCP: &str = "81c8000bcafebabeabababababababababababababababab";
 
-const VECTORS: [Vector; 3] = [
+const VECTORS: [Vector; 5] = [
     Vector {
         suite: SrtpSuite::AesCm128HmacSha1_80,
         key: "e1f97a0d3e018be0d64fa32c06de41390ec675ad498afeebb6960b3aabe6",
         rtp: "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb",
+        rtcp: Some("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"),
+    },
+    Vector {
+        suite: SrtpSuite::AesCm128HmacSha1_32,
+        key: "e1f97a0d3e018be0d64fa32c06de41390ec675ad498afeebb6960b3aabe6",
+        rtp: "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc",
         rtcp: Some("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"),
     },
     Vector {
@@ -36,6 +44,14 @@ const VECTORS: [Vector; 3] = [
         rtp: "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392",
         rtcp: Some(
             "81c8000bcafebabec98b8b5df0392a55852b6c21ac8e7025c52c6fbea2b3b446ea31123ba88ce61e80000001",
+        ),
+    },
+    Vector {
+        suite: SrtpSuite::AeadAes256Gcm,
+        key: "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1fa0a1a2a3a4a5a6a7a8a9aaab",
+        rtp: "800f1234decafbadcafebabe0af7f21e8a90bdad7a425c9c31ed4bb1d90238917e7390a2793500e1681acaea",
+        rtcp: Some(
+            "81c8000bcafebabe8abfafa780070a90e80f9161cf4aac081ed93aaa53c15b0f3ed1a3b984167b0380000001",
         ),
     },
 ];
