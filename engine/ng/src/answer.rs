@@ -27,6 +27,8 @@ impl Ng {
             .of_answer(from, to, branch)
             .ok_or_else(|| Failure::error("From-tag given, but no such tag exists"))?;
         call.signalled = now;
+        call.record = flags.record_call().unwrap_or(call.record);
+        let record = call.record;
         let dialogue = call.find_mut(number).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         if sdp.sections.len() > dialogue.sections.len() {
             return Err(Failure::error("The answer has more media sections than the offer"));
@@ -66,6 +68,9 @@ impl Ng {
                 commands.extend(section.ends.map(|end| delete_leg(end.leg)));
             }
             fates.push(fate);
+        }
+        if record {
+            self.record_answered(call_id, number);
         }
         let rewrite = Rewrite {
             call_id: call_id.to_vec(),

@@ -14,6 +14,8 @@ pub(crate) struct Call {
     pub(crate) created: Duration,
     /// When a message about it came last.
     pub(crate) signalled: Duration,
+    /// Whether what is answered is recorded.
+    pub(crate) record: bool,
     /// When to look whether it still has media.
     pub(crate) look: Option<Duration>,
     pub(crate) dialogues: Vec<Dialogue>,

@@ -178,11 +178,15 @@ impl<'a> Flags<'a> {
         if ice.starts_with("force") {
             return Err(Failure::error("ICE is not supported"));
         }
-        if self.has("record-call") || self.has("always-transcode") {
-            let what = if self.has("record-call") { "Recording" } else { "Transcoding" };
-            return Err(Failure::error(format!("{what} is not supported")));
+        if self.has("always-transcode") {
+            return Err(Failure::error("Transcoding is not supported"));
         }
         Ok(())
+    }
+
+    /// Whether the call is to be recorded from its answer on, or no longer; none when nothing is said of it.
+    pub(crate) fn record_call(&self) -> Option<bool> {
+        (self.has("record-call") || self.dict.text("record-call").is_some()).then(|| self.has("record-call"))
     }
 
     /// The formats to leave out: `strip` and `mask` of the `codec` dictionary, and the flags that say the same.

@@ -82,6 +82,7 @@ impl Ng {
         let mut next_number = self.next_number;
         let call = self.calls.get_mut(&rewrite.call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         call.signalled = now;
+        call.record = flags.record_call().unwrap_or(call.record);
         let dialogue = call.find_mut(rewrite.dialogue).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         dialogue.ends = None;
         dialogue.sides[side].latch = latch;
@@ -185,7 +186,7 @@ impl Ng {
             return Err(Failure::LoadLimit(SESSION_LIMIT));
         }
         let (created, signalled) = (self.now, self.now);
-        let new_call = || Call { created, signalled, look: None, dialogues: Vec::new() };
+        let new_call = || Call { created, signalled, record: false, look: None, dialogues: Vec::new() };
         self.calls.entry(call_id.to_vec()).or_insert_with(new_call).dialogues.push(dialogue);
         self.watch(call_id);
         Ok(number)

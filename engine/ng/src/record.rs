@@ -6,8 +6,8 @@ use crate::call::{Call, Recording};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::party::{Seat, Unnamed};
-use crate::root::{Body, Ng, first_error};
-use crate::transaction::{Plan, Then};
+use crate::root::{Body, Encoding, Ng, first_error};
+use crate::transaction::{Plan, Then, Transaction};
 use crate::value::Dict;
 
 impl Ng {
@@ -38,6 +38,28 @@ impl Ng {
         self.next_number = number;
         let call_id = flags.call_id()?.to_vec();
         Ok(Plan::new(commands, Then::Recording(call_id, started)))
+    }
+
+    /// Records a dialogue that is answered, as its call's signalling asked for. A recording that cannot be made ends no call.
+    pub(crate) fn record_answered(&mut self, call_id: &[u8], dialogue: u64) {
+        let (stamp, name) = (self.config.unix_s + self.now.as_secs(), file_name(call_id));
+        let mut number = self.next_number;
+        let dialogue = self.calls.get_mut(call_id).and_then(|call| call.find_mut(dialogue));
+        let sections = dialogue.into_iter().flat_map(|dialogue| dialogue.sections.iter_mut().flatten());
+        let (mut commands, mut started) = (Vec::new(), Vec::new());
+        for end in sections.map(|section| &mut section.ends[0]).filter(|end| end.recording.is_none()) {
+            end.recording = Some(Recording::Runs);
+            number += 1;
+            let file = format!("ng/{name}-{stamp}-{number}.wav");
+            let (leg, mode) = (end.leg.clone(), RecordMode::Mixed);
+            started.push(leg.clone());
+            commands.push(Command::RecordStart(RecordStart { leg, file, mode }));
+        }
+        self.next_number = number;
+        if !commands.is_empty() {
+            let plan = Plan::new(commands, Then::Recording(call_id.to_vec(), started));
+            self.begin(Transaction::new(None, Encoding::Bencode), Ok(plan));
+        }
     }
 
     pub(crate) fn pause_recording(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {

@@ -294,6 +294,34 @@ fn a_call_is_recorded_once_paused_resumed_and_stopped() {
     }
 }
 
+#[test]
+fn a_call_whose_offer_asks_for_it_is_recorded_from_its_answer_on() {
+    let answer = || command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP);
+    for asked in [Dict::default().with("record call", "on"), Dict::default().with("record call", "yes")] {
+        let mut world = World::new();
+        let wish = asked.text("record call").expect("it is there").to_owned();
+        assert_eq!(world.ask(&offer().with("record call", wish.as_str())).text("result"), Some("ok"));
+        assert!(world.recorded.is_empty(), "nobody is heard yet");
+        assert_eq!(world.ask(&answer()).text("result"), Some("ok"));
+        assert_eq!(world.recorded.len(), 1, "{:?}", world.recorded);
+        assert!(world.recorded[0].contains("-a ng/c-") && world.recorded[0].ends_with("Mixed"));
+        assert_eq!(world.ask(&answer()).text("result"), Some("ok"));
+        assert_eq!(world.recorded.len(), 1, "it runs already");
+        assert_eq!(world.ask(&command("stop recording")).text("result"), Some("ok"));
+        assert!(world.recorded[1].starts_with("stop "));
+    }
+    let mut world = World::new();
+    world.ask(&offer().with("record call", "off"));
+    world.ask(&answer());
+    assert!(world.recorded.is_empty());
+    let mut world = World::new();
+    world.no_recorder = true;
+    world.ask(&offer());
+    assert_eq!(world.ask(&answer().with("record call", "on")).text("result"), Some("ok"), "the call goes on");
+    let refused = world.ask(&command("start recording"));
+    assert_eq!(refused.text("error-reason"), Some("no directory"), "it is not taken to run");
+}
+
 fn any_request() -> impl Strategy<Value = Dict> {
     let names = [
         "offer",

@@ -244,7 +244,6 @@ fn what_the_engine_cannot_carry_is_refused_by_name() {
     let refused = |request: Dict| ng.refused(&request);
     assert!(refused(offer("c", "a", &sdp.replace("AVP", "SAVP"))).contains("RTP/SAVP"));
     assert!(refused(offer("c", "a", &sdp).with("ICE", "force")).contains("ICE"));
-    assert!(refused(offer("c", "a", &sdp).with("record call", "yes")).contains("Recording"));
     assert!(refused(offer("c", "a", &sdp.replace("0 101", "18"))).contains("codec"));
     assert!(refused(command("start forwarding", "c")).contains("start forwarding"));
     assert_eq!(ng.ask(&Dict::default().with("command", "list")).texts("calls"), [""; 0]);
