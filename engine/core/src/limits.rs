@@ -38,6 +38,10 @@ pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
 pub const PROMPT_SECONDS: usize = 3_600;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.
 pub const KEEP_ONE_IN: u16 = 32;
+/// Events that packets of a leg's peer may cause, a second: keys, goodbyes. More are not told.
+pub const PEER_EVENTS_PER_S: u64 = 25;
+/// How many of these at once.
+pub const PEER_EVENTS_AT_ONCE: u64 = 50;
 /// Bytes of packets that a leg keeps which cannot be sent on yet.
 pub const HELD_BYTES: usize = 8_192;
 /// How many packets these are at most: 64 ms of a phone that sends every millisecond.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use offhook_engine_core::limits::{PEER_EVENTS_AT_ONCE, PEER_EVENTS_PER_S};
 use offhook_engine_core::{
     Disarmed, DropReason, LegId, LegSetup, OpId, Socket, Verdict, WorkerCommand, WorkerReport,
 };
@@ -33,6 +34,25 @@ fn keys_are_reported_once_and_passed_on() {
     assert_eq!(passed, 5);
     let keys: Vec<_> = rig.events.iter().filter(|event| matches!(event, EventBody::Dtmf { .. })).collect();
     assert_eq!(keys, [&EventBody::Dtmf { leg: "leg-1".into(), digit: '7', duration_ms: 100 }]);
+}
+
+#[test]
+fn a_flood_of_keys_is_passed_on_and_told_within_limits() {
+    let mut rig = Rig::with_legs(2);
+    rig.splice(1, 2);
+    let told = |rig: &mut Rig, keys: std::ops::Range<u16>| {
+        rig.events.clear();
+        for key in keys {
+            // Each packet is a key of its own, and over.
+            let sent = rig.receive(1, &rtp(101, key, u32::from(key) * 160, 9, &[5, 0x8a, 0, 160]));
+            assert!(sent.is_ok());
+            rig.drain();
+        }
+        rig.events.iter().filter(|event| matches!(event, EventBody::Dtmf { .. })).count() as u64
+    };
+    assert_eq!(told(&mut rig, 0..1_000), PEER_EVENTS_AT_ONCE);
+    rig.pass_ms(1_000);
+    assert_eq!(told(&mut rig, 1_000..2_000), PEER_EVENTS_PER_S);
 }
 
 #[test]

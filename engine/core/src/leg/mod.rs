@@ -1,5 +1,6 @@
 //! One leg: a port pair, its peer, and the one stream that the peer hears for ever.
 
+pub(crate) mod allowance;
 pub(crate) mod conversion;
 pub(crate) mod detect;
 pub(crate) mod digits;
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use offhook_proto::{Drops, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
+use self::allowance::Allowance;
 use self::conversion::Conversion;
 use self::detect::Detect;
 use self::digits::Digits;
@@ -79,6 +81,8 @@ pub struct Leg {
     pub(crate) packets_forwarded: u64,
     pub(crate) drops: Drops,
     pub(crate) recent_drops: RecentDrops,
+    /// Events that its peer's packets may cause yet.
+    pub(crate) allowance: Allowance,
     /// Nobody has heard it yet, and it was never parked: what it says may be what an answer is waited for with.
     pub(crate) fresh: bool,
     /// Packets that could not be sent on yet.
@@ -165,6 +169,7 @@ impl Leg {
             packets_forwarded: 0,
             drops: Drops::default(),
             recent_drops: RecentDrops::default(),
+            allowance: Allowance::default(),
             fresh: !setup.park,
             hold: None,
             secure: match &setup.srtp {

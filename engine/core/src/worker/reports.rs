@@ -64,7 +64,7 @@ impl Worker {
             Item::Voip { .. } => {}
             Item::Goodbye { ssrc } => gone |= reported.reports.on_goodbye(ssrc),
         });
-        if gone {
+        if gone && reported.allowance.take(now) {
             let body = EventBody::LegBye { leg: reported.name().to_owned() };
             self.event(body);
         }

@@ -131,6 +131,9 @@ impl Worker {
         if pressed.detect.as_mut().is_some_and(|detect| detect.has_told(now, digit.key)) {
             return;
         }
+        if !pressed.allowance.take(now) {
+            return;
+        }
         let leg = pressed.name().to_owned();
         self.event(EventBody::Dtmf { leg, digit: digit.key, duration_ms: digit.duration_ms });
     }
