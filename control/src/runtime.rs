@@ -289,7 +289,8 @@ fn changes_something(request: &ApiRequest) -> bool {
         ApiRequest::Agents
         | ApiRequest::Agent(_)
         | ApiRequest::Modes
-        | ApiRequest::Contacts
+        | ApiRequest::Contacts(_)
+        | ApiRequest::Lists
         | ApiRequest::Contact(_)
         | ApiRequest::Calls
         | ApiRequest::Call(_)
@@ -318,6 +319,8 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::CompleteTransfer(_)
         | ApiRequest::CancelTransfer(_)
         | ApiRequest::AddContact(_)
+        | ApiRequest::ImportContacts(_)
+        | ApiRequest::RemoveContact(_)
         | ApiRequest::Dispose(..)
         | ApiRequest::StartCallback { .. }
         | ApiRequest::CancelCallback { .. }

@@ -99,6 +99,64 @@ fn a_callback_is_taken_as_json_and_as_form_fields_and_its_number_comes_back() {
 }
 
 #[test]
+fn a_list_of_contacts_is_imported_from_csv_whole_or_not_at_all() {
+    const IMPORT: &str = "/api/v1/contacts/import?queue=sales&list=spring";
+    let control = Place::new("", "").start();
+    let send = |body: &[u8]| control.raw("POST", IMPORT, "text/csv", body).expect("it answers");
+    let (status, answer) = send(b"number,name\r\n+15550001,Eve\r\nnonsense,Bob\r\n");
+    assert_eq!((status, &answer["error"]), (400, &json!("bad_request")), "{answer}");
+    assert!(answer["message"].as_str().is_some_and(|text| text.contains("row 2: number")), "{answer}");
+    assert_eq!(control.read("/api/v1/contacts"), json!([]));
+
+    let mut file = b"number,name\r\n".to_vec();
+    for row in 0..10_000 {
+        file.extend(format!("+1555{row:05},\"a name, of some length, of number {row}\"\r\n").bytes());
+    }
+    assert!(file.len() > 400_000, "more than other bodies may have");
+    assert_eq!(send(&file), (201, json!({ "stored": 10_000 })));
+    assert_eq!(control.read("/api/v1/lists"), json!([{ "list": "spring", "contacts": 10_000 }]));
+    let page = control.read("/api/v1/contacts?list=spring&limit=2");
+    assert_eq!((&page[0]["number"], &page[1]["number"]), (&json!("+155500000"), &json!("+155500001")));
+    let last = page[1]["id"].as_str().expect("an id");
+    let next = control.read(&format!("/api/v1/contacts?list=spring&limit=1&after={last}"));
+    assert_eq!(next[0]["number"], "+155500002");
+    let (status, removed) = control.send("DELETE", &format!("/api/v1/contacts/{last}"), &json!({}));
+    assert_eq!((status, &removed["state"]), (200, &json!("disabled")));
+    let disabled = control.read("/api/v1/contacts?state=disabled");
+    assert_eq!(disabled.as_array().map(Vec::len), Some(1));
+
+    refused(&control, "GET", "/api/v1/contacts?colour=red", b"", 400, &["colour"]);
+    refused(&control, "GET", "/api/v1/contacts?state=lost", b"", 400, &["state"]);
+    refused(&control, "GET", "/api/v1/contacts?limit=0", b"", 400, &["limit"]);
+    refused(&control, "GET", "/api/v1/contacts?list=autumn", b"", 404, &["list"]);
+}
+
+#[test]
+fn pv_08_reports_are_exported_page_by_page_as_json_and_csv() {
+    let control = Place::new("", "").start();
+    for number in ["+15550001", "+15550002", "+15550003"] {
+        let body = json!({ "queue": "sales", "number": number });
+        assert_eq!(control.send("POST", "/api/v1/contacts", &body).0, 201);
+    }
+    let first = control.read("/api/v1/queue_events?limit=2");
+    assert_eq!(first["rows"].as_array().map(Vec::len), Some(2));
+    let next = first["next"].as_u64().expect("a number to go on after");
+    let second = control.read(&format!("/api/v1/queue_events?after={next}"));
+    assert_eq!(second["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(second["rows"][0]["originating"], "+15550003");
+    let csv = control.read("/api/v1/queue_events?format=csv");
+    let lines: Vec<&str> = csv.as_str().unwrap_or_default().split("\r\n").collect();
+    assert!(lines[0].starts_with("call_id,internal_iq_session_id,call_sequence,dte_start,"), "{csv}");
+    assert_eq!(lines.len(), 5, "a heading, three rows and the last line's end");
+    for report in ["call_events", "archive", "callback_records"] {
+        assert_eq!(control.read(&format!("/api/v1/{report}")), json!({ "rows": [] }));
+    }
+    refused(&control, "GET", "/api/v1/archive?format=xml", b"", 400, &["format"]);
+    refused(&control, "GET", "/api/v1/archive?limit=10001", b"", 400, &["limit"]);
+    refused(&control, "GET", "/api/v1/archive?after=x", b"", 400, &["after"]);
+}
+
+#[test]
 fn with_a_token_nothing_is_said_without_it() {
     let place = Place::new("token = \"correct-horse-battery\"", "");
     let mut control = place.start();

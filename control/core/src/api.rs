@@ -8,7 +8,8 @@ use crate::modes::{Mode, ModeWish};
 use crate::record::{Destination, Station};
 use crate::report::{Page, Report};
 use crate::view::{
-    AgentView, CallView, CallbackView, ContactView, EstimateView, HealthView, QueueView, StatisticsView,
+    AgentView, CallView, CallbackView, ContactView, EstimateView, HealthView, ListView, QueueView,
+    StatisticsView,
 };
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
@@ -57,10 +58,16 @@ pub enum ApiRequest {
     CancelTransfer(AgentId),
     /// `POST /contacts`.
     AddContact(ContactBody),
+    /// `POST /contacts/import`: all of them, or none.
+    ImportContacts(Vec<ContactBody>),
+    /// `DELETE /contacts/{id}`.
+    RemoveContact(ContactId),
     /// `POST /contacts/{id}/disposition`.
     Dispose(ContactId, DispositionBody),
     /// `GET /contacts`.
-    Contacts,
+    Contacts(ContactFilter),
+    /// `GET /lists`.
+    Lists,
     /// `GET /contacts/{id}`.
     Contact(ContactId),
     /// `GET /calls`.
@@ -249,7 +256,7 @@ pub enum TransferMode {
 }
 
 /// Body of `POST /contacts`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContactBody {
     /// Queue whose agents see it.
@@ -259,6 +266,26 @@ pub struct ContactBody {
     /// For the screen-pop.
     #[serde(default)]
     pub data: Value,
+    /// Name of the list that it belongs to.
+    #[serde(default)]
+    pub list: Option<String>,
+    /// Not offered to agents before this: `2026-11-20T09:30:00Z`.
+    #[serde(default)]
+    pub not_before: Option<String>,
+}
+
+/// Which contacts are listed; an absent field matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContactFilter {
+    /// Of this list.
+    pub list: Option<String>,
+    /// In this state: `queued`, `offered`, `dialling`, `connected`, `done` or `disabled`.
+    pub state: Option<String>,
+    /// After this one, in the order in which they came.
+    pub after: Option<ContactId>,
+    /// At most so many; [`crate::limits::LISTING`] where absent.
+    pub limit: Option<usize>,
 }
 
 /// Body of `POST /contacts/{id}/disposition`.
@@ -267,6 +294,9 @@ pub struct ContactBody {
 pub struct DispositionBody {
     /// What came of it, in the agent's words or the list's.
     pub disposition: String,
+    /// The same number is to be called once more, as a contact of its own, not before this.
+    #[serde(default)]
+    pub again_at: Option<String>,
 }
 
 /// Which callbacks a query wants; an absent field matches all.
@@ -299,10 +329,14 @@ pub enum ApiReply {
     Operation(OperationReply),
     /// A contact was stored.
     ContactStored(ContactId),
+    /// So many contacts were stored.
+    ContactsStored(usize),
     /// A contact.
     Contact(Box<ContactView>),
-    /// All contacts.
+    /// Contacts.
     Contacts(Vec<ContactView>),
+    /// Lists of contacts.
+    Lists(Vec<ListView>),
     /// A call.
     Call(Box<CallView>),
     /// All calls.
@@ -375,7 +409,7 @@ impl ApiReply {
     /// HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Agent(_, true) | Self::ContactStored(_) => 201,
+            Self::Agent(_, true) | Self::ContactStored(_) | Self::ContactsStored(_) => 201,
             Self::Operation(_) | Self::ModeAsked(_) => 202,
             Self::Error(error) => error.status,
             Self::Agent(_, false)
@@ -383,6 +417,7 @@ impl ApiReply {
             | Self::Modes(_)
             | Self::Contact(_)
             | Self::Contacts(_)
+            | Self::Lists(_)
             | Self::Call(_)
             | Self::Calls(_)
             | Self::Report(_)
@@ -405,7 +440,9 @@ impl ApiReply {
             Self::Operation(reply) => serde_json::to_value(reply),
             Self::ContactStored(id) => Ok(serde_json::json!({ "id": id })),
             Self::Contact(view) => serde_json::to_value(view),
+            Self::ContactsStored(count) => Ok(serde_json::json!({ "stored": count })),
             Self::Contacts(views) => serde_json::to_value(views),
+            Self::Lists(views) => serde_json::to_value(views),
             Self::Call(view) => serde_json::to_value(view),
             Self::Calls(views) => serde_json::to_value(views),
             Self::Report(page) => return page.body(),

@@ -56,6 +56,8 @@ pub struct Core {
     /// How often each callback service was asked for of late.
     pub(crate) throttles: BTreeMap<String, Throttle>,
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
+    /// Contacts by list; those without one belong to the list without a name.
+    pub(crate) lists: BTreeMap<String, BTreeSet<ContactId>>,
     /// Completed callbacks and finished contacts that are still shown.
     pub(crate) finished: VecDeque<Changed>,
     pub(crate) projection: Projection,
@@ -111,6 +113,7 @@ impl Core {
             flows: BTreeMap::new(),
             throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),
+            lists: BTreeMap::new(),
             finished: VecDeque::new(),
             projection: Projection::default(),
             reports: Reports::default(),
@@ -253,8 +256,13 @@ impl Core {
 
     /// Reports follow from records alone, live and replayed alike.
     pub(crate) fn report(&mut self, record: &Record) {
-        let keep_ms = u64::from(self.config.reports.retention_days) * 86_400_000;
+        let keep_ms = self.report_keep_ms();
         self.reports.on_record(record, keep_ms);
+    }
+
+    /// How long rows are kept.
+    pub(crate) fn report_keep_ms(&self) -> u64 {
+        u64::from(self.config.reports.retention_days) * 86_400_000
     }
 
     pub(crate) fn changed(&mut self, what: Changed) {

@@ -10,6 +10,8 @@ pub const CONTACTS: usize = 1_000_000;
 pub const CALLS: usize = 200_000;
 /// Ended calls, completed callbacks and finished contacts that are kept for queries, each.
 pub const HISTORY: usize = 10_000;
+/// Most contacts that are taken at once.
+pub const IMPORT: usize = 10_000;
 /// Rows of each report that are kept.
 pub const REPORT_ROWS: usize = 200_000;
 /// Most rows of one page of a report.

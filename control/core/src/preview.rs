@@ -1,11 +1,9 @@
 //! A contact that an agent sees before it is called.
 
-use serde_json::Value;
-
 use crate::interaction::Outcome;
-use crate::record::{DialResult, ResultCode};
+use crate::record::{ContactSpec, DialResult, ResultCode};
 use crate::view::ContactView;
-use crate::{AgentId, CallId, ContactId};
+use crate::{AgentId, CallId, ContactId, calendar};
 
 /// Where a contact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +19,7 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Contact {
     pub(crate) id: ContactId,
-    pub(crate) queue: String,
-    pub(crate) number: String,
-    pub(crate) data: Value,
+    pub(crate) spec: ContactSpec,
     pub(crate) arrival_ms: u64,
     /// Not queued before this, in milliseconds since 1970 UTC.
     pub(crate) due_ms: u64,
@@ -46,14 +42,16 @@ impl Contact {
     pub(crate) fn view(&self) -> ContactView {
         ContactView {
             id: self.id.clone(),
-            queue: self.queue.clone(),
-            number: self.number.clone(),
+            queue: self.spec.queue.clone(),
+            number: self.spec.number.clone(),
             state: self.state.name().to_owned(),
             result_code: self.code.map(|code| code.name().to_owned()),
             result_response: self.response,
             attempts: self.attempts,
             agent: self.agent.clone(),
             disposition: self.disposition.clone(),
+            list: Some(self.spec.list.clone()).filter(|list| !list.is_empty()),
+            not_before: calendar::write(self.due_ms),
         }
     }
 }

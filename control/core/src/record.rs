@@ -161,12 +161,14 @@ pub enum Fact {
     ContactAdded {
         /// Id.
         id: ContactId,
-        /// Queue.
-        queue: String,
-        /// Number.
-        number: String,
-        /// For the screen-pop.
-        data: Value,
+        /// Whom to call, and for whom.
+        #[serde(flatten)]
+        spec: ContactSpec,
+    },
+    /// A contact was taken out of its list before it was called.
+    ContactRemoved {
+        /// Which.
+        id: ContactId,
     },
     /// A contact is about to be dialled.
     ContactDialled {
@@ -223,6 +225,23 @@ pub enum Fact {
         /// Who.
         agent: AgentId,
     },
+}
+
+/// A contact as stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContactSpec {
+    /// Queue.
+    pub queue: String,
+    /// Number.
+    pub number: String,
+    /// For the screen-pop.
+    pub data: Value,
+    /// List; empty = none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list: String,
+    /// Not offered before this, in milliseconds since 1970 UTC; none = at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before_ms: Option<u64>,
 }
 
 /// Where a customer is passed on to.
@@ -497,6 +516,7 @@ impl Record {
             | Fact::CallbackMoved { id, .. }
             | Fact::CallbackEnded { id, .. } => Key::Callback(id.clone()),
             Fact::ContactAdded { id, .. }
+            | Fact::ContactRemoved { id }
             | Fact::ContactDialled { id, .. }
             | Fact::ContactResult { id, .. }
             | Fact::ContactDisposed { id, .. } => Key::Contact(id.clone()),

@@ -157,6 +157,19 @@ pub struct ContactView {
     pub agent: Option<AgentId>,
     /// What the agent said of it.
     pub disposition: Option<String>,
+    /// The list that it belongs to.
+    pub list: Option<String>,
+    /// Not offered before this, ISO 8601 UTC.
+    pub not_before: String,
+}
+
+/// A list of contacts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListView {
+    /// Its name; empty for contacts without a list.
+    pub list: String,
+    /// How many contacts it has that are still known.
+    pub contacts: usize,
 }
 
 /// A call.

@@ -305,7 +305,12 @@ fn cb_15_attempts_are_repeated_after_the_timeout_and_limited() {
 
 fn preview() -> (Bench, offhook_control_core::ContactId) {
     let mut bench = available_agent(false);
-    let body = ContactBody { queue: "sales".into(), number: "+4420".into(), data: json!({ "name": "Eve" }) };
+    let body = ContactBody {
+        queue: "sales".into(),
+        number: "+4420".into(),
+        data: json!({ "name": "Eve" }),
+        ..ContactBody::default()
+    };
     let ApiReply::ContactStored(id) = bench.ask(ApiRequest::AddContact(body)) else { panic!("not stored") };
     (bench, id)
 }

@@ -10,7 +10,7 @@ use offhook_control_core::record::{CallbackReason, DialResult, Fact, ResultCode}
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, CallbackId};
 use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 fn with(detection: DetectionConfig) -> Bench {
     let mut bench = Bench::with(|config| {
@@ -264,7 +264,7 @@ fn cb_17_nothing_is_listened_for_where_it_makes_no_difference() {
 fn cb_17_a_previewed_contact_follows_its_queues_settings() {
     for (machine, code) in [(OnMachine::Drop, ResultCode::K), (OnMachine::Retry, ResultCode::K)] {
         let mut bench = on_machine(machine);
-        let body = ContactBody { queue: "sales".into(), number: "+4420".into(), data: json!({}) };
+        let body = ContactBody { queue: "sales".into(), number: "+4420".into(), ..ContactBody::default() };
         bench.ask(ApiRequest::AddContact(body));
         let call = bench.customer();
         bench.answer(call);

@@ -24,19 +24,24 @@ fn page(bench: &mut Bench, report: Report, after: u64, limit: usize) -> Page {
 fn events(bench: &mut Bench, report: Report) -> Vec<EventRow> {
     match page(bench, report, 0, 1_000) {
         Page::Events(rows) => rows.into_iter().map(|(_, row)| row).collect(),
-        Page::Archive(_) => panic!("the archive"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn archive(bench: &mut Bench) -> Vec<ArchiveRow> {
     match page(bench, Report::Archive, 0, 1_000) {
         Page::Archive(rows) => rows.into_iter().map(|(_, row)| row).collect(),
-        Page::Events(_) => panic!("events"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn contact(bench: &mut Bench, number: &str) -> ContactId {
-    let body = ContactBody { queue: "sales".into(), number: number.into(), data: json!({}) };
+    let body = ContactBody {
+        queue: "sales".into(),
+        number: number.into(),
+        data: json!({}),
+        ..ContactBody::default()
+    };
     match bench.ask(ApiRequest::AddContact(body)) {
         ApiReply::ContactStored(id) => id,
         other => panic!("{other:?}"),
@@ -195,7 +200,7 @@ fn qc_13_callbacks_are_reported_as_inbound_and_billed_as_outbound() {
 #[test]
 fn pv_08_what_the_agent_says_of_a_contact_is_in_the_archive() {
     let (mut bench, id, call) = called_contact();
-    let body = DispositionBody { disposition: "sold".into() };
+    let body = DispositionBody { disposition: "sold".into(), again_at: None };
     let ApiReply::Error(error) = bench.ask(ApiRequest::Dispose(id.clone(), body.clone())) else {
         panic!("nobody has answered")
     };
@@ -240,10 +245,56 @@ fn pv_08_reports_that_are_rebuilt_from_the_journal_equal_the_live_ones() {
     contact(&mut bench, "+4420");
     let call = bench.customer();
     bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false });
-    let all = [Report::QueueEvents, Report::CallEvents, Report::Archive];
+    let all = [Report::QueueEvents, Report::CallEvents, Report::Archive, Report::Callbacks];
     let live: Vec<_> = all.iter().map(|report| page(&mut bench, *report, 0, 1_000)).collect();
     assert!(live.iter().all(|page| page.last().is_some()), "there is something to compare");
     let mut bench = bench.restart();
     let rebuilt: Vec<_> = all.iter().map(|report| page(&mut bench, *report, 0, 1_000)).collect();
     assert_eq!(rebuilt, live);
+}
+
+#[test]
+fn cb_15_a_callback_that_is_over_is_on_record_with_its_times_and_the_result_of_each_attempt() {
+    let mut bench = available_agent(true);
+    bench.callback("+31201");
+    let first = bench.customer();
+    bench.sip(first, SipEvent::Failed { status: 486, reason: String::new(), network: false });
+    bench.pass_ms(301_000);
+    let second = bench.customer();
+    assert_ne!(first, second, "it is called again");
+    bench.answer(second);
+    hang_up(&mut bench, second);
+    let Page::Callbacks(rows) = page(&mut bench, Report::Callbacks, 0, 10) else { panic!("callbacks") };
+    assert_eq!(rows.len(), 1);
+    let row = serde_json::to_value(&rows[0].1).expect("a row is JSON");
+    assert_eq!(row["_CB_DIAL_RESULTS"], "BUSY CONNECTED");
+    assert_eq!(
+        (&row["_callback_reason"], &row["_customer_number"]),
+        (&json!("AGENT_CONNECTED"), &json!("+31201"))
+    );
+    assert_eq!(row["_id"], row["_CB_SERVICE_ID"]);
+    assert_eq!(row["_CB_T_SERVICE_START"], row["_CB_T_CALLBACK_ACCEPTED"]);
+    let columns = page(&mut bench, Report::Callbacks, 0, 10).columns();
+    assert!(columns.iter().all(|column| row.get(column).is_some()), "{row}");
+    assert_eq!(row.as_object().map(serde_json::Map::len), Some(columns.len()));
+}
+
+#[test]
+fn pv_08_rows_older_than_the_retention_are_gone_also_after_a_restart_and_the_others_keep_their_numbers() {
+    let mut bench = Bench::with(|config| config.reports.retention_days = 2);
+    let queued = |bench: &mut Bench| match page(bench, Report::QueueEvents, 0, 100) {
+        Page::Events(rows) => {
+            rows.into_iter().map(|(number, row)| (number, row.originating)).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    for number in ["+441", "+442", "+443", "+444"] {
+        contact(&mut bench, number);
+        bench.pass_ms(86_000_000);
+    }
+    let kept = queued(&mut bench);
+    let numbers: Vec<_> = kept.iter().map(|(_, number)| number.as_str()).collect();
+    assert_eq!(numbers, ["+443", "+444"]);
+    let mut bench = bench.restart_with(|config| config.reports.retention_days = 2);
+    assert_eq!(queued(&mut bench), kept);
 }

@@ -19,7 +19,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let bytes = read(request).await.map_err(Problem::into_response)?;
+        let bytes = read(request, BODY_BYTES).await.map_err(Problem::into_response)?;
         parse(&bytes).map(Self).map_err(Problem::into_response)
     }
 }
@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let is_form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        let bytes = read(request).await.map_err(Problem::into_response)?;
+        let bytes = read(request, BODY_BYTES).await.map_err(Problem::into_response)?;
         let params = if is_form { form(&bytes) } else { parse(&bytes) };
         params.map(Self).map_err(Problem::into_response)
     }
@@ -73,11 +73,12 @@ pub(crate) fn limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_BYTES)
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
+/// The body, of at most the number of bytes that the route's layer allows: `limit`.
+pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body is larger than {BODY_BYTES} bytes");
+            let message = format!("the body is larger than {limit} bytes");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
         }
         Ok(Err(refused)) => Err(Problem::bad(refused.body_text())),

@@ -129,7 +129,7 @@ impl Control {
         }
         let mut response = self.agent.run(request.body(body.to_vec()).expect("a request"))?;
         let text = response.body_mut().read_to_string()?;
-        Ok((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+        Ok((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
     pub fn send(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {

@@ -158,8 +158,12 @@ impl World {
                 self.ask(request, Asked::Other);
             }
             Deed::Contact(number) => {
-                let body =
-                    ContactBody { queue: "sales".into(), number: format!("+4420{number}"), data: json!({}) };
+                let body = ContactBody {
+                    queue: "sales".into(),
+                    number: format!("+4420{number}"),
+                    data: json!({}),
+                    ..ContactBody::default()
+                };
                 self.ask(ApiRequest::AddContact(body), Asked::Other);
             }
             Deed::CallIn(number) => self.call_in(format!("+4930{number}")),

@@ -12,4 +12,5 @@ mod inbound;
 mod persistent;
 mod preview;
 mod restart;
+mod transfer;
 mod validation;

@@ -121,6 +121,31 @@ fn pm_06_a_validation_call_has_no_header_that_makes_the_phone_answer_by_itself()
 }
 
 #[test]
+fn pm_07_another_workplace_drops_the_connection_and_the_next_validation_call_goes_there_with_a_new_pin() {
+    let house = House::open(&Settings::default());
+    let (desk, home) = (house.phone("desk"), house.phone("home"));
+    logged_in(&house, &desk, &json!({ "pin": true }));
+    house.rest.status("ann", "available");
+    let first = pin_heard(&desk);
+    assert_eq!(type_pin(&house, &first).0, 200);
+    house.rest.await_agent("ann", "connection", "up");
+    assert_eq!(home.sipp.invites().len(), 0);
+
+    house.rest.put_agent("ann", &home.station(), &json!({ "pin": true }));
+    desk.sipp.awaits("BYE", 1);
+    home.sipp.awaits_invites(1);
+    house.rest.await_agent("ann", "connection", "validating");
+    let second = pin_heard(&home);
+    // One time in ten thousand they are the same.
+    if second != first {
+        assert_eq!(type_pin(&house, &first).0, 403, "the old one opens nothing");
+    }
+    assert_eq!(type_pin(&house, &second).0, 200);
+    house.rest.await_agent("ann", "status", "available");
+    assert_eq!((desk.sipp.invites().len(), home.sipp.invites().len()), (1, 1));
+}
+
+#[test]
 fn pm_08_a_missed_call_a_drop_and_a_hang_up_are_told_and_reopening_calls_again() {
     let house = House::open(&Settings { agent_ring_timeout_s: 5, redial_attempts: 0, ..Settings::default() });
     let Phone { sipp: missed, party } = house.phone_playing("ann", "phone_missed.xml", &[]);

@@ -4,19 +4,16 @@ use rand::RngExt as _;
 
 use crate::agent::{Activity, Agent, Operation, Wanted};
 use crate::api::{
-    AgentBody, ApiError, ApiReply, ApiRequest, ConnectBody, ContactBody, OperationReply, Outcome as Started,
-    WantedStatus,
+    AgentBody, ApiError, ApiReply, ApiRequest, ConnectBody, OperationReply, Outcome as Started, WantedStatus,
 };
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
 use crate::flow::agents::REFUSED_MS;
 use crate::interaction::{Outcome, Source, Stage};
-use crate::limits::{
-    AGENT_ID_BYTES, AGENTS, CONTACTS, DATA_BYTES, LISTING, NUMBER_CHARS, OPERATIONS, SKILLS, TEXT_BYTES,
-};
+use crate::limits::{AGENT_ID_BYTES, AGENTS, LISTING, NUMBER_CHARS, OPERATIONS, SKILLS, TEXT_BYTES};
 use crate::record::{AgentProfile, Fact, Station};
 use crate::view::CallView;
-use crate::{AgentId, CallId, ContactId};
+use crate::{AgentId, CallId};
 
 pub(super) type Answer = Result<ApiReply, ApiError>;
 
@@ -55,10 +52,11 @@ impl Core {
             ApiRequest::CompleteTransfer(id) => self.complete_transfer(&id),
             ApiRequest::CancelTransfer(id) => self.cancel_transfer(&id),
             ApiRequest::AddContact(body) => self.store_contact(body),
+            ApiRequest::ImportContacts(bodies) => self.import_contacts(bodies),
+            ApiRequest::RemoveContact(id) => self.remove_contact(&id),
             ApiRequest::Dispose(id, body) => self.dispose(&id, body),
-            ApiRequest::Contacts => Ok(ApiReply::Contacts(
-                self.contacts.values().take(LISTING).map(crate::preview::Contact::view).collect(),
-            )),
+            ApiRequest::Contacts(filter) => self.list_contacts(&filter),
+            ApiRequest::Lists => self.show_lists(),
             ApiRequest::Contact(id) => {
                 let contact = self.contacts.get(&id).ok_or_else(|| missing("contact"))?;
                 Ok(ApiReply::Contact(Box::new(contact.view())))
@@ -72,7 +70,8 @@ impl Core {
             }
             ApiRequest::EndCall(id) => self.end_call(id),
             ApiRequest::Report { report, after, limit } => {
-                Ok(ApiReply::Report(self.reports.page(report, after, limit)))
+                let keep_from_ms = self.now.unix_ms.saturating_sub(self.report_keep_ms());
+                Ok(ApiReply::Report(self.reports.page(report, after, limit, keep_from_ms)))
             }
             ApiRequest::Queues => Ok(ApiReply::Queues(self.queue_views())),
             ApiRequest::Estimate { queue, position } => {
@@ -366,22 +365,6 @@ impl Core {
             .filter_map(|call| self.call_view(call.id));
         let past = self.projection.calls().cloned();
         live.chain(past).take(LISTING).collect()
-    }
-
-    fn store_contact(&mut self, body: ContactBody) -> Answer {
-        if self.config.queue(&body.queue).is_none() {
-            return Err(bad("queue", "names no queue"));
-        }
-        check_number("number", &body.number)?;
-        if body.data.to_string().len() > DATA_BYTES {
-            return Err(bad("data", "is larger than 16,384 bytes"));
-        }
-        if self.contacts.len() - self.finished.len().min(self.contacts.len()) >= CONTACTS {
-            return Err(ApiError::new(503, "too_many_contacts", format!("{CONTACTS} contacts wait already")));
-        }
-        let id = ContactId(self.random_id());
-        self.add_contact(&id, body.queue, body.number, body.data);
-        Ok(ApiReply::ContactStored(id))
     }
 
     pub(super) fn random_id(&mut self) -> String {

@@ -161,7 +161,7 @@ impl Core {
                 self.callbacks.remove(&old);
             }
             Some(Changed::Contact(old)) => {
-                self.contacts.remove(&old);
+                self.forget_contact(&old);
             }
             Some(Changed::Agent(_) | Changed::Call(_)) | None => {}
         }

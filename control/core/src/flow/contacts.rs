@@ -1,41 +1,27 @@
 //! Contacts of preview dialling: stored, offered, tried, done.
 
-use serde_json::Value;
-
 use crate::core::{Changed, Core};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::preview::{Contact, State, result_code};
-use crate::record::{Fact, ResultCode};
+use crate::record::{ContactSpec, Fact, ResultCode};
 use crate::timer::Timer;
 use crate::{AgentId, CallId, ContactId};
 
 impl Core {
-    pub(crate) fn add_contact(&mut self, id: &ContactId, queue: String, number: String, data: Value) {
-        self.record(Fact::ContactAdded {
-            id: id.clone(),
-            queue: queue.clone(),
-            number: number.clone(),
-            data: data.clone(),
-        });
-        self.insert_contact(id, queue, number, data, self.now.unix_ms);
+    pub(crate) fn add_contact(&mut self, id: &ContactId, spec: ContactSpec) {
+        self.record(Fact::ContactAdded { id: id.clone(), spec: spec.clone() });
+        self.insert_contact(id, spec, self.now.unix_ms);
         self.schedule_contact(id);
     }
 
-    pub(crate) fn insert_contact(
-        &mut self,
-        id: &ContactId,
-        queue: String,
-        number: String,
-        data: Value,
-        at_ms: u64,
-    ) {
+    pub(crate) fn insert_contact(&mut self, id: &ContactId, spec: ContactSpec, at_ms: u64) {
+        let due_ms = spec.not_before_ms.map_or(at_ms, |not_before_ms| not_before_ms.max(at_ms));
+        self.lists.entry(spec.list.clone()).or_default().insert(id.clone());
         let contact = Contact {
             id: id.clone(),
-            queue,
-            number,
-            data,
+            spec,
             arrival_ms: at_ms,
-            due_ms: at_ms,
+            due_ms,
             state: State::Queued,
             code: None,
             response: None,
@@ -76,15 +62,15 @@ impl Core {
             source: Source::Contact(id.clone()),
             way: Way::Outbound,
             stage: Stage::Waiting,
-            priority: self.config.queue(&contact.queue).map_or(0, |queue| queue.priority),
-            queue: contact.queue.clone(),
+            priority: self.config.queue(&contact.spec.queue).map_or(0, |queue| queue.priority),
+            queue: contact.spec.queue.clone(),
             arrival_ms: contact.arrival_ms,
             contact: number,
             origin: None,
             flow: None,
-            number: contact.number.clone(),
+            number: contact.spec.number.clone(),
             dnis: String::new(),
-            data: contact.data.clone(),
+            data: contact.spec.data.clone(),
             agent: None,
             last_agent: None,
             call: None,
@@ -176,7 +162,7 @@ impl Core {
             return;
         }
         let (code, response) = result_code(outcome, rang);
-        let queue = self.config.queue(&contact.queue);
+        let queue = self.config.queue(&contact.spec.queue);
         let (max, retry_s) = queue.map_or((1, 300), |queue| {
             let own = queue.retry_by_result.get(code.name()).copied();
             (queue.max_attempts, own.unwrap_or(queue.retry_s))

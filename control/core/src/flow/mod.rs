@@ -18,6 +18,7 @@ pub(crate) mod failover;
 pub(crate) mod in_flow;
 pub(crate) mod inbound;
 pub(crate) mod joining;
+mod lists;
 pub(crate) mod matching;
 pub(crate) mod modes;
 pub(crate) mod proof;

@@ -140,6 +140,7 @@ impl Core {
             | Fact::CallbackMoved { .. }
             | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
             fact @ (Fact::ContactAdded { .. }
+            | Fact::ContactRemoved { .. }
             | Fact::ContactDialled { .. }
             | Fact::ContactResult { .. }
             | Fact::ContactDisposed { .. }) => self.on_contact_record(fact, at_ms),
@@ -201,9 +202,8 @@ impl Core {
 
     fn on_contact_record(&mut self, fact: Fact, at_ms: u64) {
         match fact {
-            Fact::ContactAdded { id, queue, number, data } => {
-                self.insert_contact(&id, queue, number, data, at_ms);
-            }
+            Fact::ContactAdded { id, spec } => self.insert_contact(&id, spec, at_ms),
+            Fact::ContactRemoved { id } => self.finish_contact(&id, true),
             Fact::ContactDialled { id, attempt, call, agent } => {
                 self.replayed.dialled.insert(call, (Source::Contact(id.clone()), agent.clone()));
                 if let Some(contact) = self.contacts.get_mut(&id) {

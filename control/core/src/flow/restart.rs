@@ -473,10 +473,10 @@ impl Core {
             }
             Source::Contact(id) => {
                 if let Some(contact) = self.contacts.get(id) {
-                    interaction.queue.clone_from(&contact.queue);
-                    interaction.number.clone_from(&contact.number);
+                    interaction.queue.clone_from(&contact.spec.queue);
+                    interaction.number.clone_from(&contact.spec.number);
                     interaction.arrival_ms = contact.arrival_ms;
-                    interaction.data = contact.data.clone();
+                    interaction.data = contact.spec.data.clone();
                 }
             }
             Source::Caller => {}

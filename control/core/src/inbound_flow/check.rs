@@ -145,7 +145,8 @@ impl Check<'_> {
         for (index, step) in self.flow.steps.iter().enumerate() {
             match &step.action {
                 Action::RequestAgent { queue, .. } => {
-                    if !queue.is_empty() && !queues.iter().any(|found| found.name == *queue) {
+                    let known = queue.is_empty() || queues.iter().any(|found| found.name == *queue);
+                    if !known {
                         self.add(
                             Some(index),
                             "queue",

@@ -1,5 +1,6 @@
 //! Records turned into rows.
 
+use super::callback::Asked;
 use super::row::{ArchiveRow, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
@@ -11,8 +12,12 @@ impl Reports {
     pub(crate) fn on_record(&mut self, record: &Record, keep_ms: u64) {
         let at = At { ms: record.at_ms, keep_from_ms: record.at_ms.saturating_sub(keep_ms) };
         match &record.fact {
-            Fact::ContactAdded { id, queue, number, .. } => {
-                self.queued(&id.0, CallKind::Preview, queue, number, at);
+            Fact::ContactAdded { id, spec } => {
+                self.queued(&id.0, CallKind::Preview, &spec.queue, &spec.number, at);
+            }
+            Fact::ContactRemoved { id } => {
+                self.deleted(&id.0, at);
+                self.finished(&id.0, "deleted in queue", at);
             }
             Fact::CallbackAdded(spec) => {
                 self.queued(&spec.id.0, CallKind::Callback, &spec.queue, &spec.number, at);
@@ -20,6 +25,7 @@ impl Reports {
                 if let Some(talk) = call.and_then(|call| self.talks.get_mut(&call)) {
                     talk.called_back = true;
                 }
+                self.asked.insert(spec.id.clone(), Asked::new(spec));
             }
             Fact::ContactDialled { id, attempt, call, agent } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
@@ -41,7 +47,17 @@ impl Reports {
                     self.finished(&id.0, state, at);
                 }
             }
-            Fact::CallbackAttempted { id, result, .. } => self.result(&id.0, dial_code(*result), None),
+            Fact::CallbackAttempted { id, result, .. } => {
+                self.result(&id.0, dial_code(*result), None);
+                if let Some(asked) = self.asked.get_mut(id) {
+                    asked.results.push(*result);
+                }
+            }
+            Fact::CallbackMoved { id, desired_ms } => {
+                if let Some(asked) = self.asked.get_mut(id) {
+                    (asked.desired_ms, asked.scheduled) = (*desired_ms, true);
+                }
+            }
             Fact::CallbackEnded { id, reason, .. } => {
                 let state = match reason {
                     CallbackReason::AgentConnected => "answered",
@@ -52,6 +68,9 @@ impl Reports {
                     self.deleted(&id.0, at);
                 }
                 self.finished(&id.0, state, at);
+                if let Some(asked) = self.asked.remove(id) {
+                    put(&mut self.callbacks, at, asked.row(&id.0, *reason, at.ms));
+                }
             }
             Fact::ContactDisposed { id, disposition, .. } => {
                 if let Some(row) = self.archive.newest_mut(|row| row.call_id == id.0) {
@@ -74,8 +93,7 @@ impl Reports {
             | Fact::ModeInForce { .. }
             | Fact::AgentRemoved { .. }
             | Fact::LegUp { .. }
-            | Fact::Dialog { .. }
-            | Fact::CallbackMoved { .. } => {}
+            | Fact::Dialog { .. } => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::callback::CallbackRow;
 use crate::AgentId;
 use crate::record::CallKind;
 
@@ -16,6 +17,8 @@ pub enum Report {
     CallEvents,
     /// Requests that are done.
     Archive,
+    /// Callbacks that are over, with their `_CB_*` data.
+    Callbacks,
 }
 
 /// One row of `queue_events` or `call_events`; the fields and their order are the columns (PV-08).
@@ -129,6 +132,8 @@ pub enum Page {
     Events(Vec<(u64, EventRow)>),
     /// Of the archive.
     Archive(Vec<(u64, ArchiveRow)>),
+    /// Of the callbacks.
+    Callbacks(Vec<(u64, CallbackRow)>),
 }
 
 impl Page {
@@ -137,16 +142,18 @@ impl Page {
         match self {
             Self::Events(rows) => rows.last().map(|(number, _)| *number),
             Self::Archive(rows) => rows.last().map(|(number, _)| *number),
+            Self::Callbacks(rows) => rows.last().map(|(number, _)| *number),
         }
     }
 
     /// `{"rows": [...], "next": n}`; the next page begins after `next`, which is absent when there are no rows.
     pub fn body(&self) -> Value {
         let rows = match self {
-            Self::Events(rows) => serde_json::to_value(rows.iter().map(|(_, row)| row).collect::<Vec<_>>()),
-            Self::Archive(rows) => serde_json::to_value(rows.iter().map(|(_, row)| row).collect::<Vec<_>>()),
+            Self::Events(rows) => values(rows),
+            Self::Archive(rows) => values(rows),
+            Self::Callbacks(rows) => values(rows),
         };
-        let mut body = serde_json::json!({ "rows": rows.unwrap_or_default() });
+        let mut body = serde_json::json!({ "rows": rows });
         if let Some(last) = self.last() {
             body["next"] = last.into();
         }
@@ -154,12 +161,17 @@ impl Page {
     }
 
     /// Names of the columns, in their order.
-    pub fn columns(&self) -> [&'static str; 12] {
+    pub fn columns(&self) -> &'static [&'static str] {
         match self {
-            Self::Events(_) => EventRow::COLUMNS,
-            Self::Archive(_) => ArchiveRow::COLUMNS,
+            Self::Events(_) => &EventRow::COLUMNS,
+            Self::Archive(_) => &ArchiveRow::COLUMNS,
+            Self::Callbacks(_) => &CallbackRow::COLUMNS,
         }
     }
+}
+
+fn values<T: Serialize>(rows: &[(u64, T)]) -> Vec<Value> {
+    rows.iter().filter_map(|(_, row)| serde_json::to_value(row).ok()).collect()
 }
 
 /// Which direction a request is reported and billed as (QC-13).
