@@ -23,13 +23,13 @@ pub struct House {
     pub sip: SocketAddr,
     /// Where the carrier is expected.
     pub trunk: SocketAddr,
-    /// Control socket of the engine.
+    /// Control socket of the engine, of the first where there are several.
     pub engine: SocketAddr,
     /// Where control has HTTP.
     pub http: SocketAddr,
     /// The REST interface.
     pub rest: Rest,
-    engine_process: Option<Child>,
+    engines: Vec<(SocketAddr, Option<Child>)>,
     control_process: Option<Child>,
     folder: TempDir,
 }
@@ -58,35 +58,46 @@ impl House {
     pub fn open(settings: &Settings) -> Self {
         let host = own_address();
         let (sip, http) = (free(host), free(host));
-        let (trunk, engine) = (free(host), free(host));
+        let trunk = free(host);
+        let engines: Vec<SocketAddr> = (0..settings.engines).map(|_| free(host)).collect();
         let folder = tempfile::tempdir().expect("a directory");
         write_prompts(&folder.path().join("prompts"));
-        let file = settings.file(sip, trunk, engine, http);
+        let file = settings.file(sip, trunk, &engines, http);
         fs::write(folder.path().join("control.toml"), file).expect("a configuration can be written");
         let rest = Rest::new(http);
         let mut house = Self {
             host,
             sip,
             trunk,
-            engine,
+            engine: engines[0],
             http,
             rest,
-            engine_process: None,
+            engines: engines.into_iter().map(|address| (address, None)).collect(),
             control_process: None,
             folder,
         };
-        house.start_engine();
+        for number in 0..settings.engines {
+            house.start_engine_number(number);
+        }
         house.start_control();
         house.is_well();
         house
     }
 
-    /// Starts the engine.
+    /// Starts the engine, the first where there are several.
     pub fn start_engine(&mut self) {
+        self.start_engine_number(0);
+    }
+
+    /// Starts one of the engines, counted from 0.
+    pub fn start_engine_number(&mut self, number: usize) {
+        let address = self.engines[number].0.to_string();
+        let first_port = 20_000 + 1_000 * number;
+        let ports = format!("{first_port}-{}", first_port + 999);
         let mut command = Command::new(binary("offhook-engine"));
-        command.args(["--control", &self.engine.to_string(), "--media-address", &self.host.to_string()]);
-        command.args(["--cpus", "0", "--ports", "20000-20999", "--max-legs", "200", "--prompts", "prompts"]);
-        self.engine_process = Some(self.start(&mut command, "engine"));
+        command.args(["--control", &address, "--media-address", &self.host.to_string()]);
+        command.args(["--cpus", "0", "--ports", &ports, "--max-legs", "200", "--prompts", "prompts"]);
+        self.engines[number].1 = Some(self.start(&mut command, &engine_name(number)));
     }
 
     /// Starts control.
@@ -100,9 +111,14 @@ impl House {
         Child::start(command, self.folder.path(), self.folder.path().join(format!("{name}.log")))
     }
 
-    /// Kills the engine as a crash would.
+    /// Kills the engine as a crash would, the first where there are several.
     pub fn kill_engine(&mut self) {
-        self.engine_process = None;
+        self.kill_engine_number(0);
+    }
+
+    /// Kills one of the engines as a crash would, counted from 0.
+    pub fn kill_engine_number(&mut self, number: usize) {
+        self.engines[number].1 = None;
     }
 
     /// Kills control as a crash would.
@@ -116,7 +132,8 @@ impl House {
     /// When one of them has ended, or does not get ready.
     pub fn is_well(&mut self) {
         eventually("engine and control are well", || {
-            for process in [&mut self.engine_process, &mut self.control_process].into_iter().flatten() {
+            let engines = self.engines.iter_mut().filter_map(|(_, process)| process.as_mut());
+            for process in engines.chain(self.control_process.as_mut()) {
                 let status = process.ended();
                 assert!(status.is_none(), "ended ({status:?}):\n{}", process.last_words());
             }
@@ -135,13 +152,21 @@ impl House {
     /// # Panics
     /// When none comes.
     pub fn ask_engine(&self, request: &Value) -> Value {
+        self.ask_engine_number(0, request)
+    }
+
+    /// The same of one of several engines, counted from 0.
+    ///
+    /// # Panics
+    /// When no reply comes.
+    pub fn ask_engine_number(&self, number: usize, request: &Value) -> Value {
         static COOKIE: AtomicU32 = AtomicU32::new(1);
         let cookie = format!("test-{}", COOKIE.fetch_add(1, Ordering::Relaxed));
         let socket = UdpSocket::bind((self.host, 0)).expect("a port");
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         let mut buffer = vec![0; 65_536];
         eventually("the engine answers", || {
-            socket.send_to(format!("{cookie} {request}").as_bytes(), self.engine).ok()?;
+            socket.send_to(format!("{cookie} {request}").as_bytes(), self.engines[number].0).ok()?;
             let length = socket.recv(&mut buffer).ok()?;
             let text = std::str::from_utf8(&buffer[..length]).ok()?;
             serde_json::from_str(text.strip_prefix(&cookie)?).ok()
@@ -150,9 +175,15 @@ impl House {
 
     /// All legs of the engine, whole.
     pub fn legs(&self) -> Vec<Value> {
-        let list = self.ask_engine(&json!({ "command": "leg.list" }));
+        self.legs_of(0)
+    }
+
+    /// All legs of one of several engines, counted from 0.
+    pub fn legs_of(&self, number: usize) -> Vec<Value> {
+        let list = self.ask_engine_number(number, &json!({ "command": "leg.list" }));
         let names = list["legs"].as_array().cloned().unwrap_or_default();
-        let ask = |name: &Value| self.ask_engine(&json!({ "command": "leg.query", "leg": name }));
+        let ask =
+            |name: &Value| self.ask_engine_number(number, &json!({ "command": "leg.query", "leg": name }));
         names.iter().map(ask).filter(|leg| leg["result"] == "ok").collect()
     }
 
@@ -195,10 +226,15 @@ impl House {
 
     /// A caller, for one call to the queue, with a party's audio; hangs up after the default pause (-d).
     pub fn caller(&self, party: &Party, more: &[&str]) -> Sipp {
+        self.caller_playing(party, "caller.xml", more)
+    }
+
+    /// The same, with a scenario of its own.
+    pub fn caller_playing(&self, party: &Party, scenario: &'static str, more: &[&str]) -> Sipp {
         let port = party.port().to_string();
         let mut arguments = vec!["-s", "+15550100", "-key", "rtp_port", &port, "-m", "1"];
         arguments.extend(more);
-        Sipp::start(self.free(), Some(self.sip), Scenario::Own("caller.xml"), &[party], &arguments)
+        Sipp::start(self.free(), Some(self.sip), Scenario::Own(scenario), &[party], &arguments)
     }
 
     /// Registers a phone with a password and demands an answer's status.
@@ -246,15 +282,22 @@ impl Drop for House {
                 eprintln!("--- {path} ---\n{answer}");
             }
         }
-        for leg in self.legs() {
-            eprintln!("--- leg ---\n{leg}");
-        }
-        for (name, process) in [("engine", &self.engine_process), ("control", &self.control_process)] {
-            if let Some(process) = process {
-                eprintln!("--- {name} ---\n{}", process.last_words());
+        for (number, (_, process)) in self.engines.iter().enumerate() {
+            let Some(process) = process else { continue };
+            for leg in self.legs_of(number) {
+                eprintln!("--- leg of engine {number} ---\n{leg}");
             }
+            eprintln!("--- engine {number} ---\n{}", process.last_words());
+        }
+        if let Some(process) = &self.control_process {
+            eprintln!("--- control ---\n{}", process.last_words());
         }
     }
+}
+
+/// Name of its log; the first is the one that tests read.
+fn engine_name(number: usize) -> String {
+    if number == 0 { "engine".to_owned() } else { format!("engine-{number}") }
 }
 
 /// An address of 127/8 by process and house, so that no two tests ever meet.

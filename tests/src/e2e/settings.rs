@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the setting of this name in control/example.toml")]
 pub struct Settings {
+    /// How many engines there are.
+    pub engines: usize,
     pub srtp: &'static str,
     pub trunk_srtp: &'static str,
     /// Without the brackets.
@@ -30,6 +32,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            engines: 1,
             srtp: "off",
             trunk_srtp: "off",
             codecs: r#""PCMU""#,
@@ -58,11 +61,15 @@ impl Settings {
         &self,
         sip: SocketAddr,
         trunk: SocketAddr,
-        engine: SocketAddr,
+        engines: &[SocketAddr],
         http: SocketAddr,
     ) -> String {
         let (host, port) = (trunk.ip(), trunk.port());
+        let heading = if engines.len() == 1 { "[engine]" } else { "[[engine]]" };
+        let engine = |address: &SocketAddr| format!("{heading}\naddress = \"{address}\"\n");
+        let engines: String = engines.iter().map(engine).collect();
         let Self {
+            engines: _,
             srtp,
             trunk_srtp,
             codecs,
@@ -92,9 +99,7 @@ host = "{host}"
 port = {port}
 transport = "udp"
 srtp = "{trunk_srtp}"
-[engine]
-address = "{engine}"
-[journal]
+{engines}[journal]
 path = "journal"
 [http]
 listen = "{http}"

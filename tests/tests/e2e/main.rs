@@ -8,6 +8,7 @@ mod baresip;
 mod beyond;
 mod callbacks;
 mod detection;
+mod engines;
 mod inbound;
 mod persistent;
 mod preview;
