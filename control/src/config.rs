@@ -46,6 +46,8 @@ pub struct Sip {
     pub realm: String,
     /// RFC 4028, in seconds; none = no timers of our own.
     pub session_expires_s: Option<u32>,
+    /// Seconds between two OPTIONS to the peer of a call; none = it is not asked.
+    pub options_every_s: Option<u32>,
     /// Where registrations are kept.
     pub bindings: Option<PathBuf>,
     /// On SIGTERM, hang up everybody; else dialogs are kept for the next start.

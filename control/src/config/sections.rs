@@ -59,6 +59,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
             Some(seconds) => Some(seconds),
             None => Some(1_800),
         },
+        options_every_s: table.number("options_every_s", 0..=3_600).filter(|seconds| *seconds > 0),
         bindings: table.text("bindings").map(|path| folder.join(path)),
         hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
         srtp: security(&mut table),

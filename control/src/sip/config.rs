@@ -47,6 +47,8 @@ pub struct SipConfig {
     pub session_expires_s: Option<u32>,
     /// Smallest session interval that we accept, in seconds: 90 (RFC 4028 section 5) outside tests.
     pub min_session_s: u32,
+    /// Seconds between two OPTIONS to the peer of a call, from 1. None: it is not asked.
+    pub options_every_s: Option<u32>,
     /// Most transactions at once before new calls get 503.
     pub max_transactions: usize,
     /// Where registrations are kept for the next start, so that a restart does not lose the phones.
@@ -74,6 +76,7 @@ impl SipConfig {
             trunk: None,
             session_expires_s: Some(1_800),
             min_session_s: limits::MIN_SE_S,
+            options_every_s: None,
             max_transactions: limits::TRANSACTIONS,
             bindings: None,
             t1_ms: 500,

@@ -67,7 +67,7 @@ fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Opt
         return Some((StatusCode::BadExtension, vec![Header::Unsupported(unknown.into())]));
     }
     let refusal = match request.method {
-        Method::Invite => foreign_call(shared, connection),
+        Method::Invite => foreign_call(shared, connection).or_else(|| replacing(request)),
         Method::Register => {
             registration::challenge(shared, request).map(|headers| (StatusCode::Unauthorized, headers))
         }
@@ -109,6 +109,11 @@ fn foreign_call(shared: &Shared, connection: &SipConnection) -> Option<Answer> {
         tracing::info!(?source, "a call from elsewhere than the trunk is refused");
     }
     Some((StatusCode::Forbidden, Vec::new()))
+}
+
+/// Calls are passed on by us alone: none is replaced, as if there were none (RFC 3891 section 3).
+fn replacing(request: &Request) -> Option<Answer> {
+    request.header_value("Replaces").is_some().then(no_such_call)
 }
 
 fn is_retransmission(endpoint: &EndpointInner, request: &Request) -> bool {

@@ -48,6 +48,8 @@ pub(crate) struct Established {
     pub(crate) remote: Option<RemoteMedia>,
     pub(crate) session: Option<SessionTimer>,
     pub(crate) due: Option<Instant>,
+    /// When the peer is asked next whether it is there.
+    pub(crate) probe_due: Option<Instant>,
     pub(crate) peer_takes_update: bool,
     /// When the 2xx came or went, until `Answered` has been told.
     pub(crate) answered_at_us: Option<u64>,
@@ -85,6 +87,7 @@ impl Established {
             remote: None,
             session: None,
             due: None,
+            probe_due: None,
             peer_takes_update: false,
             answered_at_us: None,
             unacked: None,
@@ -123,6 +126,7 @@ impl Established {
     /// Runs the call to its end. `early` are requests that came before the dialog was confirmed.
     pub(crate) async fn run(mut self, mut inbox: Inbox, early: Vec<Transaction>) {
         self.tell_answered().await;
+        self.arm_probe();
         let mut end = None;
         for transaction in early {
             match end {
@@ -149,13 +153,17 @@ impl Established {
 
     async fn until_end(&mut self, inbox: &mut Inbox) -> End {
         loop {
-            let due = self.due;
+            let (due, probe_due) = (self.due, self.probe_due);
             let end = tokio::select! {
                 message = inbox.recv() => match message {
                     Some(message) => self.on_message(message).await,
                     None => Some(End { by_peer: false, reason: "stopped".to_owned() }),
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.on_due(),
+                () = sleep_until(probe_due.unwrap_or_else(Instant::now)), if probe_due.is_some() => {
+                    self.probe();
+                    None
+                }
             };
             if let Some(end) = end {
                 return end;
@@ -186,6 +194,7 @@ impl Established {
             Message::Replied { refresh, response } => {
                 self.on_reply(refresh, response.map(|boxed| *boxed)).await
             }
+            Message::Probed { response } => self.on_probed(response.as_deref()),
             // The INVITE was cancelled before our 2xx went out.
             Message::Cancelled => Some(End::by_peer("cancelled by the caller")),
             Message::Command(_) | Message::Acked { .. } | Message::NotAcked => None,

@@ -193,7 +193,11 @@ impl Incoming {
                 return Next::Over(Failure { status: 487, reason, network: false });
             }
             Message::Peer(transaction) => reply(*transaction, StatusCode::RequestPending, Vec::new()),
-            Message::Command(_) | Message::Acked { .. } | Message::NotAcked | Message::Replied { .. } => {}
+            Message::Command(_)
+            | Message::Acked { .. }
+            | Message::NotAcked
+            | Message::Replied { .. }
+            | Message::Probed { .. } => {}
         }
         Next::Wait
     }

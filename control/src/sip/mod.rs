@@ -19,6 +19,7 @@ mod limits;
 mod negotiate;
 mod outgoing;
 mod port;
+mod probe;
 mod registrar;
 mod registration;
 mod request;

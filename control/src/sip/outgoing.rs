@@ -237,7 +237,8 @@ impl Attempt {
             | Message::Acked { .. }
             | Message::NotAcked
             | Message::Cancelled
-            | Message::Replied { .. } => {}
+            | Message::Replied { .. }
+            | Message::Probed { .. } => {}
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Cancelled,
     /// The answer to a re-INVITE or UPDATE of ours; none when it could not be sent.
     Replied { refresh: bool, response: Option<Box<Response>> },
+    /// The answer to an OPTIONS of ours; none when there was none.
+    Probed { response: Option<Box<Response>> },
 }
 
 pub(crate) type Inbox = mpsc::Receiver<Message>;
