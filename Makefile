@@ -1,11 +1,18 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo test behaviours sim fuzz bench compare lint docs fmt setup-demo setup-test setup-compare clean
+.PHONY: demo soak test behaviours sim fuzz bench compare lint docs fmt setup-demo setup-test setup-compare clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
 	target/release/loadtest demo --engine target/release/offhook-engine --control target/release/offhook-control \
 	    --prompts engine/prompts --report-dir demo-report $(DEMO)
+
+# Five minutes of calls in which control and one of two engines are killed (SIGKILL) and started again.
+soak: setup-demo
+	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
+	target/release/loadtest demo --engine target/release/offhook-engine --control target/release/offhook-control \
+	    --prompts engine/prompts --report-dir soak-report --engines 2 --agents 200 --duration 300s \
+	    --kill-control-at 100s --kill-engine-at 200s $(SOAK)
 
 test: setup-test
 	cargo build --workspace --bins
@@ -60,4 +67,4 @@ setup-compare:
 
 clean:
 	cargo clean
-	rm -rf demo-report
+	rm -rf demo-report soak-report

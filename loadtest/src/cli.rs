@@ -55,7 +55,16 @@ pub(crate) struct DemoArgs {
     pub(crate) engine_cpus: String,
     /// RTP ports of the engine; they must not overlap with --rtp-ports.
     #[arg(long, default_value = "30000-49999")]
-    pub(crate) engine_ports: String,
+    pub(crate) engine_ports: Ports,
+    /// How many engines; with several, control spreads the legs over them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) engines: u16,
+    /// Kill control (SIGKILL) so long after the start, and start it again 3 s later.
+    #[arg(long)]
+    pub(crate) kill_control_at: Option<Millis>,
+    /// Kill the first engine (SIGKILL) so long after the start, and start it again 3 s later.
+    #[arg(long)]
+    pub(crate) kill_engine_at: Option<Millis>,
     /// Keep the directory with configurations, journal and logs.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -182,6 +191,9 @@ pub(crate) struct LoadArgs {
     /// Fail also when packets left late, which says more about this machine than about the engine.
     #[arg(long)]
     pub(crate) strict_pacing: bool,
+    /// Processes are killed in this run: it is judged by callbacks and agents, not by lost packets.
+    #[arg(skip)]
+    pub(crate) crashes: bool,
     /// Where report.json and report.html go.
     #[arg(long, default_value = "loadtest-report")]
     pub(crate) report_dir: PathBuf,

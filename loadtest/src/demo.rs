@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,8 +13,10 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::{DemoArgs, LoadArgs};
+use crate::crashes::{Killer, Plan, Victim, Victims, lock};
 use crate::host;
 use crate::run::{self, Setup};
+use crate::units::{Millis, Ports};
 
 /// How long both may take to answer /healthz.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -24,30 +27,33 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 struct Addresses {
     sip: SocketAddr,
     http: SocketAddr,
-    engine: SocketAddr,
+    engines: Vec<SocketAddr>,
 }
 
-/// A child that is stopped when dropped.
-struct Process {
-    name: &'static str,
-    child: Child,
-}
+/// Children that are stopped when dropped: engines first, control last.
+struct Processes(Victims);
 
-impl Drop for Process {
+impl Drop for Processes {
     fn drop(&mut self) {
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        let _ = kill(pid, Signal::SIGTERM);
-        let asked = Instant::now();
-        while asked.elapsed() < STOP_PATIENCE {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        for Victim { name, child, .. } in lock(&self.0).iter_mut() {
+            stop(name, child);
         }
-        eprintln!("{} has not ended {} s after SIGTERM; killing it", self.name, STOP_PATIENCE.as_secs());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
+}
+
+fn stop(name: &str, child: &mut Child) {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let _ = kill(pid, Signal::SIGTERM);
+    let asked = Instant::now();
+    while asked.elapsed() < STOP_PATIENCE {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    eprintln!("{name} has not ended {} s after SIGTERM; killing it", STOP_PATIENCE.as_secs());
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Runs the demonstration. True: everything held.
@@ -69,22 +75,30 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     let mut load = args.load.clone();
     load.phones_listen = free_or_other(load.phones_listen)?;
     load.trunk_listen = free_or_other(load.trunk_listen)?;
-    let addresses = Addresses { sip: free_sip()?, http: free_tcp()?, engine: free_udp()? };
+    load.crashes = args.kill_control_at.is_some() || args.kill_engine_at.is_some();
+    let engines = (0..args.engines.max(1)).map(|_| free_udp()).collect::<anyhow::Result<_>>()?;
+    let addresses = Addresses { sip: free_sip()?, http: free_tcp()?, engines };
     let prompts = args.load.prompts.clone().map(fs::canonicalize).transpose().context("--prompts")?;
     let config = directory.join("control.toml");
     fs::write(&config, control_config(&addresses, &load, prompts.is_some()))?;
-    let engine = start_engine(args, &addresses, prompts.as_deref(), directory)?;
-    let control = start("control", Command::new(&args.control).arg("run").arg(&config), directory)?;
-    let (engine_pid, control_pid) = (engine.child.id(), control.child.id());
-    let mut processes = [engine, control];
-    stop_on_signal([engine_pid, control_pid])?;
-    wait_until_healthy(&format!("http://{}/healthz", addresses.http), &mut processes, directory)?;
+    let mut victims = Vec::new();
+    for index in 0..addresses.engines.len() {
+        victims.push(start_engine(args, &addresses, index, prompts.as_deref(), directory)?);
+    }
+    let mut control = Command::new(&args.control);
+    control.arg("run").arg(&config);
+    victims.push(start("control", control, directory)?);
+    let (engine_pid, control_pid) = (victims[0].child.id(), victims[victims.len() - 1].child.id());
+    let victims: Victims = Arc::new(Mutex::new(victims));
+    let processes = Processes(Arc::clone(&victims));
+    stop_on_signal(&victims)?;
+    wait_until_healthy(&format!("http://{}/healthz", addresses.http), &victims, directory)?;
     let setup = Setup {
         run: run::run_id(args.load.seed),
         control: format!("http://{}", addresses.http),
         sip: addresses.sip,
-        engine_pid: Some(engine_pid),
-        control_pid: Some(control_pid),
+        engine_pid: (!load.crashes).then_some(engine_pid),
+        control_pid: (!load.crashes).then_some(control_pid),
         load: load.clone(),
     };
     let versions = BTreeMap::from([
@@ -92,66 +106,81 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
         ("control", host::version_of(&args.control)),
         ("loadtest", env!("CARGO_PKG_VERSION").to_owned()),
     ]);
+    let killer = Killer::start(&victims, plans(args, addresses.engines.len()));
     let passed = crate::run_and_report(setup, &load, versions);
-    for process in &mut processes {
-        if let Ok(Some(status)) = process.child.try_wait() {
-            anyhow::bail!(
-                "{} ended during the run ({status}):\n{}",
-                process.name,
-                log_end(process.name, directory)
-            );
+    drop(killer);
+    for Victim { name, child, .. } in lock(&victims).iter_mut() {
+        if let Ok(Some(status)) = child.try_wait() {
+            anyhow::bail!("{name} ended during the run ({status}):\n{}", log_end(name, directory));
         }
     }
+    drop(processes);
     passed
+}
+
+/// Who is killed when; control is the last of the processes.
+fn plans(args: &DemoArgs, control: usize) -> Vec<Plan> {
+    let plan = |victim, at: Option<Millis>| at.map(|at| Plan { victim, after: Duration::from_millis(at.0) });
+    plan(control, args.kill_control_at).into_iter().chain(plan(0, args.kill_engine_at)).collect()
 }
 
 fn start_engine(
     args: &DemoArgs,
     addresses: &Addresses,
+    index: usize,
     prompts: Option<&Path>,
     directory: &Path,
-) -> anyhow::Result<Process> {
+) -> anyhow::Result<Victim> {
     let mut command = Command::new(&args.engine);
-    command.arg("--control").arg(addresses.engine.to_string());
-    command.arg("--cpus").arg(&args.engine_cpus).arg("--ports").arg(&args.engine_ports);
+    command.arg("--control").arg(addresses.engines[index].to_string());
+    let ports = share(args.engine_ports, addresses.engines.len(), index);
+    command.arg("--cpus").arg(&args.engine_cpus).arg("--ports").arg(ports);
     if let Some(prompts) = prompts {
         command.arg("--prompts").arg(prompts);
     }
-    start("engine", &mut command, directory)
+    start("engine", command, directory)
 }
 
-fn start(name: &'static str, command: &mut Command, directory: &Path) -> anyhow::Result<Process> {
-    let log = File::create(log_path(name, directory))?;
+/// Each engine's part of the ports, in pairs.
+fn share(ports: Ports, engines: usize, index: usize) -> String {
+    let each = (usize::from(ports.last - ports.first) + 1) / engines / 2 * 2;
+    let first = usize::from(ports.first) + index * each;
+    format!("{first}-{}", first + each.max(1) - 1)
+}
+
+fn start(name: &'static str, mut command: Command, directory: &Path) -> anyhow::Result<Victim> {
+    let log = File::options().create(true).append(true).open(log_path(name, directory))?;
     let streams = (Stdio::from(log.try_clone()?), Stdio::from(log));
+    command.current_dir(directory).stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
     let child =
-        command.current_dir(directory).stdin(Stdio::null()).stdout(streams.0).stderr(streams.1).spawn();
-    let child = child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    Ok(Process { name, child })
+        command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    Ok(Victim { name, child, command })
 }
 
-fn wait_until_healthy(url: &str, processes: &mut [Process], directory: &Path) -> anyhow::Result<()> {
+fn wait_until_healthy(url: &str, victims: &Victims, directory: &Path) -> anyhow::Result<()> {
     let started = Instant::now();
     let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(1))).build();
     let agent = ureq::Agent::new_with_config(config);
     while started.elapsed() < START_PATIENCE {
-        for process in &mut *processes {
-            if let Some(status) = process.child.try_wait()? {
-                anyhow::bail!(
-                    "{} ended at its start ({status}):\n{}",
-                    process.name,
-                    log_end(process.name, directory)
-                );
+        for Victim { name, child, .. } in lock(victims).iter_mut() {
+            if let Some(status) = child.try_wait()? {
+                anyhow::bail!("{name} ended at its start ({status}):\n{}", log_end(name, directory));
             }
         }
         let answer =
             agent.get(url).call().ok().and_then(|mut r| r.body_mut().read_json::<serde_json::Value>().ok());
-        if answer.is_some_and(|health| health["status"] == "ok" && health["engine"] == "up") {
+        if answer.is_some_and(|health| {
+            let engines = health["engines"].as_array().cloned().unwrap_or_default();
+            health["status"] == "ok"
+                && health["engine"] == "up"
+                && engines.iter().all(|engine| engine["state"] == "up")
+        }) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let logs =
-        processes.iter().map(|process| log_end(process.name, directory)).collect::<Vec<_>>().join("\n");
+    let names: Vec<&str> = lock(victims).iter().map(|victim| victim.name).collect();
+    let logs = names.into_iter().map(|name| log_end(name, directory)).collect::<Vec<_>>().join("\n");
     anyhow::bail!("{url} was not healthy within {} s:\n{logs}", START_PATIENCE.as_secs())
 }
 
@@ -167,7 +196,12 @@ fn log_end(name: &str, directory: &Path) -> String {
 
 /// Control's configuration for the run's trunk, queue and service.
 fn control_config(addresses: &Addresses, load: &LoadArgs, prompts: bool) -> String {
-    let Addresses { sip, http, engine } = addresses;
+    let Addresses { sip, http, engines } = addresses;
+    let heading = if engines.len() == 1 { "[engine]" } else { "[[engine]]" };
+    let engine = |address: &SocketAddr| format!("{heading}\naddress = \"{address}\"\n\n");
+    let engines: String = engines.iter().map(engine).collect();
+    // An attempt that a crash cut short is made again.
+    let attempts = if load.crashes { 5 } else { 1 };
     let (trunk, skill, queue, service, dnis) =
         (load.trunk_listen, &load.skill, &load.queue, &load.service, &load.dnis);
     let (trunk_host, trunk_port) = (trunk.ip(), trunk.port());
@@ -176,16 +210,14 @@ fn control_config(addresses: &Addresses, load: &LoadArgs, prompts: bool) -> Stri
     format!(
         r#"[sip]
 listen = "{sip}"
+bindings = "bindings"
 
 [trunk]
 host = "{trunk_host}"
 port = {trunk_port}
 transport = "udp"
 
-[engine]
-address = "{engine}"
-
-[journal]
+{engines}[journal]
 path = "demo.journal"
 
 [http]
@@ -209,7 +241,8 @@ wrap_up_s = 30
 [[service]]
 name = "{service}"
 queue = "{queue}"
-max_dial_attempts = 1
+max_dial_attempts = {attempts}
+dial_retry_timeout_s = 5
 max_queued = 100000
 max_per_300_s = 1000000
 max_per_3600_s = 1000000
@@ -228,13 +261,14 @@ fn free_or_other(wanted: SocketAddr) -> anyhow::Result<SocketAddr> {
 }
 
 /// Lets no child outlive us when we are interrupted. Called after they have been started, who would inherit the mask.
-fn stop_on_signal(pids: [u32; 2]) -> anyhow::Result<()> {
+fn stop_on_signal(victims: &Victims) -> anyhow::Result<()> {
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
+    let victims = Arc::clone(victims);
     std::thread::spawn(move || {
         if signals.wait().is_ok() {
-            for pid in pids {
-                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            for victim in lock(&victims).iter() {
+                let _ = kill(Pid::from_raw(victim.child.id().cast_signed()), Signal::SIGTERM);
             }
             std::process::exit(130);
         }

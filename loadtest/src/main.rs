@@ -6,6 +6,7 @@
 
 mod cli;
 mod clock;
+mod crashes;
 mod demo;
 mod host;
 mod media;

@@ -55,6 +55,7 @@ pub(crate) fn build(finished: Finished, versions: BTreeMap<&'static str, String>
         generator: generator(&ledger),
         unstamped: unstamped(&ledger),
         rtcp_received: ledger.rtcp_received,
+        crashes: director.setup.load.crashes.then(|| super::crashes::count(&director)),
         mishaps: director.mishaps,
         http: director.http,
         sip: BTreeMap::from([("phones", director.phones.counters), ("trunk", director.trunk.counters)]),

@@ -7,7 +7,11 @@ use crate::run::state::Outcome;
 
 /// Fills in the checks, the verdict and the headline.
 pub(crate) fn judge(report: &mut Report, load: &LoadArgs) {
-    let checks = checks(report, load);
+    let mut checks = checks(report, load);
+    if let Some(crashes) = &report.crashes {
+        checks.retain(|check| KEPT_IN_CRASHES.contains(&check.name));
+        checks.extend(super::crashes::checks(crashes, report.mishaps.legs_dropped));
+    }
     let failed: Vec<&str> = checks.iter().filter(|c| c.binding && !c.passed).map(|c| c.name).collect();
     report.passed = failed.is_empty();
     report.headline = if report.passed {
@@ -22,6 +26,13 @@ pub(crate) fn judge(report: &mut Report, load: &LoadArgs) {
     };
     report.checks = checks;
 }
+
+/// What has to hold even while processes die.
+const KEPT_IN_CRASHES: [&str; 3] = [
+    "nobody heard anybody they should not",
+    "every agent went off hook",
+    "there were conversations to judge",
+];
 
 fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
     let check = |name, passed, found: String| Check { name, passed, binding: true, found };

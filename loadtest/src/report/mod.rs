@@ -3,6 +3,7 @@
 mod build;
 mod calls;
 mod checks;
+mod crashes;
 mod html;
 mod plots;
 mod summary;
@@ -50,6 +51,8 @@ pub(crate) struct Report {
     pub(crate) unstamped: Vec<UnstampedIn>,
     pub(crate) rtcp_received: u64,
     pub(crate) mishaps: Mishaps,
+    /// Only of a run whose processes were killed.
+    pub(crate) crashes: Option<crashes::Crashes>,
     pub(crate) http: HttpCounters,
     pub(crate) sip: BTreeMap<&'static str, SipCounters>,
     pub(crate) samples: Vec<Sample>,

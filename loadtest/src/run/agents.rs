@@ -260,6 +260,7 @@ impl Director {
             return;
         };
         let agent = &mut self.agents[index];
+        self.mishaps.redialled += u64::from(agent.asked_ms.is_some());
         if agent.phone != Phone::OnHook {
             self.mishaps.dialled_twice += 1;
             self.phones.reject(now_ms, call, 486);

@@ -20,6 +20,8 @@ const REFUSE_AFTER_MS: u64 = 100;
 const RING_LIMIT_MS: u64 = 120_000;
 /// How long an agent's hang-up may take before the customer hangs up as well.
 const HANGUP_PATIENCE_MS: u64 = 5_000;
+/// Pause before a request that met nobody is made again.
+const ASK_AGAIN_MS: u64 = 1_000;
 /// Sockets stay open after the end, to hear what should not be heard.
 const LISTEN_ON_MS: u64 = 3_000;
 
@@ -32,22 +34,60 @@ impl Director {
         let number = plan::number(&load.number_prefix, kind, index);
         let behaviour = plan::call(load.seed, kind, index, &load.mix());
         let order = self.orders.len();
-        let (service, queue) = (load.service.clone(), load.queue.clone());
         self.order_by_number.insert(number.clone(), order);
-        let ordered = Order { kind, number: number.clone(), behaviour, id: None, outcome: None, attempts: 0 };
+        let ordered = Order {
+            kind,
+            number: number.clone(),
+            behaviour,
+            id: None,
+            outcome: None,
+            unanswered: false,
+            attempts: 0,
+        };
         self.orders.push(ordered);
         self.open_orders += 1;
         match kind {
+            Kind::Callback | Kind::Preview => self.ask(order),
+            Kind::Inbound => self.place_inbound(now_ms, order),
+        }
+    }
+
+    /// Asks control for a callback or a preview call.
+    pub(crate) fn ask(&self, order: usize) {
+        let Order { kind, number, .. } = &self.orders[order];
+        match kind {
             Kind::Callback => {
-                let path = format!("/genesys/1/service/callback/{service}");
+                let path = format!("/genesys/1/service/callback/{}", self.setup.load.service);
                 let body = json!({"_customer_number": number, "_call_direction": "USERTERMINATED"});
                 self.request(Task::Order(order), Method::Post, path, Some(body));
             }
             Kind::Preview => {
+                let queue = &self.setup.load.queue;
                 let body = json!({"queue": queue, "number": number, "data": {"order": order}});
                 self.request(Task::Order(order), Method::Post, "/api/v1/contacts".to_owned(), Some(body));
             }
-            Kind::Inbound => self.place_inbound(now_ms, order),
+            Kind::Inbound => {}
+        }
+    }
+
+    /// Control was not there, refused, or died before it answered.
+    pub(crate) fn on_order_refused(
+        &mut self,
+        now_ms: u64,
+        order: usize,
+        outcome: &Result<(u16, Value), String>,
+    ) {
+        match outcome {
+            Err(reason) if reason.contains("refused") => {
+                self.timers.set(now_ms + ASK_AGAIN_MS, Timer::AskAgain(order));
+            }
+            Ok((503, _)) => self.timers.set(now_ms + ASK_AGAIN_MS, Timer::AskAgain(order)),
+            Ok(_) => self.conclude(order, Outcome::RequestRefused),
+            // Whether it was taken, nobody knows: asked again, it might be done twice.
+            Err(_) => {
+                self.orders[order].unanswered = true;
+                self.conclude(order, Outcome::RequestRefused);
+            }
         }
     }
 

@@ -59,6 +59,8 @@ pub(crate) enum Task {
 pub(crate) struct Mishaps {
     /// Agents' legs that control dropped during the run.
     pub(crate) legs_dropped: u64,
+    /// INVITEs to phones that had been called before.
+    pub(crate) redialled: u64,
     /// INVITEs to a phone that was off hook already.
     pub(crate) dialled_twice: u64,
     /// INVITEs for numbers that nobody asked for.
@@ -245,6 +247,7 @@ impl Director {
             Timer::NextCallback => self.on_next_callback(now_ms),
             Timer::NextPreview => self.on_next_preview(now_ms),
             Timer::NextInbound => self.on_next_inbound(now_ms),
+            Timer::AskAgain(order) => self.ask(order),
             Timer::StartAgent(agent) => self.create_agent(agent),
             Timer::MakeAvailable(agent) => self.make_available(agent),
             Timer::LogOut(agent) => self.log_out(agent),
@@ -272,6 +275,9 @@ impl Director {
             Task::MakeAvailable(agent) => self.on_made_available(now_ms, agent, success.is_some()),
             Task::Decide(agent) if success.is_none() => self.agents[agent].offer = None,
             Task::Pin(agent) => self.on_pin_checked(agent, success.is_some()),
+            Task::Order(order) if success.is_none() && self.setup.load.crashes => {
+                self.on_order_refused(now_ms, order, &reply.outcome);
+            }
             Task::Order(order) => self.on_ordered(order, success),
             Task::AllAgents => {
                 for agent in success.and_then(Value::as_array).into_iter().flatten() {

@@ -85,6 +85,8 @@ pub(crate) struct Order {
     /// What control calls it.
     pub(crate) id: Option<String>,
     pub(crate) outcome: Option<Outcome>,
+    /// Control died before it answered the request.
+    pub(crate) unanswered: bool,
     pub(crate) attempts: u32,
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     NextCallback,
     NextPreview,
     NextInbound,
+    /// A request that met nobody is made again.
+    AskAgain(usize),
     StartAgent(usize),
     MakeAvailable(usize),
     LogOut(usize),
