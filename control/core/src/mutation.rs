@@ -36,11 +36,15 @@ pub enum Mutation {
     KeepOnTransfer,
     /// A machine whose beep does not come is never hung up on.
     ForgetMessage,
+    /// A caller is dropped before their callback is on record.
+    DropBeforeStore,
+    /// A caller's callback begins its wait when it is asked for.
+    LatePlace,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -57,5 +61,7 @@ impl Mutation {
         Self::RedialAtOnce,
         Self::KeepOnTransfer,
         Self::ForgetMessage,
+        Self::DropBeforeStore,
+        Self::LatePlace,
     ];
 }

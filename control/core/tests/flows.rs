@@ -262,6 +262,19 @@ fn qc_02_the_customer_is_called_back_only_when_an_agent_has_accepted() {
 }
 
 #[test]
+fn qc_02_a_customer_is_not_called_back_while_the_first_call_is_not_over() {
+    let mut bench = Bench::with(with(example(callback(), &[])));
+    let caller = arrive(&mut bench, 1, "+31201");
+    caller.asks_for_callback(&mut bench);
+    bench.add_agent("ann", true);
+    bench.pass_ms(2_000);
+    assert_eq!(bench.dials_to_trunk(), 0, "their phone is busy");
+    caller.is_gone(&mut bench);
+    bench.pass_ms(200);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
 fn qc_03_who_hangs_up_before_the_action_gets_no_callback() {
     for moment in 0..4 {
         let mut bench = Bench::with(with(example(callback(), &[])));
@@ -351,6 +364,7 @@ fn qc_05_the_number_and_the_caller_id_are_the_callers_unless_the_action_sets_oth
         let mut bench = Bench::with(with(flow));
         let caller = arrive(&mut bench, 1, "+31201");
         caller.asks_for_callback(&mut bench);
+        caller.is_gone(&mut bench);
         bench.add_agent("ann", true);
         let dial = bench.sip.iter().rev().find_map(|(_, command)| match command {
             SipCommand::Dial { target, caller_id, .. } => Some((target.clone(), caller_id.clone())),
@@ -399,6 +413,7 @@ fn qc_06_afterwards_the_numbers_are_those_of_the_call_back_and_the_originals_sta
     let seen = view(&mut bench).more;
     let numbers = ["ANI", "DNIS", "OriginalANI", "OriginalDNIS"].map(|name| seen[name].clone());
     assert_eq!(numbers, ["+316", "+31880", "+31201", "200"]);
+    caller.is_gone(&mut bench);
     bench.add_agent("ann", true);
     let customer = bench.customer();
     bench.answer(customer);
@@ -440,6 +455,7 @@ fn qc_07_a_hang_up_step_does_not_part_those_who_talk() {
     let mut bench = Bench::with(with(example(callback(), &after)));
     let caller = arrive(&mut bench, 1, "+31201");
     caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
     bench.add_agent("ann", true);
     let customer = bench.customer();
     bench.answer(customer);
@@ -457,6 +473,7 @@ fn qc_08_the_priority_of_the_call_stays_in_force() {
     bench.pass_ms(1_000);
     let caller = arrive(&mut bench, 2, "+31202");
     caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
     assert_eq!(origin(&bench).priority, 7);
     assert_eq!(view(&mut bench).more["_position"], 1);
     let mut bench = bench.restart();
@@ -555,6 +572,7 @@ fn qc_11_an_extension_is_never_dialled() {
         caller.asks_for_callback(&mut bench);
         assert_eq!(stored(&bench)[0].number, "+31201");
         assert_eq!(view(&mut bench).more["Extension"], "12", "the agent sees it");
+        caller.is_gone(&mut bench);
         bench.add_agent("ann", true);
         assert_eq!(bench.dials_to_trunk(), 1);
         let dialled = bench.sip.iter().any(|(_, command)| format!("{command:?}").contains("\"+31201\""));
@@ -616,6 +634,7 @@ fn qc_14_the_call_delay_lies_between_the_acceptance_and_dialling() {
     let mut bench = Bench::with(with(example(order, &[])));
     let caller = arrive(&mut bench, 1, "+31201");
     caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
     bench.add_agent("ann", false);
     bench.pass_ms(5_000);
     bench.ask(ApiRequest::Accept("ann".into()));
@@ -631,6 +650,7 @@ fn qc_14_an_agent_who_is_lost_during_the_call_delay_costs_nobody_a_call() {
     let mut bench = Bench::with(with(example(order, &[])));
     let caller = arrive(&mut bench, 1, "+31201");
     caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
     bench.add_agent("ann", true);
     bench.pass_ms(5_000);
     let leg = bench.dialled("ann");
@@ -650,6 +670,7 @@ fn qc_14_a_call_delay_of_60_seconds_or_more_puts_agents_in_refused() {
     let mut bench = Bench::with(with(flow));
     let caller = arrive(&mut bench, 1, "+31201");
     caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
     bench.add_agent("ann", false);
     bench.ask(ApiRequest::Accept("ann".into()));
     assert_eq!(bench.agent("ann").status, AgentStatus::Refused);
@@ -839,6 +860,32 @@ fn an_agent_who_is_asked_about_a_caller_who_chooses_the_callback_is_asked_again(
     caller.is_gone(&mut bench);
     bench.ask(ApiRequest::Accept("ann".into()));
     assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn cb_07_the_estimated_wait_decides_which_way_a_caller_goes() {
+    let flow = || {
+        flow(vec![
+            step("ask", request(), &[("Default", "long?")]),
+            step(
+                "long?",
+                Action::EstimatedWait { longer_than_s: 60 },
+                &[("Longer", "offer"), ("Default", "music")],
+            ),
+            step("offer", menu("callback_menu.wav"), &[("Default", "music")]),
+            step("music", music(), &[("Default", "long?")]),
+        ])
+    };
+    let mut bench = Bench::with(with(flow()));
+    let first = arrive(&mut bench, 1, "+31201");
+    assert_eq!(first.hears(&bench), ["callback_menu.wav"], "nobody is at work");
+    bench.add_agent("ann", true);
+    let second = arrive(&mut bench, 2, "+31202");
+    assert_eq!(second.hears(&bench), ["callback_menu.wav"], "a conversation is taken to last three minutes");
+    let mut idle = Bench::with(with(flow()));
+    idle.add_agent("ann", false);
+    let caller = arrive(&mut idle, 1, "+31201");
+    assert_eq!(caller.hears(&idle), ["music.wav"], "an agent is ready");
 }
 
 #[test]

@@ -237,6 +237,14 @@ impl House {
         Sipp::start(self.free(), Some(self.sip), Scenario::Own(scenario), &[party], &arguments)
     }
 
+    /// A caller of a number with a scenario of its own, for one call.
+    pub fn calls(&self, number: &str, party: &Party, scenario: &'static str, more: &[&str]) -> Sipp {
+        let port = party.port().to_string();
+        let mut arguments = vec!["-s", number, "-key", "rtp_port", &port, "-m", "1"];
+        arguments.extend(more);
+        Sipp::start(self.free(), Some(self.sip), Scenario::Own(scenario), &[party], &arguments)
+    }
+
     /// Registers a phone with a password and demands an answer's status.
     pub fn register(&self, at: SocketAddr, user: &str, password: &str, status: &str) {
         let scenario = if status == "200" { "register.xml" } else { "register_refused.xml" };

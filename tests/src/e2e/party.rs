@@ -68,6 +68,7 @@ pub(crate) struct Shared {
     beginnings: Mutex<VecDeque<Vec<u8>>>,
     saying: Mutex<VecDeque<u8>>,
     heard: Mutex<Vec<Packet>>,
+    keys: Mutex<VecDeque<u8>>,
     talks: AtomicBool,
     over: AtomicBool,
 }
@@ -116,6 +117,15 @@ impl Party {
     /// Says nothing any more: not even silence.
     pub fn fall_silent(&self) {
         self.shared.talks.store(false, Ordering::Relaxed);
+    }
+
+    /// Presses a key of a telephone (RFC 4733): one of `0` to `9`, `*` and `#`.
+    ///
+    /// # Panics
+    /// When there is no such key.
+    pub fn press(&self, key: char) {
+        let event = "0123456789*#".find(key).and_then(|event| u8::try_from(event).ok()).expect("a key");
+        self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
     }
 
     /// Talks again.
@@ -218,6 +228,8 @@ impl Drop for Party {
 
 fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
     let mut sequence = 0_u16;
+    // The key that is pressed, the sequence number with which it began, and packets sent of it.
+    let mut key: Option<(u8, u16, u16)> = None;
     let mut next = Instant::now();
     let mut buffer = [0; 2_048];
     while !shared.over.load(Ordering::Relaxed) {
@@ -225,15 +237,19 @@ fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
         if now >= next {
             let remote = *shared.remote.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Some(remote), true) = (remote, shared.talks.load(Ordering::Relaxed)) {
+                let mut keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
+                let packet = if let Some(event) = key.map(|(event, ..)| event).or_else(|| keys.pop_front()) {
+                    let (_, at, packets) = key.get_or_insert((event, sequence, 0));
+                    *packets += 1;
+                    let packet = key_packet(name, sequence, *at, event, *packets);
+                    if *packets == KEY_PACKETS {
+                        key = None;
+                    }
+                    packet
+                } else {
+                    speech(name, sequence, shared)
+                };
                 // Refused while nobody is there: the next frame may find somebody.
-                let mut packet = frame(name, sequence);
-                let mut saying = shared.saying.lock().unwrap_or_else(PoisonError::into_inner);
-                if saying.len() >= packet.len() - HEADER {
-                    packet[HEADER..]
-                        .iter_mut()
-                        .zip(saying.drain(..160))
-                        .for_each(|(byte, said)| *byte = said);
-                }
                 let _ = socket.send_to(&packet, remote);
                 sequence = sequence.wrapping_add(1);
             }
@@ -267,6 +283,30 @@ fn frame(name: &str, sequence: u16) -> Vec<u8> {
     bytes
 }
 
+/// The next frame: what is being said, or else who speaks.
+fn speech(name: &str, sequence: u16, shared: &Shared) -> Vec<u8> {
+    let mut packet = frame(name, sequence);
+    let mut saying = shared.saying.lock().unwrap_or_else(PoisonError::into_inner);
+    if saying.len() >= packet.len() - HEADER {
+        packet[HEADER..].iter_mut().zip(saying.drain(..160)).for_each(|(byte, said)| *byte = said);
+    }
+    packet
+}
+
+/// A packet of a telephone-event (RFC 4733 section 2.3): the last three say that it has ended.
+fn key_packet(name: &str, sequence: u16, began: u16, event: u8, packets: u16) -> Vec<u8> {
+    let held = packets.min(KEY_PACKETS - 2);
+    let end = if packets > KEY_PACKETS - 3 { 0x80 } else { 0 };
+    let marker = if packets == 1 { 0x80 } else { 0 };
+    let mut bytes = vec![0x80, marker | TELEPHONE_EVENT];
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend((u32::from(began) * 160).to_be_bytes());
+    bytes.extend(*name.as_bytes().first_chunk::<4>().unwrap_or(b"none"));
+    bytes.extend([event, end | 10]);
+    bytes.extend((held * 160).to_be_bytes());
+    bytes
+}
+
 /// An even port and the next one.
 fn pair(host: IpAddr) -> (UdpSocket, UdpSocket) {
     for _ in 0..1_000 {
@@ -281,6 +321,9 @@ fn pair(host: IpAddr) -> (UdpSocket, UdpSocket) {
     panic!("no pair of ports is free on {host}");
 }
 
+/// Of one key: so many packets of 20 ms.
+const KEY_PACKETS: u16 = 8;
+const TELEPHONE_EVENT: u8 = 101;
 const MARK: &[u8] = b"OFFHOOK ";
 const NAME: usize = 12;
 const HEADER: usize = 12;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub dial_retry_timeout_s: u32,
     pub max_dial_attempts: u32,
     pub on_machine: &'static str,
+    /// `[[flow]]`s, whole.
+    pub flows: String,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             dial_retry_timeout_s: 2,
             max_dial_attempts: 3,
             on_machine: "connect",
+            flows: String::new(),
         }
     }
 }
@@ -88,6 +91,7 @@ impl Settings {
             dial_retry_timeout_s,
             max_dial_attempts,
             on_machine,
+            flows,
         } = self;
         format!(
             r#"[sip]
@@ -132,6 +136,7 @@ max_dial_attempts = {max_dial_attempts}
 dial_retry_timeout_s = {dial_retry_timeout_s}
 on_machine = "{on_machine}"
 machine_message = "connected.wav"
+{flows}
 "#
         )
     }

@@ -91,6 +91,10 @@ pub(crate) fn write_prompts(folder: &Path) {
     for name in ["pin_intro.wav", "pin_ok.wav", "wrong_pin.wav", "connected.wav", "hold.wav"] {
         Sound::new(name, PROMPT_FRAMES).write(&folder.join(name));
     }
+    for name in ["callback_menu.wav", "callback_confirm.wav", "thank_you.wav"] {
+        Sound::new(name, PROMPT_FRAMES).write(&folder.join(name));
+    }
+    Sound::new("long.wav", LONG_FRAMES).write(&folder.join("long.wav"));
     Sound::new("music.wav", MUSIC_FRAMES).write(&folder.join("music.wav"));
 }
 
@@ -114,3 +118,5 @@ const FRAME: usize = 160;
 const DIGIT_FRAMES: usize = 10;
 const PROMPT_FRAMES: usize = 25;
 const MUSIC_FRAMES: usize = 50;
+/// Longer than any test waits for one thing.
+const LONG_FRAMES: usize = 3_000;

@@ -1,6 +1,7 @@
 //! One history: a seed, a world, an oracle.
 
 mod engine;
+mod flows;
 mod network;
 mod oracle;
 mod shell;

@@ -7,6 +7,7 @@ use offhook_control_core::{AgentId, CallId, EngineId, Input};
 use offhook_proto::{EventBody, Media, Remote, Srtp};
 use rand::RngExt as _;
 
+use super::flows::FLOW;
 use super::world::{Happening, SECOND, World};
 
 #[derive(Debug, Default)]
@@ -68,6 +69,8 @@ pub(super) enum PeerAct {
     },
     /// Hangs up, or gives up calling.
     HangUp,
+    /// Presses a key.
+    Press(char),
     /// Stops sending.
     Die,
     /// The ACK never came, or nobody cancelled: gives up.
@@ -85,9 +88,13 @@ impl World {
         let peer = self.new_peer(Who::Caller, number.clone());
         self.network.peers.insert(call, peer);
         self.trace(|| format!("caller {number} calls as {call}"));
+        let flow = self.chance(60);
+        if flow {
+            self.plan_keys(call);
+        }
         let event = SipEvent::Incoming {
             from: number,
-            to: "100".into(),
+            to: if flow { FLOW } else { "100" }.into(),
             remote: Some(remote()),
             trunk: true,
             headers: vec![],
@@ -246,6 +253,7 @@ impl World {
                 self.end_peer(call);
                 self.report(call, SipEvent::Ended { by_peer: true, reason: "bye".into() });
             }
+            (PeerAct::Press(key), PeerState::Up) => self.press(call, key),
             (PeerAct::Die, PeerState::Up) => {
                 peer.dead_us = Some(self.now_us);
                 self.trace(|| format!("peer {call} sends no packet any more"));

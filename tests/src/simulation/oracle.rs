@@ -8,11 +8,13 @@ use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
 
 use super::engine::call_of;
+use super::flows::Callers;
 use super::network::{GUESTS, PeerState, Who};
 use super::world::{SECOND, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
+    pub(super) callers: Callers,
     callbacks: BTreeMap<CallbackId, Fate>,
     contacts: BTreeMap<ContactId, bool>,
     /// Attempts on durable record, by call.
@@ -46,6 +48,7 @@ impl Oracle {
 impl World {
     /// A record became durable.
     pub(super) fn judge_record(&mut self, fact: &Fact) {
+        self.judge_caller_record(fact);
         match fact {
             Fact::CallbackAdded(spec) => {
                 self.oracle.callbacks.insert(spec.id.clone(), Fate::default());
@@ -104,6 +107,7 @@ impl World {
 
     /// Control commands a call.
     pub(super) fn judge_command(&mut self, call: CallId, command: &SipCommand) {
+        self.judge_drop(call, command);
         match command {
             SipCommand::HangUp { .. } | SipCommand::Reject { .. } => {
                 self.oracle.hung_up.insert(call);

@@ -115,6 +115,7 @@ impl World {
             return;
         }
         self.trace(|| format!("  in {input:?}"));
+        self.judge_input(&input);
         let now = self.now();
         self.outcome.steps += 1;
         let Some(core) = &mut self.shell.core else { return };
@@ -135,6 +136,7 @@ impl World {
                 let batch = *blocked.get_or_insert_with(|| self.shell.batch + 1);
                 let key = record.key();
                 self.trace(|| format!("  write {:?}", record.fact));
+                self.judge_decision(&record.fact);
                 self.shell.unsynced.push((batch, record));
                 *self.shell.pending_keys.entry(key).or_default() += 1;
                 continue;

@@ -332,6 +332,7 @@ fn config(seed: u64) -> Config {
     Config {
         queues: vec![queue],
         services: vec![service],
+        flows: vec![super::flows::flow()],
         agents: AgentConfig {
             ring_timeout_ms: 15_000,
             hold_timeout_s: 20,

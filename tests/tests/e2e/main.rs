@@ -9,6 +9,7 @@ mod beyond;
 mod callbacks;
 mod detection;
 mod engines;
+mod flows;
 mod inbound;
 mod persistent;
 mod preview;

@@ -6,6 +6,7 @@ use crate::CallbackId;
 use crate::core::Core;
 use crate::inbound_flow::{Event, Order, Owner, Run};
 use crate::interaction::{Interaction, Stage};
+use crate::mutation::Mutation;
 use crate::record::{CallbackReason, CallbackSpec, Origin};
 use crate::timer::Timer;
 
@@ -48,10 +49,13 @@ impl Core {
         let spec = self.spec_of(&interaction, order, &run);
         let after = Owner::Callback(spec.id.clone());
         self.flows.insert(after.clone(), run);
-        self.add_callback(spec);
         if let Some(call) = self.calls.get_mut(&call) {
             call.result = Some("callback".to_owned());
         }
+        if self.mutated(Mutation::DropBeforeStore) {
+            self.hang_up(call, "Callback");
+        }
+        self.add_callback(spec);
         self.hang_up(call, "Callback");
         Ok(after)
     }
@@ -80,7 +84,7 @@ impl Core {
             service: service.name,
             queue: interaction.queue.clone(),
             number: order.number,
-            arrival_ms: interaction.arrival_ms,
+            arrival_ms: if self.mutated(Mutation::LatePlace) { accepted_ms } else { interaction.arrival_ms },
             desired_ms: accepted_ms,
             scheduled: false,
             ttl_s: service.ttl_s,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::step::{Action, DEFAULT, FlowConfig, FlowMedia, LONGER, ON_ERROR, TIMEOUT};
+use super::step::{Action, CallbackAction, DEFAULT, FlowConfig, FlowMedia, LONGER, ON_ERROR, TIMEOUT};
 use super::variables::{GIVEN, is_name, used};
 use crate::config::{QueueConfig, ServiceConfig};
 
@@ -88,16 +88,14 @@ impl Check<'_> {
             self.add(None, "dnis", "stands in a flow that is not for phones".to_owned());
         }
         for (index, step) in self.flow.steps.iter().enumerate() {
-            match &step.action {
-                Action::Callback(_) => {
-                    self.add(Some(index), "action", "is callback: only phone flows may hold it".to_owned());
-                }
-                action if action.is_voice() => {
-                    let why = format!("is {}: only phone flows have a voice", action.name());
-                    self.add(Some(index), "action", why);
-                }
-                _ => {}
-            }
+            let why = if matches!(step.action, Action::Callback(_)) {
+                "is callback: only phone flows may hold it".to_owned()
+            } else if step.action.is_voice() {
+                format!("is {}: only phone flows have a voice", step.action.name())
+            } else {
+                continue;
+            };
+            self.add(Some(index), "action", why);
         }
     }
 
@@ -143,32 +141,22 @@ impl Check<'_> {
     fn names(&mut self, queues: &[QueueConfig], services: &[ServiceConfig]) {
         let asks = self.flow.steps.iter().any(|step| matches!(step.action, Action::RequestAgent { .. }));
         for (index, step) in self.flow.steps.iter().enumerate() {
-            match &step.action {
-                Action::RequestAgent { queue, .. } => {
-                    let known = queue.is_empty() || queues.iter().any(|found| found.name == *queue);
-                    if !known {
-                        self.add(
-                            Some(index),
-                            "queue",
-                            format!("names a queue that is not in this file: \"{queue}\""),
-                        );
-                    }
-                }
-                Action::Callback(callback) => {
-                    let name = &callback.service;
-                    if !name.is_empty() && !services.iter().any(|found| found.name == *name) {
-                        self.add(
-                            Some(index),
-                            "service",
-                            format!("names a service that is not in this file: \"{name}\""),
-                        );
-                    }
-                    if !asks && self.flow.media == FlowMedia::Phone {
-                        let why = "is callback, which keeps a place in a queue: a request_agent has to come before it";
-                        self.add(Some(index), "action", why.to_owned());
-                    }
-                }
-                _ => {}
+            if let Action::RequestAgent { queue, .. } = &step.action
+                && !queue.is_empty()
+                && !queues.iter().any(|found| found.name == *queue)
+            {
+                let why = format!("names a queue that is not in this file: \"{queue}\"");
+                self.add(Some(index), "queue", why);
+            }
+            let Action::Callback(CallbackAction { service, .. }) = &step.action else { continue };
+            if !service.is_empty() && !services.iter().any(|found| found.name == *service) {
+                let why = format!("names a service that is not in this file: \"{service}\"");
+                self.add(Some(index), "service", why);
+            }
+            if !asks && self.flow.media == FlowMedia::Phone {
+                let why =
+                    "is callback, which keeps a place in a queue: a request_agent has to come before it";
+                self.add(Some(index), "action", why.to_owned());
             }
         }
     }

@@ -163,6 +163,10 @@ impl Run {
         self.flow.steps.get(self.at).map_or("", |step| &step.caption)
     }
 
+    fn action(&self) -> Option<&Action> {
+        self.flow.steps.get(self.at).map(|step| &step.action)
+    }
+
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
@@ -289,6 +293,8 @@ impl Run {
         if !self.queued {
             return Err("no agent has been requested: there is no place to keep".to_owned());
         }
+        // A prompt that cannot be told is a mistake too, and found before anything is promised.
+        fill(&callback.prompt, &self.variables)?;
         let number = fill(&callback.phone_number, &self.variables)?;
         let (number, extension) = split_extension(&number);
         if extension.is_none() && is_extension(number) {
@@ -308,9 +314,10 @@ impl Run {
     }
 
     fn confirm(&mut self, order: Order) -> Effect {
-        let prompt = match self.flow.steps.get(self.at).map(|step| &step.action) {
-            Some(Action::Callback(callback)) => fill(&callback.prompt, &self.variables).unwrap_or_default(),
-            _ => String::new(),
+        let prompt = if let Some(Action::Callback(callback)) = self.action() {
+            fill(&callback.prompt, &self.variables).unwrap_or_default()
+        } else {
+            String::new()
         };
         if prompt.is_empty() {
             return self.call_back(order);
@@ -327,22 +334,20 @@ impl Run {
     fn compare(&mut self, wait_s: Option<u64>, position: usize) -> Option<Effect> {
         self.set("EstimatedWait", wait_s.map(|seconds| seconds.to_string()).unwrap_or_default());
         self.set("Position", position.to_string());
-        let longer = match self.flow.steps.get(self.at).map(|step| &step.action) {
-            Some(Action::EstimatedWait { longer_than_s }) => {
-                wait_s.is_none_or(|seconds| seconds > u64::from(*longer_than_s))
-            }
-            _ => false,
+        let longer = if let Some(Action::EstimatedWait { longer_than_s }) = self.action() {
+            wait_s.is_none_or(|seconds| seconds > u64::from(*longer_than_s))
+        } else {
+            false
         };
         self.go(if longer { LONGER } else { DEFAULT })
     }
 
+    /// Most keys, terminator, milliseconds for each key and variable of the menu where it is.
     fn menu(&self) -> (usize, Option<char>, u64, String) {
-        match self.flow.steps.get(self.at).map(|step| &step.action) {
-            Some(Action::Menu { digits, terminator, timeout_s, variable, .. }) => {
-                (usize::from(*digits), *terminator, u64::from(*timeout_s) * 1_000, variable.clone())
-            }
-            _ => (0, None, 0, String::new()),
-        }
+        let Some(Action::Menu { digits, terminator, timeout_s, variable, .. }) = self.action() else {
+            return (0, None, 0, String::new());
+        };
+        (usize::from(*digits), *terminator, u64::from(*timeout_s) * 1_000, variable.clone())
     }
 
     fn collect(&mut self) -> Effect {
