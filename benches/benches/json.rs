@@ -49,6 +49,7 @@ fn director() -> Director {
         ports: PortRange { first: 20_000, last: 59_999 },
         workers: 1,
         max_legs: 20_000,
+        max_legs_per_worker: 20_000,
         seed: [5; 32],
     };
     Director::new(Time(0), config)

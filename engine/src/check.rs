@@ -4,10 +4,12 @@ use std::fmt;
 use std::fs;
 use std::net::UdpSocket;
 
-use offhook_uring::limits::{self, LimitError};
+use offhook_uring::limits::LimitError;
 use offhook_uring::{Ring, RingConfig};
 
 use crate::args::RunArgs;
+use crate::files::{self, Files};
+use crate::run::ring_config;
 use crate::sockets::CONTROL_QUEUE_BYTES;
 use crate::steering;
 
@@ -36,10 +38,11 @@ pub(crate) enum Fitness {
 }
 
 /// Prints a line for each thing that matters, and says what it comes to.
-pub(crate) fn print(args: &RunArgs, config: &RingConfig) -> Fitness {
+pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
+    let (files, error) = Files::allow(args.max_legs, workers);
     let findings = [
-        open_files(args),
-        ring(config),
+        open_files(args, &files, error.as_ref()),
+        ring(&ring_config(&files)),
         ports(args),
         port_clash(args),
         queue_bytes(),
@@ -65,18 +68,18 @@ fn ring(config: &RingConfig) -> Finding {
     }
 }
 
-fn open_files(args: &RunArgs) -> Finding {
-    let wanted = files_wanted(args.max_legs);
-    match limits::raise_nofile(wanted) {
-        Ok(limit) => good(format!("open files: {limit} allowed, {wanted} needed for {} legs", args.max_legs)),
-        Err(LimitError::Hard { hard, .. }) => bad(format!(
-            "open files: {hard} allowed, {wanted} needed for {} legs: raise it (ulimit -Hn, LimitNOFILE= in systemd) or give \
-             --max-legs {}",
-            args.max_legs,
-            legs_for(hard)
-        )),
-        Err(error) => bad(format!("open files: {error}")),
+fn open_files(args: &RunArgs, files: &Files, error: Option<&LimitError>) -> Finding {
+    let (asked, legs, wanted) = (args.max_legs, files.legs, files::wanted(args.max_legs));
+    let Some(error) = error else {
+        return good(format!("open files: {wanted} allowed, for {asked} legs"));
+    };
+    if legs < asked {
+        return bad(format!("open files: {error}; or give --max-legs {legs}, or more --cpus"));
     }
+    let each = files.legs_per_worker;
+    good(format!(
+        "open files: {wanted} not allowed for {asked} legs; rings hold the sockets alone, {each} legs a worker"
+    ))
 }
 
 fn ports(args: &RunArgs) -> Finding {
@@ -154,16 +157,6 @@ fn prompts(args: &RunArgs) -> Finding {
     }
 }
 
-/// Descriptors needed for so many legs: two each, and some for everything else.
-pub(crate) fn files_wanted(legs: u32) -> u64 {
-    u64::from(legs) * 2 + OTHER_FILES
-}
-
-/// Legs that so many descriptors allow.
-pub(crate) fn legs_for(files: u64) -> u64 {
-    files.saturating_sub(OTHER_FILES) / 2
-}
-
 fn steer(args: &RunArgs) -> Finding {
     match steering::start(args, 1)
         .and_then(|started| started.map(|started| steering::open(&started, 0)).transpose())
@@ -201,5 +194,3 @@ impl fmt::Display for Grade {
         })
     }
 }
-
-const OTHER_FILES: u64 = 256;

@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod control;
 mod ctl;
+mod files;
 mod key;
 mod link;
 mod ng;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
 
 fn engine(args: &RunArgs) -> ExitCode {
     if args.check {
-        return match check::print(args, &run::ring_config(args.max_legs)) {
+        return match check::print(args, run::cpus(args).map_or(1, |cpus| cpus.len())) {
             Fitness::Fit => ExitCode::SUCCESS,
             Fitness::Unfit => ExitCode::from(FAILED),
             Fitness::NoRing => ExitCode::from(NO_RING),

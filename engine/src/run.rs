@@ -13,15 +13,15 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use offhook_engine_core::{Director, DirectorConfig, PortRange, WorkerConfig};
 use offhook_proto::auth::Envelope;
 use offhook_uring::clock::allowed_cpus;
-use offhook_uring::{RingConfig, SetupError, limits};
+use offhook_uring::{RingConfig, SetupError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use crate::args::RunArgs;
-use crate::check;
 use crate::clock::{self, Clock};
 use crate::control::{self, ControlSetup};
+use crate::files::Files;
 use crate::key;
 use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
 use crate::ng::NgShell;
@@ -44,7 +44,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let key = args.key_file.as_deref().map(key::read).transpose()?;
     key::check_exposure(args.control, key.is_some(), args.open)?;
     check_prompts(args.prompts.as_deref())?;
-    let max_legs = allow_files(args.max_legs);
+    let cpus = cpus(args)?;
+    let files = allow_files(args.max_legs, cpus.len());
+    let max_legs = files.legs;
     let socket = bind_control(args.control)
         .with_context(|| format!("cannot bind the control socket {}", args.control))?;
     let address = socket.local_addr()?;
@@ -56,7 +58,6 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let bell = Arc::new(Notify::new());
     let (reports_in, reports) = bounded(CHANNEL);
     let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
-    let cpus = cpus(args)?;
     let steering = steering::start(args, cpus.len())?;
     let mut workers = Vec::new();
     let mut threads = Vec::new();
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let setup = WorkerSetup {
             cpu: Some(cpu),
             clock,
-            ring: ring_config(max_legs),
+            ring: ring_config(&files),
             core: WorkerConfig {
                 worker: worker as u16,
                 unix_us_at_start: clock.unix_us_at_start(),
@@ -88,6 +89,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         ports: PortRange { first: *args.ports.start(), last: *args.ports.end() },
         workers: workers.len() as u16,
         max_legs: max_legs as usize,
+        max_legs_per_worker: files.legs_per_worker as usize,
         seed,
     };
     let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
@@ -181,34 +183,33 @@ fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
     Ok(listener)
 }
 
-/// Sizes of each worker's ring: any of them may come to hold all legs.
-pub(crate) fn ring_config(max_legs: u32) -> RingConfig {
+/// Sizes of each worker's ring.
+pub(crate) fn ring_config(files: &Files) -> RingConfig {
     // A quarter of the default keeps the buffers in the cache; what finds none waits in its socket.
     RingConfig {
-        files: max_legs * 2 + STEERING_FILES,
+        files: files.table(),
+        keep_descriptors: files.keep_descriptors,
         receive_buffers: 1_024,
         send_len: PACKET_BYTES,
         ..RingConfig::default()
     }
 }
 
-/// A worker's socket for all ports, and a raw one.
-const STEERING_FILES: u32 = 2;
-
-/// Allows two files per leg, or says how many legs there can be.
-fn allow_files(max_legs: u32) -> u32 {
-    match limits::raise_nofile(check::files_wanted(max_legs)) {
-        Ok(_) => max_legs,
-        Err(error) => {
-            let allowed = limits::raise_nofile(0).map_or(0, check::legs_for);
-            let lower = max_legs.min(u32::try_from(allowed).unwrap_or(u32::MAX)).max(1);
-            warn!(%error, max_legs = lower, "fewer legs than asked for");
-            lower
+/// Allows two files per leg, or finds out what can be done with fewer.
+fn allow_files(max_legs: u32, workers: usize) -> Files {
+    let (files, error) = Files::allow(max_legs, workers);
+    match error {
+        Some(error) if files.legs < max_legs => {
+            warn!(%error, max_legs = files.legs, "fewer legs than asked for");
         }
+        Some(_) => info!(legs_per_worker = files.legs_per_worker, "sockets are held by the rings alone"),
+        None => {}
     }
+    files
 }
 
-fn cpus(args: &RunArgs) -> anyhow::Result<Vec<u32>> {
+/// Processors of the workers.
+pub(crate) fn cpus(args: &RunArgs) -> anyhow::Result<Vec<u32>> {
     let allowed: Vec<u32> = allowed_cpus()?.into_iter().map(|cpu| cpu as u32).collect();
     let Some(wanted) = &args.cpus else { return Ok(allowed) };
     match wanted.0.iter().find(|cpu| !allowed.contains(cpu)) {

@@ -138,6 +138,29 @@ fn a_supervisor_moves_to_the_call_and_does_not_move_the_call() {
 }
 
 #[test]
+fn a_full_worker_takes_no_leg_and_others_do() {
+    let mut world = World::with_room(2, 9, 2, PORTS);
+    for leg in ["a", "b", "c"] {
+        assert_eq!(code(world.call(create(leg))), None);
+    }
+    let on = |leg: &str, worker| {
+        Command::LegCreate(LegCreate { leg: leg.into(), worker: Some(worker), ..LegCreate::default() })
+    };
+    assert_eq!(code(world.call(on("d", 0))), Some(ErrorCode::TooManyLegs));
+    assert_eq!(
+        code(world.call(splice("a", "b", false))),
+        Some(ErrorCode::TooManyLegs),
+        "b would have to move"
+    );
+    assert_eq!(code(world.call(splice("b", "a", false))), None, "a has room to move to");
+    assert_eq!(code(world.call(on("d", 0))), None);
+    assert_eq!(code(world.call(create("e"))), Some(ErrorCode::TooManyLegs));
+    world.call(delete("a"));
+    assert_eq!(code(world.call(create("e"))), None);
+    assert_eq!(info(&mut world, "e").worker, 1);
+}
+
+#[test]
 fn limits_are_told_as_what_they_are() {
     let mut world = World::new(1, 2, PORTS);
     world.call(create("a"));

@@ -1,6 +1,7 @@
 //! A leg's two registered sockets, and how far the receive on each has got.
 
 use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
 
 use offhook_engine_core::{LegId, LegIx, Socket};
 use offhook_uring::FileSlot;
@@ -16,6 +17,8 @@ pub(crate) struct Ports {
     pub(crate) steered: Option<SocketAddrV4>,
     /// It is steered no more, and what was before may still come.
     pub(crate) draining: bool,
+    /// The RTP socket, taken out of the ring already.
+    pub(crate) rtp_out: Option<OwnedFd>,
 }
 
 /// One socket in the ring.

@@ -1,5 +1,6 @@
 //! What a worker does to a leg's sockets: let them in, arm, connect, park, and let them go.
 
+use std::io::Error;
 use std::net::SocketAddr;
 
 use offhook_engine_core::{Disarmed, LegId, LegIx, Socket};
@@ -41,8 +42,15 @@ impl WorkerThread {
         let port = |slot| Port { slot, receiving: false };
         let steered =
             address.zip(self.steered.as_ref()).and_then(|(address, steered)| steered.takes(address));
-        self.ports[leg.index()] =
-            Some(Ports { id, rtp: port(rtp), rtcp: port(rtcp), leaving: false, steered, draining: false });
+        self.ports[leg.index()] = Some(Ports {
+            id,
+            rtp: port(rtp),
+            rtcp: port(rtcp),
+            leaving: false,
+            steered,
+            draining: false,
+            rtp_out: None,
+        });
         if let Some(steered) = &mut self.steered {
             steered.enter(leg);
         }
@@ -86,7 +94,7 @@ impl WorkerThread {
         }
         match reason {
             ReceiveEnd::Failed(errno) if !is_passing(errno) => {
-                let error = std::io::Error::from_raw_os_error(errno);
+                let error = Error::from_raw_os_error(errno);
                 self.core.handle_socket_failed(leg, format!("receiving failed: {error}"));
                 self.act();
             }
@@ -124,9 +132,9 @@ impl WorkerThread {
         let now = self.clock.now();
         let sockets = match self.ports.get_mut(leg.index()).and_then(Option::take) {
             None => None,
-            Some(ports) => match self.take_out(&ports) {
-                Ok(sockets) => Some(sockets),
-                Err(SlotError::QueueFull) => {
+            Some(mut ports) => match self.take_out(leg, &mut ports) {
+                Ok(sockets) => sockets,
+                Err(error) if is_for_now(&error) => {
                     self.ports[leg.index()] = Some(ports);
                     return self.quiet.push(leg);
                 }
@@ -147,14 +155,30 @@ impl WorkerThread {
         self.act();
     }
 
-    fn take_out(&mut self, ports: &Ports) -> Result<LegSockets, SlotError> {
-        // The first empties the queue, so that the second cannot find it full.
-        let rtp = self.ring.unregister(ports.rtp.slot)?;
-        let rtcp = self.ring.unregister(ports.rtcp.slot)?;
+    /// Takes a leg's sockets out of the ring; none when they have been closed there, which is enough for a leg that ends.
+    fn take_out(&mut self, leg: LegIx, ports: &mut Ports) -> Result<Option<LegSockets>, SlotError> {
+        let sockets = if self.core.is_moving(leg) {
+            let rtp = match ports.rtp_out.take() {
+                Some(rtp) => rtp,
+                None => self.ring.unregister(ports.rtp.slot)?,
+            };
+            match self.ring.unregister(ports.rtcp.slot) {
+                Ok(rtcp) => Some(LegSockets { rtp, rtcp }),
+                Err(error) => {
+                    ports.rtp_out = Some(rtp);
+                    return Err(error);
+                }
+            }
+        } else {
+            // The first empties the queue, so that the second cannot find it full.
+            self.ring.close(ports.rtp.slot)?;
+            self.ring.close(ports.rtcp.slot)?;
+            None
+        };
         if let Some((address, steered)) = ports.steered.zip(self.steered.as_mut()) {
             steered.forget(address.port());
         }
-        Ok(LegSockets { rtp, rtcp })
+        Ok(sockets)
     }
 
     pub(super) fn connect(&mut self, leg: LegIx, socket: Socket, address: SocketAddr) {
@@ -168,7 +192,7 @@ impl WorkerThread {
         }
         let Some(slot) = self.slot(leg, socket) else { return };
         let connected =
-            self.ring.socket(slot).is_some_and(|fd| SockRef::from(&fd).connect(&address.into()).is_ok());
+            self.ring.socket(slot).is_ok_and(|fd| SockRef::from(&fd).connect(&address.into()).is_ok());
         if !connected {
             self.core.handle_connect_failed(leg, socket);
         }
@@ -178,7 +202,7 @@ impl WorkerThread {
         let Some(slot) = self.slot(leg, socket) else { return };
         // What is queued without an address leaves first.
         let submitted = self.ring.submit();
-        let dissolved = submitted.and_then(|()| self.ring.socket(slot).map_or(Ok(()), disconnect));
+        let dissolved = submitted.and_then(|()| disconnect(self.ring.socket(slot).map_err(Error::other)?));
         if let Err(error) = dissolved {
             self.core.handle_socket_failed(leg, format!("it cannot be disconnected: {error}"));
         }
@@ -186,13 +210,15 @@ impl WorkerThread {
 
     /// A leg without the filter works the same and costs more, so that a failure is only worth a line.
     pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16, telephone_event: Option<u8>, rtcp_mux: bool) {
-        let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
+        let Some(slot) = self.slot(leg, Socket::Rtp) else { return };
         let mut passed = Vec::from(telephone_event.as_slice());
         if rtcp_mux {
             passed.extend(RTCP_TYPES);
         }
         let program = park_filter(&passed, u32::from(keep_one_in));
-        if let Err(error) = attach_filter(fd, &program) {
+        let attached =
+            self.ring.socket(slot).map_err(Error::other).and_then(|fd| attach_filter(fd, &program));
+        if let Err(error) = attached {
             warn!(worker = self.control.worker, %error, "the kernel takes no park filter");
         }
         if self.is_steered(leg, Socket::Rtp) {
@@ -206,15 +232,17 @@ impl WorkerThread {
         if let Some((address, steered)) = ports.steered.zip(self.steered.as_ref()) {
             steered.release(address.port());
         }
-        let Some((peer, fd)) = self.core.peer(leg).zip(self.ring.socket(ports.rtp.slot)) else { return };
-        if let Err(error) = SockRef::from(&fd).connect(&peer.into()) {
+        let Some(peer) = self.core.peer(leg) else { return };
+        let own = self.ring.socket(ports.rtp.slot).map_err(Error::other);
+        if let Err(error) = own.and_then(|fd| SockRef::from(&fd).connect(&peer.into())) {
             warn!(worker = self.control.worker, %error, "strangers to a parked leg are not dropped");
         }
     }
 
     pub(super) fn unpark(&mut self, leg: LegIx) {
-        let Some(fd) = self.slot(leg, Socket::Rtp).and_then(|slot| self.ring.socket(slot)) else { return };
-        if let Err(error) = detach_filter(fd) {
+        let Some(slot) = self.slot(leg, Socket::Rtp) else { return };
+        let detached = self.ring.socket(slot).map_err(Error::other).and_then(detach_filter);
+        if let Err(error) = detached {
             self.core.handle_socket_failed(leg, format!("its filter cannot be taken off: {error}"));
         }
         if self.is_steered(leg, Socket::Rtp) {
@@ -230,12 +258,24 @@ impl WorkerThread {
     }
 }
 
+/// Whether a socket that cannot be taken out now will be later: the ring's queue is full, or no descriptor is free.
+fn is_for_now(error: &SlotError) -> bool {
+    match error {
+        SlotError::QueueFull => true,
+        SlotError::Os(error) => NO_DESCRIPTOR.contains(&error.raw_os_error().unwrap_or(0)),
+        SlotError::Full | SlotError::Stale | SlotError::Armed | SlotError::Idle => false,
+    }
+}
+
+/// EMFILE and ENFILE.
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+
 /// Whether a receive that failed so is worth arming again: the peer's or a router's ICMP message, or memory short for now.
 fn is_passing(errno: i32) -> bool {
     use std::io::ErrorKind::{
         ConnectionRefused, HostUnreachable, NetworkUnreachable, OutOfMemory, PermissionDenied,
     };
-    let kind = std::io::Error::from_raw_os_error(errno).kind();
+    let kind = Error::from_raw_os_error(errno).kind();
     matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | OutOfMemory | PermissionDenied)
         || NAMELESS_IN_STD.contains(&errno)
 }
@@ -256,11 +296,11 @@ mod tests {
     fn no_icmp_message_ends_a_leg_and_a_broken_socket_does() {
         let (refused, net, host, denied) = (111, 101, 113, 13);
         for errno in [refused, net, host, denied, 64, 71, 90, 92, 112] {
-            assert!(is_passing(errno), "{}", std::io::Error::from_raw_os_error(errno));
+            assert!(is_passing(errno), "{}", Error::from_raw_os_error(errno));
         }
         let (bad_descriptor, not_a_socket, invalid, unsupported) = (9, 88, 22, 95);
         for errno in [bad_descriptor, not_a_socket, invalid, unsupported] {
-            assert!(!is_passing(errno), "{}", std::io::Error::from_raw_os_error(errno));
+            assert!(!is_passing(errno), "{}", Error::from_raw_os_error(errno));
         }
     }
 }

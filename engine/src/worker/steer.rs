@@ -154,7 +154,7 @@ impl WorkerThread {
         if ports.leaving || self.core.is_parked(leg) {
             return;
         }
-        if self.ring.socket(ports.rtp.slot).is_some_and(|own| has_datagrams(own).unwrap_or(false)) {
+        if self.ring.socket(ports.rtp.slot).is_ok_and(|own| has_datagrams(own).unwrap_or(false)) {
             steered.entering.push(leg);
             return;
         }

@@ -3,6 +3,7 @@
 
 mod answering;
 mod converting;
+mod files;
 mod forwarding;
 mod moving;
 mod playing;

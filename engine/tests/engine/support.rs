@@ -30,11 +30,21 @@ impl Engine {
 
     /// The same with more arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut child = engine(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        Self::spawn(engine(arguments))
+    }
+
+    /// The same with fewer open files.
+    pub(crate) fn start_with_files(files: u32, arguments: &[&str]) -> Self {
+        let engine = engine(arguments);
+        let mut limited = Process::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+        limited.arg(engine.get_program()).args(engine.get_args()).stdin(Stdio::null());
+        Self::spawn(limited)
+    }
+
+    fn spawn(mut engine: Process) -> Self {
+        let mut child =
+            engine.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stderr = child.stderr.take().expect("piped");
         let log = std::thread::spawn(move || {
             let mut text = String::new();

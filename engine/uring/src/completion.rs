@@ -73,6 +73,7 @@ pub(crate) enum Kind {
     Cancel,
     Wake,
     ReceiveSteered,
+    Install,
 }
 
 /// What an operation's `user_data` says: kind (8 bits), slot index (24), the user's token (32).
@@ -97,6 +98,7 @@ impl Tag {
             2 => Kind::Cancel,
             3 => Kind::Wake,
             4 => Kind::ReceiveSteered,
+            5 => Kind::Install,
             _ => return None,
         };
         Some(Self { kind, slot: (user_data >> 32) as u32 & 0xff_ffff, token: user_data as u32 })
@@ -109,11 +111,12 @@ mod tests {
 
     #[test]
     fn a_tag_survives_its_way_through_the_kernel() {
-        for kind in [Kind::Receive, Kind::Send, Kind::Cancel, Kind::Wake, Kind::ReceiveSteered] {
+        for kind in [Kind::Receive, Kind::Send, Kind::Cancel, Kind::Wake, Kind::ReceiveSteered, Kind::Install]
+        {
             let tag = Tag { kind, slot: 0xff_fffe, token: u32::MAX - 1 };
             assert_eq!(Tag::unpack(tag.pack()), Some(tag));
         }
-        assert_eq!(Tag::unpack(5 << 56), None);
+        assert_eq!(Tag::unpack(6 << 56), None);
     }
 
     #[test]

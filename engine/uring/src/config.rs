@@ -12,6 +12,9 @@ pub struct RingConfig {
     pub completions: u32,
     /// Sockets registered at one time; 1 to 1,048,576, and within RLIMIT_NOFILE.
     pub files: u32,
+    /// Whether the process keeps a descriptor of each registered socket. Without, `files` sockets take no descriptor, and
+    /// each call outside of the ring takes one for as long as it lasts; see [`holds_sockets_alone`](crate::holds_sockets_alone).
+    pub keep_descriptors: bool,
     /// Datagrams received and not yet sent on or dropped; a power of two, 8 to 32,768.
     pub receive_buffers: u16,
     /// Longest payload received, in bytes; 64 to 65,535. A longer datagram arrives truncated, and says so.
@@ -29,6 +32,7 @@ impl Default for RingConfig {
             submissions: 1024,
             completions: 16_384,
             files: 16_384,
+            keep_descriptors: true,
             receive_buffers: 4096,
             receive_len: 2000,
             send_buffers: 1024,

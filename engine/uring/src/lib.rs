@@ -37,6 +37,7 @@ mod provided;
 pub mod raw;
 #[allow(unsafe_code)]
 mod ring;
+mod ring_socket;
 mod setup;
 mod slots;
 pub mod socket;
@@ -50,6 +51,8 @@ pub use config::RingConfig;
 pub use error::{SendError, SetupError, SlotError};
 pub use pool::{Buffer, TooLong};
 pub use ring::Ring;
+pub use ring_socket::RingSocket;
+pub use setup::holds_sockets_alone;
 pub use slots::FileSlot;
 pub use steer::Steering;
 pub use waker::Waker;

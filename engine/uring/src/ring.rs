@@ -5,11 +5,12 @@ use crate::control::CONTROL_LEN;
 use crate::error::{SendError, SetupError, SlotError};
 use crate::pool::{Buffer, HEADER_LEN, Pool, Received, TooLong};
 use crate::slots::{FileSlot, Slots};
-use crate::{RingConfig, Waker, setup};
+use crate::{RingConfig, RingSocket, Waker, setup};
 use io_uring::squeue::Flags;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 use std::{io, mem, ptr};
@@ -18,6 +19,9 @@ use std::{io, mem, ptr};
 pub struct Ring {
     ring: IoUring,
     slots: Slots,
+    keep_descriptors: bool,
+    /// Completions that lay before one which was looked for.
+    early: VecDeque<cqueue::Entry>,
     received: Rc<Pool>,
     arena: Rc<Pool>,
     /// Buffers of the sends queued since the last submission; see [`Ring::release_sent`].
@@ -54,6 +58,8 @@ impl Ring {
             gathers: ring.params().is_feature_min_timeout(),
             ring,
             slots: Slots::new(config.files),
+            keep_descriptors: config.keep_descriptors,
+            early: VecDeque::new(),
             received,
             arena,
             sending: Vec::with_capacity(config.submissions as usize),
@@ -61,6 +67,9 @@ impl Ring {
             waker: Waker::new().map_err(os("the wake-up event"))?,
             messages: receive_messages(),
         };
+        if !config.keep_descriptors && !setup::can_install(&this.ring) {
+            return Err(SetupError::unsupported("sockets that only a ring holds (Linux 6.8)"));
+        }
         setup::check_datapath(&mut this)?;
         let poll = this.waker.poll();
         // SAFETY: a poll points to no memory.
@@ -73,31 +82,72 @@ impl Ring {
         self.waker.clone()
     }
 
-    /// Registers a socket. The ring keeps the descriptor until [`Ring::unregister`].
+    /// Registers a socket. The ring keeps it until [`Ring::unregister`].
     pub fn register(&mut self, socket: OwnedFd) -> Result<FileSlot, SlotError> {
         let index = self.slots.vacant()?;
         self.ring.submitter().register_files_update(index, &[socket.as_raw_fd()])?;
-        self.slots.insert(socket)
+        self.slots.insert(self.keep_descriptors.then_some(socket))
     }
 
     /// Takes a socket out, for instance to hand it to another thread's ring. Sends queued on it leave first.
     ///
     /// `Armed` while its receive has not ended: cancel it and await `ReceiveEnded`.
     pub fn unregister(&mut self, slot: FileSlot) -> Result<OwnedFd, SlotError> {
+        self.empty_queue_of(slot)?;
+        let installed = if self.slots.descriptor(slot)?.is_none() { Some(self.install(slot)?) } else { None };
+        self.take_out(slot)?.or(installed).ok_or(SlotError::Stale)
+    }
+
+    /// As [`unregister`](Self::unregister), for a socket that nobody wants any more: it closes.
+    pub fn close(&mut self, slot: FileSlot) -> Result<(), SlotError> {
+        self.empty_queue_of(slot)?;
+        self.take_out(slot).map(drop)
+    }
+
+    /// Has the kernel take what is queued, so that nothing refers to a slot any more.
+    fn empty_queue_of(&mut self, slot: FileSlot) -> Result<(), SlotError> {
         if !self.slots.is_idle(slot)? {
             return Err(SlotError::Armed);
         }
         self.submit()?;
-        if !self.ring.submission().is_empty() {
-            return Err(SlotError::QueueFull);
-        }
+        if self.ring.submission().is_empty() { Ok(()) } else { Err(SlotError::QueueFull) }
+    }
+
+    fn take_out(&mut self, slot: FileSlot) -> Result<Option<OwnedFd>, SlotError> {
         self.ring.submitter().register_files_update(slot.index, &[-1])?;
         self.slots.remove(slot)
     }
 
-    /// The registered socket, for calls outside the ring such as connect; `None` if the slot was given back.
-    pub fn socket(&self, slot: FileSlot) -> Option<BorrowedFd<'_>> {
-        self.slots.file(slot).map(AsFd::as_fd)
+    /// The registered socket, for calls outside the ring such as connect.
+    ///
+    /// When the process keeps no descriptors, what is queued is submitted, and this is one for the time being: drop it.
+    pub fn socket(&mut self, slot: FileSlot) -> Result<RingSocket<'_>, SlotError> {
+        if self.slots.descriptor(slot)?.is_none() {
+            return Ok(RingSocket::Installed(self.install(slot)?));
+        }
+        let kept = self.slots.descriptor(slot)?.ok_or(SlotError::Stale)?;
+        Ok(RingSocket::Kept(kept.as_fd()))
+    }
+
+    /// A descriptor of a socket that only the kernel's table holds. Completions that come before it are kept for later.
+    fn install(&mut self, slot: FileSlot) -> Result<OwnedFd, SlotError> {
+        let tag = Tag { kind: Kind::Install, slot: slot.index, token: 0 };
+        let entry = opcode::FixedFdInstall::new(types::Fixed(slot.index), 0).build().user_data(tag.pack());
+        // SAFETY: it points to no memory.
+        unsafe { self.push(&entry) }.map_err(|QueueFull| SlotError::QueueFull)?;
+        self.submit()?;
+        for _ in 0..INSTALL_ROUNDS {
+            while let Some(entry) = self.ring.completion().next() {
+                if entry.user_data() == tag.pack() {
+                    return Ok(installed(&entry)?);
+                }
+                self.early.push_back(entry);
+            }
+            // The kernel had no room for its completion, or took nothing.
+            self.submit_and_wait(0, None, None)?;
+        }
+        // Should it come yet, it is closed where it is found.
+        Err(SlotError::QueueFull)
     }
 
     /// Starts receiving on a socket: each datagram is reported with `token`, until [`Completion::ReceiveEnded`].
@@ -222,7 +272,7 @@ impl Ring {
             return Some(ended);
         }
         loop {
-            let entry = self.ring.completion().next()?;
+            let entry = self.early.pop_front().or_else(|| self.ring.completion().next())?;
             let completion = Tag::unpack(entry.user_data()).and_then(|tag| match tag.kind {
                 Kind::Receive => self.on_receive(tag, &entry, 0),
                 Kind::ReceiveSteered => self.on_receive(tag, &entry, CONTROL_LEN),
@@ -230,6 +280,8 @@ impl Ring {
                 // The receive had ended by itself, and has reported that.
                 Kind::Cancel => None,
                 Kind::Wake => self.on_wake(&entry),
+                // Nobody waits for it any more: it closes.
+                Kind::Install => installed(&entry).ok().and(None),
             });
             if completion.is_some() {
                 return completion;
@@ -287,7 +339,9 @@ impl Ring {
         buffer: Buffer,
         (address, address_len): (*const libc::sockaddr, u32),
     ) -> Result<(), SendError> {
-        self.slots.file(slot).ok_or(SendError::Stale)?;
+        if !self.slots.is_taken(slot) {
+            return Err(SendError::Stale);
+        }
         let tag = Tag { kind: Kind::Send, slot: slot.index, token };
         let entry = opcode::Send::new(types::Fixed(slot.index), buffer.as_ptr(), buffer.len() as u32)
             .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
@@ -376,6 +430,15 @@ impl Drop for Ring {
     }
 }
 
+/// The descriptor that an operation has made.
+fn installed(entry: &cqueue::Entry) -> io::Result<OwnedFd> {
+    match entry.result() {
+        error if error < 0 => Err(io::Error::from_raw_os_error(-error)),
+        // SAFETY: the kernel has just made this descriptor for us, says so once, and nobody else knows it.
+        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+    }
+}
+
 /// No entry is free and the kernel takes none.
 struct QueueFull;
 
@@ -403,5 +466,6 @@ fn receive_messages() -> Box<[libc::msghdr; 2]> {
 const BUFFER_GROUP: u16 = 0;
 /// What the kernel's clock can count; longer waits end early, as if a signal had come.
 const LONGEST_WAIT: Duration = Duration::from_secs(1 << 31);
+const INSTALL_ROUNDS: u32 = 100;
 const QUIESCE_ROUNDS: u32 = 100;
 const QUIESCE_TIMEOUT: Duration = Duration::from_millis(10);

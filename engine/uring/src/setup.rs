@@ -4,7 +4,8 @@ use crate::completion::{Completion, ReceiveEnd};
 use crate::error::{SetupError, SlotError};
 use crate::ring::Ring;
 use crate::{FileSlot, RingConfig};
-use io_uring::IoUring;
+use io_uring::register::Probe;
+use io_uring::{IoUring, opcode};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -33,6 +34,17 @@ pub(crate) fn build(config: &RingConfig) -> Result<IoUring, SetupError> {
         Some((_, what)) => Err(SetupError::unsupported(what)),
         None => Ok(ring),
     }
+}
+
+/// Whether rings of this kernel can hold sockets of which the process has no descriptor
+/// ([`RingConfig::keep_descriptors`] is false): Linux 6.8.
+pub fn holds_sockets_alone() -> bool {
+    IoUring::new(8).is_ok_and(|ring| can_install(&ring))
+}
+
+pub(crate) fn can_install(ring: &IoUring) -> bool {
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(opcode::FixedFdInstall::CODE)
 }
 
 #[derive(Clone, Copy)]

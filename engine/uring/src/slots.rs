@@ -16,7 +16,18 @@ struct Entry {
     generation: u32,
     /// The receive that has not ended, if there is one.
     receive: Option<Tag>,
-    file: Option<OwnedFd>,
+    file: File,
+}
+
+/// Who holds a slot's socket.
+#[derive(Debug)]
+enum File {
+    /// Nobody: the slot is free.
+    None,
+    /// The kernel's table and this process.
+    Kept(OwnedFd),
+    /// The kernel's table alone.
+    GivenUp,
 }
 
 /// The state of every slot; the kernel's table is kept in step by the ring.
@@ -29,7 +40,7 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(count: u32) -> Self {
-        let entry = |_| Entry { generation: 0, receive: None, file: None };
+        let entry = |_| Entry { generation: 0, receive: None, file: File::None };
         Self { entries: (0..count).map(entry).collect(), free: (0..count).rev().collect(), receiving: 0 }
     }
 
@@ -43,33 +54,44 @@ impl Slots {
         self.free.last().copied().ok_or(SlotError::Full)
     }
 
-    pub(crate) fn insert(&mut self, file: OwnedFd) -> Result<FileSlot, SlotError> {
+    /// Takes a socket in: with its descriptor, or none when only the kernel's table holds it.
+    pub(crate) fn insert(&mut self, descriptor: Option<OwnedFd>) -> Result<FileSlot, SlotError> {
         let index = self.free.pop().ok_or(SlotError::Full)?;
         let entry = &mut self.entries[index as usize];
-        entry.file = Some(file);
+        entry.file = descriptor.map_or(File::GivenUp, File::Kept);
         Ok(FileSlot { index, generation: entry.generation })
     }
 
-    pub(crate) fn remove(&mut self, slot: FileSlot) -> Result<OwnedFd, SlotError> {
+    /// Frees the slot, and gives the descriptor back if there is one.
+    pub(crate) fn remove(&mut self, slot: FileSlot) -> Result<Option<OwnedFd>, SlotError> {
         let entry = self.entry(slot)?;
-        let file = entry.file.take().ok_or(SlotError::Stale)?;
+        let file = std::mem::replace(&mut entry.file, File::None);
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(slot.index);
-        Ok(file)
+        match file {
+            File::Kept(descriptor) => Ok(Some(descriptor)),
+            File::GivenUp | File::None => Ok(None),
+        }
     }
 
-    /// The socket, for calls that do not go through the ring.
-    pub(crate) fn file(&self, slot: FileSlot) -> Option<&OwnedFd> {
-        self.entries
-            .get(slot.index as usize)
-            .filter(|entry| entry.generation == slot.generation)?
-            .file
-            .as_ref()
+    /// Whether there is a socket: the slot was not given back.
+    pub(crate) fn is_taken(&self, slot: FileSlot) -> bool {
+        let entry = self.entries.get(slot.index as usize);
+        entry.is_some_and(|entry| entry.is_of(slot))
+    }
+
+    /// The descriptor, for calls that do not go through the ring; none when only the kernel's table holds the socket.
+    pub(crate) fn descriptor(&self, slot: FileSlot) -> Result<Option<&OwnedFd>, SlotError> {
+        let entry = self.entries.get(slot.index as usize).filter(|entry| entry.is_of(slot));
+        match &entry.ok_or(SlotError::Stale)?.file {
+            File::Kept(descriptor) => Ok(Some(descriptor)),
+            File::GivenUp | File::None => Ok(None),
+        }
     }
 
     /// Whether the slot's receive has ended; an error if the slot is stale.
     pub(crate) fn is_idle(&self, slot: FileSlot) -> Result<bool, SlotError> {
-        self.file(slot).ok_or(SlotError::Stale)?;
+        self.descriptor(slot)?;
         Ok(self.entries[slot.index as usize].receive.is_none())
     }
 
@@ -87,7 +109,7 @@ impl Slots {
 
     /// The tag of the slot's receive.
     pub(crate) fn receive(&self, slot: FileSlot) -> Result<Tag, SlotError> {
-        self.file(slot).ok_or(SlotError::Stale)?;
+        self.descriptor(slot)?;
         self.entries[slot.index as usize].receive.ok_or(SlotError::Idle)
     }
 
@@ -107,9 +129,13 @@ impl Slots {
 
     fn entry(&mut self, slot: FileSlot) -> Result<&mut Entry, SlotError> {
         let entry = self.entries.get_mut(slot.index as usize);
-        entry
-            .filter(|entry| entry.generation == slot.generation && entry.file.is_some())
-            .ok_or(SlotError::Stale)
+        entry.filter(|entry| entry.is_of(slot)).ok_or(SlotError::Stale)
+    }
+}
+
+impl Entry {
+    fn is_of(&self, slot: FileSlot) -> bool {
+        self.generation == slot.generation && !matches!(self.file, File::None)
     }
 }
 
@@ -118,8 +144,8 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
 
-    fn file() -> OwnedFd {
-        UdpSocket::bind("127.0.0.1:0").unwrap().into()
+    fn file() -> Option<OwnedFd> {
+        Some(UdpSocket::bind("127.0.0.1:0").unwrap().into())
     }
 
     #[test]
@@ -129,9 +155,22 @@ mod tests {
         slots.remove(old).unwrap();
         let new = slots.insert(file()).unwrap();
         assert_eq!(old.index, new.index);
-        assert!(slots.file(old).is_none() && slots.file(new).is_some());
+        assert!(!slots.is_taken(old) && slots.is_taken(new));
+        assert!(matches!(slots.descriptor(old), Err(SlotError::Stale)));
+        assert!(matches!(slots.descriptor(new), Ok(Some(_))));
         assert!(matches!(slots.arm(old, Kind::Receive, 0), Err(SlotError::Stale)));
         assert!(matches!(slots.insert(file()), Err(SlotError::Full)));
+    }
+
+    #[test]
+    fn a_slot_whose_descriptor_was_given_up_is_a_slot_like_others() {
+        let mut slots = Slots::new(1);
+        let slot = slots.insert(None).unwrap();
+        assert!(slots.is_taken(slot) && matches!(slots.descriptor(slot), Ok(None)));
+        slots.arm(slot, Kind::Receive, 0).unwrap();
+        slots.ended(slot.index);
+        assert!(slots.remove(slot).unwrap().is_none());
+        assert!(!slots.is_taken(slot) && matches!(slots.remove(slot), Err(SlotError::Stale)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
             ports: PortRange { first: 20_000, last: 20_999 },
             workers: 1,
             max_legs: 8,
+            max_legs_per_worker: 8,
             seed: [7; 32],
         },
     );

@@ -42,6 +42,8 @@ impl Machine {
 #[derive(Clone, Debug)]
 pub(crate) struct Cpus {
     pub(crate) system: usize,
+    /// More of the system's, which it shares with the generator.
+    pub(crate) shared: Vec<usize>,
     pub(crate) receiver: usize,
     pub(crate) senders: Vec<usize>,
 }
@@ -61,7 +63,27 @@ impl Cpus {
             bail!("processor {} cannot be both the system's and the generator's", args.cpu);
         }
         let senders = if generator.len() > 1 { generator[1..].to_vec() } else { vec![receiver] };
-        Ok(Self { system: args.cpu, receiver, senders })
+        Ok(Self { system: args.cpu, shared: Vec::new(), receiver, senders })
+    }
+
+    /// The same, with `processors` for the system.
+    ///
+    /// # Errors
+    /// There are not so many.
+    pub(crate) fn with_processors(&self, processors: usize) -> Result<Self> {
+        let mut others = [self.receiver].into_iter().chain(self.senders.iter().copied()).collect::<Vec<_>>();
+        others.dedup();
+        if processors > others.len() + 1 {
+            bail!("the system needs {processors} processors: fewer, or more open files (ulimit -Hn)");
+        }
+        others.truncate(processors.saturating_sub(1));
+        Ok(Self { shared: others, ..self.clone() })
+    }
+
+    /// The system's, as taskset and the engine take them.
+    pub(crate) fn list(&self) -> String {
+        let all = [self.system].into_iter().chain(self.shared.iter().copied());
+        all.map(|cpu| cpu.to_string()).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -73,6 +95,19 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu).with_context(|| format!("no processor {cpu}"))?;
     sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("cannot use processor {cpu}"))
+}
+
+/// Lets this process and its children open so many files, or as many as they may; returns how many.
+///
+/// # Errors
+/// The limits cannot be asked for.
+pub(crate) fn raise_nofile_as_far_as_allowed(files: u64) -> Result<u64> {
+    if raise_nofile(files).is_ok() {
+        return Ok(files);
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
 }
 
 /// Lets this process and its children open so many files.

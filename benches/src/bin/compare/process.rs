@@ -20,17 +20,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a programme on one processor, all its threads included.
+    /// Starts a programme on processors by number, as 0 or 0,1, all its threads included.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(cpu: usize, programme: &Path, arguments: &[String]) -> Result<Self> {
+    pub(crate) fn start(cpus: &str, programme: &Path, arguments: &[String]) -> Result<Self> {
         let name = programme.file_name().unwrap_or(programme.as_os_str()).to_string_lossy().into_owned();
         let log = tempfile::tempfile().context("cannot make a temporary file")?;
         // taskset becomes the programme: the child's id stays the same.
         let child = Command::new("taskset")
             .arg("--cpu-list")
-            .arg(cpu.to_string())
+            .arg(cpus)
             .arg(programme)
             .args(arguments)
             .stdin(Stdio::null())

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{BenchArgs, ScaleArgs};
 use crate::generator::Generator;
-use crate::machine::{Cpus, Machine, pin, raise_nofile};
+use crate::machine::{Cpus, Machine, pin, raise_nofile_as_far_as_allowed};
 use crate::report::single;
 use crate::systems::{Offhook, System as _, WINDOW, offhook};
 use crate::units::Spread;
@@ -17,6 +17,10 @@ use crate::units::Spread;
 struct Scale {
     machine: Machine,
     legs: u32,
+    /// Open files that the engine may have.
+    files_allowed: u64,
+    /// Workers of the engine: a limit of open files bounds each one's sockets, of which a leg has two.
+    workers: usize,
     resident_kib_per_leg: f64,
     /// Microseconds a leg, sixteen requests under way at once, by tenths of all legs.
     create_us: Vec<f64>,
@@ -35,12 +39,14 @@ struct Scale {
 /// # Errors
 /// The engine does not start, or refuses.
 pub(crate) fn run(args: &BenchArgs, asked: &ScaleArgs) -> Result<()> {
-    let cpus = Cpus::choose(args)?;
-    raise_nofile(u64::from(asked.legs) * 2 + 500)?;
+    let wanted = u64::from(asked.legs) * 2 + OTHER_FILES;
+    let files_allowed = raise_nofile_as_far_as_allowed(wanted)?;
+    let workers = wanted.div_ceil(files_allowed) as usize;
+    let cpus = Cpus::choose(args)?.with_processors(workers)?;
     pin(cpus.receiver)?;
     let machine = Machine::here();
     let generator = Generator::new(cpus.clone())?;
-    let mut engine = Offhook::start_with_ports(args, &cpus, 20_000, 59_999)?;
+    let mut engine = Offhook::start_with_ports(args, &cpus, 15_000, 59_999)?;
     let before = engine.process().resident_bytes()?;
     let tenth = asked.legs / 10;
     let tenths = |n: u32| n * tenth..(n + 1) * tenth;
@@ -75,6 +81,8 @@ pub(crate) fn run(args: &BenchArgs, asked: &ScaleArgs) -> Result<()> {
         &Scale {
             machine,
             legs: tenth * 10,
+            files_allowed,
+            workers,
             resident_kib_per_leg: (after.saturating_sub(before)) as f64 / 1_024.0 / f64::from(tenth * 10),
             create_growth: growth(&create_us),
             delete_growth: growth(&delete_us),
@@ -86,6 +94,9 @@ pub(crate) fn run(args: &BenchArgs, asked: &ScaleArgs) -> Result<()> {
         },
     )
 }
+
+/// Descriptors of the engine beside those of legs.
+const OTHER_FILES: u64 = 500;
 
 fn cpu_us_since(engine: &Offhook, before: u64) -> Result<f64> {
     Ok((engine.process().cpu_ns()? - before) as f64 / 1_000.0)

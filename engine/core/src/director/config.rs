@@ -21,6 +21,8 @@ pub struct DirectorConfig {
     pub workers: u16,
     /// Legs in the engine at most.
     pub max_legs: usize,
+    /// Legs on one worker at most.
+    pub max_legs_per_worker: usize,
     /// Seed of SSRCs, first sequence numbers and the order of ports. Unpredictable to others.
     pub seed: [u8; 32],
 }

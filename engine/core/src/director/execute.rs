@@ -105,6 +105,7 @@ impl Director {
         }
         let address = self.address_for(body)?;
         let worker = self.worker_for(body)?;
+        self.room_on(worker)?;
         let rtp = self.ports.take(address).ok_or_else(|| out_of_ports(address))?;
         let leg = self.next_leg();
         self.load[usize::from(worker)] += 1;
@@ -174,6 +175,7 @@ impl Director {
         }
         let (a_worker, b_worker, leg) = (a.worker, b.worker, b.id);
         if a_worker != b_worker {
+            self.room_on(a_worker)?;
             self.tell_worker(b_worker, WorkerCommand::Detach { op, leg, replace: body.replace });
             return Ok(Stage::Detaching);
         }
@@ -203,6 +205,7 @@ impl Director {
         let (supervisor, agent) = (self.entry(&body.leg)?, self.entry(&body.of)?);
         let (from, to, leg) = (supervisor.worker, agent.worker, supervisor.id);
         if from != to {
+            self.room_on(to)?;
             self.tell_worker(from, WorkerCommand::Detach { op, leg, replace: false });
             return Ok(Stage::Detaching);
         }
@@ -252,6 +255,16 @@ impl Director {
                 .min_by_key(|worker| self.load[usize::from(*worker)])
                 .expect("an engine has a worker")),
         }
+    }
+
+    /// Whether a worker takes one more leg.
+    fn room_on(&self, worker: u16) -> Result<(), Error> {
+        let limit = self.config.max_legs_per_worker;
+        if self.load[usize::from(worker)] < limit {
+            return Ok(());
+        }
+        let reason = format!("the limit of {limit} legs on worker {worker} is reached");
+        Err(Error::new(ErrorCode::TooManyLegs, reason))
     }
 
     pub(super) fn entry(&self, name: &str) -> Result<&Entry, Error> {

@@ -134,6 +134,13 @@ impl Worker {
         self.legs.get(leg.index()).is_some_and(|leg| leg.parked.is_some())
     }
 
+    /// Whether a leg is on its way to another worker.
+    pub fn is_moving(&self, leg: LegIx) -> bool {
+        self.legs
+            .get(leg.index())
+            .is_some_and(|leg| matches!(leg.leaving, Some(crate::leg::Leaving::Moves(_))))
+    }
+
     /// Takes note that a leg's socket is broken for good: the director will delete the leg.
     pub fn handle_socket_failed(&mut self, leg: LegIx, reason: String) {
         if let Some(failed) = self.legs.get(leg.index()) {

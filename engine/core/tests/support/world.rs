@@ -51,6 +51,11 @@ pub struct World {
 
 impl World {
     pub fn new(workers: u16, max_legs: usize, ports: PortRange) -> Self {
+        Self::with_room(workers, max_legs, max_legs, ports)
+    }
+
+    /// With a limit of legs for each worker.
+    pub fn with_room(workers: u16, max_legs: usize, max_legs_per_worker: usize, ports: PortRange) -> Self {
         let config = DirectorConfig {
             instance: "test".into(),
             version: "0".into(),
@@ -58,6 +63,7 @@ impl World {
             ports,
             workers,
             max_legs,
+            max_legs_per_worker,
             seed: [3; 32],
         };
         let count = usize::from(workers);

@@ -13,6 +13,7 @@ pub(crate) fn small() -> RingConfig {
         submissions: 64,
         completions: 256,
         files: 16,
+        keep_descriptors: true,
         receive_buffers: 64,
         receive_len: 1500,
         send_buffers: 16,

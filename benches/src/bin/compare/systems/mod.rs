@@ -145,7 +145,7 @@ fn start_answering(
     control: SocketAddr,
     ping: &[u8],
 ) -> Result<(Process, ControlSocket)> {
-    let mut process = Process::start(cpus.system, programme, arguments)?;
+    let mut process = Process::start(&cpus.list(), programme, arguments)?;
     let mut socket = ControlSocket::connect(control)?;
     process.wait_until(|| socket.is_answered(ping))?;
     Ok((process, socket))

@@ -44,7 +44,7 @@ impl Offhook {
             format!("--control={address}"),
             format!("--media-address={MEDIA_ADDRESS}"),
             format!("--ports={first}-{last}"),
-            format!("--cpus={}", cpus.system),
+            format!("--cpus={}", cpus.list()),
             "--log=warn".to_owned(),
         ];
         arguments.extend(args.engine_args.iter().cloned());
