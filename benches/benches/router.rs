@@ -109,7 +109,11 @@ impl Centre {
                 }
                 Output::Notify(Notification::Offer(_)) => self.offers += 1,
                 Output::Notify(_) => {}
-                Output::Record(_) | Output::Sip { .. } | Output::Reply { .. } | Output::Webhook { .. } => {}
+                Output::Record(_)
+                | Output::Sip { .. }
+                | Output::Reply { .. }
+                | Output::Webhook { .. }
+                | Output::Push { .. } => {}
             }
         }
     }

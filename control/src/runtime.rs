@@ -260,7 +260,11 @@ impl Runtime {
                 }
             }
             Output::Notify(notification) => self.feed.publish(&notification),
-            Output::Webhook { url, body } => self.webhooks.post(url, body),
+            Output::Webhook { url, body } => self.webhooks.post(url, &body, None),
+            Output::Push { url, secret, body } => {
+                let unix_s = self.clock.now().unix_ms / 1_000;
+                self.webhooks.post(url, &body, Some((secret, unix_s)));
+            }
         }
     }
 
@@ -323,6 +327,7 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::RemoveContact(_)
         | ApiRequest::Dispose(..)
         | ApiRequest::StartCallback { .. }
+        | ApiRequest::ConfirmCallback { .. }
         | ApiRequest::CancelCallback { .. }
         | ApiRequest::RescheduleCallback { .. } => true,
     }

@@ -16,7 +16,7 @@ const CALLBACK: &str = "/genesys/1/service/callback/cb";
 fn post(control: &Control, accepted: &Mutex<BTreeMap<String, String>>, series: usize) {
     for n in 0.. {
         let number = format!("+1{series:03}{n:07}");
-        let body = json!({ "_customer_number": number }).to_string();
+        let body = json!({ "_customer_number": number, "_call_direction": "USERTERMINATED" }).to_string();
         match control.raw("POST", CALLBACK, "application/json", body.as_bytes()) {
             Ok((200, value)) => {
                 let id = value["_id"].as_str().expect("an id").to_owned();
@@ -73,7 +73,7 @@ fn a_full_disk_refuses_changes_with_the_reason_and_what_waited_is_written_when_t
     let refused = loop {
         n += 1;
         assert!(n < 1_000, "the limit was never reached");
-        let body = json!({ "_customer_number": format!("+1{n:010}"), "note": padding });
+        let body = json!({ "_customer_number": format!("+1{n:010}"), "note": padding, "_call_direction": "USERTERMINATED" });
         match control.send("POST", CALLBACK, &body) {
             (200, value) => accepted.push(value["_id"].as_str().expect("an id").to_owned()),
             (503, value) if value["error"] == "unconfirmed" => {}
@@ -91,7 +91,11 @@ fn a_full_disk_refuses_changes_with_the_reason_and_what_waited_is_written_when_t
     while control.send("GET", "/healthz", &Value::Null).0 != 200 {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let after = control.send("POST", CALLBACK, &json!({ "_customer_number": "+19990000000" }));
+    let after = control.send(
+        "POST",
+        CALLBACK,
+        &json!({ "_customer_number": "+19990000000", "_call_direction": "USERTERMINATED" }),
+    );
     assert_eq!(after.0, 200, "{after:?}");
     accepted.push(after.1["_id"].as_str().expect("an id").to_owned());
     let waited = control.read(CALLBACK).as_array().map(Vec::len);

@@ -84,10 +84,13 @@ fn what_does_not_exist_is_404_and_what_is_not_taken_405() {
 #[test]
 fn a_callback_is_taken_as_json_and_as_form_fields_and_its_number_comes_back() {
     let control = Place::new("", "").start();
-    let (status, json) =
-        control.send("POST", CALLBACK, &json!({"_customer_number": "+15550001", "reason": "late"}));
+    let (status, json) = control.send(
+        "POST",
+        CALLBACK,
+        &json!({"_customer_number": "+15550001", "_call_direction": "USERTERMINATED"}),
+    );
     assert_eq!(status, 200, "{json}");
-    let form = b"_customer_number=%2B15550002&_wait_for_agent=true";
+    let form = b"_customer_number=%2B15550002&_wait_for_agent=true&_call_direction=USERTERMINATED";
     let (status, form) =
         control.raw("POST", CALLBACK, "application/x-www-form-urlencoded", form).expect("it answers");
     assert_eq!(status, 200, "{form}");

@@ -119,6 +119,13 @@ pub enum ApiRequest {
         /// Which.
         id: CallbackId,
     },
+    /// `POST /service/callback/{service}/{id}/confirm`.
+    ConfirmCallback {
+        /// Service name.
+        service: String,
+        /// Which.
+        id: CallbackId,
+    },
     /// `PUT /service/callback/{service}/{id}`.
     RescheduleCallback {
         /// Service name.
@@ -353,6 +360,15 @@ pub enum ApiReply {
     Health(HealthView),
     /// A callback was stored.
     CallbackStored(CallbackId),
+    /// The same; its customer may call this number.
+    CallbackAccess {
+        /// Which.
+        id: CallbackId,
+        /// Number to call.
+        access_number: String,
+        /// Until when, ISO 8601 UTC.
+        expiration_time: String,
+    },
     /// Callbacks that match.
     Callbacks(Vec<CallbackView>),
     /// Refused.
@@ -426,6 +442,7 @@ impl ApiReply {
             | Self::Statistics(_)
             | Self::Health(_)
             | Self::CallbackStored(_)
+            | Self::CallbackAccess { .. }
             | Self::Callbacks(_) => 200,
         }
     }
@@ -451,6 +468,9 @@ impl ApiReply {
             Self::Statistics(view) => serde_json::to_value(view),
             Self::Health(view) => serde_json::to_value(view),
             Self::CallbackStored(id) => Ok(serde_json::json!({ "_id": id })),
+            Self::CallbackAccess { id, access_number, expiration_time } => Ok(serde_json::json!({
+                "_id": id, "_access_number": access_number, "_expiration_time": expiration_time
+            })),
             Self::Callbacks(views) => serde_json::to_value(views),
             Self::Error(error) => serde_json::to_value(error),
         };

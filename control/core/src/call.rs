@@ -179,6 +179,8 @@ pub(crate) struct Call {
     pub(crate) audio: Audio,
     pub(crate) result: Option<String>,
     pub(crate) line: Line,
+    /// What was attached to it (CB-11).
+    pub(crate) data: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Microseconds from the answer to the first packet, per direction (BY-01).

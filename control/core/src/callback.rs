@@ -53,6 +53,12 @@ pub(crate) struct Callback {
     pub(crate) interaction: Option<u64>,
     /// A detection says that a person has answered the attempt that runs.
     pub(crate) person: bool,
+    /// Times that the customer was asked whether they are ready, or told that they may call.
+    pub(crate) asked: u32,
+    /// The answer is awaited.
+    pub(crate) is_asked: bool,
+    /// They are ready.
+    pub(crate) confirmed: bool,
 }
 
 impl Callback {
@@ -67,6 +73,9 @@ impl Callback {
             running: None,
             interaction: None,
             person: false,
+            asked: 0,
+            is_asked: false,
+            confirmed: false,
         }
     }
 
@@ -80,6 +89,12 @@ impl Callback {
         if self.spec.scheduled { self.spec.desired_ms } else { self.spec.arrival_ms }
     }
 
+    /// What the customer may call, as soon as they may (CB-04).
+    pub(crate) fn access_number(&self) -> Option<&str> {
+        let may_call = !self.spec.options.wait_for_agent || self.is_asked;
+        self.spec.options.access_number.as_deref().filter(|_| may_call && !self.is_over())
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.state, State::Completed(_))
     }
@@ -88,6 +103,10 @@ impl Callback {
         let mut more: Map<String, Value> = self.spec.data.clone();
         for (n, result) in &self.results {
             more.insert(format!("_CB_DIAL_{n}_RESULT"), text(result));
+        }
+        more.insert("_call_direction".to_owned(), text(&self.spec.options.direction));
+        if let Some(number) = self.access_number() {
+            more.insert("_access_number".to_owned(), number.into());
         }
         CallbackView {
             id: self.spec.id.clone(),

@@ -3,8 +3,10 @@
 use offhook_proto::{AmdParameters, Idle, Media};
 use serde::{Deserialize, Serialize};
 
+use crate::hours::OfficeHours;
 use crate::inbound_flow::FlowConfig;
 use crate::modes::ModeWish;
+use crate::options::{CallDirection, Confirm, Unconfirmed};
 
 /// Everything that the core is configured with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -304,6 +306,37 @@ pub struct ServiceConfig {
     pub max_per_3600_s: u32,
     /// What is done when something else than a person answers (CB-17).
     pub detection: DetectionConfig,
+    /// `_call_direction` (CB-03).
+    pub call_direction: CallDirection,
+    /// Number that customers of user-originated callbacks call; it leads to a queue (CB-09). Empty = none.
+    pub access_number: String,
+    /// `_wait_for_user_confirm` (CB-05).
+    pub wait_for_user_confirm: bool,
+    /// `_user_confirm_timeout`, in seconds.
+    pub user_confirm_timeout_s: u32,
+    /// `_max_notify_delivery_attempts`.
+    pub max_notify_delivery_attempts: u32,
+    /// `_on_user_confirm_timeout`.
+    pub on_user_confirm_timeout: Unconfirmed,
+    /// Where customers are asked and told: an http or https URL. Empty = nowhere.
+    pub push_url: String,
+    /// Key of the signature that such a request carries.
+    pub push_secret: Secret,
+    /// When it is open (CB-18).
+    pub office_hours: OfficeHours,
+    /// `_enable_reject_out_of_office_hours`: else a request waits for the next opening.
+    pub reject_out_of_office_hours: bool,
+}
+
+/// A key that is never shown.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl Default for ServiceConfig {
@@ -320,6 +353,27 @@ impl Default for ServiceConfig {
             max_per_300_s: 500,
             max_per_3600_s: 1_000,
             detection: DetectionConfig::default(),
+            call_direction: CallDirection::UserOriginated,
+            access_number: String::new(),
+            wait_for_user_confirm: false,
+            user_confirm_timeout_s: 30,
+            max_notify_delivery_attempts: 3,
+            on_user_confirm_timeout: Unconfirmed::Fail,
+            push_url: String::new(),
+            push_secret: Secret::default(),
+            office_hours: OfficeHours::default(),
+            reject_out_of_office_hours: false,
+        }
+    }
+}
+
+impl ServiceConfig {
+    /// How its customers are asked.
+    pub(crate) fn confirm(&self) -> Confirm {
+        Confirm {
+            timeout_s: self.user_confirm_timeout_s,
+            attempts: self.max_notify_delivery_attempts,
+            otherwise: self.on_user_confirm_timeout,
         }
     }
 }

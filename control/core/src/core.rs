@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use crate::agent::Agent;
 use crate::call::Call;
 use crate::callback::Callback;
+use crate::callback_index::CallbackIndex;
 use crate::engines::Engines;
 use crate::estimate::Handling;
 use crate::flow::detection::{Listening, Message};
@@ -53,6 +54,7 @@ pub struct Core {
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
     /// Flows that run.
     pub(crate) flows: BTreeMap<Owner, Run>,
+    pub(crate) index: CallbackIndex,
     /// How often each callback service was asked for of late.
     pub(crate) throttles: BTreeMap<String, Throttle>,
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
@@ -111,6 +113,7 @@ impl Core {
             handling: Handling::default(),
             callbacks: BTreeMap::new(),
             flows: BTreeMap::new(),
+            index: CallbackIndex::default(),
             throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),
             lists: BTreeMap::new(),
@@ -162,6 +165,7 @@ impl Core {
             Input::EngineDown { engine } => self.on_engine_down(engine),
             Input::Config(config) => {
                 self.config = *config;
+                self.refresh_callbacks();
                 self.match_due = true;
             }
             Input::Tick => {
@@ -326,6 +330,7 @@ impl Core {
             Timer::Announced(agent) => self.on_announced(&agent),
             Timer::Pin(agent) => self.on_pin_timeout(&agent),
             Timer::Redial(agent) => self.on_redial(&agent),
+            Timer::Confirm(id) => self.on_confirm_timeout(&id),
             Timer::Offer(agent) => self.on_offer_timeout(&agent),
             Timer::WrapUp(agent) => self.end_wrap_up(&agent),
             Timer::Idle(agent) => self.on_idle(&agent),

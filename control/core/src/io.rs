@@ -3,6 +3,7 @@
 use offhook_proto::{Command, Error, EventBody, Reply};
 
 use crate::api::{ApiReply, ApiRequest};
+use crate::config::Secret;
 use crate::sip::{SipCommand, SipEvent};
 use crate::view::Notification;
 use crate::{AgentId, CallId, CallbackId, Config, ContactId, EngineId, OpId, Record, RequestId};
@@ -109,6 +110,15 @@ pub enum Output {
     },
     /// Tell whoever listens.
     Notify(Notification),
+    /// Ask or tell a customer: POST a JSON body, signed; no answer is awaited, the shell retries.
+    Push {
+        /// Where.
+        url: String,
+        /// Key of the signature; empty = none.
+        secret: Secret,
+        /// What.
+        body: serde_json::Value,
+    },
     /// POST a JSON body; no answer is awaited, the shell retries.
     Webhook {
         /// Where.
@@ -145,7 +155,7 @@ impl Output {
             Self::Engine { key, .. } => key.clone(),
             // A listener must not see an older state of a thing after a newer one.
             Self::Notify(notification) => notification.key(),
-            Self::Reply { .. } | Self::Webhook { .. } => Key::None,
+            Self::Reply { .. } | Self::Webhook { .. } | Self::Push { .. } => Key::None,
         }
     }
 }

@@ -28,6 +28,7 @@ impl Line {
             answered_ms: None,
             answer_to_audio_ms: None,
             result: String::new(),
+            data: serde_json::Map::new(),
             contact: self.contact,
             ani: text(&self.number),
             dnis: text(&self.dnis),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::io::Key;
 use crate::modes::{Mode, ModeWish};
+use crate::options::CallbackOptions;
 use crate::report::Direction;
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, ContactId};
@@ -146,6 +147,18 @@ pub enum Fact {
         id: CallbackId,
         /// Milliseconds since 1970 UTC.
         desired_ms: u64,
+    },
+    /// The customer said that they are ready (CB-05).
+    CallbackConfirmed {
+        /// Which.
+        id: CallbackId,
+    },
+    /// The customer of a callback called in (CB-09).
+    CallbackCalledIn {
+        /// Which.
+        id: CallbackId,
+        /// The call.
+        call: CallId,
     },
     /// A callback is complete.
     CallbackEnded {
@@ -351,6 +364,9 @@ pub struct CallbackSpec {
     pub retry_s: u32,
     /// Everything else that the request held.
     pub data: Map<String, Value>,
+    /// Direction, waiting, confirmation.
+    #[serde(default)]
+    pub options: CallbackOptions,
     /// The call that it was made from, when a flow made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Box<Origin>>,
@@ -465,6 +481,9 @@ pub struct CallSummary {
     pub answer_to_audio_ms: Option<f64>,
     /// How it ended.
     pub result: String,
+    /// What was attached to it (CB-11).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
     /// The contact's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<u64>,
@@ -514,6 +533,8 @@ impl Record {
             Fact::CallbackDialled { id, .. }
             | Fact::CallbackAttempted { id, .. }
             | Fact::CallbackMoved { id, .. }
+            | Fact::CallbackConfirmed { id }
+            | Fact::CallbackCalledIn { id, .. }
             | Fact::CallbackEnded { id, .. } => Key::Callback(id.clone()),
             Fact::ContactAdded { id, .. }
             | Fact::ContactRemoved { id }

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Pin(AgentId),
     /// A lost leg is dialled again.
     Redial(AgentId),
+    /// A customer should have said that they are ready.
+    Confirm(CallbackId),
     /// An agent should have taken the offer.
     Offer(AgentId),
     /// Wrap-up ends.

@@ -195,6 +195,9 @@ pub struct CallView {
     pub answer_to_audio_ms: Option<f64>,
     /// How it ended.
     pub result: Option<String>,
+    /// What was attached to it: `_CB_SERVICE_ID`, `_CB_T_SERVICE_START`, `_CB_T_CALLBACK_ACCEPTED` (CB-11).
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub data: serde_json::Map<String, Value>,
 }
 
 /// A queue.

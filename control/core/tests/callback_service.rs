@@ -19,7 +19,8 @@ const ALWAYS: [&str; 7] = [
 ];
 
 fn start(bench: &mut Bench, params: Value) -> ApiReply {
-    let Value::Object(params) = params else { panic!("not an object") };
+    let Value::Object(mut params) = params else { panic!("not an object") };
+    params.entry("_call_direction").or_insert_with(|| "USERTERMINATED".into());
     bench.ask(ApiRequest::StartCallback { service: "cb".into(), params })
 }
 

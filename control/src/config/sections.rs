@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use offhook_control_core::api::AgentBody;
 use offhook_control_core::config::{
     AgentConfig, DetectionConfig, GroupModes, ModesConfig, OnMachine, OnTone, Prompts, QueueConfig,
-    ReportConfig, ServiceConfig,
+    ReportConfig, Secret, ServiceConfig,
 };
+use offhook_control_core::hours::OfficeHours;
 use offhook_control_core::modes::ModeWish;
+use offhook_control_core::options::{CallDirection, Unconfirmed};
 use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::{Codec, Idle, Media};
@@ -350,6 +352,14 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     set(&mut service.max_per_300_s, table.number("max_per_300_s", 1..=1_000_000));
     set(&mut service.max_per_3600_s, table.number("max_per_3600_s", 1..=1_000_000));
     service.detection = detection(&mut table);
+    set(&mut service.call_direction, table.choice("call_direction", &CallDirection::NAMES));
+    set(&mut service.access_number, table.text("access_number"));
+    let leads = |queue: &QueueConfig| queue.dnis.contains(&service.access_number);
+    if !service.access_number.is_empty() && !queues.iter().any(leads) {
+        table.refuse("access_number", "leads to no queue: it has to be among the dnis of one");
+    }
+    confirmation(&mut table, &mut service);
+    office_hours(&mut table, &mut service);
     table.finish();
     service
 }
@@ -390,6 +400,39 @@ fn detection(table: &mut Table<'_, '_>) -> DetectionConfig {
     set(&mut detection.amd.silence_threshold, amd.number("silence_threshold", threshold));
     amd.finish();
     detection
+}
+
+/// How customers are asked whether they are ready, or told that they may call (CB-05).
+fn confirmation(table: &mut Table<'_, '_>, service: &mut ServiceConfig) {
+    set(&mut service.wait_for_user_confirm, table.flag("wait_for_user_confirm"));
+    set(&mut service.user_confirm_timeout_s, table.number("user_confirm_timeout_s", 1..=3_600));
+    set(&mut service.max_notify_delivery_attempts, table.number("max_notify_delivery_attempts", 1..=100));
+    set(&mut service.on_user_confirm_timeout, table.choice("on_user_confirm_timeout", &Unconfirmed::NAMES));
+    set(&mut service.push_url, table.text("push_url"));
+    if !service.push_url.is_empty()
+        && !["http://", "https://"].iter().any(|scheme| service.push_url.starts_with(scheme))
+    {
+        table.refuse("push_url", "takes an http or https URL");
+    }
+    set(&mut service.push_secret, table.text("push_secret").map(Secret));
+    if service.wait_for_user_confirm && service.push_url.is_empty() {
+        table.refuse("wait_for_user_confirm", "needs a push_url beside it");
+    }
+    if service.wait_for_user_confirm && !service.wait_for_agent {
+        table.refuse("wait_for_user_confirm", "needs wait_for_agent = true beside it");
+    }
+}
+
+/// When a service is open (CB-18).
+fn office_hours(table: &mut Table<'_, '_>, service: &mut ServiceConfig) {
+    let zone = table.text("time_zone").unwrap_or_default();
+    let spans = table.texts("office_hours").unwrap_or_default();
+    let closed = table.texts("closed").unwrap_or_default();
+    match OfficeHours::parse(&zone, &spans, &closed) {
+        Ok(hours) => service.office_hours = hours,
+        Err(why) => table.refuse("office_hours", &format!("cannot be read: {why}")),
+    }
+    set(&mut service.reject_out_of_office_hours, table.flag("enable_reject_out_of_office_hours"));
 }
 
 fn agent(mut table: Table<'_, '_>, modes: &ModesConfig) -> (AgentId, AgentBody) {

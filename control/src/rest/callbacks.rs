@@ -14,6 +14,7 @@ use super::problem::Problem;
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/service/callback/{service}", post(start).get(query))
+        .route("/service/callback/{service}/{id}/confirm", post(confirm))
         .route("/service/callback/{service}/{id}", delete(cancel).put(reschedule))
 }
 
@@ -30,6 +31,11 @@ async fn query(
         Ok(filter) => api.ask(ApiRequest::QueryCallbacks { service, filter }).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The customer says that they are ready (CB-05). The body is not read.
+async fn confirm(State(api): State<Api>, Names(service, id): Names) -> Response {
+    api.ask(ApiRequest::ConfirmCallback { service, id: CallbackId(id) }).await
 }
 
 async fn cancel(State(api): State<Api>, Names(service, id): Names) -> Response {

@@ -124,7 +124,8 @@ impl Lane {
             | Output::Sip { .. }
             | Output::Engine { .. }
             | Output::Reply { .. }
-            | Output::Webhook { .. } => Self::Key(output.key()),
+            | Output::Webhook { .. }
+            | Output::Push { .. } => Self::Key(output.key()),
         }
     }
 }

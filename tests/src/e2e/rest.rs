@@ -110,7 +110,10 @@ impl Rest {
 
     /// Asks for a callback; its id.
     pub fn callback(&self, number: &str) -> String {
-        let reply = self.post("/genesys/1/service/callback/callback", &json!({ "_customer_number": number }));
+        let reply = self.post(
+            "/genesys/1/service/callback/callback",
+            &json!({ "_customer_number": number, "_call_direction": "USERTERMINATED" }),
+        );
         reply["_id"].as_str().unwrap_or_default().to_owned()
     }
 

@@ -220,7 +220,7 @@ impl World {
             }
             Output::Reply { op, reply } => self.on_reply(op, &reply),
             Output::Notify(notification) => self.on_notification(notification),
-            Output::Webhook { .. } => {}
+            Output::Webhook { .. } | Output::Push { .. } => {}
         }
     }
 }

@@ -140,6 +140,7 @@ impl World {
             Deed::Callback(number) => {
                 let mut params = serde_json::Map::new();
                 params.insert("_customer_number".into(), format!("+3120{number}").into());
+                params.insert("_call_direction".into(), "USERTERMINATED".into());
                 if self.chance(25) {
                     let later = self.now().unix_ms / 1_000 + self.rng.random_range(1..10_u64);
                     params.insert("_desired_time".into(), later.to_string().into());

@@ -82,6 +82,7 @@ impl Core {
             ApiRequest::Health => Ok(ApiReply::Health(self.health())),
             ApiRequest::StartCallback { service, params } => self.start_callback(&service, params),
             ApiRequest::QueryCallbacks { service, filter } => self.query_callbacks(&service, &filter),
+            ApiRequest::ConfirmCallback { service, id } => self.confirm_callback(&service, &id),
             ApiRequest::CancelCallback { service, id } => self.cancel_callback(&service, &id),
             ApiRequest::RescheduleCallback { service, id, params } => self.reschedule(&service, &id, &params),
         }

@@ -6,12 +6,17 @@ use crate::CallbackId;
 use crate::api::{ApiError, ApiReply, CallbackFilter};
 use crate::calendar;
 use crate::callback::Callback;
+use crate::config::ServiceConfig;
 use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, bad, check_number, missing};
+use crate::flow::callback_options;
+use crate::flow::originating::ORIGINATING;
 use crate::interaction::{Outcome, Stage};
 use crate::limits::{CALLBACKS, DATA_BYTES, LISTING};
 use crate::mutation::Mutation;
+use crate::options::CallDirection;
 use crate::record::{CallbackReason, CallbackSpec, Fact};
+use crate::timer::Timer;
 use crate::view::CallbackView;
 
 impl Core {
@@ -22,8 +27,12 @@ impl Core {
             Some(value) => text(&value).ok_or_else(|| bad("_customer_number", "is not text"))?,
         };
         check_number("_customer_number", &number)?;
-        check_choice(&params, "_call_direction", &["USERTERMINATED"])?;
-        check_choice(&params, "_wait_for_agent", &["true"])?;
+        let options = callback_options::read(&params, &config)?;
+        let direction = options.direction;
+        let originating = match params.get(ORIGINATING) {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(self.originating_call(&text(value).unwrap_or_default())?),
+        };
         let desired_ms = match params.remove("_desired_time") {
             None | Some(Value::Null) => None,
             Some(value) => Some(desired_time("_desired_time", &value)?),
@@ -46,6 +55,7 @@ impl Core {
         }
         self.check_throttles(&config, &number)?;
         let now_ms = self.now.unix_ms;
+        let desired_ms = opening(&config, now_ms, desired_ms)?;
         let id = CallbackId(self.random_id());
         let spec = CallbackSpec {
             id: id.clone(),
@@ -60,29 +70,29 @@ impl Core {
             retry_s: u32::try_from(retry_s).unwrap_or(u32::MAX),
             data: params,
             origin: None,
+            options,
         };
         if self.mutated(Mutation::ReplyBeforeRecord) {
-            self.callbacks.insert(id.clone(), Callback::new(spec));
+            self.insert_callback(spec);
             self.schedule_callback(&id);
         } else {
-            self.add_callback(spec);
+            self.add_callback(spec.clone());
+            if let Some(call) = originating {
+                self.leave_with_callback(call, &spec);
+            }
         }
-        Ok(ApiReply::CallbackStored(id))
+        let access = self.callbacks.get(&id).filter(|_| direction == CallDirection::UserOriginated);
+        let access = access.and_then(|found| Some((found.access_number()?.to_owned(), found.expires_ms())));
+        Ok(match access {
+            None => ApiReply::CallbackStored(id),
+            Some((access_number, expires_ms)) => {
+                ApiReply::CallbackAccess { id, access_number, expiration_time: calendar::write(expires_ms) }
+            }
+        })
     }
 
-    pub(crate) fn check_throttles(
-        &self,
-        config: &crate::config::ServiceConfig,
-        number: &str,
-    ) -> Result<(), ApiError> {
-        let day_ago = self.now.unix_ms.saturating_sub(86_400_000);
-        let own = |callback: &&Callback| callback.spec.service == config.name;
-        let open = self.callbacks.values().filter(own).filter(|callback| !callback.is_over());
-        let (mut queued, mut equal) = (0, false);
-        for callback in open {
-            queued += 1;
-            equal |= callback.spec.number == number;
-        }
+    pub(crate) fn check_throttles(&self, config: &ServiceConfig, number: &str) -> Result<(), ApiError> {
+        let queued = self.index.open(&config.name);
         if queued >= config.max_queued as usize || self.callbacks.len() >= CALLBACKS + crate::limits::HISTORY
         {
             let message = format!("{queued} callbacks of this service wait already");
@@ -97,12 +107,14 @@ impl Core {
                 return Err(ApiError::new(503, "service_rate", message));
             }
         }
-        if equal {
+        let equal = |id: &CallbackId| {
+            let open = self.callbacks.get(id).filter(|callback| !callback.is_over());
+            open.is_some_and(|callback| callback.spec.service == config.name)
+        };
+        if self.index.of_number(number).any(equal) {
             return Err(ApiError::new(409, "already_queued", "a callback to this number waits already"));
         }
-        let recent =
-            |callback: &&Callback| callback.spec.number == number && callback.spec.arrival_ms > day_ago;
-        let count = self.callbacks.values().filter(recent).count();
+        let count = self.index.asked_today(number, self.now.unix_ms);
         if count >= config.max_per_number_and_day as usize {
             let message = format!("{count} callbacks to this number were asked for within 24 hours");
             return Err(ApiError::new(503, "number_limit", message));
@@ -118,8 +130,15 @@ impl Core {
                 && filter.customer_number.as_ref().is_none_or(|number| *number == callback.spec.number)
                 && filter.state.as_ref().is_none_or(|state| state == callback.state.name())
         };
-        let views =
-            self.callbacks.values().filter(fits).take(LISTING).map(|callback| self.callback_view(callback));
+        let found: Vec<&Callback> = match (&filter.id, &filter.customer_number) {
+            (Some(id), _) => self.callbacks.get(id).into_iter().filter(fits).collect(),
+            (None, Some(number)) => {
+                let ids = self.index.of_number(number);
+                ids.filter_map(|id| self.callbacks.get(id)).filter(fits).collect()
+            }
+            (None, None) => self.callbacks.values().filter(fits).take(LISTING).collect(),
+        };
+        let views = found.into_iter().take(LISTING).map(|callback| self.callback_view(callback));
         Ok(ApiReply::Callbacks(views.collect()))
     }
 
@@ -136,7 +155,7 @@ impl Core {
         view
     }
 
-    fn open_callback(&self, service: &str, id: &CallbackId) -> Result<&Callback, ApiError> {
+    pub(super) fn open_callback(&self, service: &str, id: &CallbackId) -> Result<&Callback, ApiError> {
         let found = self.callbacks.get(id).filter(|callback| callback.spec.service == service);
         let callback = found.ok_or_else(|| missing("callback"))?;
         if callback.is_over() {
@@ -149,6 +168,9 @@ impl Core {
         if matches!(stage, Some(Stage::Joining | Stage::Connected | Stage::Held)) {
             return Err(ApiError::new(409, "answered", "the customer has answered"));
         }
+        if self.is_called_in(id) {
+            return Err(ApiError::new(409, "answered", "the customer is on the line"));
+        }
         Ok(callback)
     }
 
@@ -158,9 +180,9 @@ impl Core {
         self.show_callback(id)
     }
 
-    fn show_callback(&self, id: &CallbackId) -> Answer {
+    pub(super) fn show_callback(&self, id: &CallbackId) -> Answer {
         let callback = self.callbacks.get(id).ok_or_else(|| missing("callback"))?;
-        Ok(ApiReply::Callbacks(vec![callback.view()]))
+        Ok(ApiReply::Callbacks(vec![self.callback_view(callback)]))
     }
 
     pub(super) fn reschedule(
@@ -176,12 +198,16 @@ impl Core {
         let value = params.get("_new_desired_time").ok_or_else(|| bad("_new_desired_time", "is missing"))?;
         let desired_ms = desired_time("_new_desired_time", value)?;
         let interaction = callback.interaction;
+        let config = self.config.service(service).ok_or_else(|| missing("service"))?;
+        let desired_ms = opening(config, self.now.unix_ms, Some(desired_ms))?.unwrap_or(desired_ms);
         self.record(Fact::CallbackMoved { id: id.clone(), desired_ms });
         if let Some(callback) = self.callbacks.get_mut(id) {
             callback.spec.desired_ms = desired_ms;
             callback.spec.scheduled = true;
             callback.due_ms = desired_ms.max(callback.blocked_until_ms);
+            (callback.asked, callback.is_asked, callback.confirmed) = (0, false, false);
         }
+        self.timers.stop(&Timer::Confirm(id.clone()));
         match interaction {
             Some(interaction) => self.give_up(interaction, Outcome::Withdrawn),
             None => self.schedule_callback(id),
@@ -191,13 +217,19 @@ impl Core {
     }
 }
 
-fn check_choice(params: &Map<String, Value>, field: &str, allowed: &[&str]) -> Result<(), ApiError> {
-    let Some(value) = params.get(field) else { return Ok(()) };
-    let given = text(value).unwrap_or_default();
-    if allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&given)) {
-        return Ok(());
+/// The time that was asked for, moved to the next opening of the service (CB-18).
+fn opening(service: &ServiceConfig, now_ms: u64, desired_ms: Option<u64>) -> Result<Option<u64>, ApiError> {
+    let wanted_ms = desired_ms.unwrap_or(now_ms).max(now_ms);
+    let open_ms = service.office_hours.next_open_ms(wanted_ms);
+    match open_ms {
+        Some(open_ms) if open_ms == wanted_ms => Ok(desired_ms),
+        Some(open_ms) if !service.reject_out_of_office_hours => Ok(Some(open_ms)),
+        Some(open_ms) => {
+            let message = format!("the service is closed then; it opens at {}", calendar::write(open_ms));
+            Err(ApiError::new(503, "out_of_office_hours", message))
+        }
+        None => Err(ApiError::new(503, "out_of_office_hours", "the service does not open within a year")),
     }
-    Err(bad(field, &format!("has to be {} for this service", allowed.join(" or "))))
 }
 
 fn desired_time(field: &str, value: &Value) -> Result<u64, ApiError> {
@@ -212,7 +244,7 @@ fn desired_time(field: &str, value: &Value) -> Result<u64, ApiError> {
         .ok_or_else(|| bad(field, "is not a time such as 2026-11-20T09:30:00Z, nor seconds since 1970"))
 }
 
-fn number_of(
+pub(super) fn number_of(
     params: &mut Map<String, Value>,
     field: &str,
     default: u64,
@@ -223,7 +255,7 @@ fn number_of(
     number.ok_or_else(|| bad(field, &format!("has to be a number from {} to {}", range.start(), range.end())))
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),

@@ -16,22 +16,36 @@ impl Core {
     pub(crate) fn add_callback(&mut self, spec: CallbackSpec) {
         let id = spec.id.clone();
         self.record(Fact::CallbackAdded(Box::new(spec.clone())));
-        self.throttles.entry(spec.service.clone()).or_default().note(spec.asked_ms());
-        self.callbacks.insert(id.clone(), Callback::new(spec));
+        self.insert_callback(spec);
         self.schedule_callback(&id);
+    }
+
+    /// Keeps a callback, and counts it.
+    pub(crate) fn insert_callback(&mut self, spec: CallbackSpec) {
+        let asked_ms = spec.asked_ms();
+        self.throttles.entry(spec.service.clone()).or_default().note(asked_ms);
+        self.index.add(&spec.id, &spec.service, &spec.number, asked_ms);
+        self.callbacks.insert(spec.id.clone(), Callback::new(spec));
     }
 
     /// Queues a callback when it is due, or waits until it is.
     pub(crate) fn schedule_callback(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get(id) else { return };
-        if callback.is_over() || callback.interaction.is_some() {
+        if callback.is_over() || callback.interaction.is_some() || callback.is_asked {
             return;
         }
-        let (due_ms, expires_ms) = (callback.due_ms, callback.expires_ms());
+        let service = self.config.service(&callback.spec.service);
+        let open_ms = service
+            .and_then(|service| service.office_hours.next_open_ms(callback.due_ms.max(self.now.unix_ms)));
+        let (due_ms, expires_ms) = (callback.due_ms.max(open_ms.unwrap_or(0)), callback.expires_ms());
+        let waits_for_call =
+            callback.spec.options.access_number.is_some() && !callback.spec.options.wait_for_agent;
         self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
         if due_ms > self.now.unix_ms {
             self.set_callback_state(id, State::Scheduled);
             self.arm_at(Timer::CallbackDue(id.clone()), due_ms);
+        } else if waits_for_call {
+            self.set_callback_state(id, State::Queued);
         } else {
             self.queue_callback(id);
         }
@@ -130,9 +144,10 @@ impl Core {
         }
         callback.state = State::Completed(reason);
         callback.running = None;
+        callback.is_asked = false;
         let result = callback.person.then_some(crate::record::DialResult::Person);
         let result = result.filter(|_| reason == CallbackReason::AgentConnected);
-        if reason == CallbackReason::AgentConnected {
+        if reason == CallbackReason::AgentConnected && callback.attempts > 0 {
             let result = result.unwrap_or(crate::record::DialResult::Connected);
             callback.results.insert(callback.attempts, result);
         }
@@ -144,6 +159,10 @@ impl Core {
     pub(crate) fn on_callback_ended(&mut self, id: &CallbackId, reason: CallbackReason) {
         self.timers.stop(&Timer::CallbackDue(id.clone()));
         self.timers.stop(&Timer::CallbackTtl(id.clone()));
+        self.timers.stop(&Timer::Confirm(id.clone()));
+        if let Some(callback) = self.callbacks.get(id) {
+            self.index.end(&callback.spec.service);
+        }
         let name = serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned));
         *self.projection.callbacks.entry(name.unwrap_or_default()).or_default() += 1;
         self.changed(Changed::Callback(id.clone()));
@@ -158,7 +177,9 @@ impl Core {
         }
         match self.finished.pop_front() {
             Some(Changed::Callback(old)) => {
-                self.callbacks.remove(&old);
+                if let Some(callback) = self.callbacks.remove(&old) {
+                    self.index.remove(&old, &callback.spec.number);
+                }
             }
             Some(Changed::Contact(old)) => {
                 self.forget_contact(&old);
@@ -224,7 +245,7 @@ impl Core {
     /// Its time to live is over: an attempt that runs may still succeed (CB-10).
     pub(crate) fn on_callback_ttl(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get(id) else { return };
-        if callback.is_over() || callback.running.is_some() {
+        if callback.is_over() || callback.running.is_some() || self.is_called_in(id) {
             return;
         }
         if callback.expires_ms() > self.now.unix_ms {

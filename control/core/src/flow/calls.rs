@@ -81,6 +81,7 @@ impl Core {
             audio: Audio::default(),
             result: None,
             line,
+            data: serde_json::Map::new(),
         };
         self.legs.insert(name, new.id);
         self.calls.insert(new.id, call);
@@ -374,6 +375,7 @@ impl Core {
                 answered_ms: call.answered_ms,
                 answer_to_audio_ms: call.audio.both_ms(),
                 result: call.result.clone().unwrap_or_default(),
+                data: call.data.clone(),
                 ..call.line.summary(call.kind)
             })
         });

@@ -72,6 +72,9 @@ impl Core {
 
     /// Gives an interaction to an agent: asks them, or takes it at once.
     pub(crate) fn assign(&mut self, id: u64, agent_id: &AgentId) {
+        if self.asks_first(id) {
+            return;
+        }
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         let returns = interaction.stage == Stage::Held && interaction.passing.to.is_none();

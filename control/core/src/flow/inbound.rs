@@ -48,8 +48,12 @@ impl Core {
         };
         let mut number = from;
         truncate(&mut number);
+        let expected = self.expected_call(&number, to);
         let mut interaction = self.caller(id, queue, priority, number.clone(), to.to_owned());
         interaction.flow = flow;
+        if let Some(callback) = expected {
+            self.call_in(&mut interaction, &callback);
+        }
         let role = Role::Customer(interaction.id);
         self.interactions.insert(interaction.id, interaction);
         self.new_call(NewCall {
@@ -118,6 +122,7 @@ impl Core {
         let flow = interaction.flow.clone();
         let in_flow = flow.is_some();
         self.record(Fact::InboundArrived { call, queue, number, dnis, arrival_ms, contact, priority, flow });
+        self.record_call_in(id);
         if in_flow {
             self.begin_flow(id);
         } else {

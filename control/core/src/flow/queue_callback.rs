@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::inbound_flow::{Event, Order, Owner, Run};
 use crate::interaction::{Interaction, Stage};
 use crate::mutation::Mutation;
+use crate::options::CallbackOptions;
 use crate::record::{CallbackReason, CallbackSpec, Origin};
 use crate::timer::Timer;
 
@@ -91,6 +92,7 @@ impl Core {
             max_attempts: service.max_dial_attempts,
             retry_s: service.dial_retry_timeout_s,
             data,
+            options: CallbackOptions::default(),
             origin: Some(Box::new(origin)),
         }
     }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use offhook_proto::LegInfo;
 
 use crate::agent::Wanted;
-use crate::callback::{Callback, State as CallbackState};
+use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
 use crate::view::AgentStatus;
-use crate::{AgentId, CallId, EngineId};
+use crate::{AgentId, CallId, CallbackId, EngineId};
 
 /// What the journal says about calls of earlier runs.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Replayed {
     /// The same by call: a day's calls end, and each end must not look through all agents.
     leg_of: BTreeMap<CallId, AgentId>,
     pub(super) callers: BTreeMap<CallId, Caller>,
+    /// Callers who called for a callback.
+    pub(super) called_in: BTreeMap<CallId, CallbackId>,
     pub(super) dialled: BTreeMap<CallId, (Source, AgentId)>,
     pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
     /// On their way to somebody else.
@@ -57,6 +59,7 @@ impl Replayed {
     fn forget(&mut self, call: CallId) {
         self.dialogs.remove(&call);
         self.callers.remove(&call);
+        self.called_in.remove(&call);
         self.dialled.remove(&call);
         self.connected.remove(&call);
         self.transferred.remove(&call);
@@ -138,6 +141,8 @@ impl Core {
             | Fact::CallbackDialled { .. }
             | Fact::CallbackAttempted { .. }
             | Fact::CallbackMoved { .. }
+            | Fact::CallbackConfirmed { .. }
+            | Fact::CallbackCalledIn { .. }
             | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
             fact @ (Fact::ContactAdded { .. }
             | Fact::ContactRemoved { .. }
@@ -156,12 +161,11 @@ impl Core {
     fn on_callback_record(&mut self, fact: Fact, at_ms: u64) {
         match fact {
             Fact::CallbackAdded(spec) => {
-                self.throttles.entry(spec.service.clone()).or_default().note(spec.asked_ms());
                 // The place is the callback's now: a call that was not dropped before the end is dropped (QC-04).
                 if let Some(origin) = &spec.origin {
                     self.replayed.callers.remove(&origin.call);
                 }
-                self.callbacks.insert(spec.id.clone(), Callback::new(*spec));
+                self.insert_callback(*spec);
             }
             Fact::CallbackDialled { id, attempt, call, agent } => {
                 self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
@@ -185,13 +189,24 @@ impl Core {
                     callback.spec.desired_ms = desired_ms;
                     callback.spec.scheduled = true;
                     callback.due_ms = desired_ms.max(callback.blocked_until_ms);
+                    callback.confirmed = false;
                 }
             }
+            Fact::CallbackConfirmed { id } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.confirmed = true;
+                }
+            }
+            Fact::CallbackCalledIn { id, call } => {
+                self.replayed.called_in.insert(call, id);
+            }
             Fact::CallbackEnded { id, reason, result } => {
-                let Some(callback) = self.callbacks.get_mut(&id) else { return };
+                let Some(callback) = self.callbacks.get_mut(&id).filter(|found| !found.is_over()) else {
+                    return;
+                };
                 callback.state = CallbackState::Completed(reason);
                 callback.running = None;
-                if reason == CallbackReason::AgentConnected {
+                if reason == CallbackReason::AgentConnected && callback.attempts > 0 {
                     callback.results.insert(callback.attempts, result.unwrap_or(DialResult::Connected));
                 }
                 self.on_callback_ended(&id, reason);

@@ -19,7 +19,7 @@ use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
 use crate::sip::SipCommand;
 use crate::timer::Timer;
-use crate::{AgentId, CallId, EngineId, Output};
+use crate::{AgentId, CallId, CallbackId, EngineId, Output};
 
 impl Core {
     /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
@@ -183,8 +183,17 @@ impl Core {
     /// Journal and engine are known: every call of the earlier run is taken up, or ended.
     fn decide(&mut self) {
         let replayed = std::mem::take(&mut self.replayed);
-        let Replayed { mut dialogs, legs_up, callers, dialled, connected, transferred, mut found, .. } =
-            replayed;
+        let Replayed {
+            mut dialogs,
+            legs_up,
+            callers,
+            called_in,
+            dialled,
+            connected,
+            transferred,
+            mut found,
+            ..
+        } = replayed;
         self.take_engines_up();
         for (agent, call) in &legs_up {
             let name = leg_name(CallKind::AgentLeg, Some(agent), *call);
@@ -201,6 +210,7 @@ impl Core {
                 call,
                 snapshot: dialogs.remove(&call),
                 caller: callers.get(&call),
+                called_in: called_in.get(&call),
                 dialled: dialled.get(&call),
                 connected: connected.get(&call),
                 transferred: transferred.get(&call),
@@ -306,6 +316,10 @@ impl Core {
 
     /// A conversation is on record, and its callback's or contact's end may have been lost with the last records.
     fn complete_past(&mut self, past: &Past<'_>) {
+        if let (Some(_), Some(id)) = (past.connected, past.called_in) {
+            self.leave_queue_of(id);
+            self.complete_connected_callback(id);
+        }
         match (past.connected, past.dialled) {
             (Some(_), Some((Source::Callback(id), _))) => self.complete_connected_callback(id),
             (Some(_), Some((Source::Contact(id), _)))
@@ -315,6 +329,13 @@ impl Core {
                 self.finish_contact(id, false);
             }
             (Some(_), Some(_) | None) | (None, _) => {}
+        }
+    }
+
+    /// What waits for a customer who is on the line again waits no longer.
+    fn leave_queue_of(&mut self, id: &CallbackId) {
+        if let Some(waiting) = self.callbacks.get(id).and_then(|callback| callback.interaction) {
+            self.leave_queue(waiting);
         }
     }
 
@@ -380,10 +401,11 @@ impl Core {
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }
-        if let Source::Callback(callback) = &interaction.source
-            && let Some(callback) = self.callbacks.get_mut(callback)
-        {
-            callback.interaction = Some(id);
+        if let Source::Callback(callback) = &interaction.source {
+            self.leave_queue_of(callback);
+            if let Some(callback) = self.callbacks.get_mut(callback) {
+                callback.interaction = Some(id);
+            }
         }
         if let Source::Contact(contact) = &interaction.source
             && let Some(contact) = self.contacts.get_mut(contact)
@@ -450,6 +472,12 @@ impl Core {
             interaction.contact = caller.contact.unwrap_or(interaction.id);
             interaction.flow.clone_from(&caller.flow);
             self.restore_flow(&interaction, caller.step.as_ref());
+            if let Some(id) = past.called_in {
+                interaction.source = Source::Callback(id.clone());
+                if let Some(callback) = self.callbacks.get(id) {
+                    interaction.data = serde_json::Value::Object(callback.spec.data.clone());
+                }
+            }
             return interaction;
         }
         let mut interaction = self.caller(call, String::new(), 0, String::new(), String::new());
@@ -511,6 +539,7 @@ struct Past<'a> {
     call: CallId,
     snapshot: Option<String>,
     caller: Option<&'a Caller>,
+    called_in: Option<&'a CallbackId>,
     dialled: Option<&'a (Source, AgentId)>,
     connected: Option<&'a (AgentId, u64)>,
     transferred: Option<&'a Destination>,

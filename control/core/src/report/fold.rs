@@ -93,7 +93,9 @@ impl Reports {
             | Fact::ModeInForce { .. }
             | Fact::AgentRemoved { .. }
             | Fact::LegUp { .. }
-            | Fact::Dialog { .. } => {}
+            | Fact::Dialog { .. }
+            | Fact::CallbackConfirmed { .. }
+            | Fact::CallbackCalledIn { .. } => {}
         }
     }
 

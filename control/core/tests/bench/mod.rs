@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
-    config: Config,
+    pub(crate) config: Config,
     now_us: u64,
     pub(crate) packet_age_ms: u64,
     pub(crate) sip: Vec<(CallId, SipCommand)>,
@@ -138,7 +138,7 @@ impl Bench {
                     self.replies.insert(op, reply);
                 }
                 Output::Notify(note) => self.notes.push(note),
-                Output::Webhook { body, .. } => self.webhooks.push(body),
+                Output::Webhook { body, .. } | Output::Push { body, .. } => self.webhooks.push(body),
             }
         }
     }
@@ -271,7 +271,8 @@ impl Bench {
     }
 
     pub(crate) fn callback_with(&mut self, params: Value) -> CallbackId {
-        let Value::Object(params) = params else { panic!("not an object") };
+        let Value::Object(mut params) = params else { panic!("not an object") };
+        params.entry("_call_direction").or_insert_with(|| "USERTERMINATED".into());
         match self.ask(ApiRequest::StartCallback { service: "cb".into(), params }) {
             ApiReply::CallbackStored(id) => id,
             other => panic!("{other:?}"),

@@ -1,0 +1,113 @@
+//! A callback request's options: read, checked against the service, and kept up with it (CB-03 to CB-06).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::CallbackId;
+use crate::api::ApiError;
+use crate::callback::State;
+use crate::config::ServiceConfig;
+use crate::core::{Changed, Core};
+use crate::flow::api::bad;
+use crate::flow::callback_api::{number_of, text};
+use crate::options::{CallDirection, CallbackOptions, Unconfirmed};
+use crate::timer::Timer;
+
+/// Reads the options of a request, over those of its service.
+pub(super) fn read(
+    params: &Map<String, Value>,
+    service: &ServiceConfig,
+) -> Result<CallbackOptions, ApiError> {
+    let direction = choice(params, "_call_direction", service.call_direction, &CallDirection::NAMES)?;
+    let wait_for_agent = flag(params, "_wait_for_agent", service.wait_for_agent)?;
+    let ask = flag(params, "_wait_for_user_confirm", service.wait_for_user_confirm)?;
+    let mut confirm = service.confirm();
+    let limits = [
+        ("_user_confirm_timeout", &mut confirm.timeout_s, 1..=3_600),
+        ("_max_notify_delivery_attempts", &mut confirm.attempts, 1..=100),
+    ];
+    for (name, value, range) in limits {
+        let mut given = params.get(name).map(|value| (name.to_owned(), value.clone())).into_iter().collect();
+        *value = u32::try_from(number_of(&mut given, name, u64::from(*value), range)?).unwrap_or(u32::MAX);
+    }
+    confirm.otherwise = choice(params, "_on_user_confirm_timeout", confirm.otherwise, &Unconfirmed::NAMES)?;
+    let access_number = Some(service.access_number.clone()).filter(|number| !number.is_empty());
+    let given: BTreeSet<String> =
+        OPTIONS.iter().filter(|name| params.contains_key(**name)).map(|name| (*name).to_owned()).collect();
+    match direction {
+        CallDirection::UserTerminated if !wait_for_agent => Err(bad(
+            "_wait_for_agent",
+            "has to be true with USERTERMINATED: nobody is called before an agent is there",
+        )),
+        CallDirection::UserOriginated if access_number.is_none() => Err(bad(
+            "_call_direction",
+            "has to be USERTERMINATED: this service has no access_number that a customer could call",
+        )),
+        _ if ask && !wait_for_agent => {
+            Err(bad("_wait_for_user_confirm", "takes true only together with _wait_for_agent=true"))
+        }
+        _ if ask && service.push_url.is_empty() => Err(bad(
+            "_wait_for_user_confirm",
+            "has to be false: this service has no push_url to ask the customer by",
+        )),
+        CallDirection::UserOriginated | CallDirection::UserTerminated => Ok(CallbackOptions {
+            direction,
+            wait_for_agent,
+            // Whoever calls by themselves confirms by calling; until then they are told that an agent is there.
+            confirm: (ask || (direction == CallDirection::UserOriginated && wait_for_agent))
+                .then_some(confirm),
+            access_number: access_number.filter(|_| direction == CallDirection::UserOriginated),
+            given: Some(given),
+        }),
+    }
+}
+
+impl Core {
+    /// New settings of the services hold at once for every callback that has not started (CB-06).
+    pub(crate) fn refresh_callbacks(&mut self) {
+        let mut moved: Vec<(CallbackId, u64)> = Vec::new();
+        for (id, callback) in &mut self.callbacks {
+            let untouched = callback.attempts == 0 && callback.asked == 0 && callback.running.is_none();
+            if !matches!(callback.state, State::Scheduled | State::Queued) || !untouched {
+                continue;
+            }
+            let Some(service) = self.config.service(&callback.spec.service) else { continue };
+            if callback.spec.follow(service) {
+                moved.push((id.clone(), callback.expires_ms()));
+            }
+        }
+        for (id, expires_ms) in moved {
+            self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
+            self.changed(Changed::Callback(id));
+        }
+    }
+}
+
+fn choice<T: Copy>(
+    params: &Map<String, Value>,
+    field: &str,
+    default: T,
+    names: &[(&str, T)],
+) -> Result<T, ApiError> {
+    let Some(value) = params.get(field).filter(|value| !value.is_null()) else { return Ok(default) };
+    let given = text(value).unwrap_or_default();
+    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(&given)).map(|(_, value)| *value);
+    let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+    found.ok_or_else(|| bad(field, &format!("has to be {}", all.join(" or "))))
+}
+
+fn flag(params: &Map<String, Value>, field: &str, default: bool) -> Result<bool, ApiError> {
+    choice(params, field, default, &[("true", true), ("false", false)])
+}
+
+/// Parameters that a service has a value for.
+const OPTIONS: [&str; 7] = [
+    "_ttl",
+    "_max_dial_attempts",
+    "_dial_retry_timeout",
+    "_wait_for_user_confirm",
+    "_user_confirm_timeout",
+    "_max_notify_delivery_attempts",
+    "_on_user_confirm_timeout",
+];

@@ -1,0 +1,65 @@
+//! The call during which a callback was asked for: marked, let go, and not counted as abandoned (CB-11, CB-12).
+
+use serde_json::{Map, Value};
+
+use crate::CallId;
+use crate::api::ApiError;
+use crate::call::Role;
+use crate::core::{Changed, Core};
+use crate::flow::api::bad;
+use crate::interaction::{Source, Stage, Way};
+use crate::record::CallbackSpec;
+
+impl Core {
+    /// The live call that a request names.
+    pub(super) fn originating_call(&self, id: &str) -> Result<CallId, ApiError> {
+        let call = id.parse().ok().map(CallId).filter(|call| {
+            let interaction = match self.calls.get(call).map(|call| &call.role) {
+                Some(Role::Customer(interaction)) => self.interactions.get(interaction),
+                Some(Role::Agent(_) | Role::Orphan) | None => None,
+            };
+            interaction.is_some_and(|found| found.source == Source::Caller)
+        });
+        call.ok_or_else(|| bad(ORIGINATING, "names no caller who is on the line"))
+    }
+
+    /// Attaches the callback's data to the call, and ends the call unless an agent has it.
+    pub(super) fn leave_with_callback(&mut self, call: CallId, spec: &CallbackSpec) {
+        let data = attached(spec);
+        let Some(found) = self.calls.get_mut(&call) else { return };
+        found.data.extend(data.clone());
+        let Role::Customer(id) = found.role else { return };
+        self.changed(Changed::Call(call));
+        let Some(interaction) = self.interactions.get_mut(&id) else { return };
+        if let Value::Object(own) = &mut interaction.data {
+            own.extend(data);
+        }
+        match (interaction.stage, interaction.way) {
+            (Stage::Offered, Way::Inbound) => {
+                self.announce_offer(id, "withdrawn");
+                self.step_back(id, 0);
+            }
+            (Stage::Waiting, Way::Inbound) => {}
+            _ => return,
+        }
+        self.leave_queue(id);
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.result = Some("callback".to_owned());
+        }
+        self.hang_up(call, "Callback");
+    }
+}
+
+/// `_CB_SERVICE_ID`, `_CB_T_SERVICE_START` and `_CB_T_CALLBACK_ACCEPTED`, in whole seconds since 1970 UTC.
+fn attached(spec: &CallbackSpec) -> Map<String, Value> {
+    let start_ms = if spec.scheduled { spec.desired_ms } else { spec.arrival_ms };
+    let fields = [
+        ("_CB_SERVICE_ID", Value::from(spec.id.to_string())),
+        ("_CB_T_SERVICE_START", Value::from(start_ms / 1_000)),
+        ("_CB_T_CALLBACK_ACCEPTED", Value::from(spec.arrival_ms / 1_000)),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The parameter that names the call.
+pub(super) const ORIGINATING: &str = "_originating_interaction_id";
