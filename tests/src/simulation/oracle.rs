@@ -260,7 +260,7 @@ impl World {
             let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
             let message = self.oracle.machines.get(call).is_some_and(|at| now_us < at + MESSAGE_US);
             // Only the peer itself can end a call whose dialog died with control.
-            if abandoned || message || (!peer.known && !peer.snapshot_durable) {
+            if abandoned || (!peer.known && !peer.snapshot_durable) {
                 peer.alone_us = None;
                 peer.without_agent_us = None;
                 continue;
@@ -269,6 +269,17 @@ impl World {
                 peer.alone_us = None;
             }
             let alone_us = now_us - *peer.alone_us.get_or_insert(now_us);
+            if message {
+                peer.without_agent_us = None;
+                if alone_us > BEEP_US {
+                    violation = Some(format!(
+                        "what answered at {} waits for its message for {} s",
+                        peer.number,
+                        alone_us / SECOND
+                    ));
+                }
+                continue;
+            }
             if !served.contains(call) {
                 let without_us = now_us - *peer.without_agent_us.get_or_insert(now_us);
                 if without_us > WITHOUT_AGENT_US && peer.who == Who::Customer {
@@ -338,6 +349,8 @@ fn agent_of(leg: &str) -> AgentId {
 const CONVERSATION_US: u64 = SECOND / 2;
 /// How long the engine may take to part an agent from a customer who was passed on.
 const OVERHEARD_US: u64 = 3 * SECOND;
+/// How long control may wait for the beep of a machine, and then hang up or speak.
+const BEEP_US: u64 = 45 * SECOND;
 /// How long a machine may be left a message.
 const MESSAGE_US: u64 = 160 * SECOND;
 /// How long an answered customer may hear neither an agent nor an announcement.
