@@ -30,6 +30,7 @@ pub fn worker(legs: u32, media: impl Fn(u32) -> Media) -> Worker {
             silent_after_ms: 0,
             srtp: Srtp::Off,
             rtcp_mux: false,
+            dtmf: offhook_proto::DtmfMode::Pass,
         };
         worker.handle_command(Time(0), WorkerCommand::Create { op: OpId(0), setup: Box::new(setup) });
         drain(&mut worker);

@@ -4,6 +4,10 @@
 //! the frequencies apart; the phase's advance from one to the next tells how far off its nominal frequency a tone is,
 //! which speech gives away better than levels do.
 
+mod filter;
+
+pub use filter::KeyFilter;
+
 use crate::goertzel::{Complex, GoertzelBank};
 use crate::level::dbm0_to_power;
 use crate::tones::{COLUMNS_HZ, KEYS, ROWS_HZ};

@@ -4,6 +4,7 @@
 //! back without a click: the mix is shown what goes that way, begins where it was and ends where it will go on.
 
 use crate::codec::{Codec, CodecError, Decoder, Encoder, OpusConfig};
+use crate::dtmf::KeyFilter;
 use crate::jitter::JitterConfig;
 use crate::mix::Mixer;
 use crate::packetise::{Packetiser, Payload, possible_ptime};
@@ -27,6 +28,7 @@ pub struct MixMinus {
 /// One party that is heard.
 struct Voice {
     playout: Playout,
+    filter: Option<Box<KeyFilter>>,
     resampler: Resampler,
     /// Present loudness, and the one that it is on its way to.
     gain: f32,
@@ -82,6 +84,17 @@ impl MixMinus {
     /// When there is no such voice, as in the other functions that name one.
     pub fn set_audible(&mut self, voice: usize, audible: bool) {
         self.voices[voice].wanted = if audible { 1.0 } else { 0.0 };
+    }
+
+    /// Takes the keys out of a voice (see [`KeyFilter`]), which is heard later by that.
+    ///
+    /// # Errors
+    /// `Unsupported` if the voice's rate has no such filter.
+    pub fn filter_keys(&mut self, voice: usize) -> Result<(), CodecError> {
+        let voice = &mut self.voices[voice];
+        let filter = KeyFilter::new(voice.playout.rate_hz()).ok_or(CodecError::Unsupported)?;
+        voice.filter = Some(Box::new(filter));
+        Ok(())
     }
 
     /// Takes a packet of a voice that arrived at `now_us`.
@@ -159,7 +172,7 @@ impl Voice {
         jitter.max_payload_bytes = jitter.max_payload_bytes.max(codec.payload_bytes(20).unwrap_or(0));
         let playout = Playout::new(codec, rate_hz, jitter)?;
         let resampler = Resampler::new(playout.rate_hz(), rate_hz).ok_or(CodecError::Unsupported)?;
-        Ok(Self { playout, resampler, gain: 0.0, wanted: 0.0 })
+        Ok(Self { playout, filter: None, resampler, gain: 0.0, wanted: 0.0 })
     }
 
     /// Fills `out`, at `rate_hz`, with what is heard of it.
@@ -167,6 +180,9 @@ impl Voice {
         let own_hz = self.playout.rate_hz() as usize;
         let own = &mut scratch[..out.len() * own_hz / rate_hz as usize];
         self.playout.render(now_us, own);
+        if let Some(filter) = &mut self.filter {
+            filter.process(own, |_| {});
+        }
         if own_hz == rate_hz as usize {
             out.copy_from_slice(own);
         } else {

@@ -61,6 +61,12 @@ impl Transcoder {
         self.packetiser.ptime_ms()
     }
 
+    /// Rate of the samples on their way from one codec to the other, in Hz.
+    #[must_use]
+    pub const fn rate_hz(&self) -> u32 {
+        self.playout.rate_hz()
+    }
+
     /// Counters of the jitter buffer.
     #[must_use]
     pub const fn jitter_stats(&self) -> JitterStats {
@@ -87,7 +93,21 @@ impl Transcoder {
     /// # Errors
     /// `TooShort` if `out` has less room than [`Packetiser::MAX_PAYLOAD`].
     pub fn tick(&mut self, now_us: u64, out: &mut [u8]) -> Option<Result<Payload, CodecError>> {
+        self.tick_through(now_us, out, |_| {})
+    }
+
+    /// As [`Self::tick`]; `change` may change the samples, at [`Self::rate_hz`], before they are encoded.
+    ///
+    /// # Errors
+    /// As [`Self::tick`].
+    pub fn tick_through(
+        &mut self,
+        now_us: u64,
+        out: &mut [u8],
+        change: impl FnOnce(&mut [i16]),
+    ) -> Option<Result<Payload, CodecError>> {
         self.playout.render(now_us, &mut self.frame);
+        change(&mut self.frame);
         self.packetiser.push(&self.frame);
         self.packetiser.poll(out)
     }

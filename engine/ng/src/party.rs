@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{Command, LegUpdate};
+use offhook_proto::{Command, DtmfMode, LegUpdate};
 
-use crate::call::{Call, Dialogue};
+use crate::call::{Call, Dialogue, End};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::root::Ng;
@@ -72,18 +72,14 @@ impl Ng {
         Ok(Plan::checked(commands))
     }
 
-    /// Keys pass in both directions or in none: a leg has one payload type for those that it sends and those that it hears.
+    /// What the parties press is heard by nobody, as telephone-event or as tone.
     pub(crate) fn block_dtmf(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
         let (call, seats) = self.seats(flags, Unnamed::Everybody)?;
         let mut commands = Vec::new();
-        for dialogue in &call.dialogues {
-            let meant = |side: usize| seats.contains(&(dialogue.number, side));
-            if meant(0) != meant(1) {
-                return Err(Failure::error("DTMF can only be blocked for a whole call"));
-            }
-            if meant(0) {
-                commands.extend(dialogue.dtmf_updates(blocked));
-            }
+        for (number, side) in seats {
+            let sections =
+                call.find(number).into_iter().flat_map(|dialogue| dialogue.sections.iter().flatten());
+            commands.extend(sections.map(|section| block_keys(&section.ends[side], blocked)));
         }
         Ok(Plan::checked(commands))
     }
@@ -95,16 +91,11 @@ impl Dialogue {
         let mut remotes = ends.filter_map(|end| end.signalled.remote.or(end.remote));
         remotes.any(|remote| remote.rtp.ip() == address)
     }
+}
 
-    fn dtmf_updates(&self, blocked: bool) -> impl Iterator<Item = Command> {
-        self.sections.iter().flatten().flat_map(|section| &section.ends).map(move |end| {
-            let mut media = end.media.clone();
-            if blocked {
-                media.telephone_event = None;
-            }
-            Command::LegUpdate(LegUpdate { leg: end.leg.clone(), media: Some(media), ..LegUpdate::default() })
-        })
-    }
+fn block_keys(end: &End, blocked: bool) -> Command {
+    let dtmf = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
+    Command::LegUpdate(LegUpdate { leg: end.leg.clone(), dtmf: Some(dtmf), ..LegUpdate::default() })
 }
 
 fn seats_of(call: &Call, is: impl Fn(&Dialogue, usize) -> bool) -> Vec<Seat> {

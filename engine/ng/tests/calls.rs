@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_ng::{Config, Dict, Ng, Output, Peer, parse_bencode, write_bencode};
-use offhook_proto::{Command, Error, ErrorCode, LegCounters, LegCreated, LegInfo, Reply, frame};
+use offhook_proto::{Command, DtmfMode, Error, ErrorCode, LegCounters, LegCreated, LegInfo, Reply, frame};
 use proptest::prelude::*;
 
 /// An engine that does what it is told, for a while late.
@@ -19,6 +19,8 @@ struct World {
     no_recorder: bool,
     /// What was asked of the recorder, in words.
     recorded: Vec<String>,
+    /// What was to become of whose keys.
+    keys: Vec<(String, DtmfMode)>,
     asked: VecDeque<(u64, Command)>,
     replies: BTreeMap<String, Vec<Dict>>,
     next_cookie: u64,
@@ -42,6 +44,7 @@ impl World {
             full: false,
             no_recorder: false,
             recorded: Vec::new(),
+            keys: Vec::new(),
             asked: VecDeque::new(),
             replies: BTreeMap::new(),
             next_cookie: 0,
@@ -129,7 +132,10 @@ impl World {
                 }
             }
             Command::LegQuery(body) if self.legs.contains(&body.leg) => Reply::ok(&self.info(&body.leg)),
-            Command::LegUpdate(body) if self.legs.contains(&body.leg) => Reply::ok(&self.info(&body.leg)),
+            Command::LegUpdate(body) if self.legs.contains(&body.leg) => {
+                self.keys.extend(body.dtmf.map(|dtmf| (body.leg.clone(), dtmf)));
+                Reply::ok(&self.info(&body.leg))
+            }
             Command::LegQuery(_) | Command::LegUpdate(_) => gone(),
             Command::Splice(body) => {
                 if [&body.a, &body.b].iter().all(|leg| self.legs.contains(*leg)) {
@@ -320,6 +326,23 @@ fn a_call_whose_offer_asks_for_it_is_recorded_from_its_answer_on() {
     assert_eq!(world.ask(&answer().with("record call", "on")).text("result"), Some("ok"), "the call goes on");
     let refused = world.ask(&command("start recording"));
     assert_eq!(refused.text("error-reason"), Some("no directory"), "it is not taken to run");
+}
+
+#[test]
+fn keys_are_blocked_for_one_party_or_for_all() {
+    let mut world = World::new();
+    world.ask(&offer());
+    world.ask(&command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP));
+    let mut told = |request: Dict| {
+        assert_eq!(world.ask(&request).text("result"), Some("ok"));
+        let mut told: Vec<(String, DtmfMode)> = world.keys.drain(..).collect();
+        told.iter_mut().for_each(|(leg, _)| drop(leg.drain(..leg.len() - 1)));
+        told
+    };
+    let (a, b) = ("a".to_owned(), "b".to_owned());
+    assert_eq!(told(command("block DTMF").with("from-tag", "b")), [(b.clone(), DtmfMode::Block)]);
+    assert_eq!(told(command("block DTMF")), [(a.clone(), DtmfMode::Block), (b.clone(), DtmfMode::Block)]);
+    assert_eq!(told(command("unblock DTMF").with("from-tag", "a")), [(a, DtmfMode::Pass)]);
 }
 
 fn any_request() -> impl Strategy<Value = Dict> {

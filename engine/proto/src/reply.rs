@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, Drops, Error, Idle, LatchMode, Remote, SrtpInfo, SuperviseMode};
+use crate::{Codec, Drops, DtmfMode, Error, Idle, LatchMode, Remote, SrtpInfo, SuperviseMode};
 
 /// The answer to a request: `{"result": "ok", …}` or `{"result": "error", "error": code, "error-reason": sentence}`.
 #[derive(Clone, Debug, PartialEq)]
@@ -260,6 +260,9 @@ pub struct LegInfo {
     /// Whether RTCP goes over the RTP port.
     #[serde(default)]
     pub rtcp_mux: bool,
+    /// What becomes of the keys pressed on it.
+    #[serde(default, skip_serializing_if = "DtmfMode::is_pass")]
+    pub dtmf: DtmfMode,
     /// SSRC of everything that it is sent.
     pub ssrc: u32,
     /// SSRC last received.

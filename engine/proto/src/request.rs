@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DetectStart, DetectStop, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp, SuperviseMode,
+    DetectStart, DetectStop, DtmfMode, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, Srtp,
+    SuperviseMode,
 };
 
 /// One request: who asks, and what.
@@ -134,6 +135,9 @@ pub struct LegCreate {
     /// Encryption of its packets.
     #[serde(skip_serializing_if = "Srtp::is_off")]
     pub srtp: Srtp,
+    /// What becomes of the keys pressed on the leg.
+    #[serde(skip_serializing_if = "DtmfMode::is_pass")]
+    pub dtmf: DtmfMode,
     /// RTCP goes over the RTP port (RFC 5761).
     #[serde(skip_serializing_if = "is_false")]
     pub rtcp_mux: bool,
@@ -163,6 +167,9 @@ pub struct LegUpdate {
     /// New encryption, whole. A direction whose key stays the same goes on with its counters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub srtp: Option<Srtp>,
+    /// What becomes of the keys pressed on the leg from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtmf: Option<DtmfMode>,
     /// Whether RTCP goes over the RTP port from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtcp_mux: Option<bool>,

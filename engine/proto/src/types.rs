@@ -54,6 +54,28 @@ impl Default for Media {
     }
 }
 
+/// What becomes of the keys (DTMF) that are pressed on a leg, on their way to whoever hears it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DtmfMode {
+    /// They go on as they come: telephone-events to a leg that takes them, tones as the audio that they are.
+    #[default]
+    Pass,
+    /// Telephone-events are tones for a leg that takes none, and tones of a leg that sends none are telephone-events for one
+    /// that does.
+    Convert,
+    /// They go nowhere, in either form.
+    Block,
+}
+
+impl DtmfMode {
+    /// Whether keys go on as they come, as they do unless something else is asked for.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        *self == Self::Pass
+    }
+}
+
 /// How a supervisor takes part in a call of two others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,9 +7,9 @@ use super::detect_args::DetectArgs;
 use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
-    Codec, Command, DetectStop, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark, LegQuery,
-    LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, Supervise, SuperviseMode,
-    SuperviseStop, ToneName, Unsplice,
+    Codec, Command, DetectStop, DtmfMode, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark,
+    LegQuery, LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, Supervise,
+    SuperviseMode, SuperviseStop, ToneName, Unsplice,
 };
 
 use crate::args::DEFAULT_CONTROL;
@@ -168,6 +168,9 @@ pub(crate) struct CommonArgs {
     /// Report the leg after so many milliseconds without a packet; 0 never.
     #[arg(long, value_name = "MS")]
     silent_after_ms: Option<u32>,
+    /// What becomes of the keys pressed on it: pass, convert or block.
+    #[arg(long, value_parser = parse_word::<DtmfMode>)]
+    dtmf: Option<DtmfMode>,
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +272,7 @@ impl CreateArgs {
             silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
             srtp: self.secure.srtp().unwrap_or_default(),
             rtcp_mux: self.secure.rtcp_mux.unwrap_or(false),
+            dtmf: self.common.dtmf.unwrap_or_default(),
         }
     }
 }
@@ -284,6 +288,7 @@ impl UpdateArgs {
             silent_after_ms: self.common.silent_after_ms,
             srtp: self.secure.srtp(),
             rtcp_mux: self.secure.rtcp_mux,
+            dtmf: self.common.dtmf,
             relatch: self.relatch,
         }
     }

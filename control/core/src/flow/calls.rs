@@ -1,6 +1,6 @@
 //! Calls: placed, answered, ended, each with its engine leg.
 
-use offhook_proto::{Codec, LegCreate, Media};
+use offhook_proto::{Codec, DtmfMode, LegCreate, Media};
 
 use crate::call::{Audio, Call, Event, Role, State};
 use crate::core::{Changed, Core};
@@ -52,6 +52,8 @@ impl Core {
                     self.config.customer_silent_after_ms
                 }
             },
+            // A phone or a carrier without telephone-events still gets through to an IVR, and an IVR's keys to it.
+            dtmf: DtmfMode::Convert,
             ..LegCreate::default()
         };
         let call = Call {

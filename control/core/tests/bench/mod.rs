@@ -185,6 +185,7 @@ impl Bench {
     fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
         let (rtp, rtcp) = addresses(engine);
         LegInfo {
+            dtmf: offhook_proto::DtmfMode::Pass,
             leg: leg.to_owned(),
             owner: None,
             state: LegState::Parked,

@@ -140,6 +140,7 @@ impl Director {
                     silent_after_ms: body.silent_after_ms,
                     srtp: body.srtp.clone(),
                     rtcp_mux: body.rtcp_mux,
+                    dtmf: body.dtmf,
                 });
                 return self.tell_worker(worker, WorkerCommand::Create { op, setup });
             }

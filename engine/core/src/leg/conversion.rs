@@ -1,19 +1,28 @@
 //! What turns the partner's packets into another encoding for a leg: jitter buffer, decoder, resampler and encoder.
 
+use offhook_audio::dtmf::KeyFilter;
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use offhook_proto::Media;
 
 use super::encoding::{audio_codec, clock_rate};
 use super::key::Key;
+use super::press::{KeyEvents, KeyPacket, KeyTones};
 use crate::Time;
 
-/// One direction of a splice between legs of different encodings.
+/// One direction of a splice between legs of different encodings, or whose keys take another form.
 pub(crate) struct Conversion {
     transcoder: Transcoder,
     /// When the next packet is made; none before the first one has come.
     next_tick: Time,
     last_packet: Time,
     key: Option<Key>,
+    /// Takes the tones of keys out, and what these are sent as.
+    filter: Option<Box<KeyFilter>>,
+    events: Option<Box<KeyEvents>>,
+    /// Keys that came as telephone-events, heard as tones.
+    tones: Option<Box<KeyTones>>,
+    /// Nothing but such a key needs it: it ends with the key.
+    brief: bool,
     /// Timestamp units a second, of the packets that come and of those that go.
     clock_rates: (u32, u32),
 }
@@ -23,9 +32,11 @@ pub(crate) struct Conversion {
 pub(crate) enum Made {
     /// A payload of this many bytes, which lasts so many timestamp units.
     Audio { len: usize, duration_ts: u32 },
+    /// A telephone-event.
+    Key(KeyPacket),
     /// Nothing to send in this packet time.
     Nothing,
-    /// The partner has been silent for so long that there is nothing to make any more.
+    /// There is nothing to make any more: the partner has been silent for so long, or the key is over.
     Over,
 }
 
@@ -33,12 +44,20 @@ pub(crate) enum Made {
 const SILENT_AFTER_US: u64 = 10_000_000;
 
 impl Conversion {
-    /// A conversion that has heard nothing; none when the codec library has none such.
-    pub(crate) fn new(from: &Media, to: &Media) -> Option<Self> {
+    /// A conversion that has heard nothing, which takes out keys where asked to; they are telephone-events where `events`. A `brief`
+    /// one ends with the keys in it. None when the codec library has none such.
+    pub(crate) fn new(from: &Media, to: &Media, filters: bool, events: bool, brief: bool) -> Option<Self> {
         let (from_codec, to_codec) = (audio_codec(from.codec), audio_codec(to.codec));
         let config = TranscodeConfig::new(from_codec, to_codec, u32::from(to.ptime_ms));
+        let transcoder = Transcoder::new(&config).ok()?;
+        let filter = if filters { Some(Box::new(KeyFilter::new(transcoder.rate_hz())?)) } else { None };
+        let events = events.then(|| Box::new(KeyEvents::new(transcoder.ptime_ms(), clock_rate(to.codec))));
         Some(Self {
-            transcoder: Transcoder::new(&config).ok()?,
+            transcoder,
+            filter,
+            events,
+            tones: None,
+            brief,
             next_tick: Time::NEVER,
             last_packet: Time(0),
             key: None,
@@ -88,15 +107,50 @@ impl Conversion {
         Key::on_event(&mut self.key, now, timestamp, payload, self.clock_rates)
     }
 
+    /// Whether what it makes is recorded, rather than what comes.
+    pub(crate) fn filters(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Whether a key is heard or sent in the place of audio.
+    pub(crate) fn sounds_key(&self) -> bool {
+        self.tones.as_ref().is_some_and(|tones| tones.sounds())
+            || self.events.as_ref().is_some_and(|events| events.sounds())
+    }
+
+    /// The keys that are heard as tones. Ticks begin at `first_tick` if there are none yet.
+    pub(crate) fn tones(&mut self, now: Time, first_tick: Time) -> &mut KeyTones {
+        self.begin(now, first_tick);
+        let rate_hz = self.transcoder.rate_hz();
+        self.tones.get_or_insert_with(|| Box::new(KeyTones::new(rate_hz)))
+    }
+
     /// Writes the payload of the tick that is due. Returns the moment that it stands for, too.
     pub(crate) fn tick(&mut self, now: Time, out: &mut [u8]) -> (Time, Made) {
         let late_us = now.since(self.next_tick);
         let tick = self.next_tick + late_us / self.ptime_us() * self.ptime_us();
         self.next_tick = tick + self.ptime_us();
-        if now.since(self.last_packet) > SILENT_AFTER_US {
+        let keys = self.sounds_key();
+        if !keys && (self.brief || now.since(self.last_packet) > SILENT_AFTER_US) {
             return (tick, Made::Over);
         }
-        let made = match self.transcoder.tick(tick.0, out) {
+        let Self { transcoder, filter, events, tones, .. } = self;
+        let made = transcoder.tick_through(tick.0, out, |samples| {
+            if let Some(filter) = filter {
+                filter.process(samples, |event| {
+                    if let Some(events) = events {
+                        events.on_event(event);
+                    }
+                });
+            }
+            if let Some(tones) = tones {
+                tones.render(samples);
+            }
+        });
+        if let Some(packet) = self.events.as_mut().and_then(|events| events.tick(tick)) {
+            return (tick, Made::Key(packet));
+        }
+        let made = match made {
             Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| !key.is_held(tick)) => {
                 Made::Audio { len: payload.len, duration_ts: payload.duration_ts }
             }

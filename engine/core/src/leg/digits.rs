@@ -91,6 +91,11 @@ impl Digits {
         over
     }
 
+    /// The key that is down, and the timestamp of its first packet.
+    pub(crate) fn down(&self) -> Option<(char, u32)> {
+        self.held.map(|held| (held.key, held.began))
+    }
+
     /// When a held key whose end never comes is given up.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.held.map(|held| held.last.plus_ms(END_LOST_AFTER_MS))

@@ -32,6 +32,7 @@ impl Leg {
             codec: self.media.codec,
             srtp: self.secure.as_ref().map(|secure| secure.info()),
             rtcp_mux: self.rtcp_mux,
+            dtmf: self.dtmf,
             ssrc: self.stream.ssrc(),
             remote_ssrc: self.receive.ssrc(),
             age_ms: now.since(self.created) / 1_000,

@@ -12,6 +12,7 @@ mod info;
 mod key;
 pub(crate) mod latch;
 pub(crate) mod player;
+pub(crate) mod press;
 pub(crate) mod quality;
 pub(crate) mod receive;
 mod recent;
@@ -25,7 +26,7 @@ pub(crate) mod timer;
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Drops, Idle, Media, Srtp};
+use offhook_proto::{Codec, Drops, DtmfMode, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::allowance::Allowance;
@@ -91,6 +92,8 @@ pub struct Leg {
     pub(crate) secure: Option<Box<Secure>>,
     /// Whether its RTCP goes over the RTP port.
     pub(crate) rtcp_mux: bool,
+    /// What becomes of the keys pressed on it.
+    pub(crate) dtmf: DtmfMode,
 }
 
 /// This leg's half of a splice.
@@ -177,6 +180,7 @@ impl Leg {
                 Srtp::On(keys) => Some(Box::new(Secure::new(keys))),
             },
             rtcp_mux: setup.rtcp_mux,
+            dtmf: setup.dtmf,
             identity: Box::new(setup::Identity::from(setup)),
         }
     }
@@ -226,6 +230,36 @@ impl Leg {
             round_trip_ms: self.reports.peer().and_then(|report| report.round_trip_ms),
             ptime_ms: self.media.ptime_ms,
         }
+    }
+
+    /// Whether tones of keys are to be taken out of what a leg hears of it.
+    pub(crate) fn filters_keys(&self, hearer: &Media) -> bool {
+        match self.dtmf {
+            DtmfMode::Pass => false,
+            DtmfMode::Convert => self.media.telephone_event.is_none() && hearer.telephone_event.is_some(),
+            DtmfMode::Block => true,
+        }
+    }
+
+    /// Whether a leg is sent its packets as they are, or rewritten where they lie.
+    pub(crate) fn is_heard_as_it_is(&self, hearer: &Self) -> bool {
+        hearer.conversion.is_none()
+            && encoding::in_place(self.media.codec, hearer.media.codec)
+            && !self.filters_keys(&hearer.media)
+            && !self.sounds_keys(&hearer.media)
+    }
+
+    /// Whether keys are to be heard as tones in an encoding whose decoder must not change its encoder for the time of a key: it
+    /// takes some 50 ms to follow.
+    fn sounds_keys(&self, hearer: &Media) -> bool {
+        let remembers = match hearer.codec {
+            Codec::G722 | Codec::Opus => true,
+            Codec::Pcmu | Codec::Pcma | Codec::L16 => false,
+        };
+        remembers
+            && self.dtmf == DtmfMode::Convert
+            && self.media.telephone_event.is_some()
+            && hearer.telephone_event.is_none()
     }
 
     /// Ends what it hears: whatever comes next follows on as a talkspurt of its own.

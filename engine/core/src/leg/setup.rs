@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use offhook_proto::{Idle, LatchMode, Media, Remote, Srtp};
+use offhook_proto::{DtmfMode, Idle, LatchMode, Media, Remote, Srtp};
 
 use crate::LegId;
 
@@ -42,6 +42,8 @@ pub struct LegSetup {
     pub srtp: Srtp,
     /// Whether its RTCP goes over the RTP port.
     pub rtcp_mux: bool,
+    /// What becomes of the keys pressed on it.
+    pub dtmf: DtmfMode,
 }
 
 /// What never changes about a leg and no packet needs.

@@ -90,7 +90,8 @@ impl Trio {
 }
 
 impl Supervision {
-    /// A part that begins; `to` is the media of its leg, `voices` those of the others. None when the codec library has none
+    /// A part that begins; `to` is the media of its leg, `voices` those of the others, whose keys are not heard where they are
+    /// `blocked`. None when the codec library has none
     /// such.
     pub(crate) fn new(
         now: Time,
@@ -99,9 +100,13 @@ impl Supervision {
         mode: SuperviseMode,
         to: &Media,
         voices: [&Media; 2],
+        blocked: [bool; 2],
     ) -> Option<Self> {
         let codecs = voices.map(|voice| audio_codec(voice.codec));
         let mut mix = MixMinus::new(audio_codec(to.codec), u32::from(to.ptime_ms), &codecs).ok()?;
+        for voice in [0, 1].into_iter().filter(|voice| blocked[*voice]) {
+            mix.filter_keys(voice).ok()?;
+        }
         mix.set_audible(0, true);
         mix.set_audible(1, role == Role::Supervisor || role.hears_supervisor(mode));
         Some(Self {

@@ -1,6 +1,6 @@
 //! The director's commands.
 
-use offhook_proto::{Error, ErrorCode, LatchMode, LegUpdate, Media, SuperviseEnd};
+use offhook_proto::{DtmfMode, Error, ErrorCode, LatchMode, LegUpdate, Media, SuperviseEnd};
 
 use super::Worker;
 use super::splice::Gates;
@@ -123,6 +123,9 @@ impl Worker {
         if let Some(media) = change.media {
             self.update_media(leg, media);
         }
+        if let Some(dtmf) = change.dtmf {
+            self.update_dtmf(leg, dtmf);
+        }
         let was_secure = self.is_secure(leg);
         if let Some(rtcp_mux) = change.rtcp_mux {
             self.update_rtcp_mux(leg, rtcp_mux);
@@ -167,7 +170,7 @@ impl Worker {
         }
         let updated = &mut self.legs[leg.index()];
         let filter_changes = updated.media.telephone_event != media.telephone_event;
-        if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms {
+        if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms || filter_changes {
             updated.break_off();
         }
         if let Some(detect) = &mut updated.detect {
@@ -176,6 +179,17 @@ impl Worker {
         updated.media = media;
         if filter_changes {
             self.renew_filter(leg);
+        }
+        self.renew_supervision(leg);
+    }
+
+    fn update_dtmf(&mut self, leg: LegIx, dtmf: DtmfMode) {
+        if std::mem::replace(&mut self.legs[leg.index()].dtmf, dtmf) == dtmf {
+            return;
+        }
+        if let Some(partner) = self.partner(leg) {
+            // What it hears goes another way from now on.
+            self.legs[partner.index()].break_off();
         }
         self.renew_supervision(leg);
     }

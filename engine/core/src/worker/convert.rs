@@ -1,11 +1,13 @@
 //! Splices between legs of different encodings: packets go into the hearer's conversion, and come out at its ticks.
 
+use offhook_proto::DtmfMode;
+
 use super::Worker;
 use super::spread::turn;
-use crate::leg::Payload;
 use crate::leg::conversion::{Conversion, Made};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
+use crate::leg::{Leg, Payload};
 use crate::rtp::{HEADER_BYTES, Header};
 use crate::{DropReason, LegIx, Socket, Verdict, WorkerOutput};
 
@@ -25,10 +27,11 @@ impl Worker {
             .get2_mut(leg.index(), partner.index())
             .expect("both legs of a splice live on its worker");
         if to.conversion.is_none() {
-            let made = Conversion::new(&from.media, &to.media).ok_or(DropReason::PayloadType)?;
+            let made = conversion(from, to).ok_or(DropReason::PayloadType)?;
             to.conversion = Some(Box::new(made));
         }
         let conversion = to.conversion.as_mut().expect("it was just made");
+        let filters = conversion.filters();
         let body = &packet[header.payload_at..header.payload_at + header.payload_len];
         let first_tick = turn(now, partner, conversion.ptime_us());
         match payload {
@@ -45,7 +48,7 @@ impl Worker {
             to.deadlines.set(Timer::Convert, conversion.next_tick());
             self.rewind(partner);
         }
-        if payload == Payload::Audio {
+        if payload == Payload::Audio && !filters {
             self.note_heard(leg, partner, header, false);
         }
         Ok(Verdict::Consume)
@@ -87,6 +90,7 @@ impl Worker {
         hearer.deadlines.set(Timer::Convert, conversion.next_tick());
         let (len, duration_ts) = match made {
             Made::Audio { len, duration_ts } => (len, duration_ts),
+            Made::Key(packet) => return self.send_key(leg, tick, packet, buffer),
             Made::Nothing => return None,
             Made::Over => {
                 hearer.break_off();
@@ -94,14 +98,28 @@ impl Worker {
             }
         };
         let len = hearer.on_direct(now, &mut buffer[HEADER_BYTES..HEADER_BYTES + len]).unwrap_or(len);
-        if hearer.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
-            return None;
-        }
+        let (filters, key) =
+            hearer.conversion.as_ref().map_or((false, false), |c| (c.filters(), c.sounds_key()));
+        let mixed = !key && hearer.supervision.as_ref().is_some_and(|part| part.is_mixed());
         let destination = hearer.latch.destination()?;
+        if filters {
+            self.note_made(leg, tick, HEADER_BYTES..HEADER_BYTES + len);
+        }
+        if mixed {
+            return self.tap.is_some().then_some(WorkerOutput::Heard);
+        }
+        let hearer = &mut self.legs[leg.index()];
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
         let address = (!hearer.latch.rtp_connected).then_some(destination);
         self.totals.generated += 1;
         self.on_first_audio(leg, self.now);
         Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
     }
+}
+
+/// What `to` hears `from` through.
+pub(super) fn conversion(from: &Leg, to: &Leg) -> Option<Conversion> {
+    let filters = from.filters_keys(&to.media);
+    let events = filters && from.dtmf == DtmfMode::Convert;
+    Conversion::new(&from.media, &to.media, filters, events, from.is_heard_as_it_is(to))
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use offhook_proto::{EventBody, SpliceAudio};
 
 use super::Worker;
-use crate::leg::encoding::{convert, duration_ts, in_place};
+use crate::leg::encoding::{convert, duration_ts};
 use crate::leg::latch::Admission;
 use crate::leg::stream::{Numbered, Source};
 use crate::leg::timer::Timer;
@@ -152,6 +152,9 @@ impl Worker {
             return self.forward_unspliced(leg, header, payload, packet);
         };
         let partner = half.partner;
+        if payload == Payload::TelephoneEvent && self.keep_key(leg, partner, header) {
+            return Ok(Verdict::Consume);
+        }
         let (from, to) = self
             .legs
             .get2_mut(leg.index(), partner.index())
@@ -167,7 +170,7 @@ impl Worker {
         if to.supervision.is_some() {
             return self.forward_supervised(leg, partner, header, payload, packet);
         }
-        if !in_place(from.media.codec, to.media.codec) {
+        if !from.is_heard_as_it_is(to) {
             return self.convert(leg, partner, header, payload, packet);
         }
         let source = Source::Partner(header.ssrc);
@@ -251,6 +254,7 @@ impl Worker {
             self.rewind(leg);
         }
         if let Some(digit) = digit {
+            self.release_tone(leg, digit);
             self.on_digit(leg, digit);
         }
     }

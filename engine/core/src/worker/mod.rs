@@ -5,6 +5,7 @@ mod convert;
 mod detect;
 mod forward;
 mod hold;
+mod keys;
 mod leave;
 mod play;
 mod record;

@@ -1,9 +1,12 @@
 //! Recording: what one leg says and another hears is told to the shell, and nothing else ever is.
 
+use std::ops::Range;
+
 use super::Worker;
+use crate::leg::receive::ts_of;
 use crate::leg::recording::{RecordId, Recording, Side, Tap};
 use crate::rtp::Header;
-use crate::{LegIx, WorkerOutput};
+use crate::{LegIx, Time, WorkerOutput};
 
 impl Worker {
     /// What is recorded of the packet that was just handled with [`Worker::handle_rtp`], or of the one that
@@ -28,6 +31,28 @@ impl Worker {
         if let Some(Recording { id, .. }) = self.legs[leg.index()].recording.take() {
             self.output(WorkerOutput::RecordEnd { record: id, at: self.now, leg_ends });
         }
+    }
+
+    /// Notes what was made for a leg, for a moment, out of what its partner says.
+    pub(super) fn note_made(&mut self, leg: LegIx, tick: Time, payload: Range<usize>) {
+        let to = &self.legs[leg.index()];
+        let Some(from) = self.partner(leg).map(|partner| &self.legs[partner.index()]) else { return };
+        let into = [
+            from.recording.and_then(|recording| recording.side(Side::Near)),
+            to.recording.and_then(|recording| recording.side(Side::Far)),
+        ];
+        if into == [None; 2] {
+            return;
+        }
+        self.tap = Some(Tap {
+            into,
+            at: self.now,
+            codec: to.media.codec,
+            ssrc: to.stream.ssrc(),
+            timestamp: ts_of(tick, to.clock_rate()),
+            clock_rate_hz: to.clock_rate(),
+            payload,
+        });
     }
 
     /// Notes that a packet of audio of `leg` was sent on to `partner`.

@@ -3,12 +3,12 @@
 //! Each of the three has a mix without itself. The pair's own packets go as ever while nobody hears the supervisor: their mixes
 //! run along, so that it may be heard from one packet to the next.
 
-use offhook_proto::{Error, ErrorCode, EventBody, SuperviseEnd, SuperviseMode, Supervising};
+use offhook_proto::{DtmfMode, Error, ErrorCode, EventBody, SuperviseEnd, SuperviseMode, Supervising};
 
 use super::Worker;
 use super::splice::already_spliced;
 use super::spread::turn;
-use crate::leg::encoding::{convert, duration_ts, in_place};
+use crate::leg::encoding::{convert, duration_ts};
 use crate::leg::stream::{Numbered, Source};
 use crate::leg::supervision::{Role, Supervision, Trio};
 use crate::leg::timer::Timer;
@@ -150,7 +150,8 @@ impl Worker {
         let part = |role: Role| {
             let voices = trio.voices(role).map(|voice| &self.legs[voice.index()].media);
             let to = &self.legs[trio.leg(role).index()].media;
-            Supervision::new(self.now, role, trio, mode, to, voices)
+            let blocked = trio.voices(role).map(|voice| self.legs[voice.index()].dtmf == DtmfMode::Block);
+            Supervision::new(self.now, role, trio, mode, to, voices, blocked)
                 .ok_or_else(|| Error::new(ErrorCode::CodecMismatch, "the codec library makes no such mix"))
         };
         Ok([part(Role::Supervisor)?, part(Role::Agent)?, part(Role::Customer)?])
@@ -186,8 +187,8 @@ impl Worker {
         if mixed && payload == Payload::TelephoneEvent {
             return self.mixed_key(leg, partner, header, packet);
         }
-        let (from, to) = (self.legs[leg.index()].media.codec, self.legs[partner.index()].media.codec);
-        if !in_place(from, to) {
+        let (from, to) = (&self.legs[leg.index()], &self.legs[partner.index()]);
+        if !from.is_heard_as_it_is(to) {
             return self.convert(leg, partner, header, payload, packet);
         }
         if payload == Payload::Audio {
@@ -315,7 +316,9 @@ impl Worker {
             return None;
         };
         hearer.deadlines.set(Timer::Mix, part.next_tick());
-        let (len, duration_ts) = made.filter(|_| hearer.player.is_none())?;
+        // A key that is heard or sent in another form than it came in covers the mix.
+        let key = hearer.conversion.as_ref().is_some_and(|conversion| conversion.sounds_key());
+        let (len, duration_ts) = made.filter(|_| hearer.player.is_none() && !key)?;
         let destination = hearer.latch.destination()?;
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
         let address = (!hearer.latch.rtp_connected).then_some(destination);

@@ -121,6 +121,7 @@ impl Worker {
             pressed.deadlines.set(Timer::Digit, deadline);
         }
         if let Some(digit) = digit {
+            self.release_tone(leg, digit);
             self.on_digit(leg, digit);
         }
     }

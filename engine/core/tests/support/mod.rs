@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use offhook_engine_core::limits::SRTP_OVERHEAD_BYTES;
 use offhook_engine_core::{
-    Answer, Disarmed, EncodedPrompt, LegId, LegIx, LegSetup, OpId, Segment, Socket, Time, Verdict, Worker,
-    WorkerCommand, WorkerConfig, WorkerOutput, WorkerReport,
+    Answer, Disarmed, EncodedPrompt, LegId, LegIx, LegSetup, OpId, Segment, Socket, Tap, Time, Verdict,
+    Worker, WorkerCommand, WorkerConfig, WorkerOutput, WorkerReport,
 };
-use offhook_proto::{Codec, Error, EventBody, Idle, LatchMode, LegInfo, Media, Remote, Srtp};
+use offhook_proto::{Codec, DtmfMode, Error, EventBody, Idle, LatchMode, LegInfo, Media, Remote, Srtp};
 
 /// One packet that a leg sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,7 @@ pub fn setup(leg: u64) -> LegSetup {
         silent_after_ms: 0,
         srtp: Srtp::Off,
         rtcp_mux: false,
+        dtmf: DtmfMode::Pass,
     }
 }
 
@@ -108,6 +109,8 @@ pub struct Rig {
     /// Everything but packets and reports, in words.
     pub actions: Vec<String>,
     pub disarmed: Vec<Disarmed>,
+    /// What was recorded of packets that were made.
+    pub tapped: Vec<(Tap, Vec<u8>)>,
     legs: HashMap<LegId, LegIx>,
     buffer: Vec<u8>,
     next_op: u64,
@@ -128,6 +131,7 @@ impl Rig {
             reports: Vec::new(),
             actions: Vec::new(),
             disarmed: Vec::new(),
+            tapped: Vec::new(),
             legs: HashMap::new(),
             buffer: vec![0; 1_500],
             next_op: 0,
@@ -281,6 +285,7 @@ impl Rig {
                 WorkerOutput::Transmit { leg, socket, len, address } => {
                     let Some(len) = self.worker.seal(leg, socket, &mut self.buffer, len) else { continue };
                     let bytes = self.buffer[..len].to_vec();
+                    self.tapped.extend(self.worker.take_tap().map(|tap| (tap, bytes.clone())));
                     self.sent.push(Sent { at: self.now, leg, socket, bytes, address });
                 }
                 WorkerOutput::Report(WorkerReport::Event(body)) => self.events.push(body),

@@ -1,0 +1,93 @@
+//! Keys that reach the partner in another form than they came in, or not at all.
+
+use offhook_proto::DtmfMode;
+
+use super::Worker;
+use super::convert::conversion;
+use super::spread::turn;
+use crate::leg::Payload;
+use crate::leg::digits::Digit;
+use crate::leg::press::{KeyPacket, KeyTones};
+use crate::leg::stream::Source;
+use crate::leg::timer::Timer;
+use crate::rtp::{HEADER_BYTES, Header};
+use crate::{LegIx, Socket, Time, WorkerOutput};
+
+impl Worker {
+    /// Takes a telephone-event of `leg` for its partner. Returns whether it goes no further: it is blocked, or a tone instead.
+    pub(super) fn keep_key(&mut self, leg: LegIx, partner: LegIx, header: &Header) -> bool {
+        let mode = self.legs[leg.index()].dtmf;
+        let kept = match mode {
+            DtmfMode::Pass => false,
+            DtmfMode::Convert => self.hears_tones(partner),
+            DtmfMode::Block => true,
+        };
+        if !kept {
+            return false;
+        }
+        self.legs[partner.index()].stream.swallow(Source::Partner(header.ssrc), header.sequence);
+        if mode == DtmfMode::Convert
+            && let Some((key, timestamp)) = self.legs[leg.index()].digits.down()
+            && let Some(tones) = self.tones(leg, partner)
+        {
+            tones.press(key, timestamp);
+        }
+        true
+    }
+
+    /// A key of telephone-events is over: where it is a tone for the partner, that ends.
+    pub(super) fn release_tone(&mut self, leg: LegIx, digit: Digit) {
+        if self.legs[leg.index()].dtmf == DtmfMode::Convert
+            && let Some(partner) = self.partner(leg).filter(|partner| self.hears_tones(*partner))
+            && let Some(tones) = self.tones(leg, partner)
+        {
+            tones.release(digit.key, digit.duration_ms);
+        }
+    }
+
+    /// Whether a leg hears its partner, and its keys as tones if at all.
+    fn hears_tones(&self, leg: LegIx) -> bool {
+        let to = &self.legs[leg.index()];
+        let hears = to.splice.is_some_and(|half| half.hears) && to.player.is_none();
+        hears && to.media.telephone_event.is_none() && to.latch.destination().is_some()
+    }
+
+    /// The tones that `partner` hears for keys of `leg`; none when the codec library makes none for it.
+    fn tones(&mut self, leg: LegIx, partner: LegIx) -> Option<&mut KeyTones> {
+        let now = self.now;
+        let (from, to) = self.legs.get2_mut(leg.index(), partner.index())?;
+        if to.conversion.is_none() {
+            to.conversion = Some(Box::new(conversion(from, to)?));
+        }
+        let ptime_us = to.conversion.as_ref()?.ptime_us();
+        let starts = to.deadlines.is_off(Timer::Convert);
+        let first_tick = turn(now, partner, ptime_us);
+        if starts {
+            let next_tick = to.conversion.as_ref()?.next_tick();
+            to.deadlines.set(Timer::Convert, if next_tick == Time::NEVER { first_tick } else { next_tick });
+            self.rewind(partner);
+        }
+        let conversion = self.legs[partner.index()].conversion.as_mut()?;
+        Some(conversion.tones(now, first_tick))
+    }
+
+    /// Sends a telephone-event that was a tone.
+    pub(super) fn send_key(
+        &mut self,
+        leg: LegIx,
+        tick: Time,
+        packet: KeyPacket,
+        buffer: &mut [u8],
+    ) -> Option<WorkerOutput> {
+        let hearer = &mut self.legs[leg.index()];
+        let destination = hearer.latch.destination()?;
+        hearer.media.telephone_event?;
+        let KeyPacket { began, marker, payload } = packet;
+        buffer[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&payload);
+        let len = hearer.write_made(tick, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, buffer);
+        buffer[1] |= u8::from(marker) << 7;
+        self.totals.generated += 1;
+        let address = (!hearer.latch.rtp_connected).then_some(destination);
+        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+    }
+}
