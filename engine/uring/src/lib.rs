@@ -44,6 +44,8 @@ pub mod socket;
 mod steer;
 #[allow(unsafe_code)]
 mod sys;
+#[allow(unsafe_code)]
+mod wait;
 mod waker;
 
 pub use completion::{Completion, Datagram, ReceiveEnd};

@@ -5,6 +5,7 @@ use crate::control::CONTROL_LEN;
 use crate::error::{SendError, SetupError, SlotError};
 use crate::pool::{Buffer, HEADER_LEN, Pool, Received, TooLong};
 use crate::slots::{FileSlot, Slots};
+use crate::wait::GatheringWait;
 use crate::{RingConfig, RingSocket, Waker, setup};
 use io_uring::squeue::Flags;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
@@ -31,7 +32,8 @@ pub struct Ring {
     waker: Waker,
     /// What every multishot receive points to: room for an address, none for control data; and for a steered one with that.
     messages: Box<[libc::msghdr; 2]>,
-    gathers: bool,
+    /// Where the kernel can gather.
+    gathering: Option<GatheringWait>,
 }
 
 impl Ring {
@@ -55,7 +57,10 @@ impl Ring {
         unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
             .map_err(os("rings of provided buffers"))?;
         let mut this = Self {
-            gathers: ring.params().is_feature_min_timeout(),
+            gathering: match ring.params().is_feature_min_timeout() {
+                true => Some(GatheringWait::prepare().map_err(os("the signal that ends a wait"))?),
+                false => None,
+            },
             ring,
             slots: Slots::new(config.files),
             keep_descriptors: config.keep_descriptors,
@@ -241,7 +246,8 @@ impl Ring {
     /// Hands everything queued to the kernel and waits until `min_complete` completions are there, or `timeout` has
     /// passed (`None`: no limit). `min_complete` of 0 looks without waiting.
     ///
-    /// With `min_wait`, one completion is enough once that time has passed: it gathers a batch, to a limit. Where
+    /// With `min_wait`, one completion is enough once that time has passed: it gathers a batch, to a limit, or until the
+    /// [`Waker`] is used. Where
     /// the kernel cannot do that (before 6.12), `min_wait` is ignored and the first completion ends the wait.
     ///
     /// A time-out, a signal, or a kernel short of room or memory for now is no error: look for completions, go on.
@@ -251,17 +257,23 @@ impl Ring {
         timeout: Option<Duration>,
         min_wait: Option<Duration>,
     ) -> io::Result<()> {
-        let gather = min_wait.filter(|_| self.gathers && min_complete > 1);
-        let wanted = if gather.is_none() && min_wait.is_some() { 1 } else { min_complete.max(1) };
+        let gathering = self.gathering.as_ref().zip(min_wait).filter(|_| min_complete > 1);
+        let gathering = gathering.filter(|_| self.waker.begin_gathering());
+        let wanted = if gathering.is_none() && min_wait.is_some() { 1 } else { min_complete.max(1) };
         // Deferred work runs only in a wait, so that a look without waiting is a wait that is over at once.
         let timeout = if min_complete == 0 { Some(Duration::ZERO) } else { timeout };
         let timeout = timeout.map(|timeout| types::Timespec::from(timeout.min(LONGEST_WAIT)));
-        let min_wait_us = gather.map_or(0, |gather| u32::try_from(gather.as_micros()).unwrap_or(u32::MAX));
-        let mut wait = types::SubmitArgs::new().min_wait_usec(min_wait_us);
-        if let Some(timeout) = &timeout {
-            wait = wait.timespec(timeout);
-        }
-        let outcome = self.ring.submitter().submit_with_args(wanted as usize, &wait);
+        let outcome = match gathering {
+            Some((gathering, gather)) => gathering.enter(&mut self.ring, wanted, gather, timeout.as_ref()),
+            None => {
+                let mut wait = types::SubmitArgs::new();
+                if let Some(timeout) = &timeout {
+                    wait = wait.timespec(timeout);
+                }
+                self.ring.submitter().submit_with_args(wanted as usize, &wait)
+            }
+        };
+        self.waker.end_gathering();
         self.release_sent();
         tolerate(outcome)
     }
@@ -291,7 +303,7 @@ impl Ring {
 
     /// Whether waits gather batches (`min_wait`, Linux 6.12).
     pub fn gathers(&self) -> bool {
-        self.gathers
+        self.gathering.is_some()
     }
 
     pub(crate) fn slots(&self) -> &Slots {

@@ -93,6 +93,48 @@ pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok((0..libc::CPU_SETSIZE as usize).filter(allowed).collect())
 }
 
+/// Signals as the kernel counts them: bit 0 is signal 1.
+pub(crate) type SignalMask = u64;
+
+pub(crate) fn mask_of(signal: libc::c_int) -> SignalMask {
+    1 << (signal - 1)
+}
+
+/// Blocks a signal in the calling thread, and returns the mask before.
+pub(crate) fn block_signal(signal: libc::c_int) -> io::Result<SignalMask> {
+    let (added, mut before) = (mask_of(signal), 0);
+    let (added, how) = (&raw const added, libc::SIG_BLOCK);
+    // SAFETY: the kernel reads one mask of the size given and writes another; both outlive the call.
+    let outcome = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, how, added, &raw mut before, size_of::<SignalMask>())
+    };
+    check(outcome as libc::c_int)?;
+    Ok(before)
+}
+
+/// Has this process do nothing at a signal.
+pub(crate) fn handle_with_nothing(signal: libc::c_int) -> io::Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: sigaction consists of integers and pointers, for which zeroes are a value: no handler, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler touches nothing, and so may run anywhere; the kernel reads one sigaction.
+    check(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) })
+}
+
+/// The calling thread's number.
+pub(crate) fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid takes nothing and cannot fail.
+    unsafe { libc::gettid() }
+}
+
+/// Sends a signal to a thread of this process. Nothing happens when it has gone.
+pub(crate) fn signal_thread(thread: libc::pid_t, signal: libc::c_int) {
+    // SAFETY: tgkill takes no pointers, and reaches nobody but this process.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
+}
+
 /// The soft and hard limit of open files.
 pub(crate) fn nofile_limits() -> io::Result<(u64, u64)> {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -158,6 +158,37 @@ fn a_wake_from_another_thread_ends_a_wait_without_limit() {
 }
 
 #[test]
+fn a_wake_ends_a_gathering_wait_long_before_its_minimum() {
+    let (waker_out, waker) = mpsc::channel();
+    let (woken_out, woken) = mpsc::channel();
+    // A wait that does not end leaves its thread behind.
+    thread::spawn(move || {
+        let mut ring = ring();
+        waker_out.send(ring.waker()).unwrap();
+        loop {
+            ring.submit_and_wait(64, None, Some(Duration::from_secs(3_600))).unwrap();
+            while let Some(completion) = ring.next_completion() {
+                assert!(matches!(completion, Completion::Woken));
+                if woken_out.send(()).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let waker = waker.recv().unwrap();
+    for n in 0..2_000_u32 {
+        waker.wake();
+        // Without a pause the wake comes before the wait begins, with one most likely in it.
+        if n % 2 == 0 {
+            thread::yield_now();
+        }
+        woken.recv_timeout(PATIENCE).unwrap();
+    }
+    drop(woken);
+    waker.wake();
+}
+
+#[test]
 fn waking_a_ring_that_is_gone_is_harmless() {
     let waker = ring().waker();
     waker.wake();
