@@ -4,6 +4,7 @@
 mod calls;
 mod client;
 mod kamailio;
+mod learning;
 mod perl;
 mod recording;
 mod rewriting;
