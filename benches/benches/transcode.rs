@@ -47,7 +47,8 @@ fn speech() -> Vec<i16> {
     reader.into_samples().map(|sample| sample.expect("whole samples")).collect()
 }
 
-const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+const CODECS: [Codec; 5] =
+    [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 8_000 }];
 
 criterion_group!(benches, transcode);
 criterion_main!(benches);

@@ -4,7 +4,7 @@
 
 use offhook_audio::codec::{Codec, OpusConfig};
 use offhook_audio::cpd::CallProgressDetector;
-use offhook_audio::dtmf::DtmfDetector;
+use offhook_audio::dtmf::{DtmfDetector, KeyFilter};
 use offhook_audio::g711;
 use offhook_audio::mix::Mixer;
 use offhook_audio::packetise::Packetiser;
@@ -46,6 +46,14 @@ fn parts(speech: &[i16]) {
     let frames: Vec<&[i16]> = narrow.chunks_exact(160).collect();
     let mut dtmf = DtmfDetector::default();
     report("DTMF detection", time(|i| dtmf.push(frames[i % frames.len()], |e| _ = black_box(e))));
+    let mut filter = KeyFilter::new(8000).expect("a rate");
+    report(
+        "keys taken out",
+        time(|i| {
+            out.copy_from_slice(frames[i % frames.len()]);
+            filter.process(black_box(&mut out), |e| _ = black_box(e));
+        }),
+    );
     let mut cpd = CallProgressDetector::default();
     report("call progress detection", time(|i| cpd.push(frames[i % frames.len()], |e| _ = black_box(e))));
     let mut mixer = Mixer::new(160);
