@@ -42,7 +42,7 @@ impl PromptStore {
             let name = name.clone();
             aside(move || path::find(&directory, &name)).await??
         };
-        let key = Key { path: found.path.clone(), modified: found.modified, codec };
+        let key = Key { path: found.path.clone(), modified: found.modified, bytes: found.bytes, codec };
         let place = Rc::clone(self.cache.borrow_mut().prompts.entry(key.clone()).or_default());
         let mut loaded_here = false;
         // Whoever asks while it is being loaded waits for that: a thousand callers may want the same music at once.
@@ -104,6 +104,8 @@ fn decode_and_encode(file: &[u8], codec: Codec) -> Result<EncodedPrompt, String>
 struct Key {
     path: PathBuf,
     modified: SystemTime,
+    /// A clock that was set back may name the same moment twice.
+    bytes: u64,
     codec: Codec,
 }
 

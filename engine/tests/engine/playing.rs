@@ -130,6 +130,40 @@ fn a_loop_goes_on_until_it_is_stopped_and_another_play_takes_its_place() {
 }
 
 #[test]
+fn a_changed_prompt_is_heard_from_the_next_play_on_and_never_by_who_listens_already() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file_at, change) = (directory.path().join("news.wav"), |from: &str| {
+        let fresh = directory.path().join("fresh.wav");
+        fs::copy(prompt(from), &fresh).expect("copied");
+        fs::rename(&fresh, directory.path().join("news.wav")).expect("renamed");
+    });
+    change("1.wav");
+    let engine = Engine::start_with(&["--prompts", directory.path().to_str().expect("UTF-8")]);
+    let mut client = engine.subscriber("test", 0);
+    let (ann, bob) = (Phone::new(), Phone::new());
+    client.create("a", &ann);
+    client.create("b", &bob);
+    let (old, new) = (as_heard("1.wav"), as_heard("2.wav"));
+    client.done(Command::Play(Play {
+        leg: "a".into(),
+        sources: vec![file("news.wav")],
+        times: 3,
+        play: "old".into(),
+    }));
+    let mut heard = vec![ann.hear()];
+    change("2.wav");
+    client.done(play("b", "new", vec![file("news.wav")]));
+    assert_eq!(await_end(&mut client, "new"), PlayEnd::Finished);
+    assert!(contains(&audio(&bob.heard()), &new));
+    assert_eq!(await_end(&mut client, "old"), PlayEnd::Finished);
+    heard.extend(ann.heard());
+    let heard = audio(&heard);
+    assert_eq!(heard.windows(old.len()).filter(|window| *window == old).count(), 3, "the same to its end");
+    fs::remove_file(&file_at).expect("removed");
+    assert_eq!(client.refused(play("a", "gone", vec![file("news.wav")])).code, ErrorCode::BadPrompt);
+}
+
+#[test]
 fn keys_are_played_as_telephone_events_and_heard_as_keys() {
     let engine = Engine::start();
     let mut client = engine.subscriber("test", 0);
