@@ -96,6 +96,8 @@ pub struct JitterBuffer {
     config: JitterConfig,
     store: Store,
     delay: DelayEstimator,
+    /// How much is pulled at once.
+    step_ms: u32,
     state: State,
     /// Newest sequence number and timestamp, extended over wraps; zero point is arbitrary.
     newest: Option<(i64, i64)>,
@@ -125,6 +127,7 @@ impl JitterBuffer {
         Self {
             store: Store::new(config.max_payload_bytes),
             delay: DelayEstimator::new(config.initial_delay_ms),
+            step_ms: 0,
             state: State::Waiting,
             newest: None,
             frame_ts: config.clock_rate_hz / 50,
@@ -176,6 +179,11 @@ impl JitterBuffer {
             store::Inserted::InPlaceOfOlder => self.stats.overflow += 1,
             store::Inserted::TooOld => self.stats.late += 1,
         }
+    }
+
+    /// Tells how much is pulled at once, in ms: packets that are shorter wait for each other that long, which is no surplus.
+    pub fn pull_in_steps_of(&mut self, step_ms: u32) {
+        self.step_ms = step_ms;
     }
 
     /// What to play now. `quiet` says that the audio pulled last was: then the delay may be corrected.
@@ -232,7 +240,7 @@ impl JitterBuffer {
             self.stats.stretched += 1;
             return Pulled::Conceal { duration_ts: self.frame_ts, next: None };
         }
-        let surplus_ms = delay_ms - target_ms - frame_ms;
+        let surplus_ms = delay_ms - target_ms - frame_ms.max(i64::from(self.step_ms));
         let worth_a_click = surplus_ms > MAX_SURPLUS_MS || delay_ms > i64::from(self.config.max_delay_ms);
         if surplus_ms > 0 && (quiet || worth_a_click) {
             self.stats.skipped += 1;
@@ -286,8 +294,8 @@ impl JitterBuffer {
         let gap = packet.ts - next_ts;
         let duration_ts = gap.min(i64::from(self.frame_ts)) as u32;
         let last = gap <= i64::from(self.frame_ts);
-        let too_late =
-            self.delay_ms_of(now_us, next_ts) > i64::from(self.target_delay_ms()) + self.frame_ms();
+        let step_ms = self.frame_ms().max(i64::from(self.step_ms));
+        let too_late = self.delay_ms_of(now_us, next_ts) > i64::from(self.target_delay_ms()) + step_ms;
         let after = next_ts + i64::from(duration_ts);
         let next_seq = if last { packet.seq } else { next_seq };
         self.state = State::Playing { next_seq, next_ts: after, missing: missing + 1 };
