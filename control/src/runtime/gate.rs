@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use offhook_control_core::view::Notification;
 use offhook_control_core::{Key, Output, Record};
 
 /// Outputs in front of which the journal has to catch up.
@@ -116,9 +117,7 @@ impl Lane {
     fn of(output: &Output) -> Self {
         match output {
             Output::Notify(notification) => {
-                let body = notification.body();
-                let name = ["id", "_id", "operation"].iter().find_map(|key| body.get(key)?.as_str());
-                Self::Topic(notification.topic(), name.unwrap_or_default().to_owned())
+                Self::Topic(notification.topic(), object(notification).to_owned())
             }
             Output::Record(_)
             | Output::Sip { .. }
@@ -130,11 +129,24 @@ impl Lane {
     }
 }
 
+/// What a live event is about, by name.
+fn object(notification: &Notification) -> &str {
+    match notification {
+        Notification::Agent(view) => &view.id.0,
+        Notification::Offer(view) => &view.id.0,
+        Notification::Callback(view) => &view.id.0,
+        Notification::Contact(view) => &view.id.0,
+        Notification::Call(view) => &view.id,
+        Notification::Operation(view) => &view.operation,
+        Notification::Statistics(_) => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use offhook_control_core::record::Fact;
     use offhook_control_core::sip::SipCommand;
-    use offhook_control_core::view::{AgentStatus, Notification};
+    use offhook_control_core::view::AgentStatus;
     use offhook_control_core::{AgentId, CallId};
 
     use super::*;

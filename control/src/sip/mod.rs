@@ -13,6 +13,7 @@ mod digest;
 mod door;
 mod established;
 mod flow;
+mod flows;
 mod incoming;
 mod inspect;
 mod limits;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::{Algorithm, Credentials, same};
 use super::flow::Flow;
+use super::flows::Flows;
 use super::limits::{
     CONTACTS_PER_AOR, NONCE_MS, NONCES, REGISTRATION_S, SHUT_OUT_ENTRIES, SHUT_OUT_MS, WRONG_PASSWORDS,
 };
@@ -70,6 +71,7 @@ pub(crate) struct Registrar {
     digests: Vec<Algorithm>,
     secret: u128,
     bindings: HashMap<String, Vec<Binding>>,
+    flows: Flows,
     nonce_counts: HashMap<String, u32>,
     wrong: HashMap<(IpAddr, String), Wrong>,
     order: u64,
@@ -90,6 +92,7 @@ impl Registrar {
             digests: digests.to_vec(),
             secret,
             bindings: HashMap::new(),
+            flows: Flows::default(),
             nonce_counts: HashMap::new(),
             wrong: HashMap::new(),
             order: 0,
@@ -147,7 +150,7 @@ impl Registrar {
 
     /// Whether a phone registered from this address and port.
     pub(crate) fn is_flow_of_phone(&self, flow: Flow) -> bool {
-        self.bindings.values().flatten().any(|binding| binding.flow == flow)
+        self.flows.contains(flow)
     }
 
     /// Forgets what has run out; tells what changed.
@@ -155,7 +158,9 @@ impl Registrar {
         let mut changes = Vec::new();
         self.bindings.retain(|aor, bindings| {
             let before = best_of(bindings).map(|binding| binding.uri.clone());
+            self.flows.remove(bindings);
             bindings.retain(|binding| binding.expires_ms > now_ms);
+            self.flows.add(bindings);
             let after = best_of(bindings).map(|binding| binding.uri.clone());
             if before != after {
                 changes.push(Change { aor: aor.clone(), contact: after });
@@ -182,7 +187,10 @@ impl Registrar {
     pub(crate) fn restore(&mut self, now_ms: u64, saved: Vec<(String, Vec<Binding>)>) -> Vec<Change> {
         for (aor, bindings) in saved {
             self.order = bindings.iter().map(|binding| binding.order).fold(self.order, u64::max);
-            self.bindings.insert(aor, bindings);
+            self.flows.add(&bindings);
+            if let Some(before) = self.bindings.insert(aor, bindings) {
+                self.flows.remove(&before);
+            }
         }
         self.expire(now_ms);
         let mut there: Vec<Change> = self
@@ -201,6 +209,7 @@ impl Registrar {
         let values: Vec<&str> = register.contacts.iter().flat_map(|value| split_list(value)).collect();
         let before = self.best(now_ms, &register.aor).map(|binding| binding.uri.clone());
         let mut bindings = self.bindings.remove(&register.aor).unwrap_or_default();
+        self.flows.remove(&bindings);
         bindings.retain(|binding| binding.expires_ms > now_ms);
         let kept = bindings.clone();
         let outcome = if values.contains(&"*") {
@@ -218,6 +227,7 @@ impl Registrar {
                 format!("<{}>;expires={left_s};q={}.{:03}", binding.uri, binding.q / 1_000, binding.q % 1_000)
             })
             .collect();
+        self.flows.add(&bindings);
         if !bindings.is_empty() {
             self.bindings.insert(register.aor.clone(), bindings);
         }

@@ -155,3 +155,27 @@ fn bindings_survive_a_restart() {
     assert_eq!(there, [Change { aor: "alice".to_owned(), contact: Some("sip:a@10.0.0.1".to_owned()) }]);
     assert!(empty(3).restore(NOW + 120_000, registrar.save()).is_empty());
 }
+
+#[test]
+fn a_flow_is_a_phones_as_long_as_anything_is_bound_to_it() {
+    let mut registrar = empty(1);
+    let (first, mut second) = (register("<sip:a@10.0.0.1>", 1), register("<sip:a@10.0.0.2>", 2));
+    second.expires_s = Some(600);
+    let flow = first.flow;
+    let other = Flow { address: "127.0.0.9:5071".parse().expect("an address"), ..flow };
+    assert!(!registrar.is_flow_of_phone(flow));
+    accept(&mut registrar, NOW, first.clone());
+    accept(&mut registrar, NOW, second.clone());
+    accept(&mut registrar, NOW + 1, Register { cseq: 3, ..second.clone() });
+    assert!(registrar.is_flow_of_phone(flow) && !registrar.is_flow_of_phone(other));
+    registrar.expire(NOW + 130_000);
+    assert!(registrar.is_flow_of_phone(flow), "the second is still there");
+
+    let mut next = empty(1);
+    next.restore(NOW + 130_000, registrar.save());
+    assert!(next.is_flow_of_phone(flow), "also after a restart");
+    accept(&mut next, NOW + 131_000, Register { cseq: 4, flow: other, ..second.clone() });
+    assert!(next.is_flow_of_phone(other) && !next.is_flow_of_phone(flow), "it moved");
+    accept(&mut next, NOW + 132_000, Register { cseq: 5, expires_s: Some(0), flow: other, ..second });
+    assert!(!next.is_flow_of_phone(other));
+}
