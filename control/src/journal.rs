@@ -3,7 +3,11 @@
 //! A record that [`Durable`] has announced survives `kill -9` and loss of power: every group is one transaction in
 //! write-ahead mode with `synchronous=FULL`. Appends name the sequence number that they expect, so that two writers can
 //! never interleave; the file is locked for as long as it is open. It holds passwords, so only its owner may read it.
+//!
+//! Records that later ones have made void are removed, all that belong together in one transaction, and their space is used
+//! again. How many there were is written beside them, so that a record that is missing otherwise is still noticed.
 
+use std::collections::VecDeque;
 use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -14,7 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 /// Progress of the journal, in the order of the appends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +50,20 @@ pub enum OpenError {
         /// Highest format known.
         known: i64,
     },
-    /// A sequence number is missing: the file was changed by hand or damaged.
-    #[error("the journal {path} has a gap after record {after}; restore it from a copy")]
+    /// Records are missing, or there are too many: the file was changed by hand or damaged.
+    #[error(
+        "the journal {path} should hold {last} records less {removed} that were removed, and holds {there}; restore it from a \
+         copy"
+    )]
     Gap {
         /// Path of the file.
         path: String,
-        /// Last record before the gap.
-        after: u64,
+        /// Number of the last record.
+        last: u64,
+        /// Records that are there.
+        there: u64,
+        /// Records that were removed because later ones had made them void.
+        removed: u64,
     },
     /// The file cannot be kept from others' eyes.
     #[error("the journal {path} cannot be made readable for its owner alone: {source}")]
@@ -82,7 +93,7 @@ pub struct Full {
 
 /// Handle to the writing thread. Dropping it writes what is queued and closes the file.
 pub struct Journal {
-    groups: Option<SyncSender<Group>>,
+    work: Option<SyncSender<Work>>,
     next_seq: u64,
     closing: Arc<AtomicBool>,
     writer: Option<JoinHandle<()>>,
@@ -102,14 +113,14 @@ impl Journal {
     ) -> Result<Self, OpenError> {
         let connection = connect(path)?;
         let last_seq = read_all(path, &connection, &mut replay)?;
-        let (groups, queue) = sync_channel(QUEUE_GROUPS);
+        let (work, queue) = sync_channel(QUEUE_GROUPS);
         let closing = Arc::new(AtomicBool::new(false));
-        let writer = Writer { connection, durable, closing: Arc::clone(&closing) };
+        let writer = Writer { connection, durable, closing: Arc::clone(&closing), void: VecDeque::new() };
         let writer = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run(&queue))
             .expect("a thread can be started at start-up");
-        Ok(Self { groups: Some(groups), next_seq: last_seq + 1, closing, writer: Some(writer) })
+        Ok(Self { work: Some(work), next_seq: last_seq + 1, closing, writer: Some(writer) })
     }
 
     /// Sequence number that the next record will get, from 1.
@@ -124,27 +135,51 @@ impl Journal {
     pub fn append(&mut self, records: Vec<Vec<u8>>) -> Result<u64, Full> {
         let count = records.len() as u64;
         let group = Group { first_seq: self.next_seq, records };
-        let groups = self.groups.as_ref().expect("the sender lives until drop");
-        match groups.try_send(group) {
+        match self.send(Work::Append(group)) {
             Ok(()) => {
                 self.next_seq += count;
                 Ok(self.next_seq - 1)
             }
-            Err(TrySendError::Full(group) | TrySendError::Disconnected(group)) => {
-                Err(Full { records: group.records })
-            }
+            Err(Work::Append(group)) => Err(Full { records: group.records }),
+            Err(Work::Remove(_)) => unreachable!("what was sent comes back"),
         }
+    }
+
+    /// Removes records that others, appended before this, have made void. None of them is there afterwards, or all are.
+    ///
+    /// Nobody waits for it: a full disk puts it off. What was not removed before the process ends is there at the next start.
+    ///
+    /// # Errors
+    /// The same numbers, when the writer is [`QUEUE_GROUPS`] groups behind.
+    pub fn remove(&mut self, void: Vec<u64>) -> Result<(), Vec<u64>> {
+        match self.send(Work::Remove(void)) {
+            Ok(()) | Err(Work::Append(_)) => Ok(()),
+            Err(Work::Remove(void)) => Err(void),
+        }
+    }
+
+    fn send(&self, work: Work) -> Result<(), Work> {
+        let sender = self.work.as_ref().expect("the sender lives until drop");
+        sender.try_send(work).map_err(|refused| match refused {
+            TrySendError::Full(work) | TrySendError::Disconnected(work) => work,
+        })
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.groups = None;
+        self.work = None;
         self.closing.store(true, Ordering::Relaxed);
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
     }
+}
+
+enum Work {
+    Append(Group),
+    /// Records of one transaction.
+    Remove(Vec<u64>),
 }
 
 struct Group {
@@ -156,31 +191,75 @@ struct Writer<F> {
     connection: Connection,
     durable: F,
     closing: Arc<AtomicBool>,
+    /// Void records, as they have to go together.
+    void: VecDeque<Vec<u64>>,
 }
 
 impl<F: FnMut(Durable)> Writer<F> {
-    fn run(mut self, queue: &Receiver<Group>) {
-        while let Ok(first) = queue.recv() {
-            let mut groups = vec![first];
-            while groups.len() < GROUPS_PER_COMMIT {
-                match queue.try_recv() {
-                    Ok(group) => groups.push(group),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
+    fn run(mut self, queue: &Receiver<Work>) {
+        let mut wait = true;
+        loop {
+            let first =
+                if wait { queue.recv().map_err(|_| TryRecvError::Disconnected) } else { queue.try_recv() };
+            if matches!(first, Err(TryRecvError::Disconnected)) && (wait || self.void.is_empty()) {
+                return;
             }
-            self.write_until_done(&groups);
+            let mut groups = Vec::new();
+            let mut next = first.ok();
+            while let Some(work) = next {
+                match work {
+                    Work::Append(group) => groups.push(group),
+                    Work::Remove(void) => self.void.push_back(void),
+                }
+                next = if groups.len() < GROUPS_PER_COMMIT { queue.try_recv().ok() } else { None };
+            }
+            if !groups.is_empty() && !self.write_until_done(&groups) {
+                return;
+            }
+            wait = !self.remove_some() || self.void.is_empty();
         }
     }
 
-    fn write_until_done(&mut self, groups: &[Group]) {
+    /// Removes the oldest void records, few enough that no append waits for long.
+    ///
+    /// False when that was not possible. That is no harm: it is tried again with the next append.
+    fn remove_some(&mut self) -> bool {
+        let Some(void) = self.void.pop_front() else { return true };
+        let Err(error) = self.remove(&void) else { return true };
+        tracing::warn!(%error, "void records stay in the journal for now");
+        self.void.push_front(void);
+        false
+    }
+
+    fn remove(&mut self, void: &[u64]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            // The last record stays: its number must not be given out again.
+            let last: u64 =
+                transaction.query_row("SELECT ifnull(max(seq), 0) FROM journal", [], |row| row.get(0))?;
+            let mut delete = transaction.prepare_cached("DELETE FROM journal WHERE seq = ?1")?;
+            let mut removed = 0;
+            for seq in void.iter().filter(|seq| **seq < last) {
+                removed += delete.execute(params![seq])?;
+            }
+            transaction.execute("UPDATE removed SET records = records + ?1", params![removed])?;
+        }
+        transaction.commit()
+    }
+
+    /// False when the disk would not take them and the journal is to be closed.
+    fn write_until_done(&mut self, groups: &[Group]) -> bool {
         let last = groups.last().map_or(0, |group| group.first_seq + group.records.len() as u64 - 1);
         loop {
             match self.commit(groups) {
-                Ok(()) => return (self.durable)(Durable::UpTo(last)),
+                Ok(()) => {
+                    (self.durable)(Durable::UpTo(last));
+                    return true;
+                }
                 Err(error) => (self.durable)(Durable::Stalled(error.to_string())),
             }
             if self.closing.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             std::thread::sleep(RETRY);
         }
@@ -226,7 +305,9 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     }
     let set_up = format!(
         "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
-         CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, body BLOB NOT NULL); COMMIT;"
+         CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS removed (records INTEGER NOT NULL);
+         INSERT INTO removed SELECT 0 WHERE NOT EXISTS (SELECT * FROM removed); COMMIT;"
     );
     connection.execute_batch(&set_up).map_err(sqlite)?;
     Ok(connection)
@@ -256,28 +337,35 @@ fn read_all(
 ) -> Result<u64, OpenError> {
     let shown = path.display().to_string();
     let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source };
-    let first: Option<u64> = connection
-        .query_row("SELECT min(seq) FROM journal", [], |row| row.get(0))
-        .optional()
-        .map_err(sqlite)?
-        .flatten();
+    check_complete(path, connection)?;
     let mut select = connection.prepare("SELECT seq, body FROM journal ORDER BY seq").map_err(sqlite)?;
     let mut rows = select.query([]).map_err(sqlite)?;
-    let mut last = first.map_or(0, |seq| seq - 1);
+    let mut last = 0;
     while let Some(row) = rows.next().map_err(sqlite)? {
         let seq: u64 = row.get(0).map_err(sqlite)?;
-        if seq != last + 1 {
-            return Err(OpenError::Gap { path: shown, after: last });
-        }
         replay(seq, row.get_ref(1).and_then(|body| Ok(body.as_blob()?)).map_err(sqlite)?);
         last = seq;
     }
     Ok(last)
 }
 
+/// Every number that was given out is there, or was removed by ourselves.
+fn check_complete(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let shown = path.display().to_string();
+    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source };
+    let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, u64>(0)).map_err(sqlite);
+    let last = number("SELECT ifnull(max(seq), 0) FROM journal")?;
+    let there = number("SELECT count(*) FROM journal")?;
+    let removed = number("SELECT sum(records) FROM removed")?;
+    match last.checked_sub(there + removed) {
+        Some(0) => Ok(()),
+        Some(_) | None => Err(OpenError::Gap { path: shown, last, there, removed }),
+    }
+}
+
 /// `OFHK`, so that `file` and we ourselves know the file again.
 const APPLICATION_ID: i64 = 0x4F46_484B;
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Read and write for the owner, nothing for others.
 const OWNER_ONLY: u32 = 0o600;
 /// Groups that may wait for the disk.
@@ -288,6 +376,9 @@ const RETRY: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A page of SQLite's with its header in the log.
+    const FRAME: usize = 4_096 + 24;
 
     type Opened = (Journal, Vec<Vec<u8>>, Receiver<Durable>);
 
@@ -302,6 +393,11 @@ mod tests {
             },
         )?;
         Ok((journal, records, told))
+    }
+
+    /// A folder in memory where there is one: the test is about order, and opens the file often.
+    fn memory_folder() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
     }
 
     fn modes(folder: &Path) -> Vec<u32> {
@@ -383,6 +479,106 @@ mod tests {
         let raw = Connection::open(&path).expect("SQLite opens it");
         raw.execute("DELETE FROM journal WHERE seq = 2", []).expect("a row is deleted");
         drop(raw);
-        assert!(matches!(open(&path), Err(OpenError::Gap { after: 1, .. })));
+        assert!(matches!(open(&path), Err(OpenError::Gap { last: 3, there: 2, removed: 0, .. })));
+    }
+
+    #[test]
+    fn void_records_are_gone_after_a_restart_and_their_numbers_are_not_given_out_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.db");
+        let (mut journal, ..) = open(&path).expect("a new journal opens");
+        journal.append(vec![vec![1], vec![2], vec![3], vec![4]]).expect("there is room");
+        journal.remove(vec![1, 3]).expect("there is room");
+        journal.remove(vec![4]).expect("there is room");
+        drop(journal);
+        let (journal, records, _told) = open(&path).expect("it opens again");
+        assert_eq!(records, [vec![2], vec![4]], "the last one stays");
+        assert_eq!(journal.next_seq(), 5);
+        drop(journal);
+        let raw = Connection::open(&path).expect("SQLite opens it");
+        raw.execute("DELETE FROM journal WHERE seq = 2", []).expect("a row is deleted");
+        drop(raw);
+        assert!(matches!(open(&path), Err(OpenError::Gap { removed: 2, .. })), "a gap is still noticed");
+    }
+
+    #[test]
+    fn the_space_of_void_records_is_used_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.db");
+        let (mut journal, _, told) = open(&path).expect("a new journal opens");
+        let mut round = || {
+            for _ in 0..50 {
+                let last = journal.append(vec![vec![7; 2_000]; 20]).expect("there is room");
+                journal.remove((last - 19..=last).collect()).expect("there is room");
+                while told.recv() != Ok(Durable::UpTo(last)) {}
+            }
+        };
+        round();
+        round();
+        drop(journal);
+        let bytes = std::fs::metadata(&path).expect("it is there").len();
+        assert!(bytes < 500_000, "{bytes} bytes are left of 4 MB");
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_off_at_any_byte_is_whole_or_not_done() {
+        let folder = memory_folder();
+        let path = folder.path().join("journal.db");
+        let log = folder.path().join("journal.db-wal");
+        let (mut journal, _, told) = open(&path).expect("a new journal opens");
+        journal.append((0..6).map(|n| vec![n; 40]).collect()).expect("there is room");
+        while told.recv() != Ok(Durable::UpTo(6)) {}
+        let before = std::fs::metadata(&log).expect("there is a log").len();
+        journal.remove(vec![1, 2, 5]).expect("there is room");
+        // A record that is durable shows that what stood before it is done.
+        journal.append(vec![vec![6; 40]]).expect("there is room");
+        while told.recv() != Ok(Durable::UpTo(7)) {}
+        journal.append(vec![vec![7; 40]]).expect("there is room");
+        while told.recv() != Ok(Durable::UpTo(8)) {}
+        let (base, wal) = (std::fs::read(&path), std::fs::read(&log));
+        let (base, wal) = (base.expect("the file is read"), wal.expect("the log is read"));
+        drop(journal);
+        let all: Vec<Vec<u8>> = (0..8).map(|n| vec![n; 40]).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        // Every byte of the log's frame headers and around their ends; within a page one cut is like another.
+        let is_telling =
+            |length: &usize| (length + FRAME - 32 + 8) % FRAME < 40 || length.is_multiple_of(257);
+        let from = usize::try_from(before).expect("it is short");
+        for length in (from..=wal.len()).filter(is_telling).chain([wal.len()]) {
+            std::fs::write(&path, &base).expect("the file is written");
+            std::fs::write(&log, &wal[..length]).expect("the log is written");
+            let (journal, records, _) =
+                open(&path).unwrap_or_else(|error| panic!("cut at {length}: {error}"));
+            let next = usize::try_from(journal.next_seq() - 1).expect("it is small");
+            let whole = &all[..next];
+            let without: Vec<_> = [2, 3].into_iter().chain(5..next).map(|n| all[n].clone()).collect();
+            assert!(next >= 6, "cut at {length}: what was durable is there");
+            assert!(records == whole || records == without, "cut at {length}: {records:?}");
+            seen.insert(records.len());
+        }
+        assert!(seen.contains(&6) && seen.contains(&5), "both sides of the cut were seen: {seen:?}");
+    }
+
+    #[test]
+    fn a_removal_that_the_disk_has_no_room_for_is_made_up_for_later() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("journal.db");
+        let connection = connect(&path).expect("a new journal opens");
+        let closing = Arc::new(AtomicBool::new(false));
+        let (tell, told) = sync_channel(16);
+        let durable = move |progress| drop(tell.try_send(progress));
+        let mut writer = Writer { connection, durable, closing, void: VecDeque::new() };
+        writer.write_until_done(&[Group { first_seq: 1, records: vec![vec![1], vec![2], vec![3]] }]);
+        writer.void.push_back(vec![1]);
+        writer.connection.execute_batch("PRAGMA query_only = 1").expect("it can be write-protected");
+        assert!(!writer.remove_some());
+        assert_eq!(writer.void, [vec![1]], "kept for another try");
+        writer.connection.execute_batch("PRAGMA query_only = 0").expect("it can be written again");
+        writer.void.push_back(vec![2]);
+        assert!(writer.remove_some() && writer.remove_some() && writer.void.is_empty());
+        assert_eq!(told.try_recv(), Ok(Durable::UpTo(3)));
+        drop(writer);
+        let (_, records, _) = open(&path).expect("it opens again");
+        assert_eq!(records, [vec![3]]);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_control_core::api::{ApiError, ApiReply, ApiRequest};
+use offhook_control_core::compact::Compactor;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, Core, Input, OpId, Output, Record};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -56,6 +57,9 @@ pub(crate) struct Runtime {
     next_seq: u64,
     /// Groups that the journal's writer had no room for.
     backlog: VecDeque<Vec<Vec<u8>>>,
+    compactor: Compactor,
+    /// How long finished histories stay in the journal, in milliseconds.
+    keep_ms: u64,
     gate: Gate,
     stalled: Option<String>,
     sip: SipPort,
@@ -168,8 +172,8 @@ impl Runtime {
             | Input::EngineEvent { .. }
             | Input::EngineUp { .. }
             | Input::EngineDown { .. }
-            | Input::Config(_)
             | Input::Tick => {}
+            Input::Config(config) => self.keep_ms = keep_ms(config),
         }
         self.step(input);
     }
@@ -219,12 +223,27 @@ impl Runtime {
         if step.records.is_empty() {
             return;
         }
+        for (seq, record) in (self.next_seq..).zip(&step.records) {
+            self.compactor.note(seq, record);
+        }
         self.next_seq += step.records.len() as u64;
         let group = step.records.iter().map(|record| self.write(record)).collect();
         if self.backlog.is_empty() {
             self.append(group);
         } else {
             self.backlog.push_back(group);
+        }
+        self.compact();
+    }
+
+    /// Has void records removed, once they are many. Not before what made them void is on its way to the disk.
+    fn compact(&mut self) {
+        self.compactor.expire(self.clock.now().unix_ms, self.keep_ms);
+        if self.compactor.dead() < VOID_RECORDS || !self.backlog.is_empty() {
+            return;
+        }
+        if let Err(void) = self.journal.remove(self.compactor.take_dead()) {
+            self.compactor.put_back(void);
         }
     }
 
@@ -333,6 +352,15 @@ fn changes_something(request: &ApiRequest) -> bool {
     }
 }
 
+/// How long finished histories are needed: by reports, and by whatever counts over the last month.
+fn keep_ms(config: &offhook_control_core::Config) -> u64 {
+    u64::from(config.reports.retention_days.max(MONTH_DAYS)) * 86_400_000
+}
+
+const MONTH_DAYS: u32 = 31;
+
+/// Void records that are removed at once.
+const VOID_RECORDS: usize = 512;
 /// Groups kept while the journal's writer has no room; above it, SIP and engine wait.
 const BACKLOG_GROUPS: usize = 65_536;
 /// How long a regular end may take.

@@ -18,6 +18,7 @@ mod calendar;
 mod call;
 mod callback;
 mod callback_index;
+pub mod compact;
 pub mod config;
 mod connection;
 mod core;

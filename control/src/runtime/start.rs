@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest};
+use offhook_control_core::compact::Compactor;
 use offhook_control_core::record::{AgentProfile, Fact, VERSION};
 use offhook_control_core::{AgentId, Core, EngineId, Input, OpId, Record};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
-use super::{Ask, Inbox, Progress, Runtime};
+use super::{Ask, Inbox, Progress, Runtime, VOID_RECORDS};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineLink;
@@ -40,13 +41,23 @@ impl Runtime {
         let passwords = Arc::new(Passwords::default());
         let (progress_sender, progress) = watch::channel(Progress::default());
         let mut known = HashMap::new();
-        let journal = open(&config.journal, progress_sender, |record| {
+        let mut compactor = Compactor::default();
+        let mut void = Vec::new();
+        let mut journal = open(&config.journal, progress_sender, |seq, record| {
             passwords.note(&record);
             core.replay(&record);
+            compactor.note(seq, &record);
+            if compactor.dead() >= VOID_RECORDS {
+                void.push(compactor.take_dead());
+            }
             if let Fact::AgentSaved(profile) = record.fact {
                 known.insert(profile.id.clone(), *profile);
             }
         })?;
+        for void in void {
+            // What finds no room is found again at the next start.
+            let _ = journal.remove(void);
+        }
         let (input_sender, inputs) = mpsc::channel(INPUTS);
         let (ask_sender, asks) = mpsc::channel(ASKS);
         let sip = SipPort::start(sip_config(config, clock, &passwords), input_sender.clone()).await?;
@@ -63,6 +74,8 @@ impl Runtime {
             next_seq,
             journal,
             backlog: std::collections::VecDeque::new(),
+            compactor,
+            keep_ms: super::keep_ms(&config.core),
             gate: Gate::new(next_seq - 1),
             stalled: None,
             sip,
@@ -123,23 +136,16 @@ impl Runtime {
 fn open(
     path: &Path,
     progress: watch::Sender<Progress>,
-    mut replay: impl FnMut(Record),
+    mut replay: impl FnMut(u64, Record),
 ) -> anyhow::Result<Journal> {
     let mut broken = None;
     let read = |seq: u64, body: &[u8]| {
         if broken.is_some() {
             return;
         }
-        match serde_json::from_slice::<Version>(body) {
-            Ok(Version { v }) if v > VERSION => {
-                broken = Some(anyhow::anyhow!(
-                    "record {seq} has version {v}, newer than this software's {VERSION}"
-                ));
-            }
-            Ok(_) | Err(_) => match serde_json::from_slice::<Record>(body) {
-                Ok(record) => replay(record),
-                Err(error) => broken = Some(anyhow::anyhow!("record {seq} cannot be read: {error}")),
-            },
+        match parse(body) {
+            Ok(record) => replay(seq, record),
+            Err(reason) => broken = Some(anyhow::anyhow!("record {seq} {reason}")),
         }
     };
     let journal = Journal::open(path, read, move |durable| {
@@ -151,6 +157,20 @@ fn open(
     match broken {
         Some(error) => bail!(error.context(format!("the journal {}", path.display()))),
         None => Ok(journal),
+    }
+}
+
+/// One record of the journal, or what is wrong with it.
+fn parse(body: &[u8]) -> Result<Record, String> {
+    let newer = |v| format!("has version {v}, newer than this software's {VERSION}");
+    match serde_json::from_slice::<Record>(body) {
+        Ok(record) if record.v > VERSION => Err(newer(record.v)),
+        Ok(record) => Ok(record),
+        // A newer one may well hold what this software has no words for.
+        Err(error) => match serde_json::from_slice::<Version>(body) {
+            Ok(Version { v }) if v > VERSION => Err(newer(v)),
+            Ok(_) | Err(_) => Err(format!("cannot be read: {error}")),
+        },
     }
 }
 

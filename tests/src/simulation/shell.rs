@@ -1,7 +1,8 @@
 //! The shell around the core: it performs outputs in order, after their records are durable, and may die at any instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use offhook_control_core::compact::Compactor;
 use offhook_control_core::record::Fact;
 use offhook_control_core::view::Notification;
 use offhook_control_core::{Core, EngineId, Input, Key, Output, Record};
@@ -44,13 +45,21 @@ impl World {
         let now = self.now();
         self.shell.run += 1;
         self.forget_tick();
-        let mut core = Core::new(self.config.clone(), self.rng.random());
+        let seed = self.rng.random();
+        let mut core = Core::new(self.config.clone(), seed);
+        for record in self.compacted() {
+            core.replay(record);
+        }
+        // Slow, so not each time.
+        if self.shell.journal.len().is_multiple_of(8) {
+            let mut full = Core::new(self.config.clone(), seed);
+            self.shell.journal.iter().for_each(|record| full.replay(record));
+            let (short, full) = (format!("{core:?}"), format!("{full:?}"));
+            assert_eq!(short, full, "what compaction left out was needed: {:#?}", self.shell.journal);
+        }
         core.observe();
         if let Some(mutation) = self.mutation {
             core.mutate(mutation);
-        }
-        for record in &self.shell.journal {
-            core.replay(record);
         }
         core.start(now);
         self.trace(|| "control starts".to_owned());
@@ -73,6 +82,16 @@ impl World {
         }
         self.users_after_start();
         self.wake();
+    }
+
+    /// The journal without what later records made void.
+    fn compacted(&self) -> impl Iterator<Item = &Record> {
+        let mut compactor = Compactor::default();
+        for (seq, record) in (0..).zip(&self.shell.journal) {
+            compactor.note(seq, record);
+        }
+        let dead: BTreeSet<u64> = compactor.take_dead().into_iter().collect();
+        (0..).zip(&self.shell.journal).filter(move |(seq, _)| !dead.contains(seq)).map(|(_, record)| record)
     }
 
     pub(super) fn crash_control(&mut self) {

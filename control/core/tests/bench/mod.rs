@@ -86,6 +86,11 @@ impl Bench {
         bench
     }
 
+    /// Over a journal.
+    pub(crate) fn of(records: Vec<Record>) -> Self {
+        Self::over(records, Vec::new(), 1_000_000, |_| {})
+    }
+
     /// Control dies; another run takes its journal over.
     pub(crate) fn restart(self) -> Self {
         let flows = self.flows.clone();

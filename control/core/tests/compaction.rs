@@ -1,0 +1,176 @@
+//! What a compacted journal is still good for.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use std::collections::BTreeSet;
+
+use bench::{Bench, agent, available_agent};
+use offhook_control_core::api::{ApiReply, ApiRequest, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::compact::Compactor;
+use offhook_control_core::record::{Fact, Record};
+use offhook_control_core::report::{Page, Report};
+use offhook_control_core::sip::SipEvent;
+use offhook_control_core::{Config, Core};
+use serde_json::{Value, json};
+
+/// The records that are left.
+fn compacted(records: &[Record], expire: Option<(u64, u64)>) -> Vec<Record> {
+    let mut compactor = Compactor::default();
+    for (seq, record) in (1..).zip(records) {
+        compactor.note(seq, record);
+    }
+    if let Some((now_ms, keep_ms)) = expire {
+        compactor.expire(now_ms, keep_ms);
+    }
+    let dead = compactor.take_dead();
+    let once: BTreeSet<u64> = dead.iter().copied().collect();
+    assert_eq!(once.len(), dead.len(), "no record dies twice");
+    (1..).zip(records).filter(|(seq, _)| !once.contains(seq)).map(|(_, record)| record.clone()).collect()
+}
+
+fn replayed(records: &[Record]) -> String {
+    let mut core = Core::new(Config::default(), [3; 32]);
+    records.iter().for_each(|record| core.replay(record));
+    format!("{core:?}")
+}
+
+/// Cut at every record, since control may die at any: what is left says the same as the whole.
+fn check(records: &[Record]) {
+    for end in 0..=records.len() {
+        let whole = &records[..end];
+        assert_eq!(replayed(&compacted(whole, None)), replayed(whole), "after {:#?}", whole.last());
+    }
+}
+
+fn talk(bench: &mut Bench, number: &str) {
+    bench.callback(number);
+    let customer = bench.customer();
+    bench.answer(customer);
+    bench.sip(customer, SipEvent::Snapshot { data: "x".repeat(500) });
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.pass_ms(6_000);
+}
+
+/// All rows of a report, with their numbers, in words.
+fn rows(bench: &mut Bench, report: Report) -> Vec<String> {
+    match bench.ask(ApiRequest::Report { report, after: 0, limit: 1_000 }) {
+        ApiReply::Report(Page::Events(rows)) => rows.iter().map(|row| format!("{row:?}")).collect(),
+        ApiReply::Report(Page::Archive(rows)) => rows.iter().map(|row| format!("{row:?}")).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn be(bench: &mut Bench, status: WantedStatus) {
+    bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status }));
+}
+
+#[test]
+fn what_compaction_leaves_replays_to_the_same_core_whatever_the_last_record_is() {
+    let mut bench = available_agent(true);
+    let leg = bench.dialled("ann");
+    bench.sip(leg, SipEvent::Snapshot { data: "one".into() });
+    bench.sip(leg, SipEvent::Snapshot { data: "two".into() });
+    talk(&mut bench, "+31201");
+    be(&mut bench, WantedStatus::OnBreak);
+    // Saved while logged in: in force from the next `available` on.
+    for persistent in [false, true, false] {
+        let mut body = agent(false, true);
+        body.persistent = Some(persistent);
+        bench.ask(ApiRequest::PutAgent("ann".into(), body));
+        be(&mut bench, WantedStatus::WorkingOffline);
+    }
+    be(&mut bench, WantedStatus::Available);
+    bench.sip(leg, SipEvent::Ended { by_peer: false, reason: String::new() });
+    talk(&mut bench, "+31202");
+    bench.ask(ApiRequest::Logout("ann".into()));
+    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, false)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    bench.callback("+31203");
+    check(&bench.records);
+    let mut bench = bench.restart();
+    be(&mut bench, WantedStatus::Available);
+    check(&bench.records);
+}
+
+#[test]
+fn dialogs_of_ended_calls_and_former_statuses_are_not_kept() {
+    let mut bench = available_agent(true);
+    for n in 0..20 {
+        be(&mut bench, WantedStatus::OnBreak);
+        be(&mut bench, WantedStatus::Available);
+        talk(&mut bench, &format!("+3120{n}"));
+    }
+    let left = compacted(&bench.records, None);
+    let count = |wanted: fn(&Fact) -> bool| left.iter().filter(|record| wanted(&record.fact)).count();
+    assert_eq!(count(|fact| matches!(fact, Fact::Dialog { .. })), 0);
+    assert_eq!(count(|fact| matches!(fact, Fact::AgentStatus { .. })), 2);
+    assert_eq!(count(|fact| matches!(fact, Fact::CallbackEnded { .. })), 20, "what is reported is kept");
+}
+
+#[test]
+fn pv_08_reports_after_compaction_have_the_same_rows_under_the_same_numbers() {
+    let mut bench = available_agent(true);
+    for n in 0..10 {
+        talk(&mut bench, &format!("+3120{n}"));
+    }
+    let now_ms = bench.now().unix_ms;
+    let left = compacted(&bench.records, Some((now_ms, 30_000)));
+    let mut compact = Bench::of(left.clone());
+    for report in [Report::QueueEvents, Report::CallEvents, Report::Archive] {
+        let all = rows(&mut bench, report);
+        let kept = rows(&mut compact, report);
+        assert!(!kept.is_empty() && kept.len() < all.len(), "{} of {}", kept.len(), all.len());
+        assert_eq!(all[all.len() - kept.len()..], kept);
+    }
+    assert!(left.len() < bench.records.len() / 2, "{} of {}", left.len(), bench.records.len());
+}
+
+#[test]
+fn what_is_not_finished_is_kept_however_old_it_is() {
+    let mut bench = Bench::new();
+    let waiting = bench.callback("+31201");
+    let left = compacted(&bench.records, Some((u64::MAX, 1)));
+    let kept = |fact: &Fact| matches!(fact, Fact::CallbackAdded(spec) if spec.id == waiting);
+    assert!(left.iter().any(|record| kept(&record.fact)));
+}
+
+#[test]
+fn a_caller_and_their_callback_are_forgotten_together_and_not_before_the_call_is_over() {
+    let facts = json!([
+        { "fact": "inbound_arrived", "call": 9, "queue": "sales", "number": "+31201", "dnis": "200" },
+        { "fact": "dialog", "call": 9, "snapshot": "x" },
+        { "fact": "callback_added", "id": "cb", "service": "cb", "queue": "sales", "number": "+31201", "arrival_ms": 1,
+          "desired_ms": 1, "scheduled": false, "ttl_s": 9, "max_attempts": 1, "retry_s": 1, "data": {},
+          "origin": { "contact": 1, "call": 9, "priority": 0, "ani": "+31201", "dnis": "200", "caller_id": "200",
+                      "call_delay_s": 0, "accepted_ms": 1, "flow": "", "step": "", "variables": {} } },
+        { "fact": "callback_ended", "id": "cb", "reason": "CANCELLED" },
+        { "fact": "call_ended", "call": 9, "summary": null },
+    ]);
+    let records: Vec<Record> = facts.as_array().expect("a list").iter().map(record).collect();
+    let (open, late) = (&records[..4], Some((u64::MAX, 1)));
+    assert_eq!(compacted(open, late), open, "the call still has to be dropped");
+    assert_eq!(compacted(&records, late), []);
+}
+
+#[test]
+fn a_contact_taken_out_of_its_list_is_forgotten_and_so_is_what_is_said_of_it_later() {
+    let facts = json!([
+        { "fact": "contact_added", "id": "c", "queue": "sales", "number": "+31201", "data": null },
+        { "fact": "contact_removed", "id": "c" },
+    ]);
+    let disposed = record(&json!({ "fact": "contact_disposed", "id": "c", "disposition": "gone" }));
+    let mut compactor = Compactor::default();
+    for (seq, fact) in (1..).zip(facts.as_array().expect("a list")) {
+        compactor.note(seq, &record(fact));
+    }
+    compactor.expire(u64::MAX, 1);
+    compactor.note(3, &disposed);
+    assert_eq!(compactor.take_dead(), [1, 2, 3]);
+}
+
+fn record(fact: &Value) -> Record {
+    let mut record = json!({ "v": 1, "at_ms": 1_000 });
+    record.as_object_mut().expect("an object").extend(fact.as_object().expect("an object").clone());
+    serde_json::from_value(record).expect("a record")
+}
