@@ -123,7 +123,7 @@ impl WorkerThread {
             self.retry();
             self.go_on_steering(now);
             self.control.flush();
-            self.wait(listening)?;
+            self.wait(now, listening)?;
             self.take_completions();
         }
         self.ring.submit()?;
@@ -136,6 +136,7 @@ impl WorkerThread {
         for _ in 0..COMMANDS_PER_ROUND {
             match self.control.commands.try_recv() {
                 Ok(ToWorker { command, sockets }) => {
+                    self.pace.on_command(now);
                     self.arriving = command.carries_sockets_of().zip(sockets);
                     self.core.handle_command(now, command);
                     self.act();
@@ -178,7 +179,7 @@ impl WorkerThread {
         }
     }
 
-    fn wait(&mut self, listening: bool) -> io::Result<()> {
+    fn wait(&mut self, now: Time, listening: bool) -> io::Result<()> {
         let unfinished = !listening
             || !self.rearm.is_empty()
             || !self.quiet.is_empty()
@@ -193,7 +194,7 @@ impl WorkerThread {
         // Without any time-out the kernel would end a gathering wait with nothing gathered.
         let longest = if unfinished { RETRY_AFTER } else { LONGEST_WAIT };
         let timeout = timer.map_or(longest, |timer| timer.min(longest));
-        let gather = self.pace.gather();
+        let gather = self.pace.gather(now);
         let batch = if gather.is_some() { BATCH } else { 1 };
         self.ring.submit_and_wait(batch, Some(timeout), gather)?;
         self.wakeups += 1;
@@ -230,6 +231,7 @@ impl WorkerThread {
         match socket {
             Socket::Rtp => {
                 let verdict = self.core.handle_rtp(now, leg, source, &mut buffer);
+                self.pace.on_verdict(now, verdict);
                 if let Some(tap) = self.core.take_tap() {
                     self.recorder.add(&tap, &buffer);
                 }

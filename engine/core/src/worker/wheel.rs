@@ -4,8 +4,9 @@ use crate::Time;
 
 /// Microseconds of one slot, as a power of two: 256.
 const SLOT_SHIFT: u32 = 8;
-/// Slots: a turn takes a little over two seconds. What is due later is looked at once a turn.
-const SLOTS: usize = 8_192;
+/// Slots: a turn takes almost 17 seconds, more than lies between reports, comfort noise and looks for silence. What is due
+/// later is looked at once a turn.
+const SLOTS: usize = 1 << 16;
 const NONE: u32 = u32::MAX;
 
 /// The deadlines of a worker's legs, by index.
@@ -14,7 +15,7 @@ pub(crate) struct Wheel {
     /// First entry of each slot's list.
     heads: Box<[u32]>,
     /// One bit per slot that has entries.
-    occupied: [u64; SLOTS / 64],
+    occupied: Box<[u64]>,
     entries: Vec<Entry>,
     /// All ticks before this one have been taken.
     next_tick: u64,
@@ -37,7 +38,7 @@ impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
             heads: vec![NONE; SLOTS].into_boxed_slice(),
-            occupied: [0; SLOTS / 64],
+            occupied: vec![0; SLOTS / 64].into_boxed_slice(),
             entries: Vec::new(),
             next_tick: 0,
             armed: 0,
@@ -187,6 +188,21 @@ mod tests {
         }
         assert!(now >= Time::from_ms(60_000) && now < Time::from_ms(60_001));
         assert!(turns < 40, "{turns} looks");
+    }
+
+    #[test]
+    fn what_is_due_within_seconds_is_looked_at_only_when_it_is_due() {
+        let mut wheel = Wheel::new();
+        for index in 0..1_000 {
+            wheel.set(index, Time(2_500_000 + u64::from(index) * 5_000));
+        }
+        let mut taken = 0;
+        while let Some(now) = wheel.deadline() {
+            let looks = due(&mut wheel, now).len();
+            assert!(looks > 0, "nothing was due at {now:?}");
+            taken += looks;
+        }
+        assert_eq!(taken, 1_000);
     }
 
     proptest! {
