@@ -117,7 +117,7 @@ impl Default for AgentConfig {
             pin_times: 3,
             pin_timeout_ms: 60_000,
             idle_timeout_min: 0,
-            idle: Idle::ComfortNoise { interval_ms: 5_000 },
+            idle: Idle::ComfortNoise { interval_ms: 10_000 },
             silent_after_ms: 3_000,
             park_keep_one_in: 32,
             redial_delay_ms: 1_000,

@@ -230,7 +230,7 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     set(&mut agents.consult_timeout_s, table.number("consult_timeout_s", 10..=3_600));
     set(&mut agents.redial_delay_ms, table.number("redial_delay_ms", 0..=600_000));
     set(&mut agents.redial_attempts, table.number("redial_attempts", 0..=100));
-    let interval_ms = table.number("idle_interval_ms", 20..=60_000).unwrap_or(5_000);
+    let interval_ms = table.number("idle_interval_ms", 20..=60_000).unwrap_or(10_000);
     let kinds = [
         ("none", Idle::None),
         ("silence", Idle::Silence),

@@ -144,6 +144,27 @@ fn a_leg_that_never_spoke_is_silent_too() {
 }
 
 #[test]
+fn a_parked_leg_reports_half_as_often_and_soon_again_when_it_is_unparked() {
+    let mut rig = Rig::with_legs(2);
+    let reports_in = |rig: &mut Rig, leg, s: u64| {
+        rig.sent.clear();
+        rig.pass_ms(s * 1_000);
+        let ix = rig.ix(leg);
+        rig.sent.iter().filter(|sent| sent.leg == ix && sent.socket == Socket::Rtcp).count()
+    };
+    let open = reports_in(&mut rig, 1, 600);
+    rig.done(|op| WorkerCommand::Park { op, leg: LegId(1), keep_one_in: 32 });
+    let parked = reports_in(&mut rig, 1, 600);
+    assert!((100..=140).contains(&open) && (50..=70).contains(&parked), "{open}, {parked}");
+    for _ in 0..20 {
+        rig.done(|op| WorkerCommand::Park { op, leg: LegId(1), keep_one_in: 32 });
+        rig.pass_ms(15_000);
+        rig.done(|op| WorkerCommand::Unpark { op, leg: LegId(1) });
+        assert!(reports_in(&mut rig, 1, 8) >= 1);
+    }
+}
+
+#[test]
 fn reports_say_what_was_sent_and_received() {
     let mut rig = Rig::with_legs(2);
     rig.splice(1, 2);

@@ -91,7 +91,7 @@ pub(crate) struct ParkArgs {
     #[arg(long, default_value_t = 32)]
     pub(crate) keep_one_in: u16,
     /// Milliseconds between the comfort noise packets that a parked leg is sent, by default as control asks; 0 sends none.
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 10_000)]
     pub(crate) comfort_noise_ms: u32,
 }
 

@@ -9,6 +9,8 @@ use crate::rtcp::{Block, Report, SenderInfo};
 
 /// Mean time between two reports of a leg, in microseconds (RFC 3550 section 6.2).
 const INTERVAL_US: u64 = 5_000_000;
+/// The same of a parked leg, which has next to no bandwidth to share (RFC 3550 section 6.2 makes the interval above the least).
+const PARKED_INTERVAL_US: u64 = 10_000_000;
 
 /// The state of one leg's reports.
 #[derive(Clone, Debug)]
@@ -46,8 +48,9 @@ impl Reports {
 
     /// When the next report is due: half to one and a half times the interval from now (RFC 3550 section 6.3.1), at a
     /// shared tick.
-    pub(crate) fn next(now: Time, random: u64) -> Time {
-        (now + INTERVAL_US / 2 + random % INTERVAL_US).at_shared_tick()
+    pub(crate) fn next(now: Time, parked: bool, random: u64) -> Time {
+        let interval_us = if parked { PARKED_INTERVAL_US } else { INTERVAL_US };
+        (now + interval_us / 2 + random % interval_us).at_shared_tick()
     }
 
     /// Takes note of the peer's sender report.
@@ -149,8 +152,9 @@ mod tests {
     #[test]
     fn reports_are_spread_between_half_and_one_and_a_half_intervals() {
         for random in 0..1_000_u64 {
-            let next = Reports::next(Time(0), random.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            assert!((2_500_000..=7_500_000).contains(&next.0));
+            let next = |parked| Reports::next(Time(0), parked, random.wrapping_mul(0x9E37_79B9_7F4A_7C15)).0;
+            assert!((2_500_000..=7_500_000).contains(&next(false)));
+            assert!((5_000_000..=15_000_000).contains(&next(true)));
         }
     }
 }

@@ -57,6 +57,11 @@ impl Deadlines {
         self.set(timer, Time::NEVER);
     }
 
+    /// When a timer is due.
+    pub(crate) fn of(&self, timer: Timer) -> Time {
+        self.0[timer as usize]
+    }
+
     /// Whether a timer is off.
     pub(crate) fn is_off(&self, timer: Timer) -> bool {
         self.0[timer as usize] == Time::NEVER

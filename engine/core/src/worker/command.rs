@@ -108,7 +108,7 @@ impl Worker {
         let park = setup.park;
         let leg = Box::new(Leg::new(self.now, setup, self.spread.next()));
         let ix = self.adopt(leg);
-        let first_report = Reports::next(self.now, self.spread.next());
+        let first_report = Reports::next(self.now, park, self.spread.next());
         let created = &mut self.legs[ix.index()];
         created.deadlines.set(Timer::Report, first_report);
         created.watch_silence();

@@ -3,6 +3,8 @@
 use offhook_proto::{Error, ErrorCode, SuperviseEnd};
 
 use super::Worker;
+use crate::leg::report::Reports;
+use crate::leg::timer::Timer;
 use crate::leg::{Awaits, Half};
 use crate::limits::HELD_ALLOWANCE_US;
 use crate::{LegId, LegIx, Time, WorkerOutput};
@@ -106,6 +108,12 @@ impl Worker {
         let parked = &mut self.legs[leg.index()];
         if parked.parked.take().is_some() {
             parked.receive.on_filter(false);
+            // A conversation is reported on sooner than a parked leg.
+            let soon = Reports::next(self.now, false, self.spread.next());
+            if soon < parked.deadlines.of(Timer::Report) {
+                parked.deadlines.set(Timer::Report, soon);
+                self.rewind(leg);
+            }
             self.output(WorkerOutput::Unpark { leg });
         }
     }

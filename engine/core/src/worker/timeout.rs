@@ -91,7 +91,8 @@ impl Worker {
                 None
             }
             Timer::Report => {
-                let next = Reports::next(self.now, self.spread.next());
+                let parked = self.legs[leg.index()].parked.is_some();
+                let next = Reports::next(self.now, parked, self.spread.next());
                 self.legs[leg.index()].deadlines.set(Timer::Report, next);
                 self.look_at_quality(leg);
                 self.write_report(leg, false, buffer)
