@@ -12,9 +12,15 @@ pub(crate) type Place = (Reverse<i32>, u64, u64, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     waiting: BTreeMap<String, BTreeSet<Place>>,
-    ready: BTreeSet<(u64, AgentId)>,
-    ready_since: BTreeMap<AgentId, u64>,
+    ready: BTreeSet<Idle>,
+    /// The same agents once more for each of their skills.
+    ready_by_skill: BTreeMap<String, BTreeSet<Idle>>,
+    /// Since when, and under which skills.
+    entered: BTreeMap<AgentId, (u64, Vec<String>)>,
 }
+
+/// Since when an agent is ready, on our clock.
+type Idle = (u64, AgentId);
 
 impl Queues {
     pub(crate) fn enter(&mut self, queue: &str, place: Place) {
@@ -30,20 +36,30 @@ impl Queues {
         }
     }
 
-    /// Sets since when an agent is ready, on our clock; none when not ready.
-    pub(crate) fn set_ready(&mut self, agent: &AgentId, since_us: Option<u64>) {
-        let old = match since_us {
-            Some(since) => self.ready_since.insert(agent.clone(), since),
-            None => self.ready_since.remove(agent),
-        };
-        if old == since_us {
+    /// Sets since when an agent with these skills is ready, on our clock; none when not ready.
+    pub(crate) fn set_ready(&mut self, agent: &AgentId, since_us: Option<u64>, skills: &[String]) {
+        let entered = self.entered.get(agent);
+        if entered.map(|(since, skills)| (*since, &skills[..])) == since_us.map(|since| (since, skills)) {
             return;
         }
-        if let Some(old) = old {
-            self.ready.remove(&(old, agent.clone()));
+        if let Some((since, skills)) = self.entered.remove(agent) {
+            let idle = (since, agent.clone());
+            self.ready.remove(&idle);
+            for skill in &skills {
+                if let Some(ready) = self.ready_by_skill.get_mut(skill) {
+                    ready.remove(&idle);
+                    if ready.is_empty() {
+                        self.ready_by_skill.remove(skill);
+                    }
+                }
+            }
         }
         if let Some(since) = since_us {
+            for skill in skills {
+                self.ready_by_skill.entry(skill.clone()).or_default().insert((since, agent.clone()));
+            }
             self.ready.insert((since, agent.clone()));
+            self.entered.insert(agent.clone(), (since, skills.to_vec()));
         }
     }
 
@@ -51,9 +67,21 @@ impl Queues {
         self.ready.is_empty() || self.waiting.is_empty()
     }
 
-    /// Ready agents, longest idle first.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = &AgentId> {
-        self.ready.iter().map(|(_, agent)| agent)
+    /// Ready agents with a skill, or all, longest idle first.
+    pub(crate) fn ready(&self, skill: Option<&str>) -> impl Iterator<Item = &AgentId> {
+        self.idle(skill).into_iter().flatten().map(|(_, agent)| agent)
+    }
+
+    /// How many those are.
+    pub(crate) fn ready_count(&self, skill: Option<&str>) -> usize {
+        self.idle(skill).map_or(0, BTreeSet::len)
+    }
+
+    fn idle(&self, skill: Option<&str>) -> Option<&BTreeSet<Idle>> {
+        match skill {
+            Some(skill) => self.ready_by_skill.get(skill),
+            None => Some(&self.ready),
+        }
     }
 
     pub(crate) fn waiting(&self, queue: &str) -> impl Iterator<Item = &Place> {
@@ -76,10 +104,10 @@ impl Queues {
 
     /// The first pair for which `fits` says yes: waiting in order of place over all queues, agents by idleness.
     ///
-    /// A queue for whose head no agent `could` ever do (skill) is passed over whole.
-    pub(crate) fn next_pair(
+    /// Only agents with the queue's skill are asked about; where none of them is ready, its waiting are not looked at.
+    pub(crate) fn next_pair<'a>(
         &self,
-        could: impl Fn(&AgentId, &str) -> bool,
+        skill_of: impl Fn(&str) -> Option<&'a str>,
         fits: impl Fn(&AgentId, u64) -> bool,
     ) -> Option<(u64, AgentId)> {
         if self.is_idle() {
@@ -87,15 +115,15 @@ impl Queues {
         }
         let mut best: Option<(&Place, &AgentId)> = None;
         for (queue, places) in &self.waiting {
-            let able: Vec<&AgentId> = self.ready().filter(|agent| could(agent, queue)).collect();
-            if able.is_empty() {
+            let skill = skill_of(queue);
+            if self.ready_count(skill) == 0 {
                 continue;
             }
             for place in places {
                 if best.is_some_and(|(found, _)| found < place) {
                     break;
                 }
-                if let Some(agent) = able.iter().find(|agent| fits(agent, place.3)) {
+                if let Some(agent) = self.ready(skill).find(|agent| fits(agent, place.3)) {
                     best = Some((place, agent));
                     break;
                 }
@@ -110,7 +138,7 @@ mod tests {
     use super::*;
 
     fn pair(queues: &Queues) -> Option<(u64, String)> {
-        queues.next_pair(|_, _| true, |_, _| true).map(|(id, agent)| (id, agent.0))
+        queues.next_pair(|_| None, |_, _| true).map(|(id, agent)| (id, agent.0))
     }
 
     #[test]
@@ -118,8 +146,8 @@ mod tests {
         let mut queues = Queues::default();
         queues.enter("a", (Reverse(0), 200, 1, 1));
         queues.enter("b", (Reverse(0), 100, 2, 2));
-        queues.set_ready(&"late".into(), Some(9));
-        queues.set_ready(&"early".into(), Some(3));
+        queues.set_ready(&"late".into(), Some(9), &[]);
+        queues.set_ready(&"early".into(), Some(3), &[]);
         assert_eq!(pair(&queues), Some((2, "early".into())));
     }
 
@@ -128,7 +156,7 @@ mod tests {
         let mut queues = Queues::default();
         queues.enter("a", (Reverse(0), 100, 1, 1));
         queues.enter("b", (Reverse(5), 200, 2, 2));
-        queues.set_ready(&"x".into(), Some(3));
+        queues.set_ready(&"x".into(), Some(3), &[]);
         assert_eq!(pair(&queues), Some((2, "x".into())));
     }
 
@@ -144,11 +172,22 @@ mod tests {
     fn an_agent_without_the_skill_is_passed_over() {
         let mut queues = Queues::default();
         queues.enter("a", (Reverse(0), 200, 1, 1));
-        queues.set_ready(&"x".into(), Some(3));
-        queues.set_ready(&"y".into(), Some(4));
-        let found = queues.next_pair(|agent, _| agent.0 == "y", |_, _| true);
-        assert_eq!(found, Some((1, "y".into())));
-        queues.set_ready(&"y".into(), None);
-        assert_eq!(queues.next_pair(|agent, _| agent.0 == "y", |_, _| true), None);
+        queues.set_ready(&"x".into(), Some(3), &["talks".into()]);
+        queues.set_ready(&"y".into(), Some(4), &["talks".into(), "sings".into()]);
+        let singer = |queues: &Queues| queues.next_pair(|_| Some("sings"), |_, _| true);
+        assert_eq!(singer(&queues), Some((1, "y".into())));
+        queues.set_ready(&"y".into(), None, &["talks".into(), "sings".into()]);
+        assert_eq!(singer(&queues), None);
+        assert_eq!((queues.ready_count(None), queues.ready_count(Some("sings"))), (1, 0));
+    }
+
+    #[test]
+    fn skills_that_change_while_an_agent_is_ready_count_at_once() {
+        let mut queues = Queues::default();
+        queues.enter("a", (Reverse(0), 200, 1, 1));
+        queues.set_ready(&"x".into(), Some(3), &["talks".into()]);
+        queues.set_ready(&"x".into(), Some(3), &["sings".into()]);
+        assert_eq!(queues.next_pair(|_| Some("sings"), |_, _| true), Some((1, "x".into())));
+        assert_eq!(queues.next_pair(|_| Some("talks"), |_, _| true), None);
     }
 }

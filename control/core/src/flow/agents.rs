@@ -31,7 +31,7 @@ impl Core {
             agent.since_ms = now.unix_ms;
         }
         let ready = agent.is_ready().then_some(agent.idle_since_us);
-        self.queues.set_ready(id, ready);
+        self.queues.set_ready(id, ready, &agent.profile.skills);
         self.match_due |= ready.is_some() || !self.held.is_empty();
         self.changed(Changed::Agent(id.clone()));
     }

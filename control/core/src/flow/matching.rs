@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::AgentId;
-use crate::agent::Activity;
+use crate::agent::{Activity, Agent};
 use crate::core::Core;
 use crate::interaction::Stage;
 use crate::timer::Timer;
@@ -51,10 +51,7 @@ impl Core {
     fn next_pair(&self) -> Result<(u64, AgentId), u64> {
         let now_us = self.now.mono_us;
         let again_us = Cell::new(u64::MAX);
-        let could = |agent: &AgentId, queue: &str| {
-            let skill = self.config.queue(queue).and_then(|queue| queue.skill.as_deref());
-            self.agents.get(agent).is_some_and(|agent| agent.has_skill(skill))
-        };
+        let skill_of = |queue: &str| self.config.queue(queue).and_then(|queue| queue.skill.as_deref());
         let fits = |agent: &AgentId, id: u64| {
             let Some(interaction) = self.interactions.get(&id) else { return false };
             match interaction.refusers.get(agent) {
@@ -65,7 +62,7 @@ impl Core {
                 Some(_) | None => true,
             }
         };
-        self.queues.next_pair(could, fits).ok_or(again_us.get())
+        self.queues.next_pair(skill_of, fits).ok_or(again_us.get())
     }
 
     /// The agent whom the customer had, while the grace time lasts; then any who is ready and able.
@@ -87,11 +84,8 @@ impl Core {
             return None;
         }
         let skill = self.config.queue(&interaction.queue).and_then(|queue| queue.skill.as_deref());
-        let fits = |agent: &&AgentId| {
-            !refused(agent)
-                && self.agents.get(*agent).is_some_and(|agent| agent.is_up() && agent.has_skill(skill))
-        };
-        self.queues.ready().find(fits).cloned()
+        let fits = |agent: &&AgentId| !refused(agent) && self.agents.get(*agent).is_some_and(Agent::is_up);
+        self.queues.ready(skill).find(fits).cloned()
     }
 }
 

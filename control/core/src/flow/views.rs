@@ -75,15 +75,12 @@ impl Core {
     pub(crate) fn queue_views(&self) -> Vec<QueueView> {
         let now_ms = self.now.unix_ms;
         let view = |queue: &crate::config::QueueConfig| {
-            let able = |agent: &&AgentId| {
-                self.agents.get(*agent).is_some_and(|agent| agent.has_skill(queue.skill.as_deref()))
-            };
             let oldest = self.queues.waiting(&queue.name).map(|place| place.1).min();
             QueueView {
                 name: queue.name.clone(),
                 waiting: self.queues.waiting_count(&queue.name) as u64,
                 oldest_ms: oldest.map_or(0, |arrival_ms| now_ms.saturating_sub(arrival_ms)),
-                agents_ready: self.queues.ready().filter(able).count() as u64,
+                agents_ready: self.queues.ready_count(queue.skill.as_deref()) as u64,
             }
         };
         self.config.queues.iter().map(view).collect()
