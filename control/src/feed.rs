@@ -47,7 +47,7 @@ impl Feed {
     }
 
     pub(crate) fn publish(&self, notification: &Notification) {
-        let data = notification.body().to_string().into();
+        let data = notification.json().into();
         let mut ring = self.ring();
         let id = ring.next_id;
         ring.next_id += 1;

@@ -351,15 +351,20 @@ impl Notification {
 
     /// Its data.
     pub fn body(&self) -> Value {
-        let value = match self {
-            Self::Agent(view) => serde_json::to_value(view),
-            Self::Offer(view) => serde_json::to_value(view),
-            Self::Callback(view) => serde_json::to_value(view),
-            Self::Contact(view) => serde_json::to_value(view),
-            Self::Call(view) => serde_json::to_value(view),
-            Self::Operation(view) => serde_json::to_value(view),
-            Self::Statistics(view) => serde_json::to_value(view),
+        serde_json::from_str(&self.json()).unwrap_or(Value::Null)
+    }
+
+    /// Its data, as JSON text.
+    pub fn json(&self) -> String {
+        let text = match self {
+            Self::Agent(view) => serde_json::to_string(view),
+            Self::Offer(view) => serde_json::to_string(view),
+            Self::Callback(view) => serde_json::to_string(view),
+            Self::Contact(view) => serde_json::to_string(view),
+            Self::Call(view) => serde_json::to_string(view),
+            Self::Operation(view) => serde_json::to_string(view),
+            Self::Statistics(view) => serde_json::to_string(view),
         };
-        value.unwrap_or(Value::Null)
+        text.unwrap_or_default()
     }
 }
