@@ -108,6 +108,7 @@ impl Reports {
             attempts: 0,
             agent: None,
             sequence: 1,
+            call: None,
         };
         let row = EventRow {
             dte_start: calendar::write(at.ms),
@@ -124,6 +125,7 @@ impl Reports {
         let Some(request) = self.requests.get_mut(id) else { return };
         request.attempts = attempt;
         request.agent = Some(agent.clone());
+        request.call = Some(call);
         let mut talk = Talk {
             call_id: id.to_owned(),
             session: call.to_string(),
@@ -152,6 +154,7 @@ impl Reports {
             attempts: 0,
             agent: None,
             sequence: 1,
+            call: None,
         };
         let talk = Talk {
             call_id: call.to_string(),
@@ -215,15 +218,20 @@ impl Reports {
 
     /// What became of the contact's leg; the call may still go on.
     fn result(&mut self, id: &str, code: &str, response: Option<u16>) {
-        let open = self.talks.values_mut().rev().find(|talk| talk.call_id == id && talk.code.is_none());
-        if let Some(talk) = open {
-            talk.code = Some((code.to_owned(), response));
+        if let Some(talk) = self.talk_of(id) {
+            talk.code.get_or_insert_with(|| (code.to_owned(), response));
         }
+    }
+
+    /// The last attempt's conversation, until its call is over.
+    fn talk_of(&mut self, id: &str) -> Option<&mut Talk> {
+        let call = self.requests.get(id)?.call?;
+        self.talks.get_mut(&call)
     }
 
     /// The agent cancelled (PV-05): `h` for the agent, `d` for the queue.
     fn cancelled(&mut self, id: &str, agent: Option<&AgentId>, at: At) {
-        match self.talks.values_mut().rev().find(|talk| talk.call_id == id) {
+        match self.talk_of(id) {
             Some(talk) => talk.cancelled = true,
             None => {
                 let Some(request) = self.requests.get_mut(id) else { return };
@@ -246,10 +254,10 @@ impl Reports {
     }
 
     fn deleted(&mut self, id: &str, at: At) {
-        let Some(request) = self.requests.get_mut(id) else { return };
         // A conversation that still runs has numbers of its own.
-        let running = self.talks.values().rev().find(|talk| talk.call_id == id);
-        request.sequence = running.map_or(request.sequence, |talk| talk.request.sequence) + 1;
+        let running = self.talk_of(id).map(|talk| talk.request.sequence);
+        let Some(request) = self.requests.get_mut(id) else { return };
+        request.sequence = running.unwrap_or(request.sequence) + 1;
         let row = EventRow {
             call_sequence: request.sequence,
             dte_start: calendar::write(request.arrived_ms),

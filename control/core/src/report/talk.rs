@@ -2,7 +2,7 @@
 
 use super::row::EventRow;
 use crate::record::CallKind;
-use crate::{AgentId, calendar};
+use crate::{AgentId, CallId, calendar};
 
 /// A callback or contact that is not done.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Request {
     pub(super) agent: Option<AgentId>,
     /// Events written so far.
     pub(super) sequence: u32,
+    /// The last attempt.
+    pub(super) call: Option<CallId>,
 }
 
 impl Request {
