@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Splices(SplicesArgs),
     /// What do many legs cost to create, to hold and to delete?
     Scale(ScaleArgs),
+    /// What does control spend on a call, and on agents who are off hook?
+    SetUps(SetUpsArgs),
     /// A bare programme to compare with (started by this one).
     #[command(hide = true)]
     Floor(FloorArgs),
@@ -115,6 +117,23 @@ pub(crate) struct ScaleArgs {
     /// Legs to create and delete.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
     pub(crate) legs: u32,
+}
+
+/// What `set-ups` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SetUpsArgs {
+    /// Control's binary.
+    #[arg(long, default_value = "target/release/offhook-control")]
+    pub(crate) control: PathBuf,
+    /// Agents off hook, each with an open dialog.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) agents: u32,
+    /// Calls to set up each second.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub(crate) rate: u32,
+    /// Milliseconds after which a customer hangs up.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    pub(crate) talk_ms: u64,
 }
 
 /// What a floor takes.

@@ -14,6 +14,7 @@ mod park;
 mod process;
 mod report;
 mod scale;
+mod set_ups;
 mod side_by_side;
 mod splices;
 mod systems;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Question::Park(args)) => park::run(&cli.bench, args),
         Some(Question::Splices(args)) => splices::run(&cli.bench, args),
         Some(Question::Scale(args)) => scale::run(&cli.bench, args),
+        Some(Question::SetUps(args)) => set_ups::run(&cli.bench, args),
         None => side_by_side::run(&cli.bench, &cli.side_by_side),
     };
     match outcome {

@@ -1,0 +1,193 @@
+//! An engine that obeys and has no media: it answers every request as the real one does, and tells of audio where gates open.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use nix::sys::socket::{setsockopt, sockopt};
+use offhook_proto::{
+    Codec, Command, EngineInfo, Error, ErrorCode, Event, EventBody, Idle, LatchMode, LegCounters, LegCreated,
+    LegInfo, LegList, LegState, PlayStarted, Reply, Request, SpliceAudio, Subscribed, frame,
+};
+
+use super::tally::Tally;
+
+/// Runs on a thread of its own, for as long as the process lives; where it listens.
+pub(super) fn start(tally: Arc<Tally>) -> Result<SocketAddr> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let size = 16 << 20;
+    if setsockopt(&socket, sockopt::RcvBufForce, &size).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &size)?;
+    }
+    socket.set_read_timeout(Some(RESEND))?;
+    let address = socket.local_addr()?;
+    thread::spawn(move || Engine::new(socket, tally).run());
+    Ok(address)
+}
+
+struct Engine {
+    socket: UdpSocket,
+    tally: Arc<Tally>,
+    legs: HashMap<String, u16>,
+    free: VecDeque<u16>,
+    subscriber: Option<SocketAddr>,
+    seq: u64,
+    /// Events that are not acknowledged, and when the oldest was last sent.
+    events: VecDeque<(u64, Vec<u8>)>,
+    sent: Instant,
+}
+
+impl Engine {
+    fn new(socket: UdpSocket, tally: Arc<Tally>) -> Self {
+        Self {
+            socket,
+            tally,
+            legs: HashMap::new(),
+            free: (1_024..u16::MAX).step_by(2).collect(),
+            subscriber: None,
+            seq: 0,
+            events: VecDeque::new(),
+            sent: Instant::now(),
+        }
+    }
+
+    fn run(mut self) {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => self.take(&buffer[..length], from),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => thread::sleep(RESEND),
+            }
+            if !self.events.is_empty() && self.sent.elapsed() > RESEND {
+                self.sent = Instant::now();
+                for (_, datagram) in self.events.iter().take(RESENT_AT_ONCE) {
+                    self.tell(datagram);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, datagram: &[u8], from: SocketAddr) {
+        let Ok((cookie, body)) = frame::split(datagram) else { return };
+        let Ok(request) = serde_json::from_slice::<Request>(body) else { return };
+        let reply = self.obey(request.command, from);
+        // A reply that is lost is asked for again.
+        let _ = self.socket.send_to(&frame::join(cookie, &reply), from);
+    }
+
+    fn obey(&mut self, command: Command, from: SocketAddr) -> Reply {
+        match command {
+            Command::Ping | Command::Statistics => {
+                Reply::pong(&EngineInfo { instance: INSTANCE.into(), ..EngineInfo::default() })
+            }
+            Command::Subscribe(_) => {
+                self.subscriber = Some(from);
+                Reply::ok(&Subscribed { instance: INSTANCE.into(), seq: self.seq })
+            }
+            Command::EventAck(ack) => {
+                while self.events.front().is_some_and(|(seq, _)| *seq <= ack.seq) {
+                    self.events.pop_front();
+                    self.sent = Instant::now();
+                }
+                Reply::done()
+            }
+            Command::LegCreate(create) => {
+                let known = self.legs.get(&create.leg).copied();
+                let Some(port) = known.or_else(|| self.free.pop_front()) else {
+                    return Reply::Error(Error::new(ErrorCode::OutOfPorts, "no port is left"));
+                };
+                self.legs.insert(create.leg.clone(), port);
+                let (rtp, rtcp) = addresses(port);
+                Reply::ok(&LegCreated { leg: create.leg, rtp, rtcp, worker: 0, ssrc: u32::from(port) })
+            }
+            Command::LegUpdate(update) => self.about(&update.leg),
+            Command::LegQuery(query) => self.about(&query.leg),
+            Command::LegDelete(delete) => {
+                let reply = self.about(&delete.leg);
+                self.free.extend(self.legs.remove(&delete.leg));
+                reply
+            }
+            Command::LegList(_) => Reply::ok(&LegList::default()),
+            Command::Splice(splice) => {
+                let ports = (self.legs.get(&splice.a).copied(), self.legs.get(&splice.b).copied());
+                let (Some(a), Some(b)) = ports else { return gone() };
+                if splice.a_hears_b && splice.b_hears_a && (self.tally.join(a) || self.tally.join(b)) {
+                    self.audio(&splice.a, &splice.b);
+                    self.audio(&splice.b, &splice.a);
+                }
+                Reply::done()
+            }
+            Command::Play(play) => Reply::ok(&PlayStarted { play: play.play, duration_ms: None }),
+            _ => Reply::done(),
+        }
+    }
+
+    fn about(&self, leg: &str) -> Reply {
+        let Some(port) = self.legs.get(leg) else { return gone() };
+        let (rtp, rtcp) = addresses(*port);
+        Reply::ok(&LegInfo {
+            leg: leg.to_owned(),
+            owner: Some("control".into()),
+            state: LegState::Idle,
+            spliced_to: None,
+            hears: false,
+            playing: None,
+            supervises: None,
+            supervised_by: None,
+            worker: 0,
+            rtp,
+            rtcp,
+            remote: None,
+            latched: None,
+            latch: LatchMode::Signalled,
+            idle: Idle::default(),
+            codec: Codec::Pcmu,
+            srtp: None,
+            rtcp_mux: false,
+            ssrc: u32::from(*port),
+            remote_ssrc: Some(1),
+            age_ms: 1_000,
+            last_packet_ms: Some(10),
+            counters: LegCounters::default(),
+            quality: None,
+            dtmf: Default::default(),
+            rtcp_report: None,
+        })
+    }
+
+    fn audio(&mut self, from: &str, to: &str) {
+        self.seq += 1;
+        let audio = SpliceAudio { from: from.into(), to: to.into(), after_us: 2_000, dropped_packets: 0 };
+        let event =
+            Event { instance: INSTANCE.into(), seq: self.seq, at_ms: 0, body: EventBody::SpliceAudio(audio) };
+        let datagram = frame::join("event", &event);
+        self.tell(&datagram);
+        if self.events.is_empty() {
+            self.sent = Instant::now();
+        }
+        self.events.push_back((self.seq, datagram));
+    }
+
+    fn tell(&self, datagram: &[u8]) {
+        if let Some(subscriber) = self.subscriber {
+            let _ = self.socket.send_to(datagram, subscriber);
+        }
+    }
+}
+
+fn addresses(port: u16) -> (SocketAddr, SocketAddr) {
+    (([127, 0, 0, 1], port).into(), ([127, 0, 0, 1], port + 1).into())
+}
+
+fn gone() -> Reply {
+    Reply::Error(Error::new(ErrorCode::LegNotFound, "no such leg"))
+}
+
+const INSTANCE: &str = "stand-in";
+const RESEND: Duration = Duration::from_millis(250);
+const RESENT_AT_ONCE: usize = 64;
