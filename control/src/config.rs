@@ -1,5 +1,6 @@
 //! The configuration file: read once, every mistake reported at once with its line.
 
+mod compliance;
 mod flows;
 mod sections;
 mod table;
@@ -180,6 +181,33 @@ mod tests {
             mistakes.iter().any(|mistake| mistake.message.contains("did you mean realm?")),
             "{mistakes:#?}"
         );
+    }
+
+    #[test]
+    fn by_08_the_rules_for_calling_are_read_and_mistakes_in_them_named() {
+        let base = "[sip]\n[engine]\n[[queue]]\nname = \"sales\"\n";
+        let rules = |text: &str| {
+            let text = format!("{base}[compliance]\n{text}");
+            Config::parse(&text, Path::new(".")).map(|config| config.core.compliance).map_err(|mistakes| {
+                mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; ")
+            })
+        };
+        let read = rules(
+            "enforce = [\"calling_hours\"]\ncalling_hours = \"09:00-20:30\"\ntime_zones = { 1212 = \"America/New_York\" }\n",
+        )
+        .expect("rules");
+        assert_eq!((read.calling_hours_min, read.enforce.len()), ((540, 1_230), 1));
+        assert_eq!(read.time_zones["1212"], ["America/New_York"]);
+        for (text, word) in [
+            ("enforce = [\"kindness\"]", "enforce"),
+            ("calling_hours = \"21:00-08:00\"", "calling_hours"),
+            ("default_time_zone = \"Europe/Nowhere\"", "default_time_zone"),
+            ("time_zones = { 1x = \"UTC\" }", "1x"),
+            ("time_zones = { 1 = \"Mars\" }", "time zones"),
+        ] {
+            let message = rules(text).expect_err("it is refused");
+            assert!(message.contains(word), "{text}: {message}");
+        }
     }
 
     #[test]

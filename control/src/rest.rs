@@ -7,6 +7,7 @@ mod agents;
 mod body;
 mod callbacks;
 mod calls;
+mod compliance;
 mod console;
 mod contacts;
 mod estimate;
@@ -55,6 +56,7 @@ impl Api {
             .merge(agents::routes())
             .merge(contacts::routes())
             .merge(calls::routes())
+            .merge(compliance::routes())
             .merge(reports::routes())
             .merge(events::routes())
             .route("/healthz", get(health));

@@ -315,6 +315,9 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Contacts(_)
         | ApiRequest::Lists
         | ApiRequest::Contact(_)
+        | ApiRequest::Compliance
+        | ApiRequest::DoNotCall { .. }
+        | ApiRequest::Number(_)
         | ApiRequest::Calls
         | ApiRequest::Call(_)
         | ApiRequest::Report { .. }
@@ -341,6 +344,8 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Transfer(..)
         | ApiRequest::CompleteTransfer(_)
         | ApiRequest::CancelTransfer(_)
+        | ApiRequest::ListNumbers(_)
+        | ApiRequest::UnlistNumber(_)
         | ApiRequest::AddContact(_)
         | ApiRequest::ImportContacts(_)
         | ApiRequest::RemoveContact(_)

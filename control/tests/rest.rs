@@ -292,3 +292,28 @@ impl Events {
         line.trim_end().to_owned()
     }
 }
+
+#[test]
+fn by_08_the_do_not_call_list_and_the_ledger_are_there_as_json_and_csv() {
+    let control = Place::new("", "[compliance]\nenforce = [\"do_not_call\", \"calling_hours\"]\n").start();
+    let list = "/api/v1/do_not_call";
+    let csv = b"number,name\r\n+15550001,Eve\r\n+15550002,Bob\r\n";
+    let (status, body) =
+        control.raw("POST", "/api/v1/do_not_call/import", "text/csv", csv).expect("it answers");
+    assert_eq!((status, body), (201, json!({ "stored": 2 })));
+    assert_eq!(control.read(&format!("{list}?after=15550001")), json!({ "numbers": ["15550002"] }));
+    let (status, text) = control.raw("GET", &format!("{list}?format=csv"), "", b"").expect("it answers");
+    assert_eq!((status, text), (200, json!("number\r\n15550001\r\n15550002\r\n")));
+    refused(&control, "POST", list, br#"{"numbers": ["+15550003", "banana"]}"#, 400, &["number 2"]);
+    refused(&control, "POST", "/api/v1/do_not_call/import", b"name\r\nEve\r\n", 400, &["number"]);
+    refused(&control, "GET", "/api/v1/do_not_call/%2B15550003", b"", 404, &[]);
+    refused(&control, "GET", "/api/v1/do_not_call?limit=0", b"", 400, &["limit"]);
+    let (status, _) = control.raw("PUT", "/api/v1/do_not_call/%2B15550003", "", b"").expect("it answers");
+    assert_eq!(status, 201);
+    let (status, _) = control.raw("DELETE", "/api/v1/do_not_call/15550001", "", b"").expect("it answers");
+    assert_eq!(status, 200);
+    let ledger = control.read("/api/v1/compliance");
+    assert_eq!((&ledger["do_not_call"], &ledger["campaigns"]), (&json!(2), &json!([])));
+    assert_eq!(ledger["enforced"], json!(["do_not_call", "calling_hours"]));
+    assert_eq!(control.read("/api/v1/refused_dials")["rows"], json!([]));
+}

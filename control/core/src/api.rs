@@ -8,8 +8,8 @@ use crate::modes::{Mode, ModeWish};
 use crate::record::{Destination, Station};
 use crate::report::{Page, Report};
 use crate::view::{
-    AgentView, CallView, CallbackView, ContactView, EstimateView, HealthView, ListView, QueueView,
-    StatisticsView,
+    AgentView, CallView, CallbackView, ComplianceView, ContactView, EstimateView, HealthView, ListView,
+    QueueView, StatisticsView,
 };
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
@@ -70,6 +70,21 @@ pub enum ApiRequest {
     Lists,
     /// `GET /contacts/{id}`.
     Contact(ContactId),
+    /// `GET /compliance`.
+    Compliance,
+    /// `GET /do_not_call`.
+    DoNotCall {
+        /// Only those behind this one.
+        after: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// `GET /do_not_call/{number}`.
+    Number(String),
+    /// `POST /do_not_call` and `POST /do_not_call/import`: all of them, or none.
+    ListNumbers(Vec<String>),
+    /// `DELETE /do_not_call/{number}`.
+    UnlistNumber(String),
     /// `GET /calls`.
     Calls,
     /// `GET /calls/{id}`.
@@ -306,6 +321,14 @@ pub struct DispositionBody {
     pub again_at: Option<String>,
 }
 
+/// Body of `POST /do_not_call`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumbersBody {
+    /// Which are not to be called.
+    pub numbers: Vec<String>,
+}
+
 /// Which callbacks a query wants; an absent field matches all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -356,6 +379,12 @@ pub enum ApiReply {
     Estimate(EstimateView),
     /// Statistics.
     Statistics(Box<StatisticsView>),
+    /// The compliance ledger.
+    Compliance(Box<ComplianceView>),
+    /// Numbers on the do-not-call list.
+    Numbers(Vec<String>),
+    /// So many numbers were listed.
+    NumbersStored(usize),
     /// Health.
     Health(HealthView),
     /// A callback was stored.
@@ -425,7 +454,10 @@ impl ApiReply {
     /// HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Agent(_, true) | Self::ContactStored(_) | Self::ContactsStored(_) => 201,
+            Self::Agent(_, true)
+            | Self::ContactStored(_)
+            | Self::ContactsStored(_)
+            | Self::NumbersStored(_) => 201,
             Self::Operation(_) | Self::ModeAsked(_) => 202,
             Self::Error(error) => error.status,
             Self::Agent(_, false)
@@ -440,6 +472,8 @@ impl ApiReply {
             | Self::Queues(_)
             | Self::Estimate(_)
             | Self::Statistics(_)
+            | Self::Compliance(_)
+            | Self::Numbers(_)
             | Self::Health(_)
             | Self::CallbackStored(_)
             | Self::CallbackAccess { .. }
@@ -458,6 +492,9 @@ impl ApiReply {
             Self::ContactStored(id) => Ok(serde_json::json!({ "id": id })),
             Self::Contact(view) => serde_json::to_value(view),
             Self::ContactsStored(count) => Ok(serde_json::json!({ "stored": count })),
+            Self::Compliance(view) => serde_json::to_value(view),
+            Self::Numbers(numbers) => Ok(serde_json::json!({ "numbers": numbers })),
+            Self::NumbersStored(count) => Ok(serde_json::json!({ "stored": count })),
             Self::Contacts(views) => serde_json::to_value(views),
             Self::Lists(views) => serde_json::to_value(views),
             Self::Call(view) => serde_json::to_value(view),

@@ -167,6 +167,8 @@ pub(crate) struct Call {
     /// An answer was given to an incoming call.
     pub(crate) answering: bool,
     pub(crate) rang: bool,
+    /// When it began to, in milliseconds since 1970 UTC.
+    pub(crate) rang_ms: Option<u64>,
     pub(crate) early_media: bool,
     /// No dialog can be restored: nothing can be signalled, the media alone lives on.
     pub(crate) deaf: bool,

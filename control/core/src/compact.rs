@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::ledger::CampaignKind;
 use crate::limits::REPORT_ROWS;
 use crate::record::{Fact, Record};
 use crate::view::AgentStatus;
@@ -20,6 +21,9 @@ pub struct Compactor {
     legs: BTreeMap<AgentId, (CallId, u64)>,
     calls: BTreeMap<CallId, CallTrail>,
     cases: BTreeMap<CaseKey, Case>,
+    /// The record that put a number onto the do-not-call list.
+    listed_by: BTreeMap<String, u64>,
+    listings: BTreeMap<u64, Listing>,
     /// Finished cases, oldest first.
     finished: VecDeque<(u64, CaseKey)>,
     dead: Vec<u64>,
@@ -64,6 +68,15 @@ struct Case {
     calls: BTreeSet<CallId>,
     /// The callback or contact is done; a caller has nothing but the call.
     done: bool,
+}
+
+/// Numbers that came onto the do-not-call list together.
+#[derive(Debug, Default)]
+struct Listing {
+    /// How many of them are still on it.
+    left: usize,
+    /// Records that took others off it, without which those would be on it again.
+    unlisted: Vec<u64>,
 }
 
 impl Case {
@@ -135,6 +148,17 @@ impl Compactor {
             Fact::ContactDialled { id, call, .. } => {
                 self.on_dialled(seq, CaseKey::Contact(id.clone()), *call, record.at_ms);
             }
+            Fact::DialRefused(refused) => {
+                let key = match refused.campaign.kind {
+                    CampaignKind::Service => CaseKey::Callback(CallbackId(refused.id.clone())),
+                    CampaignKind::List | CampaignKind::Queue => {
+                        CaseKey::Contact(ContactId(refused.id.clone()))
+                    }
+                };
+                self.on_case(seq, key, record.at_ms, |_| {});
+            }
+            Fact::NumbersListed { numbers } => self.on_listed(seq, numbers),
+            Fact::NumberUnlisted { number } => self.on_unlisted(seq, number),
             Fact::ContactResult { id, again_ms, .. } => {
                 let last = again_ms.is_none();
                 self.on_case(seq, CaseKey::Contact(id.clone()), record.at_ms, |case| case.done |= last);
@@ -209,6 +233,37 @@ impl Compactor {
         match self.agents.get_mut(agent) {
             Some(trail) => self.dead.extend(place(trail).replace(seq)),
             None => self.dead.push(seq),
+        }
+    }
+
+    fn on_listed(&mut self, seq: u64, numbers: &[String]) {
+        let mut left = 0;
+        for number in numbers {
+            // A number is listed once at a time.
+            if !self.listed_by.contains_key(number) {
+                self.listed_by.insert(number.clone(), seq);
+                left += 1;
+            }
+        }
+        match left {
+            0 => self.dead.push(seq),
+            left => {
+                self.listings.insert(seq, Listing { left, unlisted: Vec::new() });
+            }
+        }
+    }
+
+    fn on_unlisted(&mut self, seq: u64, number: &str) {
+        let by = self.listed_by.remove(number);
+        let Some((by, listing)) = by.and_then(|by| Some((by, self.listings.get_mut(&by)?))) else {
+            return self.dead.push(seq);
+        };
+        listing.left -= 1;
+        listing.unlisted.push(seq);
+        if listing.left == 0 {
+            let listing = self.listings.remove(&by).unwrap_or_default();
+            self.dead.push(by);
+            self.dead.extend(listing.unlisted);
         }
     }
 

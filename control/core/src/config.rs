@@ -3,6 +3,7 @@
 use offhook_proto::{AmdParameters, Idle, Media};
 use serde::{Deserialize, Serialize};
 
+use crate::compliance::ComplianceConfig;
 use crate::hours::OfficeHours;
 use crate::inbound_flow::FlowConfig;
 use crate::modes::ModeWish;
@@ -38,6 +39,8 @@ pub struct Config {
     pub customer_silent_after_ms: u32,
     /// Reports.
     pub reports: ReportConfig,
+    /// Rules for calling people.
+    pub compliance: ComplianceConfig,
 }
 
 /// Reports.
@@ -70,6 +73,7 @@ impl Default for Config {
             flows: Vec::new(),
             customer_silent_after_ms: 60_000,
             reports: ReportConfig::default(),
+            compliance: ComplianceConfig::default(),
         }
     }
 }

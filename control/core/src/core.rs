@@ -16,6 +16,7 @@ use crate::flow::engine::Asked;
 use crate::flow::replay::Replayed;
 use crate::inbound_flow::{Owner, Run};
 use crate::interaction::Interaction;
+use crate::ledger::Ledger;
 use crate::mutation::Mutation;
 use crate::preview::Contact;
 use crate::projection::Projection;
@@ -64,6 +65,9 @@ pub struct Core {
     pub(crate) finished: VecDeque<Changed>,
     pub(crate) projection: Projection,
     pub(crate) reports: Reports,
+    pub(crate) ledger: Ledger,
+    /// Numbers that are not called, as digits.
+    pub(crate) do_not_call: BTreeSet<String>,
     pub(crate) timers: Timers,
     /// Calls whose leg is driven again a little later.
     pub(crate) retry: BTreeSet<CallId>,
@@ -120,6 +124,8 @@ impl Core {
             finished: VecDeque::new(),
             projection: Projection::default(),
             reports: Reports::default(),
+            ledger: Ledger::default(),
+            do_not_call: BTreeSet::new(),
             timers: Timers::default(),
             retry: BTreeSet::new(),
             match_due: false,
@@ -262,6 +268,7 @@ impl Core {
     pub(crate) fn report(&mut self, record: &Record) {
         let keep_ms = self.report_keep_ms();
         self.reports.on_record(record, keep_ms);
+        self.ledger.on_record(record);
     }
 
     /// How long rows are kept.

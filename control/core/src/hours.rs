@@ -46,6 +46,17 @@ impl OfficeHours {
         }
     }
 
+    /// Whether there is a time zone of this name.
+    pub fn is_zone(name: &str) -> bool {
+        zone(name).is_some()
+    }
+
+    /// Open on every day between two minutes since midnight, in a zone that exists; empty = UTC.
+    pub fn every_day(time_zone: &str, from_min: u16, to_min: u16) -> Self {
+        let spans = (0..7).map(|weekday| Span { weekday, from_min, to_min }).collect();
+        Self { time_zone: time_zone.to_owned(), spans, closed: Vec::new() }
+    }
+
     /// The first moment from `unix_ms` on at which it is open, both in milliseconds since 1970 UTC; none within a year.
     ///
     /// Where clocks are set forward over a limit, the first moment behind the gap counts.

@@ -12,6 +12,8 @@ pub const CALLS: usize = 200_000;
 pub const HISTORY: usize = 10_000;
 /// Most contacts that are taken at once.
 pub const IMPORT: usize = 10_000;
+/// Most numbers on the do-not-call list.
+pub const DO_NOT_CALL: usize = 1_000_000;
 /// Rows of each report that are kept.
 pub const REPORT_ROWS: usize = 200_000;
 /// Most rows of one page of a report.

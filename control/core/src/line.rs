@@ -25,6 +25,7 @@ impl Line {
             number: String::new(),
             agent: None,
             started_ms: 0,
+            rang_ms: None,
             answered_ms: None,
             answer_to_audio_ms: None,
             result: String::new(),

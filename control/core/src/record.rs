@@ -6,7 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::compliance::Rule;
 use crate::io::Key;
+use crate::ledger::{Campaign, CampaignKind};
 use crate::modes::{Mode, ModeWish};
 use crate::options::CallbackOptions;
 use crate::report::Direction;
@@ -233,6 +235,18 @@ pub enum Fact {
         /// To whom.
         to: Destination,
     },
+    /// A dial was refused, because it would have broken a rule (BY-08).
+    DialRefused(Box<Refused>),
+    /// Numbers came onto the do-not-call list, as digits.
+    NumbersListed {
+        /// Which.
+        numbers: Vec<String>,
+    },
+    /// A number was taken off it.
+    NumberUnlisted {
+        /// Which.
+        number: String,
+    },
     /// Somebody who was called for one customer is gone.
     AgentRemoved {
         /// Who.
@@ -253,6 +267,22 @@ pub struct ContactSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub list: String,
     /// Not offered before this, in milliseconds since 1970 UTC; none = at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before_ms: Option<u64>,
+}
+
+/// A dial that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The contact's or callback's id.
+    pub id: String,
+    /// Whom it would have called.
+    pub number: String,
+    /// What it belongs to.
+    pub campaign: Campaign,
+    /// The rule.
+    pub rule: Rule,
+    /// Not tried again before this, in milliseconds since 1970 UTC; none = never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before_ms: Option<u64>,
 }
@@ -475,6 +505,9 @@ pub struct CallSummary {
     pub agent: Option<AgentId>,
     /// Milliseconds since 1970 UTC.
     pub started_ms: u64,
+    /// When their phone began to ring, in milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rang_ms: Option<u64>,
     /// Milliseconds since 1970 UTC.
     pub answered_ms: Option<u64>,
     /// Milliseconds from answer to audio in both directions (BY-01).
@@ -516,7 +549,11 @@ impl Record {
     /// Whose order it belongs to.
     pub fn key(&self) -> Key {
         match &self.fact {
-            Fact::Booted { .. } => Key::All,
+            Fact::Booted { .. } | Fact::NumbersListed { .. } | Fact::NumberUnlisted { .. } => Key::All,
+            Fact::DialRefused(refused) => match refused.campaign.kind {
+                CampaignKind::Service => Key::Callback(CallbackId(refused.id.clone())),
+                CampaignKind::List | CampaignKind::Queue => Key::Contact(ContactId(refused.id.clone())),
+            },
             Fact::AgentSaved(profile) => Key::Agent(profile.id.clone()),
             Fact::AgentStatus { agent, .. }
             | Fact::ModeChosen { agent, .. }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::compliance::Rule;
 use crate::io::Key;
+use crate::ledger::CampaignView;
 use crate::modes::{Mode, ModeRights};
 use crate::record::{CallKind, Station};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId};
@@ -268,6 +270,19 @@ pub struct StatisticsView {
     pub answer_to_audio_p99_ms: Option<f64>,
     /// Signals that fitted no state, by kind.
     pub ignored: u64,
+}
+
+/// The compliance ledger (BY-08).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComplianceView {
+    /// Rules that refuse a dial.
+    pub enforced: Vec<Rule>,
+    /// Most percent of a campaign's answered calls within 30 days that may be abandoned.
+    pub max_abandoned_percent: f64,
+    /// Numbers on the do-not-call list.
+    pub do_not_call: u64,
+    /// Campaigns that made a call, or were refused one, within 30 days.
+    pub campaigns: Vec<CampaignView>,
 }
 
 /// Health.

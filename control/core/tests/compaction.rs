@@ -169,6 +169,25 @@ fn a_contact_taken_out_of_its_list_is_forgotten_and_so_is_what_is_said_of_it_lat
     assert_eq!(compactor.take_dead(), [1, 2, 3]);
 }
 
+#[test]
+fn by_08_a_do_not_call_list_is_kept_as_long_as_a_number_of_it_is_listed() {
+    let facts = [
+        json!({ "fact": "numbers_listed", "numbers": ["1", "2"] }),
+        json!({ "fact": "number_unlisted", "number": "1" }),
+        json!({ "fact": "numbers_listed", "numbers": ["1"] }),
+        json!({ "fact": "number_unlisted", "number": "1" }),
+        json!({ "fact": "number_unlisted", "number": "2" }),
+        json!({ "fact": "numbers_listed", "numbers": ["2"] }),
+        json!({ "fact": "dial_refused", "id": "gone", "number": "2", "rule": "do_not_call",
+                "campaign": { "kind": "service", "name": "cb" } }),
+    ];
+    let records: Vec<Record> = facts.iter().map(record).collect();
+    check(&records);
+    assert_eq!(compacted(&records[..4], None), records[..2], "2 is listed, 1 is not");
+    assert_eq!(compacted(&records[..5], None), []);
+    assert_eq!(compacted(&records[..6], None), records[5..6]);
+}
+
 fn record(fact: &Value) -> Record {
     let mut record = json!({ "v": 1, "at_ms": 1_000 });
     record.as_object_mut().expect("an object").extend(fact.as_object().expect("an object").clone());

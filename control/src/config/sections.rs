@@ -37,6 +37,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     core.prompts = prompts(root.table("prompts"));
     core.queues = queues(root.tables("queue"));
     core.reports = reports(root.table("reports"));
+    core.compliance = super::compliance::compliance(root.table("compliance"));
     core.services = services(root.tables("service"), &core.queues);
     let agents = root.tables("agent").into_iter().map(|table| agent(table, &core.modes)).collect();
     core.flows = super::flows::flows(root.tables("flow"), &core);

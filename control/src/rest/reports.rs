@@ -1,4 +1,4 @@
-//! `/queue_events`, `/call_events`, `/archive`, `/callback_records`: reports, page by page, as JSON or CSV (PV-08).
+//! `/queue_events`, `/call_events`, `/archive`, `/callback_records`, `/refused_dials`: reports, page by page, as JSON or CSV (PV-08).
 //!
 //! `?after=N` goes on after row N, `?limit=N` takes at most N rows, `?format=csv` gives CSV with a heading line. JSON says in
 //! `next` where the next page begins, CSV in the header `x-next`; both are absent on an empty page.
@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/call_events", report(Report::CallEvents))
         .route("/archive", report(Report::Archive))
         .route("/callback_records", report(Report::Callbacks))
+        .route("/refused_dials", report(Report::RefusedDials))
 }
 
 fn report(report: Report) -> MethodRouter<Api> {

@@ -61,6 +61,11 @@ impl Core {
                 let contact = self.contacts.get(&id).ok_or_else(|| missing("contact"))?;
                 Ok(ApiReply::Contact(Box::new(contact.view())))
             }
+            ApiRequest::Compliance => self.show_compliance(),
+            ApiRequest::DoNotCall { after, limit } => self.show_do_not_call(after.as_deref(), limit),
+            ApiRequest::Number(number) => self.show_number(&number),
+            ApiRequest::ListNumbers(numbers) => self.list_numbers(numbers),
+            ApiRequest::UnlistNumber(number) => self.unlist_number(&number),
             ApiRequest::Calls => Ok(ApiReply::Calls(self.call_views())),
             ApiRequest::Call(id) => {
                 let name = id.to_string();

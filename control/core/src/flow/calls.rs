@@ -73,6 +73,7 @@ impl Core {
             signalled: false,
             answering: false,
             rang: false,
+            rang_ms: None,
             early_media: false,
             deaf: false,
             started_ms: self.now.unix_ms,
@@ -155,7 +156,7 @@ impl Core {
         let ring_timeout_ms = match kind {
             CallKind::AgentLeg => self.config.agents.ring_timeout_ms,
             CallKind::Callback | CallKind::Preview | CallKind::Inbound => {
-                queue.map_or(DEFAULT_RING_MS, |queue| queue.ring_timeout_ms)
+                self.lawful_ring_ms(queue.map_or(DEFAULT_RING_MS, |queue| queue.ring_timeout_ms))
             }
         };
         let setup_ms = queue.map(|queue| queue.setup_timeout_ms).filter(|ms| *ms > 0);
@@ -243,8 +244,10 @@ impl Core {
         }
         self.timers.stop(&Timer::Setup(id));
         let has_media = early.is_some();
+        let unix_ms = self.now.unix_ms;
         if let Some(call) = self.calls.get_mut(&id) {
             call.rang = true;
+            call.rang_ms.get_or_insert(unix_ms);
             call.early_media |= has_media;
             if let Some(remote) = early {
                 call.leg.remote(remote);
@@ -374,6 +377,7 @@ impl Core {
                 number: call.number.clone(),
                 agent: call.agent.clone(),
                 started_ms: call.started_ms,
+                rang_ms: call.rang_ms,
                 answered_ms: call.answered_ms,
                 answer_to_audio_ms: call.audio.both_ms(),
                 result: call.result.clone().unwrap_or_default(),

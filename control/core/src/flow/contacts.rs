@@ -42,6 +42,9 @@ impl Core {
         let due_ms = contact.due_ms;
         self.changed(Changed::Contact(id.clone()));
         if due_ms > self.now.unix_ms {
+            if let Some(contact) = self.contacts.get_mut(id) {
+                contact.state = State::Queued;
+            }
             self.arm_at(Timer::ContactDue(id.clone()), due_ms);
         } else {
             self.queue_contact(id);

@@ -72,7 +72,7 @@ impl Core {
 
     /// Gives an interaction to an agent: asks them, or takes it at once.
     pub(crate) fn assign(&mut self, id: u64, agent_id: &AgentId) {
-        if self.asks_first(id) {
+        if self.refuses_dial(id) || self.asks_first(id) {
             return;
         }
         let Some(interaction) = self.interactions.get_mut(&id) else { return };

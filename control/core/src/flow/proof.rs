@@ -110,6 +110,10 @@ impl Core {
     }
 
     fn on_proved(&mut self, id: u64) {
+        // What was lawful when the agent took it may not be any more.
+        if self.refuses_dial(id) {
+            return;
+        }
         match self.step(id, Event::Proved) {
             Some(Stage::Dialling) => self.dial_customer(id),
             Some(Stage::Joining) => self.join(id),

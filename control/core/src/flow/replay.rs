@@ -152,6 +152,11 @@ impl Core {
             Fact::Transferred { call, agent: _, to } => {
                 self.replayed.transferred.insert(call, to);
             }
+            Fact::NumbersListed { numbers } => self.do_not_call.extend(numbers),
+            Fact::NumberUnlisted { number } => {
+                self.do_not_call.remove(&number);
+            }
+            Fact::DialRefused(_) => {}
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);
             }

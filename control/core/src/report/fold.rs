@@ -1,6 +1,7 @@
 //! Records turned into rows.
 
 use super::callback::Asked;
+use super::refusal::RefusedRow;
 use super::row::{ArchiveRow, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
@@ -83,6 +84,7 @@ impl Reports {
                     queue.clone_into(&mut talk.request.queue);
                 }
             }
+            Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
             Fact::Connected { call, agent } => self.connected(*call, agent, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, .. } => self.ended(*call, at),
@@ -95,7 +97,9 @@ impl Reports {
             | Fact::LegUp { .. }
             | Fact::Dialog { .. }
             | Fact::CallbackConfirmed { .. }
-            | Fact::CallbackCalledIn { .. } => {}
+            | Fact::CallbackCalledIn { .. }
+            | Fact::NumbersListed { .. }
+            | Fact::NumberUnlisted { .. } => {}
         }
     }
 

@@ -6,10 +6,12 @@
 
 mod callback;
 mod fold;
+mod refusal;
 mod row;
 mod talk;
 
 pub use callback::CallbackRow;
+pub use refusal::RefusedRow;
 pub(crate) use row::directions;
 pub use row::{ArchiveRow, Direction, EventRow, Page, Report};
 
@@ -27,6 +29,7 @@ pub(crate) struct Reports {
     call_events: Rows<EventRow>,
     archive: Rows<ArchiveRow>,
     callbacks: Rows<CallbackRow>,
+    refused: Rows<RefusedRow>,
     /// Callbacks and contacts that are not done.
     requests: BTreeMap<String, Request>,
     asked: BTreeMap<CallbackId, Asked>,
@@ -41,6 +44,7 @@ impl Reports {
             Report::QueueEvents => Page::Events(self.queue_events.above(after, limit)),
             Report::CallEvents => Page::Events(self.call_events.above(after, limit)),
             Report::Callbacks => Page::Callbacks(self.callbacks.above(after, limit)),
+            Report::RefusedDials => Page::Refused(self.refused.above(after, limit)),
             Report::Archive => Page::Archive(self.archive.above(after, limit)),
         }
     }

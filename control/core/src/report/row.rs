@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::callback::CallbackRow;
+use super::refusal::RefusedRow;
 use crate::AgentId;
 use crate::record::CallKind;
 
@@ -19,6 +20,8 @@ pub enum Report {
     Archive,
     /// Callbacks that are over, with their `_CB_*` data.
     Callbacks,
+    /// Dials that were refused, with the rule that they would have broken (BY-08).
+    RefusedDials,
 }
 
 /// One row of `queue_events` or `call_events`; the fields and their order are the columns (PV-08).
@@ -134,6 +137,8 @@ pub enum Page {
     Archive(Vec<(u64, ArchiveRow)>),
     /// Of the callbacks.
     Callbacks(Vec<(u64, CallbackRow)>),
+    /// Of the refused dials.
+    Refused(Vec<(u64, RefusedRow)>),
 }
 
 impl Page {
@@ -143,6 +148,7 @@ impl Page {
             Self::Events(rows) => rows.last().map(|(number, _)| *number),
             Self::Archive(rows) => rows.last().map(|(number, _)| *number),
             Self::Callbacks(rows) => rows.last().map(|(number, _)| *number),
+            Self::Refused(rows) => rows.last().map(|(number, _)| *number),
         }
     }
 
@@ -152,6 +158,7 @@ impl Page {
             Self::Events(rows) => values(rows),
             Self::Archive(rows) => values(rows),
             Self::Callbacks(rows) => values(rows),
+            Self::Refused(rows) => values(rows),
         };
         let mut body = serde_json::json!({ "rows": rows });
         if let Some(last) = self.last() {
@@ -166,6 +173,7 @@ impl Page {
             Self::Events(_) => &EventRow::COLUMNS,
             Self::Archive(_) => &ArchiveRow::COLUMNS,
             Self::Callbacks(_) => &CallbackRow::COLUMNS,
+            Self::Refused(_) => &RefusedRow::COLUMNS,
         }
     }
 }
