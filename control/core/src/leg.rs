@@ -411,6 +411,8 @@ impl Leg {
             | Command::Ping
             | Command::Supervise(_)
             | Command::SuperviseStop(_)
+            | Command::Listen(_)
+            | Command::ListenStop(_)
             | Command::RecordStart(_)
             | Command::RecordPause(_)
             | Command::RecordResume(_)
@@ -443,6 +445,8 @@ impl Leg {
             | Command::Ping
             | Command::Supervise(_)
             | Command::SuperviseStop(_)
+            | Command::Listen(_)
+            | Command::ListenStop(_)
             | Command::RecordStart(_)
             | Command::RecordPause(_)
             | Command::RecordResume(_)

@@ -42,6 +42,8 @@ pub const KEEP_ONE_IN: u16 = 32;
 pub const PEER_EVENTS_PER_S: u64 = 25;
 /// How many of these at once.
 pub const PEER_EVENTS_AT_ONCE: u64 = 50;
+/// Legs that listen to one at once.
+pub const LISTENERS: usize = 16;
 /// Keys that wait to be heard as tones, or sent as telephone-events, by one leg. More are left out.
 pub const KEYS_WAITING: usize = 32;
 /// Bytes of packets that a leg keeps which cannot be sent on yet.

@@ -198,6 +198,22 @@ pub enum WorkerCommand {
         /// The supervisor's leg.
         leg: LegId,
     },
+    /// Lets a leg hear a copy of another one of this worker.
+    Listen {
+        /// Operation to report.
+        op: OpId,
+        /// The leg that hears it.
+        leg: LegId,
+        /// The leg that is heard.
+        of: LegId,
+    },
+    /// Ends what a leg listens to, if it does.
+    ListenStop {
+        /// Operation to report.
+        op: OpId,
+        /// The leg that hears.
+        leg: LegId,
+    },
     /// Plays to a leg.
     Play {
         /// Operation to report.
@@ -261,6 +277,8 @@ impl WorkerCommand {
             | Self::Unsplice { .. }
             | Self::Supervise { .. }
             | Self::SuperviseStop { .. }
+            | Self::Listen { .. }
+            | Self::ListenStop { .. }
             | Self::Play { .. }
             | Self::PlayStop { .. }
             | Self::Record { .. }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use offhook_engine_core::{EncodedPrompt, PortRange, Time};
 use offhook_proto::{
     Codec, Command, EngineInfo, Error, ErrorCode, EventAck, EventBody, LegCreate, LegCreated, LegDelete,
-    LegInfo, LegList, LegListRequest, LegPark, LegQuery, LegState, LegUnpark, LegUpdate, Media, Play,
-    PlaySource, PlayStarted, Reply, Splice, Subscribe, Subscribed, Supervise, SuperviseMode, SuperviseStop,
-    ToneName, Unsplice, frame,
+    LegInfo, LegList, LegListRequest, LegPark, LegQuery, LegState, LegUnpark, LegUpdate, Listen, ListenStop,
+    Media, Play, PlaySource, PlayStarted, Reply, Splice, Subscribe, Subscribed, Supervise, SuperviseMode,
+    SuperviseStop, ToneName, Unsplice, frame,
 };
 use support::world::{Dice, World};
 
@@ -135,6 +135,24 @@ fn a_supervisor_moves_to_the_call_and_does_not_move_the_call() {
     assert_eq!((code(world.call(stop())), code(world.call(stop()))), (None, None));
     assert_eq!(info(&mut world, "agent").supervised_by, None);
     assert_eq!(code(world.call(delete("lead"))), None);
+}
+
+#[test]
+fn who_listens_moves_to_who_is_heard_also_when_that_is_another() {
+    let mut world = world();
+    for leg in ["one", "two", "ear"] {
+        world.call(create(leg));
+    }
+    let listen = |of: &str| Command::Listen(Listen { leg: "ear".into(), of: of.into() });
+    for of in ["one", "two", "two", "one"] {
+        assert_eq!(code(world.call(listen(of))), None);
+        let (ear, heard) = (info(&mut world, "ear"), info(&mut world, of));
+        assert_eq!((ear.worker, ear.listens_to.as_deref()), (heard.worker, Some(of)));
+    }
+    assert_eq!(code(world.call(listen("nobody"))), Some(ErrorCode::LegNotFound));
+    let stop = || Command::ListenStop(ListenStop { leg: "ear".into() });
+    assert_eq!((code(world.call(stop())), code(world.call(stop()))), (None, None));
+    assert_eq!(info(&mut world, "ear").listens_to, None);
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub use reply::{
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,
-    LegUpdate, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe, Supervise, SuperviseStop,
-    Unsplice,
+    LegUpdate, Listen, ListenStop, Play, PlayStop, RecordStart, Recorded, Request, Splice, Subscribe,
+    Supervise, SuperviseStop, Unsplice,
 };
 pub use sdes::{Crypto, SdesKeys};
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};

@@ -57,6 +57,8 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
         "unsplice" => Command::Unsplice(body(map)?),
         "supervise" => Command::Supervise(body(map)?),
         "supervise.stop" => Command::SuperviseStop(body(map)?),
+        "listen" => Command::Listen(body(map)?),
+        "listen.stop" => Command::ListenStop(body(map)?),
         "play" => Command::Play(body(map)?),
         "play.stop" => Command::PlayStop(body(map)?),
         "record.start" => Command::RecordStart(body(map)?),
@@ -74,7 +76,7 @@ fn command_of(name: &str, map: Map<String, Value>) -> Result<Command, Error> {
 }
 
 /// Names of all commands.
-pub(crate) const COMMANDS: [&str; 24] = [
+pub(crate) const COMMANDS: [&str; 26] = [
     "ping",
     "leg.create",
     "leg.update",
@@ -87,6 +89,8 @@ pub(crate) const COMMANDS: [&str; 24] = [
     "unsplice",
     "supervise",
     "supervise.stop",
+    "listen",
+    "listen.stop",
     "play",
     "play.stop",
     "record.start",

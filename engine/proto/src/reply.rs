@@ -236,6 +236,9 @@ pub struct LegInfo {
     /// The supervisor's leg that takes part in its call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supervised_by: Option<String>,
+    /// The leg that it hears a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listens_to: Option<String>,
     /// Worker that it lives on.
     pub worker: u16,
     /// Where it receives RTP.

@@ -64,6 +64,12 @@ pub enum Command {
     /// Ends a supervision. Success also when there is none.
     #[serde(rename = "supervise.stop")]
     SuperviseStop(SuperviseStop),
+    /// Lets a leg hear a copy of what another one says. Answered with an empty body.
+    #[serde(rename = "listen")]
+    Listen(Listen),
+    /// Ends that. Answered with an empty body.
+    #[serde(rename = "listen.stop")]
+    ListenStop(ListenStop),
     /// Plays to a leg, in place of what it hears. Answered with [`crate::PlayStarted`].
     #[serde(rename = "play")]
     Play(Play),
@@ -281,6 +287,24 @@ pub struct Supervise {
 #[serde(deny_unknown_fields)]
 pub struct SuperviseStop {
     /// The supervisor's leg.
+    pub leg: String,
+}
+
+/// Lets a leg hear a copy of what another one says, whoever else hears that, for as long as both live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The leg that hears it, which is spliced to none. It moves to the worker of `of`.
+    pub leg: String,
+    /// The leg that is heard.
+    pub of: String,
+}
+
+/// Ends what a leg listens to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenStop {
+    /// The leg that hears.
     pub leg: String,
 }
 

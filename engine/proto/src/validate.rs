@@ -12,8 +12,8 @@ use crate::limits::{
 use crate::parse::shown;
 use crate::{
     Codec, Command, DetectStart, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate,
-    Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe, Supervise,
-    Unsplice,
+    Listen, Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe,
+    Supervise, Unsplice,
 };
 
 /// Checks a whole request.
@@ -38,6 +38,8 @@ pub fn request(request: &Request) -> Result<(), Error> {
         Command::Unsplice(body) => unsplice(body),
         Command::Supervise(body) => supervise(body),
         Command::SuperviseStop(body) => name("leg", &body.leg),
+        Command::Listen(body) => listen(body),
+        Command::ListenStop(body) => name("leg", &body.leg),
         Command::Play(body) => play(body),
         Command::PlayStop(body) => play_stop(body),
         Command::RecordStart(body) => record_start(body),
@@ -172,6 +174,19 @@ pub fn supervise(body: &Supervise) -> Result<(), Error> {
     if body.leg == body.of || body.with.as_ref().is_some_and(|with| *with == body.leg || *with == body.of) {
         let reason = "leg, of and with: a supervision is of two legs by a third";
         return Err(Error::new(ErrorCode::SameLeg, reason));
+    }
+    Ok(())
+}
+
+/// Checks a listening.
+///
+/// # Errors
+/// As [`request`].
+pub fn listen(body: &Listen) -> Result<(), Error> {
+    name("leg", &body.leg)?;
+    name("of", &body.of)?;
+    if body.leg == body.of {
+        return Err(Error::new(ErrorCode::SameLeg, "leg and of: no leg listens to itself"));
     }
     Ok(())
 }

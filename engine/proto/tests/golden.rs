@@ -204,6 +204,8 @@ fn command_name(command: &Command) -> &'static str {
         Command::Unsplice(_) => "unsplice",
         Command::Supervise(_) => "supervise",
         Command::SuperviseStop(_) => "supervise.stop",
+        Command::Listen(_) => "listen",
+        Command::ListenStop(_) => "listen.stop",
         Command::Play(_) => "play",
         Command::PlayStop(_) => "play.stop",
         Command::RecordStart(_) => "record.start",

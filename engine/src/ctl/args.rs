@@ -8,8 +8,8 @@ use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
     Codec, Command, DetectStop, DtmfMode, Idle, LatchMode, LegCreate, LegDelete, LegListRequest, LegPark,
-    LegQuery, LegUnpark, LegUpdate, Media, Play, PlaySource, PlayStop, Remote, Splice, Supervise,
-    SuperviseMode, SuperviseStop, ToneName, Unsplice,
+    LegQuery, LegUnpark, LegUpdate, Listen, ListenStop, Media, Play, PlaySource, PlayStop, Remote, Splice,
+    Supervise, SuperviseMode, SuperviseStop, ToneName, Unsplice,
 };
 
 use crate::args::DEFAULT_CONTROL;
@@ -74,6 +74,15 @@ pub(crate) enum Verb {
     },
     /// Ends what a leg supervises.
     Unsupervise { leg: String },
+    /// Lets a leg hear a copy of what another one says.
+    Listen {
+        /// The leg that hears it.
+        leg: String,
+        /// The leg that is heard.
+        of: String,
+    },
+    /// Ends what a leg listens to.
+    Unlisten { leg: String },
     /// Stops most of a leg's packets in the kernel.
     Park {
         leg: String,
@@ -242,6 +251,8 @@ impl Verb {
             Self::Unsplice { leg, park } => Command::Unsplice(Unsplice { leg, park }),
             Self::Supervise { leg, of, mode, with } => Command::Supervise(Supervise { leg, of, with, mode }),
             Self::Unsupervise { leg } => Command::SuperviseStop(SuperviseStop { leg }),
+            Self::Listen { leg, of } => Command::Listen(Listen { leg, of }),
+            Self::Unlisten { leg } => Command::ListenStop(ListenStop { leg }),
             Self::Park { leg, keep_one_in } => Command::LegPark(LegPark { leg, keep_one_in }),
             Self::Unpark { leg } => Command::LegUnpark(LegUnpark { leg }),
             Self::Play(PlayArgs { leg, sources, times, name }) => {

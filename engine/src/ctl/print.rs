@@ -39,6 +39,8 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         | Command::Unsplice(_)
         | Command::Supervise(_)
         | Command::SuperviseStop(_)
+        | Command::Listen(_)
+        | Command::ListenStop(_)
         | Command::PlayStop(_)
         | Command::RecordStart(_)
         | Command::RecordPause(_)
@@ -126,6 +128,9 @@ fn leg(leg: &LegInfo) -> String {
     }
     if let Some(supervisor) = &leg.supervised_by {
         line("supervised", format_args!("by {supervisor}"));
+    }
+    if let Some(heard) = &leg.listens_to {
+        line("listens", format_args!("to {heard}"));
     }
     if let Some(play) = &leg.playing {
         line("playing", format_args!("{play:?}"));

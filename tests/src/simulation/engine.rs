@@ -264,6 +264,7 @@ impl World {
             (None, false) => LegState::Idle,
         };
         Some(LegInfo {
+            listens_to: None,
             dtmf: offhook_proto::DtmfMode::Pass,
             leg: name.to_owned(),
             owner: Some("control".into()),

@@ -190,6 +190,7 @@ impl Bench {
     fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
         let (rtp, rtcp) = addresses(engine);
         LegInfo {
+            listens_to: None,
             dtmf: offhook_proto::DtmfMode::Pass,
             leg: leg.to_owned(),
             owner: None,

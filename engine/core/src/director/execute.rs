@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::{Error, ErrorCode, LegCreate, Reply, Splice, Supervise, Unsplice};
+use offhook_proto::{Error, ErrorCode, LegCreate, Listen, Reply, Splice, Supervise, Unsplice};
 use rand_chacha::rand_core::Rng as _;
 
 use super::op::{Op, Stage, Task};
@@ -59,6 +59,8 @@ impl Director {
             Task::Unsplice(body) => self.unsplice(op, body)?,
             Task::Supervise(body) => return Ok(self.supervise(op, body).map(Some)?),
             Task::SuperviseStop(leg) => self.tell_leg(leg, |leg| WorkerCommand::SuperviseStop { op, leg })?,
+            Task::Listen(body) => return Ok(self.listen(op, body).map(Some)?),
+            Task::ListenStop(leg) => self.tell_leg(leg, |leg| WorkerCommand::ListenStop { op, leg })?,
             Task::Play(body) => return self.play(op, body).map(Some),
             Task::PlayStop(body) => {
                 let play = body.play.clone();
@@ -212,6 +214,24 @@ impl Director {
         }
         self.take_part(op, body)?;
         Ok(Stage::Working { play_ms: None })
+    }
+
+    fn listen(&mut self, op: OpId, body: &Listen) -> Result<Stage, Error> {
+        let (listener, heard) = (self.entry(&body.leg)?, self.entry(&body.of)?);
+        let (from, to, leg) = (listener.worker, heard.worker, listener.id);
+        if from != to {
+            self.room_on(to)?;
+            self.tell_worker(from, WorkerCommand::Detach { op, leg, replace: false });
+            return Ok(Stage::Detaching);
+        }
+        self.hear(op, body)?;
+        Ok(Stage::Working { play_ms: None })
+    }
+
+    /// Lets a leg hear another one of its worker.
+    pub(super) fn hear(&mut self, op: OpId, body: &Listen) -> Result<(), Error> {
+        let of = self.entry(&body.of)?.id;
+        self.tell_leg(&body.leg, |leg| WorkerCommand::Listen { op, leg, of })
     }
 
     /// Lets a leg take part in the call of a pair on its worker.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use offhook_proto::{
-    Command, DetectStart, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Play, PlayStop,
+    Command, DetectStart, EventAck, LegCreate, LegListRequest, LegPark, LegUpdate, Listen, Play, PlayStop,
     RecordStart, Splice, Subscribe, Supervise, Unsplice, WorkerInfo,
 };
 
@@ -44,6 +44,8 @@ pub(crate) enum Task {
     Unsplice(Unsplice),
     Supervise(Supervise),
     SuperviseStop(String),
+    Listen(Listen),
+    ListenStop(String),
     Play(Play),
     PlayStop(PlayStop),
     RecordStart(RecordStart),
@@ -104,6 +106,8 @@ impl Sorted {
             Command::Unsplice(body) => Self::Task(Task::Unsplice(body)),
             Command::Supervise(body) => Self::Task(Task::Supervise(body)),
             Command::SuperviseStop(body) => Self::Task(Task::SuperviseStop(body.leg)),
+            Command::Listen(body) => Self::Task(Task::Listen(body)),
+            Command::ListenStop(body) => Self::Task(Task::ListenStop(body.leg)),
             Command::Play(body) => Self::Task(Task::Play(body)),
             Command::PlayStop(body) => Self::Task(Task::PlayStop(body)),
             Command::RecordStart(body) => Self::Task(Task::RecordStart(body)),
@@ -136,6 +140,7 @@ impl Task {
             | Self::Query(leg)
             | Self::Unpark(leg)
             | Self::SuperviseStop(leg)
+            | Self::ListenStop(leg)
             | Self::RecordStop(leg)
             | Self::DetectStop(leg)
             | Self::RecordPause { leg, .. } => vec![leg.as_str().into()],
@@ -150,6 +155,7 @@ impl Task {
                 .flatten()
                 .map(|leg| leg.as_str().into())
                 .collect(),
+            Self::Listen(body) => vec![body.leg.as_str().into(), body.of.as_str().into()],
             Self::Play(body) => vec![body.leg.as_str().into()],
             Self::DetectStart(body) => vec![body.leg.as_str().into()],
             Self::RecordStart(body) => vec![body.leg.as_str().into()],

@@ -98,7 +98,12 @@ impl Director {
                 self.adopt(leg, &body.leg, &body.of);
                 self.take_part(op, &body)
             }
-            _ => unreachable!("only a splice and a supervision move a leg"),
+            Task::Listen(body) => {
+                let body = body.clone();
+                self.adopt(leg, &body.leg, &body.of);
+                self.hear(op, &body)
+            }
+            _ => unreachable!("only a splice, a supervision and a listening move a leg"),
         };
         if let Err(error) = joined {
             self.finish(op, Err(error));

@@ -18,9 +18,12 @@ impl Leg {
             owner: self.identity.owner.as_deref().map(str::to_owned),
             state,
             spliced_to,
-            hears: self.splice.is_some_and(|half| half.hears) || self.supervises(),
+            hears: self.splice.is_some_and(|half| half.hears)
+                || self.supervises()
+                || self.listens_to.is_some(),
             supervises: None,
             supervised_by: None,
+            listens_to: None,
             playing: self.player.as_ref().map(|player| player.name().to_owned()),
             worker,
             rtp: self.identity.rtp,

@@ -70,6 +70,10 @@ pub struct Leg {
     pub(crate) detect: Option<Box<Detect>>,
     /// Present in a call with a supervisor, and of a supervisor.
     pub(crate) supervision: Option<Box<Supervision>>,
+    /// Legs that hear a copy of what it says, and the one that it hears a copy of.
+    #[expect(clippy::box_collection, reason = "one word in every leg, of which hardly any has listeners")]
+    pub(crate) listeners: Option<Box<Vec<LegIx>>>,
+    pub(crate) listens_to: Option<LegIx>,
     /// Present while parked: one packet in so many passes.
     pub(crate) parked: Option<u16>,
     pub(crate) last_packet: Option<Time>,
@@ -162,6 +166,8 @@ impl Leg {
             recording: None,
             detect: None,
             supervision: None,
+            listeners: None,
+            listens_to: None,
             parked: None,
             last_packet: None,
             silent: false,
@@ -271,7 +277,10 @@ impl Leg {
 
     /// Whether it hears its partner, a play, or whom it supervises.
     pub(crate) fn hears_somebody(&self) -> bool {
-        self.player.is_some() || self.splice.is_some_and(|half| half.hears) || self.supervises()
+        self.player.is_some()
+            || self.splice.is_some_and(|half| half.hears)
+            || self.supervises()
+            || self.listens_to.is_some()
     }
 
     /// Whether it takes part in a call of two others.

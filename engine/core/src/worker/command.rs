@@ -71,6 +71,14 @@ impl Worker {
                 });
                 self.done(op, result);
             }
+            WorkerCommand::Listen { op, leg, of } => {
+                let result = self.find(leg).and_then(|leg| self.listen(leg, self.find(of)?));
+                self.done(op, result);
+            }
+            WorkerCommand::ListenStop { op, leg } => {
+                let result = self.find(leg).map(|leg| self.stop_listening(leg));
+                self.done(op, result);
+            }
             WorkerCommand::Play { op, leg, play, segments, times } => {
                 let result = self.find(leg).map(|leg| self.start_play(leg, play, segments, times));
                 self.done(op, result);
@@ -168,6 +176,7 @@ impl Worker {
             // What the partner hears may have another clock from now on.
             self.legs[partner.index()].break_off();
         }
+        self.renew_copies(leg);
         let updated = &mut self.legs[leg.index()];
         let filter_changes = updated.media.telephone_event != media.telephone_event;
         if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms || filter_changes {
@@ -191,6 +200,7 @@ impl Worker {
             // What it hears goes another way from now on.
             self.legs[partner.index()].break_off();
         }
+        self.renew_copies(leg);
         self.renew_supervision(leg);
     }
 
@@ -244,6 +254,7 @@ impl Worker {
         let partner = shown.splice.map(|half| self.legs[half.partner.index()].name().to_owned());
         let (supervises, supervised_by) = self.supervision_of(leg);
         let info = shown.info(now, self.config.worker, partner);
-        offhook_proto::LegInfo { supervises, supervised_by, ..info }
+        let listens_to = shown.listens_to.map(|of| self.legs[of.index()].name().to_owned());
+        offhook_proto::LegInfo { supervises, supervised_by, listens_to, ..info }
     }
 }

@@ -119,6 +119,10 @@ impl Worker {
                 Payload::TelephoneEvent => detect.on_event(header.ssrc),
             }
         }
+        if from.listeners.is_some() {
+            self.copy(leg, &header, payload, packet);
+        }
+        let from = &mut self.legs[leg.index()];
         match payload {
             Payload::Audio if in_order => from.receive.on_timing(at, header.timestamp, from.clock_rate()),
             Payload::Audio | Payload::ComfortNoise => {}

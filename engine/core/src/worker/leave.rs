@@ -40,6 +40,7 @@ impl Worker {
         }
         self.part(leg);
         self.end_supervision(leg, SuperviseEnd::Replaced);
+        self.part_listeners(leg);
         self.totals.plays -= u64::from(self.legs[leg.index()].player.is_some());
         self.leave(leg, Leaving::Moves(op));
         Ok(())
@@ -48,6 +49,7 @@ impl Worker {
     pub(super) fn delete(&mut self, op: OpId, leg: LegIx) {
         self.part(leg);
         self.end_supervision(leg, SuperviseEnd::LegDeleted);
+        self.part_listeners(leg);
         self.drop_held(leg, Time::NEVER);
         self.end_play(leg, PlayEnd::LegDeleted);
         self.end_recording(leg, true);

@@ -7,6 +7,7 @@ mod forward;
 mod hold;
 mod keys;
 mod leave;
+mod listen;
 mod play;
 mod record;
 mod reports;

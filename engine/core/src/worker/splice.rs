@@ -33,6 +33,7 @@ impl Worker {
             if self.legs[leg.index()].supervises() {
                 self.end_supervision(leg, SuperviseEnd::Replaced);
             }
+            self.stop_listening(leg);
             if self.partner(leg).is_some_and(|partner| partner != wanted) {
                 self.part(leg);
             }
@@ -91,7 +92,7 @@ impl Worker {
 
     pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16) -> Result<(), Error> {
         let parked = &mut self.legs[leg.index()];
-        if parked.splice.is_some() || parked.supervises() {
+        if parked.splice.is_some() || parked.supervises() || parked.listens_to.is_some() {
             return Err(Error::new(ErrorCode::AlreadySpliced, "a spliced leg cannot be parked"));
         }
         if parked.parked.replace(keep_one_in) != Some(keep_one_in) {

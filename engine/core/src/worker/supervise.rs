@@ -58,6 +58,7 @@ impl Worker {
         }
         let parts = self.parts(trio, mode)?;
         self.end_supervision(supervisor, SuperviseEnd::Replaced);
+        self.stop_listening(supervisor);
         self.unpark(supervisor);
         self.legs[supervisor.index()].fresh = false;
         self.drop_held(supervisor, Time::NEVER);
@@ -290,7 +291,10 @@ impl Worker {
     ) -> Result<Verdict, DropReason> {
         let at = self.now;
         let part = self.legs[leg.index()].supervision.as_ref().filter(|part| part.role == Role::Supervisor);
-        let part = part.ok_or(DropReason::NotSpliced)?;
+        let Some(part) = part else {
+            let heard = self.legs[leg.index()].listeners.is_some();
+            return if heard { Ok(Verdict::Consume) } else { Err(DropReason::NotSpliced) };
+        };
         let (trio, mode) = (part.trio, part.mode);
         if mode == SuperviseMode::Listen {
             return Err(DropReason::GateClosed);

@@ -122,7 +122,7 @@ impl Rig {
     }
 
     pub fn numbered(worker: u16) -> Self {
-        let config = WorkerConfig { worker, unix_us_at_start: 1_800_000_000_000_000, seed: 7, max_legs: 16 };
+        let config = WorkerConfig { worker, unix_us_at_start: 1_800_000_000_000_000, seed: 7, max_legs: 64 };
         Self {
             worker: Worker::new(config),
             now: Time(0),
