@@ -69,6 +69,16 @@ mod tests {
     }
 
     #[test]
+    fn the_control_socket_holds_as_long_a_burst_as_this_process_may_have() {
+        let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let control = bind_control(any).expect("a free port");
+        let granted = socket2::SockRef::from(&control).recv_buffer_size().expect("it has one");
+        let most =
+            set_receive_buffer(bind(any).expect("a free port"), CONTROL_QUEUE_BYTES).expect("a buffer");
+        assert_eq!(granted, most);
+    }
+
+    #[test]
     fn ipv6_leaves_the_same_port_of_ipv4_alone() {
         let first = bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)).expect("a free port");
         let port = first.local_addr().expect("bound").as_socket().expect("an IP address").port();

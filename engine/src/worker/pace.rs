@@ -38,7 +38,7 @@ impl Pace {
         match verdict {
             Verdict::Drop(DropReason::NotSpliced) => {}
             Verdict::Forward { .. } | Verdict::Consume | Verdict::Drop(_) => {
-                self.heard_until = now + HEARD_US
+                self.heard_until = now + HEARD_US;
             }
         }
     }
