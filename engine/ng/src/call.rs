@@ -7,6 +7,7 @@ use offhook_proto::{Crypto, LatchMode, Media, Remote, SdesKeys, Srtp};
 
 use crate::sdp::{Direction, Format};
 use crate::secure::{MuxFlags, Written};
+use crate::solo::Solo;
 
 /// Everything under one call-id.
 #[derive(Debug)]
@@ -19,7 +20,12 @@ pub(crate) struct Call {
     /// When to look whether it still has media.
     pub(crate) look: Option<Duration>,
     pub(crate) dialogues: Vec<Dialogue>,
+    /// Who publishes and who subscribes.
+    pub(crate) solos: Vec<Solo>,
 }
+
+/// RTP and RTCP of one of the engine's legs.
+pub(crate) type Place = (SocketAddr, SocketAddr);
 
 /// Two sides that talk to each other. The branches of a fork are dialogues of their own.
 #[derive(Debug)]
@@ -103,6 +109,17 @@ pub(crate) struct Signalled {
 }
 
 impl Call {
+    /// A call of nobody yet.
+    pub(crate) fn new(now: Duration) -> Self {
+        let (dialogues, solos) = (Vec::new(), Vec::new());
+        Self { created: now, signalled: now, record: false, look: None, dialogues, solos }
+    }
+
+    /// Whether it has no party any more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dialogues.is_empty() && self.solos.is_empty()
+    }
+
     pub(crate) fn find(&self, number: u64) -> Option<&Dialogue> {
         self.dialogues.iter().find(|dialogue| dialogue.number == number)
     }
@@ -176,7 +193,7 @@ impl Call {
 
     /// Every leg.
     pub(crate) fn legs(&self) -> impl Iterator<Item = &str> {
-        self.dialogues.iter().flat_map(Dialogue::legs)
+        self.dialogues.iter().flat_map(Dialogue::legs).chain(self.solos.iter().flat_map(Solo::legs))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::flags::Flags;
 use crate::offer::delete_leg;
 use crate::query::{Snapshot, query_leg};
 use crate::root::{Encoding, Ng};
+use crate::solo::Solo;
 use crate::transaction::{Plan, Then, Transaction};
 use crate::value::Dict;
 
@@ -21,7 +22,9 @@ impl Ng {
         let ends = self.now + Duration::from_secs(delay_s);
         let call = self.calls.get_mut(call_id);
         let numbers = call.as_ref().map(|call| call.of_delete(from, to, branch)).unwrap_or_default();
-        let Some(call) = call.filter(|_| !numbers.is_empty()) else {
+        let is_meant = |solo: &Solo| from.is_none_or(|from| solo.tag == from);
+        let solos = call.as_ref().is_some_and(|call| call.solos.iter().any(is_meant));
+        let Some(call) = call.filter(|_| solos || !numbers.is_empty()) else {
             return if flags.has("fatal") {
                 Err(Failure::error(NOT_FOUND))
             } else {
@@ -33,6 +36,9 @@ impl Ng {
             if numbers.contains(&dialogue.number) {
                 dialogue.ends = Some(ends);
             }
+        }
+        for solo in call.solos.iter_mut().filter(|solo| is_meant(solo)) {
+            solo.ends = Some(ends);
         }
         // Closing a leg is answered with its figures.
         let commands = if delay_s == 0 {
@@ -52,11 +58,14 @@ impl Ng {
         let Some(call) = self.calls.get_mut(call_id) else { return Vec::new() };
         let due = |dialogue: &mut Dialogue| dialogue.ends.is_some_and(|ends| ends <= now);
         let ended: Vec<Dialogue> = call.dialogues.extract_if(.., due).collect();
-        if call.dialogues.is_empty() {
+        let parted = |solo: &mut Solo| solo.ends.is_some_and(|ends| ends <= now);
+        let solos: Vec<Solo> = call.solos.extract_if(.., parted).collect();
+        if call.is_empty() {
             self.calls.remove(call_id);
             self.totals.terminated += 1;
         }
-        ended.iter().flat_map(Dialogue::legs).map(|leg| delete_leg(leg.to_owned())).collect()
+        let legs = ended.iter().flat_map(Dialogue::legs).chain(solos.iter().flat_map(Solo::legs));
+        legs.map(|leg| delete_leg(leg.to_owned())).collect()
     }
 
     /// Closes legs without telling anybody.

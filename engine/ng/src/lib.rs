@@ -21,13 +21,16 @@ mod look;
 mod offer;
 mod party;
 mod play;
+mod publish;
 mod query;
 mod record;
 mod replies;
 mod root;
 pub mod sdp;
 mod secure;
+mod solo;
 mod statistics;
+mod subscribe;
 mod transaction;
 mod value;
 

@@ -65,6 +65,9 @@ impl Ng {
         for dialogue in &mut call.dialogues {
             dialogue.ends = Some(now);
         }
+        for solo in &mut call.solos {
+            solo.ends = Some(now);
+        }
         self.totals.timed_out += 1;
         let ended = self.end_dialogues(call_id);
         self.begin(Transaction::new(None, Encoding::Bencode), Ok(Plan::new(ended, Then::Nothing)));

@@ -185,9 +185,8 @@ impl Ng {
             self.totals.rejected += 1;
             return Err(Failure::LoadLimit(SESSION_LIMIT));
         }
-        let (created, signalled) = (self.now, self.now);
-        let new_call = || Call { created, signalled, record: false, look: None, dialogues: Vec::new() };
-        self.calls.entry(call_id.to_vec()).or_insert_with(new_call).dialogues.push(dialogue);
+        let now = self.now;
+        self.calls.entry(call_id.to_vec()).or_insert_with(|| Call::new(now)).dialogues.push(dialogue);
         self.watch(call_id);
         Ok(number)
     }
@@ -237,7 +236,7 @@ impl Ng {
         }
         if rewrite.new_dialogue {
             call.dialogues.retain(|dialogue| dialogue.number != rewrite.dialogue);
-            if call.dialogues.is_empty() {
+            if call.is_empty() {
                 self.calls.remove(&rewrite.call_id);
             }
         }
@@ -320,7 +319,7 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
 /// A section whose legs let nobody speak until the answer.
 fn open_section(number: u64, media: &Media) -> Section {
     let end = |side: usize| End {
-        leg: format!("ng-{number}-{}", if side == 0 { "a" } else { "b" }),
+        leg: leg_name(number, if side == 0 { "a" } else { "b" }),
         ports: None,
         remote: None,
         media: media.clone(),
@@ -346,6 +345,11 @@ fn create(end: &End, side: &Side, beside: Option<&String>) -> Command {
         beside: beside.cloned(),
         ..LegCreate::default()
     })
+}
+
+/// Name of a leg that this family opens.
+pub(crate) fn leg_name(number: u64, kind: &str) -> String {
+    format!("ng-{number}-{kind}")
 }
 
 pub(crate) fn delete_leg(leg: String) -> Command {

@@ -86,7 +86,7 @@ impl Ng {
 }
 
 impl Dialogue {
-    fn is_at(&self, side: usize, address: IpAddr) -> bool {
+    pub(crate) fn is_at(&self, side: usize, address: IpAddr) -> bool {
         let ends = self.sections.iter().flatten().map(|section| &section.ends[side]);
         let mut remotes = ends.filter_map(|end| end.signalled.remote.or(end.remote));
         remotes.any(|remote| remote.rtp.ip() == address)

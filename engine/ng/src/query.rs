@@ -10,6 +10,7 @@ use crate::flags::Flags;
 use crate::limits::LIST;
 use crate::root::{Body, Ng};
 use crate::sdp::Direction;
+use crate::solo::Solo;
 use crate::transaction::{Plan, Then};
 use crate::value::{Dict, Value};
 
@@ -64,6 +65,7 @@ impl Snapshot {
                 }
             }
         }
+        parties.extend(call.solos.iter().map(|solo| Party::of_solo(solo, unix_s)));
         Self {
             created_s: unix_s + call.created.as_secs(),
             signalled_s: unix_s + call.signalled.as_secs(),
@@ -114,6 +116,24 @@ impl Party {
             created_s: unix_s + dialogue.created.as_secs(),
             medias: medias.collect(),
         })
+    }
+
+    fn of_solo(solo: &Solo, unix_s: u64) -> Self {
+        // What the engine receives, the party sends.
+        let direction = match solo.direction {
+            Direction::RecvOnly => Direction::SendOnly,
+            Direction::SendRecv | Direction::SendOnly | Direction::Inactive => Direction::RecvOnly,
+        };
+        let medias = solo.lines.iter().zip(1..).filter_map(|(line, index)| {
+            Some(Media { index, leg: line.leg.clone()?, protocol: line.protocol.clone(), direction })
+        });
+        Self {
+            tag: solo.tag.clone(),
+            other: None,
+            label: solo.label.clone(),
+            created_s: unix_s + solo.created.as_secs(),
+            medias: medias.collect(),
+        }
     }
 
     fn dict(&self, infos: &[LegInfo], now_s: u64) -> Dict {

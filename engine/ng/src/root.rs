@@ -214,6 +214,10 @@ impl Ng {
             "unblock media" => self.block_media(&flags, false),
             "block DTMF" => self.block_dtmf(&flags, true),
             "unblock DTMF" => self.block_dtmf(&flags, false),
+            "publish" => self.publish(&flags),
+            "subscribe request" => self.subscribe_request(dict, &flags),
+            "subscribe answer" => self.subscribe_answer(&flags),
+            "unsubscribe" => self.unsubscribe(&flags),
             "connect" => self.connect(dict, &flags),
             "start recording" => self.start_recording(&flags),
             "pause recording" => self.pause_recording(&flags),
@@ -252,6 +256,7 @@ impl Ng {
             Then::Reply(dict) => Ok(dict),
             Then::Check(dict) => first_error(&results).map_or(Ok(dict), |error| Err(error.into())),
             Then::Rewrite(rewrite) => self.finish_rewrite(&rewrite, &results),
+            Then::Opening(opening) => self.finish_opening(&opening, &results),
             Then::Query(snapshot) => Ok(snapshot.filled(&results)),
             Then::Look(call_id) => return self.finish_look(&call_id, &results),
             Then::Statistics => self.finish_statistics(&results),
@@ -327,7 +332,10 @@ pub fn speaks_ng(dictionary: &[u8]) -> bool {
 }
 
 /// Commands that the engine's own family does not have.
-const SUPPORTED: [&str; 16] = [
+const SUPPORTED: [&str; 19] = [
+    "publish",
+    "subscribe request",
+    "subscribe answer",
     "start recording",
     "stop recording",
     "pause recording",
@@ -347,15 +355,11 @@ const SUPPORTED: [&str; 16] = [
 ];
 
 /// rtpengine's commands that this engine refuses by name.
-const UNSUPPORTED: [&str; 13] = [
+const UNSUPPORTED: [&str; 9] = [
     "start forwarding",
     "stop forwarding",
     "silence media",
     "unsilence media",
-    "publish",
-    "subscribe request",
-    "subscribe answer",
-    "unsubscribe",
     "create",
     "create answer",
     "transform",

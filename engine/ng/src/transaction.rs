@@ -6,6 +6,7 @@ use crate::offer::Rewrite;
 use crate::query::Snapshot;
 use crate::replies::Asker;
 use crate::root::{Body, Encoding};
+use crate::solo::Opening;
 use crate::value::Dict;
 
 /// What a request comes to: commands for the engine, and what is made of their answers.
@@ -26,6 +27,8 @@ pub(crate) enum Then {
     Check(Dict),
     /// A session description.
     Rewrite(Box<Rewrite>),
+    /// A description of the engine's own.
+    Opening(Box<Opening>),
     /// A call's state.
     Query(Box<Snapshot>),
     /// Whether a call still has media.

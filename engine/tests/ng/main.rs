@@ -6,6 +6,7 @@ mod client;
 mod kamailio;
 mod learning;
 mod perl;
+mod publishing;
 mod recording;
 mod rewriting;
 mod secure;

@@ -1,11 +1,13 @@
 //! Session descriptions (RFC 8866), kept line by line: what is not understood is passed on as it came, byte for byte.
 
 mod format;
+mod local;
 mod rewrite;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use format::{Choice, Format, choose};
+pub use local::{LocalSection, Place, describe};
 use offhook_proto::Remote;
 pub use rewrite::{Carried, Rewriting, RtcpAttribute, SectionOut, rewrite};
 

@@ -216,7 +216,7 @@ impl Writer {
     }
 }
 
-fn network(address: IpAddr) -> String {
+pub(super) fn network(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("IN IP4 {address}"),
         IpAddr::V6(address) => format!("IN IP6 {address}"),
