@@ -15,7 +15,7 @@ use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
 use super::request::allow;
 use super::shared::{Shared, key_of};
-use super::{incoming, registration};
+use super::{incoming, registration, reliable};
 
 /// Stands between the transports and the transactions.
 pub(crate) struct Door {
@@ -132,6 +132,7 @@ pub(crate) fn required(request: &Request) -> Option<String> {
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case("timer"))
+        .filter(|token| !(request.method == Method::Invite && token.eq_ignore_ascii_case(reliable::TAG)))
         .collect();
     (!unknown.is_empty() && request.to_header().is_ok()).then(|| unknown.join(", "))
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use offhook_control_core::CallId;
 use offhook_control_core::sip::{Direction, LocalMedia, SipCommand, SipEvent};
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{CSeq, Header, Method, Request, SipMessage, StatusCode, StatusCodeKind};
+use rsipstack::sip::{CSeq, Header, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::dialog::{Dialog, tag_request};
 use super::established::Established;
 use super::flow::Flow;
 use super::limits::CALL_INBOX;
 use super::outgoing::{Failure, allows};
+use super::reliable::{Due, Reliable};
 use super::request::{full_response, reply};
 use super::sdp::{self, Description};
 use super::secrets::{Secrets, Security};
@@ -80,6 +82,8 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         offer,
         secrets,
         session,
+        reliable: Reliable::of_invite(&transaction.original, shared.config.t1_ms.into()),
+        answer: None,
     };
     tokio::spawn(async move {
         let _ = transaction.send_trying().await;
@@ -126,6 +130,10 @@ struct Incoming {
     offer: Option<Description>,
     secrets: Secrets,
     session: Option<SessionTimer>,
+    /// Where the caller requires reliable provisional responses.
+    reliable: Option<Reliable>,
+    /// Waits for the acknowledgement of one of them.
+    answer: Option<LocalMedia>,
 }
 
 enum Next {
@@ -135,7 +143,7 @@ enum Next {
 }
 
 impl Incoming {
-    async fn run(self, mut inbox: Inbox) {
+    async fn run(mut self, mut inbox: Inbox) {
         let remote = match &self.offer {
             Some(offer) => match offer.remote_media(&self.shared.config.media, &self.secrets) {
                 Ok(remote) => Some(remote),
@@ -155,10 +163,15 @@ impl Incoming {
         };
         self.shared.emit(self.call, incoming).await;
         loop {
-            let Some(message) = inbox.recv().await else {
-                return self.close();
+            let due = self.reliable.as_ref().and_then(Reliable::due);
+            let next = tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => self.on_message(message),
+                    None => return self.close(),
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.on_due(),
             };
-            match self.on_message(message) {
+            match next {
                 Next::Wait => {}
                 Next::Answered(local) => return self.answered(local, inbox).await,
                 Next::Over(failure) => {
@@ -169,9 +182,12 @@ impl Incoming {
         }
     }
 
-    fn on_message(&self, message: Message) -> Next {
+    fn on_message(&mut self, message: Message) -> Next {
         match message {
             Message::Command(SipCommand::Ring { early }) => self.ring(early.as_ref()),
+            Message::Command(SipCommand::Answer { local }) if self.is_ringing_unacknowledged() => {
+                self.answer = Some(local);
+            }
             Message::Command(SipCommand::Answer { local }) => return Next::Answered(local),
             Message::Command(SipCommand::Reject { status, reason }) => {
                 let status = if (400..700).contains(&status) { status } else { 480 };
@@ -192,6 +208,9 @@ impl Incoming {
                 let reason = "ended by the caller before the answer".to_owned();
                 return Next::Over(Failure { status: 487, reason, network: false });
             }
+            Message::Peer(transaction) if transaction.original.method == Method::PRack => {
+                return self.on_prack(*transaction);
+            }
             Message::Peer(transaction) => reply(*transaction, StatusCode::RequestPending, Vec::new()),
             Message::Command(_)
             | Message::Acked { .. }
@@ -202,12 +221,53 @@ impl Incoming {
         Next::Wait
     }
 
-    fn ring(&self, early: Option<&LocalMedia>) {
+    fn is_ringing_unacknowledged(&self) -> bool {
+        self.reliable.as_ref().is_some_and(Reliable::is_waiting)
+    }
+
+    fn on_prack(&mut self, transaction: Transaction) -> Next {
+        let prack = &transaction.original;
+        let taken = self.dialog.takes(prack)
+            && self.reliable.as_mut().is_some_and(|reliable| reliable.on_prack(prack));
+        let status = if taken { StatusCode::OK } else { StatusCode::CallTransactionDoesNotExist };
+        reply(transaction, status, Vec::new());
+        let following = self.reliable.as_mut().filter(|_| taken);
+        match following.and_then(|reliable| reliable.following(Instant::now())) {
+            Some(response) => self.send(response),
+            None if taken => return self.answer.take().map_or(Next::Wait, Next::Answered),
+            None => {}
+        }
+        Next::Wait
+    }
+
+    fn on_due(&mut self) -> Next {
+        match self.reliable.as_mut().and_then(|reliable| reliable.on_due(Instant::now())) {
+            Some(Due::Again(response)) => self.send(response),
+            Some(Due::Over) => {
+                let reason = "no PRACK".to_owned();
+                self.refuse(StatusCode::ServerTimeOut, &reason);
+                return Next::Over(Failure { status: 504, reason, network: true });
+            }
+            None => {}
+        }
+        Next::Wait
+    }
+
+    fn ring(&mut self, early: Option<&LocalMedia>) {
         let answer = early
             .zip(self.offer.as_ref())
             .and_then(|(local, offer)| sdp::answer(offer, local, &self.secrets).ok());
         let status = if answer.is_some() { StatusCode::SessionProgress } else { StatusCode::Ringing };
-        self.respond(status, answer.map(|(text, _)| text), Vec::new());
+        let sdp = answer.map(|(text, _)| text);
+        let response = full_response(&self.shared, &self.invite, status, self.dialog.contact(), sdp);
+        match &mut self.reliable {
+            None => self.send(response),
+            Some(reliable) => {
+                if let Some(response) = reliable.send(response, Instant::now()) {
+                    self.send(response);
+                }
+            }
+        }
     }
 
     async fn answered(self, local: LocalMedia, inbox: Inbox) {
@@ -249,6 +309,10 @@ impl Incoming {
     fn respond(&self, status: StatusCode, sdp: Option<String>, more: Vec<Header>) {
         let mut response = full_response(&self.shared, &self.invite, status, self.dialog.contact(), sdp);
         response.headers.extend(more);
+        self.send(response);
+    }
+
+    fn send(&self, response: Response) {
         let _ = self.responses.send(TransactionEvent::Respond(response));
     }
 
@@ -257,7 +321,7 @@ impl Incoming {
         if !reason.is_empty() {
             response.headers.push(Header::Warning(format!("399 offhook \"{}\"", one_line(reason)).into()));
         }
-        let _ = self.responses.send(TransactionEvent::Respond(response));
+        self.send(response);
     }
 
     fn close(&self) {

@@ -26,6 +26,8 @@ pub(crate) const UDP_REQUEST_BYTES: usize = 1_300;
 pub(crate) const GLARE_ATTEMPTS: u32 = 4;
 /// CSeq numbers skipped when a dialog is restored, for requests sent after its last snapshot.
 pub(crate) const RESTORED_CSEQ_GAP: u32 = 64;
+/// CSeq numbers left to the stack for its PRACKs of one INVITE.
+pub(crate) const STACK_CSEQS: u32 = 64;
 /// Smallest session interval that we accept, in seconds (RFC 4028 section 5).
 pub(crate) const MIN_SE_S: u32 = 90;
 /// Contacts of one address of record.

@@ -23,6 +23,7 @@ mod port;
 mod probe;
 mod registrar;
 mod registration;
+mod reliable;
 mod request;
 mod route;
 mod router;

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep_until};
 use super::dialog::Dialog;
 use super::established::Established;
 use super::inspect::{arrival_us, is_local};
-use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, RING_MS};
+use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, RING_MS, STACK_CSEQS};
+use super::reliable::TAG;
 use super::request::reply;
 use super::route::{Plan, plan};
 use super::sdp;
@@ -62,11 +63,12 @@ pub(crate) async fn run(
     mut inbox: Inbox,
 ) {
     let mut session_expires_s = shared.config.session_expires_s;
+    let mut reliable = false;
     let secrets = Secrets::new(shared.config.security(matches!(dial.target, Target::Trunk { .. })));
     let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
         let plan = match plan(&shared, &dial, session_expires_s).await {
-            Ok(plan) => plan,
+            Ok(plan) => Plan { reliable, ..plan },
             Err(failure) => break Err(failure),
         };
         match Attempt::start(&shared, call, &call_id, &dial, plan, &secrets, sender.clone()) {
@@ -79,7 +81,9 @@ pub(crate) async fn run(
                     let reason = "Session Interval Too Small".to_owned();
                     break Err(Failure { status: 422, reason, network: false });
                 }
-                Err(Refused::Failed(failure)) => break Err(failure),
+                // It demands reliable provisional responses: once more with them (RFC 3262 section 4).
+                Err(Refused::WantsReliable(_)) if !reliable => reliable = true,
+                Err(Refused::WantsReliable(failure) | Refused::Failed(failure)) => break Err(failure),
                 Ok(answered) => break Ok(answered),
             },
             Err(error) => break Err(Failure::network(500, error)),
@@ -96,6 +100,7 @@ pub(crate) async fn run(
 
 enum Refused {
     TooBrief(u32),
+    WantsReliable(Failure),
     Failed(Failure),
 }
 
@@ -141,6 +146,7 @@ impl Attempt {
             credential: if plan.trunk { shared.trunk_credential() } else { None },
             headers: Some(plan.headers.clone()),
             call_id: Some(call_id.to_owned()),
+            support_prack: plan.reliable,
             ..InviteOption::default()
         };
         let (states_sender, states) = shared.layer.new_dialog_state_channel();
@@ -304,6 +310,12 @@ impl Attempt {
                 }
                 failure_of(response)
             }
+            None if response.status_code == StatusCode::ExtensionRequired
+                && header(response, "Require").is_some_and(|tag| tag.trim().eq_ignore_ascii_case(TAG)) =>
+            {
+                self.forget();
+                return Refused::WantsReliable(failure_of(response));
+            }
             None => failure_of(response),
         };
         self.leave(failure)
@@ -318,6 +330,10 @@ impl Attempt {
                 return Err(self.leave(failure));
             }
         };
+        if self.plan.reliable {
+            // The stack has used some for its PRACKs.
+            dialog.skip_cseq(STACK_CSEQS);
+        }
         let remote = match (sdp::accept(&response.body, &self.local.media, &self.secrets), self.early.take())
         {
             (Ok(remote), _) => Ok(remote),

@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     /// Where later requests go instead of the peer's Contact.
     pub(crate) flow: Option<Flow>,
     pub(crate) trunk: bool,
+    /// Whether the peer demands reliable provisional responses.
+    pub(crate) reliable: bool,
 }
 
 /// Headers around an SDP, roughly: Via, From, To and the others of our INVITE.
@@ -99,6 +101,7 @@ pub(crate) async fn plan(
         destination,
         flow,
         trunk,
+        reliable: false,
     })
 }
 
