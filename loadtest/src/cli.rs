@@ -182,7 +182,7 @@ pub(crate) struct LoadArgs {
     /// Customers' numbers begin with this.
     #[arg(long, default_value = "+3197")]
     pub(crate) number_prefix: String,
-    /// Packets sent after a call's end that may still be heard.
+    /// Packets sent after a call's end, or from where the other side was before it moved, that may still be heard.
     #[arg(long, default_value_t = 25)]
     pub(crate) tail_packets: u64,
     /// Slowest answer-to-audio time, at the 99th percentile, that passes.

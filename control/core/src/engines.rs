@@ -53,6 +53,11 @@ impl Engines {
         self.in_state(State::Up).next().is_some()
     }
 
+    /// All of them, in order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = EngineId> {
+        self.members.keys().copied()
+    }
+
     pub(crate) fn in_state(&self, state: State) -> impl Iterator<Item = EngineId> {
         self.members.iter().filter(move |(_, member)| member.state == state).map(|(id, _)| *id)
     }

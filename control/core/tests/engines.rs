@@ -174,6 +174,21 @@ fn by_09_a_caller_who_waits_on_another_engine_is_moved_to_the_agents() {
 }
 
 #[test]
+fn by_09_the_leg_that_a_phone_has_left_falls_silent_at_once() {
+    let mut bench = two_engines();
+    let caller = incoming(&mut bench);
+    bench.sip(caller, SipEvent::Snapshot { data: "answered".into() });
+    bench.add_agent("ann", true);
+    assert_eq!(reoffered(&bench), [(caller, 2_024)]);
+    assert_eq!(deleted(&bench, caller), None);
+    bench.sip(caller, SipEvent::Snapshot { data: "followed".into() });
+    assert_eq!(deleted(&bench, caller), Some(ONE));
+    bench.pass_ms(3_000);
+    let deletes = bench.engine.iter().filter(|command| matches!(command, Command::LegDelete(_)));
+    assert_eq!(deletes.count(), 1, "once, and only there");
+}
+
+#[test]
 fn by_09_an_agent_whose_leg_was_moved_is_not_given_up_before_the_phone_has_followed() {
     let mut bench = two_engines();
     bench.add_agent("ann", true);

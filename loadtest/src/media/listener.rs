@@ -23,6 +23,7 @@ const MAX_BROKEN: usize = 50;
 pub(crate) struct Listener {
     pub(crate) live: Arc<Live>,
     pub(crate) oracle: Oracle,
+    tail_packets: u64,
     pub(crate) phase: Phase,
     pub(crate) trouble: Trouble,
     pub(crate) lateness_ns: Histogram<u64>,
@@ -48,6 +49,7 @@ impl Listener {
         Self {
             live,
             oracle: Oracle::new(run, tail_packets),
+            tail_packets,
             phase: Phase::default(),
             trouble: Trouble::default(),
             lateness_ns: histogram(),
@@ -91,7 +93,7 @@ impl Listener {
             return None;
         };
         party.continuity.hear(&header);
-        if party.remote.is_some() && source != party.remote {
+        if !party.expects(source, self.tail_packets) {
             self.trouble.wrong_source += 1;
             self.oracle.accuse(
                 Kind::WrongSource,

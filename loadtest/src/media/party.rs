@@ -26,6 +26,8 @@ pub(crate) struct Party {
     pub(crate) sockets: Option<Sockets>,
     /// Where its packets go, from answer to hang-up.
     pub(crate) remote: Option<SocketAddr>,
+    /// Where they went before the other side moved, and how many packets came from there since.
+    former: Option<(SocketAddr, u64)>,
     header: Header,
     /// Stamped packets sent in its life.
     pub(crate) sent: u64,
@@ -59,6 +61,7 @@ impl Party {
             role,
             sockets: Some(sockets),
             remote: None,
+            former: None,
             header,
             sent: 0,
             continuity: Continuity::default(),
@@ -73,9 +76,27 @@ impl Party {
 
     /// Begins to send to `remote`, or goes on there. True: it was silent before.
     pub(crate) fn talk(&mut self, remote: SocketAddr) -> bool {
-        let silent = self.remote.replace(remote).is_none();
+        let before = self.remote.replace(remote);
+        if let Some(before) = before.filter(|before| *before != remote) {
+            self.former = Some((before, 0));
+        }
+        let silent = before.is_none();
         self.header.marker |= silent;
         silent
+    }
+
+    /// Whether a packet may come from there: from the other side, or, at most `tail_packets`, from where it was before.
+    pub(crate) fn expects(&mut self, source: Option<SocketAddr>, tail_packets: u64) -> bool {
+        if self.remote.is_none() || source == self.remote {
+            return true;
+        }
+        match &mut self.former {
+            Some((former, packets)) if source == Some(*former) => {
+                *packets += 1;
+                *packets <= tail_packets
+            }
+            _ => false,
+        }
     }
 
     /// Writes the next packet of the stream.
@@ -91,5 +112,24 @@ impl Party {
         self.header.marker = false;
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.timestamp = self.header.timestamp.wrapping_add(PTIME_TS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_moved_is_heard_from_the_old_place_for_a_few_packets_only() {
+        let socket = || UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let mut party = Party::new(1, Role::Customer, Sockets { rtp: socket(), rtcp: socket() }, 1);
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        party.talk(at(1));
+        assert!(!party.expects(Some(at(2)), 2), "it was never there");
+        party.talk(at(2));
+        let heard: Vec<bool> = (0..3).map(|_| party.expects(Some(at(1)), 2)).collect();
+        assert_eq!(heard, [true, true, false]);
+        assert!(party.expects(Some(at(2)), 2));
+        assert!(!party.expects(None, 2));
     }
 }

@@ -220,7 +220,10 @@ impl Core {
                 self.call_over(id, End::Failed { status, network });
             }
             SipEvent::Ended { by_peer, reason: _ } => self.call_over(id, End::Ended { by_peer }),
-            SipEvent::Snapshot { data } => self.on_snapshot(id, data),
+            SipEvent::Snapshot { data } => {
+                self.on_followed(id);
+                self.on_snapshot(id, data);
+            }
             SipEvent::Restored => self.on_restored(id),
             SipEvent::RestoreFailed { reason: _ } => self.call_over(id, End::Lost),
         }

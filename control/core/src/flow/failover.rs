@@ -59,7 +59,7 @@ impl Core {
     }
 
     /// Two legs that are to be spliced have to be on one engine: the partner comes here. Its phone is told the new address
-    /// by re-INVITE, and hears what the old leg plays until then.
+    /// by re-INVITE, and hears what the old leg plays until it has followed.
     pub(crate) fn gather(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
         let (Some(here), Link::Spliced { partner, .. }) = (call.engine, call.leg.link_wanted()) else {
@@ -85,6 +85,20 @@ impl Core {
     fn forget_requests_of(&mut self, id: CallId) {
         let own = |pending: &Pending| matches!(pending, Pending::Leg { call, .. } if *call == id);
         self.requests.retain(|_, asked| !own(&asked.pending));
+    }
+
+    /// The peer has agreed to our present address: what it left falls silent at once, lest it hear two streams.
+    pub(crate) fn on_followed(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if call.leg.open.is_none_or(|(rtp, _)| call.offered != Some(rtp)) {
+            return;
+        }
+        let name = call.leg.name.clone();
+        let left = |engine: &EngineId| self.timers.is_armed(&Timer::OldLeg(*engine, name.clone()));
+        for engine in self.engines.ids().filter(left).collect::<Vec<_>>() {
+            self.timers.stop(&Timer::OldLeg(engine, name.clone()));
+            self.on_old_leg(engine, name.clone());
+        }
     }
 
     /// The peer of a leg that moved has had time to follow.
@@ -164,5 +178,5 @@ impl Core {
 
 /// How long an engine may be down before its legs are moved: longer than the moment in which it is only looked at again.
 pub(crate) const PATIENCE_MS: u64 = 200;
-/// How long a leg outlives its move to another engine.
+/// How long a leg outlives its move to another engine when the peer does not say that it has followed.
 const OLD_LEG_MS: u64 = 2_000;
