@@ -86,11 +86,29 @@ impl Sum {
         for (transition, count) in &self.transitions {
             println!("{count:>12}  {} {} {}", transition.0, transition.1, transition.2);
         }
-        for (entity, state, event) in
-            known.iter().filter(|transition| !self.transitions.contains_key(*transition))
-        {
-            println!("never reached: {entity} {state} {event}");
+        for transition in self.missed() {
+            let (entity, state, event) = transition;
+            println!(
+                "never reached: {entity} {state} {event}: {}",
+                why(transition).unwrap_or("not explained")
+            );
         }
+    }
+
+    /// What there is to be covered and was not.
+    fn missed(&self) -> impl Iterator<Item = Transition> {
+        Core::known_transitions().into_iter().filter(|transition| !self.transitions.contains_key(transition))
+    }
+}
+
+/// Why no history can come to a transition.
+fn why((entity, state, event): Transition) -> Option<&'static str> {
+    match (entity, state, event) {
+        ("interaction", "preparing", "customer_over") => Some(
+            "the customer has not been called yet: a leg that fails then withdraws the interaction; the event is there for every \
+             stage",
+        ),
+        _ => None,
     }
 }
 
@@ -112,7 +130,14 @@ fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
         }
         panic!("seed {seed}: {violation}; play it again with OFFHOOK_SEED={seed}");
     }
+    if sum.histories >= ENOUGH {
+        let blind: Vec<_> = sum.missed().filter(|transition| why(*transition).is_none()).collect();
+        assert!(blind.is_empty(), "neither reached nor explained: {blind:?}");
+    }
 }
+
+/// As many histories reach every transition that can be reached.
+const ENOUGH: u64 = 100_000;
 
 #[test]
 fn the_oracle_finds_every_planted_fault() {

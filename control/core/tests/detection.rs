@@ -6,8 +6,9 @@ mod bench;
 use bench::Bench;
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
 use offhook_control_core::config::{DetectionConfig, OnMachine, OnTone};
-use offhook_control_core::record::{CallbackReason, DialResult, Fact, ResultCode};
+use offhook_control_core::record::{CallbackReason, DialResult, Fact, Record, ResultCode, VERSION};
 use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
 use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
 use serde_json::Value;
@@ -119,6 +120,25 @@ fn cb_17_a_person_is_connected_with_the_verdict_and_not_before() {
     assert!(bench.engine.iter().any(|command| matches!(command, Command::DetectStop(_))));
     let mut bench = bench.restart();
     assert_eq!(result(&mut bench, &id, 1), "PERSON", "it is on record");
+}
+
+#[test]
+fn by_10_who_talked_before_the_verdict_is_not_called_again_though_control_died_and_the_agent_left() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, call) = answered(&mut bench);
+    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    let legs = [bench.agent_leg("ann"), format!("c-{call}")];
+    // Logged out while the next run had not heard the engine yet.
+    let at_ms = bench.now().unix_ms;
+    let left = Fact::AgentStatus { agent: "ann".into(), status: AgentStatus::LoggedOut };
+    bench.records.push(Record { v: VERSION, at_ms, fact: left });
+    let mut bench = bench.restart_with_spliced(legs);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+    bench.sip(call, SipEvent::Restored);
+    bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.add_agent("bob", true);
+    bench.pass_ms(600_000);
+    assert_eq!(bench.dials_to_trunk(), 0);
 }
 
 #[test]

@@ -197,7 +197,8 @@ impl World {
             Happening::Peer { call, act } => self.on_peer(call, act),
             Happening::User(deed) => self.on_deed(deed),
             Happening::Tick { run, due_us } => {
-                if self.tick_at == Some(due_us) {
+                // Another run may have had a timer for the same moment.
+                if run == self.shell.run && self.tick_at == Some(due_us) {
                     self.tick_at = None;
                     self.hear(run, Input::Tick);
                 }

@@ -2,7 +2,6 @@
 
 use offhook_proto::PlaySource;
 
-use crate::CallId;
 use crate::core::{Changed, Core};
 use crate::inbound_flow::Owner;
 use crate::interaction::{Event, Passing, Source, Way};
@@ -10,6 +9,7 @@ use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::Fact;
 use crate::timer::Timer;
+use crate::{AgentId, CallId};
 
 impl Core {
     pub(crate) fn on_customer_answered(&mut self, id: u64) {
@@ -79,9 +79,15 @@ impl Core {
         if self.awaits_verdict(id) {
             return;
         }
+        let agent = self.interactions.get(&id).and_then(|interaction| interaction.agent.clone());
+        self.note_connected(id, agent);
+    }
+
+    /// Puts on record that they could talk.
+    pub(crate) fn note_connected(&mut self, id: u64, agent: Option<AgentId>) {
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let first = !std::mem::replace(&mut interaction.connected, true);
-        let (Some(call), Some(agent)) = (interaction.call, interaction.agent.clone()) else { return };
+        let (Some(call), Some(agent)) = (interaction.call, agent) else { return };
         let source = interaction.source.clone();
         interaction.refusers.clear();
         interaction.passing = Passing::default();

@@ -342,7 +342,7 @@ impl Core {
     fn take_up_customer(&mut self, past: Past<'_>) {
         self.complete_past(&past);
         let agent = past.agent(self);
-        let heard = past.info.as_ref().is_some_and(|(_, info)| info.state == LegState::Spliced && info.hears);
+        let heard = past.is_heard();
         let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();
         let reachable = agent
             .as_ref()
@@ -398,6 +398,7 @@ impl Core {
             Some(_) | None => {}
         }
         let (kind, number) = (interaction.kind(), interaction.number.clone());
+        let unrecorded = past.connected.is_none() && past.dialled.is_some() && past.is_heard();
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }
@@ -425,6 +426,9 @@ impl Core {
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
+                if unrecorded {
+                    self.note_connected(id, agent);
+                }
                 self.held.insert(id);
                 self.arm(Timer::Hold(past.call), u64::from(self.config.agents.hold_timeout_s) * 1_000);
                 let prompt = self.config.prompts.hold.clone();
@@ -547,6 +551,11 @@ struct Past<'a> {
 }
 
 impl Past<'_> {
+    /// Whether the engine has the customer spliced to an agent, both ways.
+    fn is_heard(&self) -> bool {
+        self.info.as_ref().is_some_and(|(_, info)| info.state == LegState::Spliced && info.hears)
+    }
+
     /// With whom: as recorded, else as the engine has it.
     fn agent(&self, core: &Core) -> Option<AgentId> {
         if let Some((agent, _)) = self.connected {

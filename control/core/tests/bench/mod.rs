@@ -33,8 +33,16 @@ pub(crate) struct Bench {
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
     replies: BTreeMap<OpId, ApiReply>,
-    legs: Vec<String>,
+    legs: Legs,
     next_op: u64,
+}
+
+/// Legs that the engine has.
+#[derive(Default)]
+struct Legs {
+    names: Vec<String>,
+    /// Two that another run has spliced, both ways.
+    spliced: Option<[String; 2]>,
 }
 
 impl Bench {
@@ -44,10 +52,10 @@ impl Bench {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(Vec::new(), Vec::new(), 1_000_000, change)
+        Self::over(Vec::new(), Legs::default(), 1_000_000, change)
     }
 
-    fn over(records: Vec<Record>, legs: Vec<String>, now_us: u64, change: impl FnOnce(&mut Config)) -> Self {
+    fn over(records: Vec<Record>, legs: Legs, now_us: u64, change: impl FnOnce(&mut Config)) -> Self {
         let queue = QueueConfig {
             name: "sales".into(),
             skill: Some("sales".into()),
@@ -88,7 +96,7 @@ impl Bench {
 
     /// Over a journal.
     pub(crate) fn of(records: Vec<Record>) -> Self {
-        Self::over(records, Vec::new(), 1_000_000, |_| {})
+        Self::over(records, Legs::default(), 1_000_000, |_| {})
     }
 
     /// Control dies; another run takes its journal over.
@@ -100,6 +108,12 @@ impl Bench {
     /// The same, with other settings.
     pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         Self::over(self.records, self.legs, self.now_us + 1_000_000, change)
+    }
+
+    /// Control dies while these two hear each other.
+    pub(crate) fn restart_with_spliced(mut self, legs: [String; 2]) -> Self {
+        self.legs.spliced = Some(legs);
+        self.restart()
     }
 
     /// The configuration is read again.
@@ -151,16 +165,16 @@ impl Bench {
     fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
         match command {
             Command::LegCreate(create) => {
-                self.legs.push(create.leg.clone());
+                self.legs.names.push(create.leg.clone());
                 let (rtp, rtcp) = addresses(engine);
                 Reply::ok(&LegCreated { leg: create.leg.clone(), rtp, rtcp, worker: 0, ssrc: 1 })
             }
             Command::LegDelete(delete) => {
-                self.legs.retain(|leg| *leg != delete.leg);
+                self.legs.names.retain(|leg| *leg != delete.leg);
                 Reply::done()
             }
             Command::LegList(_) => {
-                let legs = self.legs.clone();
+                let legs = self.legs.names.clone();
                 let total = legs.len() as u64;
                 Reply::ok(&LegList { legs, more: false, total })
             }
@@ -184,19 +198,20 @@ impl Bench {
 
     /// Legs that the engine has.
     pub(crate) fn open_legs(&self) -> usize {
-        self.legs.len()
+        self.legs.names.len()
     }
 
     fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
         let (rtp, rtcp) = addresses(engine);
+        let pair = self.legs.spliced.as_ref().filter(|pair| pair.iter().any(|name| name == leg));
         LegInfo {
             listens_to: None,
             dtmf: offhook_proto::DtmfMode::Pass,
             leg: leg.to_owned(),
             owner: None,
-            state: LegState::Parked,
-            spliced_to: None,
-            hears: false,
+            state: if pair.is_some() { LegState::Spliced } else { LegState::Parked },
+            spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
+            hears: pair.is_some(),
             quality: None,
             supervises: None,
             supervised_by: None,
