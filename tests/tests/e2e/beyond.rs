@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_tests::e2e::{House, Settings, for_a_while, until};
+use offhook_tests::e2e::{House, Settings, Sound, for_a_while, until};
 use serde_json::{Value, json};
+
+use super::validation::{pin_heard, type_pin};
 
 #[test]
 fn by_01_a_call_record_carries_the_milliseconds_from_answer_to_audio_both_ways() {
@@ -59,6 +61,36 @@ fn by_02_a_phone_that_falls_silent_is_noticed_and_withdrawn() {
     assert_eq!(agent["last_error"], "lost");
     ann.sipp.awaits("BYE", 1);
     house.rest.await_agent("ann", "status", "on_break");
+}
+
+#[test]
+fn by_03_an_agents_leg_that_is_lost_in_mid_call_comes_back_without_a_pin_and_the_customer_is_held_meanwhile()
+{
+    let settings = Settings { silent_after_ms: 2_000, hold: "hold.wav", ..Settings::default() };
+    let house = House::open(&settings);
+    let ann = house.phone("ann");
+    let customer = house.party("customer");
+    let carrier = house.carrier(&customer, &[]);
+    house.goes_off_hook("ann", &ann, &json!({ "pin": true }));
+    assert_eq!(type_pin(&house, &pin_heard(&ann)).0, 200);
+    house.rest.await_agent("ann", "status", "available");
+    house.rest.callback("+31201");
+    customer.talks_with(&ann.party);
+    customer.forget();
+
+    let live = house.rest.live();
+    ann.party.fall_silent();
+    let hold = Sound::new("hold.wav", 25);
+    until("the customer is asked to hold", || !hold.found_in(&customer.sound()).is_empty());
+    ann.sipp.awaits("BYE", 1);
+    ann.sipp.awaits_invites(2);
+    ann.party.talk();
+    customer.talks_with(&ann.party);
+    house.rest.await_agent("ann", "status", "on_call");
+    let states: Vec<_> = live.of("agent").iter().map(|agent| agent["connection"].clone()).collect();
+    assert!(!states.contains(&json!("validating")), "{states:?}");
+    assert_eq!((carrier.invites().len(), carrier.received("BYE")), (1, 0), "the customer's call went on");
+    assert_eq!(ann.sipp.invites().len(), 2);
 }
 
 #[test]

@@ -11,14 +11,14 @@ fn logged_in(house: &House, phone: &Phone, more: &Value) {
 }
 
 /// The PIN as the phone speaks it.
-fn pin_heard(phone: &Phone) -> String {
+pub(super) fn pin_heard(phone: &Phone) -> String {
     eventually("four digits are spoken", || {
         let digits = spoken_digits(&phone.party.sound());
         (digits.len() >= 4).then(|| digits[..4].iter().collect())
     })
 }
 
-fn type_pin(house: &House, pin: &str) -> (u16, Value) {
+pub(super) fn type_pin(house: &House, pin: &str) -> (u16, Value) {
     let asked = house.rest.ask("POST", "/api/v1/agents/ann/pin", &json!({ "pin": pin }));
     asked.expect("control answers")
 }
