@@ -4,6 +4,7 @@ mod engine;
 mod flows;
 mod network;
 mod oracle;
+mod reports;
 mod shell;
 mod users;
 mod world;

@@ -43,6 +43,12 @@ impl Oracle {
     pub(super) fn all_done(&self) -> bool {
         self.callbacks.values().all(|fate| fate.ended) && self.contacts.values().all(|done| *done)
     }
+
+    /// Callbacks and contacts on durable record.
+    pub(super) fn requests(&self) -> Vec<String> {
+        let callbacks = self.callbacks.keys().map(|id| id.0.clone());
+        callbacks.chain(self.contacts.keys().map(|id| id.0.clone())).collect()
+    }
 }
 
 impl World {
@@ -337,6 +343,7 @@ impl World {
         if let Some(leg) = self.engine.legs.keys().next().cloned() {
             self.violate(format!("engine leg {leg} was left open"));
         }
+        self.judge_reports();
     }
 }
 

@@ -38,6 +38,11 @@ impl Shell {
             last_flush_us: 0,
         }
     }
+
+    /// All records of which control knows, durable or not.
+    pub(super) fn written(&self) -> impl Iterator<Item = &Record> {
+        self.journal.iter().chain(self.unsynced.iter().map(|(_, record)| record))
+    }
 }
 
 impl World {
