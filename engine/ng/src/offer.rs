@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use offhook_proto::{
-    Command, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply, Srtp,
+    Command, ErrorCode, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply, Srtp,
 };
 
 use crate::call::{Call, Dialogue, End, Section, Side, Signalled};
-use crate::failure::{Failure, SESSION_LIMIT, UNKNOWN_CALL};
+use crate::failure::{Failure, LOAD_LIMIT, SESSION_LIMIT, UNKNOWN_CALL};
 use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
 use crate::limits::{CALLS, DIALOGUES};
 use crate::root::{Body, Ng, first_error};
@@ -200,6 +200,10 @@ impl Ng {
         if let Some(error) = first_error(results) {
             self.undo(rewrite);
             self.totals.rejected += u64::from(rewrite.new_dialogue);
+            // The legs that it waited for were another offer's, which the engine has refused: a proxy asks its next engine.
+            if error.code == ErrorCode::LegNotFound {
+                return Err(Failure::LoadLimit(LOAD_LIMIT));
+            }
             return Err(error.into());
         }
         let default = self.local_address(None, false).or_else(|_| self.local_address(None, true))?;

@@ -253,6 +253,18 @@ fn an_offer_that_the_engine_refuses_leaves_no_call() {
 }
 
 #[test]
+fn an_offer_sent_twice_at_once_to_a_full_engine_sends_the_proxy_to_its_next_one_both_times() {
+    let mut world = World::new();
+    world.full = true;
+    let both = [world.send(&offer()), world.send(&offer())];
+    world.settle();
+    for (cookie, wanted) in both.iter().zip(["Parallel session limit reached", "Load limit exceeded"]) {
+        assert_eq!(world.replies[cookie][0].text("error-reason"), Some(wanted));
+    }
+    assert_eq!(world.ask(&command("query")).text("error-reason"), Some("Unknown call-id"));
+}
+
+#[test]
 fn an_answer_that_refuses_a_section_closes_its_legs_and_an_offer_opens_them_again() {
     let mut world = World::new();
     world.ask(&offer());
