@@ -138,6 +138,87 @@ fn a_caller_with_srtp_talks_with_a_plain_phone_behind_kamailio() {
     line.request("BYE", 4, "");
 }
 
+/// What a callee says before it answers is heard, and the call is recorded from then on, as the proxy's script asks.
+#[test]
+fn early_media_is_heard_before_the_answer_and_the_proxy_has_the_call_recorded() {
+    if !installed("kamailio", "-v") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    let engine = Engine::start_with(&["--recordings", scratch.path().to_str().expect("UTF-8")]);
+    let ng = NgClient::to(engine.control);
+    let (mut caller, mut callee) = (Phone::new(), Phone::new());
+    let (proxy, agent) = addresses(81);
+    let far = Callee(UdpSocket::bind(agent).expect("its port"));
+    let _proxy = start_kamailio(&[&engine], "replace-origin record-call=on", proxy, agent, scratch.path());
+    let mut line = Line::to(proxy);
+    line.until_the_proxy_answers();
+
+    line.send("INVITE", 1, &sdp_at(caller.address(), ""));
+    let (invited, from) = far.hear("INVITE");
+    far.reply(&invited, from, "183 Session Progress", &sdp_at(callee.address(), ""));
+    let progress = line.hear("183");
+    let here = audio_of(&body(&progress));
+    let there = local_of(&ng.ask(&command("query", CALL_ID)), "callee");
+    converse(&mut callee, there, &caller);
+
+    far.reply(&invited, from, "200 OK", &sdp_at(callee.address(), ""));
+    let answered = line.hear("200");
+    assert_eq!(audio_of(&body(&answered)), here, "where early media came from");
+    line.learn(&answered, true);
+    line.send("ACK", 1, "");
+    converse(&mut caller, here, &callee);
+    converse(&mut callee, there, &caller);
+    line.send("BYE", 2, "");
+    let (bye, from) = far.hear("BYE");
+    far.reply(&bye, from, "200 OK", "");
+
+    // The recording is complete when the legs have gone.
+    until(|| ng.ask(&command("query", CALL_ID)).text("result") == Some("error"), "the call goes on");
+    let folder = scratch.path().join("ng");
+    let whole = || {
+        let mut files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let reader = files.next().and_then(|file| hound::WavReader::open(file.path()).ok());
+        reader.is_some_and(|reader| reader.duration() > 0)
+    };
+    until(whole, "there is no recording");
+}
+
+/// A callee whose answers the test chooses.
+struct Callee(UdpSocket);
+
+impl Callee {
+    /// The next request of a method, and who sent it.
+    fn hear(&self, method: &str) -> (String, SocketAddr) {
+        self.0.set_read_timeout(Some(PATIENCE)).expect("set");
+        let mut buffer = [0; 8_192];
+        loop {
+            let (length, from) = self.0.recv_from(&mut buffer).expect("a request");
+            let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if request.starts_with(method) {
+                return (request, from);
+            }
+        }
+    }
+
+    fn reply(&self, request: &str, to: SocketAddr, status: &str, sdp: &str) {
+        let copied = ["Via: ", "Record-Route: ", "From: ", "Call-ID: ", "CSeq: "];
+        let lines = request.lines().take_while(|line| !line.is_empty());
+        let copied = lines.clone().filter(|line| copied.iter().any(|name| line.starts_with(name)));
+        let copied: String = copied.map(|line| format!("{line}\r\n")).collect();
+        let receiver = lines.clone().find(|line| line.starts_with("To: ")).expect("To");
+        let tag = if receiver.contains(";tag=") { "" } else { ";tag=callee" };
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let contact = self.0.local_addr().expect("bound");
+        let reply = format!(
+            "SIP/2.0 {status}\r\n{copied}{receiver}{tag}\r\nContact: <sip:{contact}>\r\n{kind}\
+             Content-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        self.0.send_to(reply.as_bytes(), to).expect("sent");
+    }
+}
+
 /// Talks until the other side hears what is being said.
 fn converse(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
     let began = Instant::now();
@@ -271,19 +352,40 @@ impl Line {
         self.request("OPTIONS", 900, "");
     }
 
+    fn send(&self, method: &str, cseq: u32, sdp: &str) {
+        self.socket.send(self.message(method, cseq, sdp).as_bytes()).expect("sent");
+    }
+
+    /// The next reply with a code.
+    fn hear(&self, code: &str) -> String {
+        let (began, mut buffer) = (Instant::now(), [0; 8_192]);
+        while began.elapsed() < PATIENCE {
+            let Ok(length) = self.socket.recv(&mut buffer) else { continue };
+            let reply = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if reply.split(' ').nth(1) == Some(code) {
+                return reply;
+            }
+        }
+        panic!("no {code}")
+    }
+
     /// Calls, or changes the call: the 200 with its description. Sends the ACK.
     fn invite(&mut self, cseq: u32, sdp: &str) -> String {
         let answered = self.request("INVITE", cseq, sdp);
-        let header = |name| headers(&answered, name);
+        self.learn(&answered, cseq == 1);
+        self.send("ACK", cseq, "");
+        answered
+    }
+
+    /// Takes what the dialogue's next requests need from an answer.
+    fn learn(&mut self, answered: &str, first: bool) {
+        let header = |name| headers(answered, name);
         self.to = header("To: ").next().expect("To").to_owned();
         let contact = header("Contact: <").next().expect("Contact");
         self.target = contact.split('>').next().expect("a target").to_owned();
-        if cseq == 1 {
+        if first {
             self.routes = header("Record-Route: ").map(|route| format!("Route: {route}\r\n")).collect();
         }
-        let ack = self.message("ACK", cseq, "");
-        self.socket.send(ack.as_bytes()).expect("sent");
-        answered
     }
 
     /// Sends a request until it has a final reply, which must be a 200.
