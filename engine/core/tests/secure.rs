@@ -277,7 +277,7 @@ fn reports_go_over_the_rtp_port_where_that_was_negotiated() {
         let mut secure = SecurePhone::new(1, SUITE, 1);
         let packet = if srtp.is_off() { secure.talker.packet(1) } else { secure.packet(1) };
         let _ = rig.receive(1, &packet);
-        rig.pass_ms(8_000);
+        rig.pass_ms(16_000);
         let report = rig.sent.iter().find(|sent| sent.socket == Socket::Rtp && sent.bytes[1] == 201);
         let report = report.expect("a report went out on the RTP port").clone();
         assert!(rig.sent.iter().all(|sent| sent.socket == Socket::Rtp));
