@@ -415,6 +415,17 @@ mod tests {
     }
 
     #[test]
+    fn legs_listen_and_their_keys_are_blocked() {
+        let (leg, of) = ("ear".into(), "ann".into());
+        assert_eq!(command("listen ear ann"), Command::Listen(Listen { leg, of }));
+        assert_eq!(command("unlisten ear"), Command::ListenStop(ListenStop { leg: "ear".into() }));
+        let blocked = LegUpdate { leg: "ann".into(), dtmf: Some(DtmfMode::Block), ..LegUpdate::default() };
+        assert_eq!(command("update ann --dtmf block"), Command::LegUpdate(blocked));
+        let converted = LegCreate { leg: "ann".into(), dtmf: DtmfMode::Convert, ..LegCreate::default() };
+        assert_eq!(command("create ann --dtmf convert"), Command::LegCreate(converted));
+    }
+
+    #[test]
     fn a_supervisor_listens_unless_told_otherwise() {
         let (leg, of, with, mode) = ("lead".into(), "ann".into(), None, SuperviseMode::Listen);
         assert_eq!(command("supervise lead ann"), Command::Supervise(Supervise { leg, of, with, mode }));

@@ -11,7 +11,9 @@ use crate::support::{Engine, PATIENCE, Phone};
 
 /// 20 ms of a square wave: unlike any other's, and as loud.
 fn wave(half_period: usize) -> Vec<u8> {
-    (0..160).map(|at| linear_to_ulaw(if at / half_period % 2 == 0 { 8_000 } else { -8_000 })).collect()
+    (0..160)
+        .map(|at| linear_to_ulaw(if (at / half_period).is_multiple_of(2) { 8_000 } else { -8_000 }))
+        .collect()
 }
 
 /// How often a packet of PCMU changes its sign.

@@ -119,14 +119,14 @@ impl Worker {
                 Payload::TelephoneEvent => detect.on_event(header.ssrc),
             }
         }
-        if from.listeners.is_some() {
-            self.copy(leg, &header, payload, packet);
-        }
-        let from = &mut self.legs[leg.index()];
+        let listened_to = from.listeners.is_some();
         match payload {
             Payload::Audio if in_order => from.receive.on_timing(at, header.timestamp, from.clock_rate()),
             Payload::Audio | Payload::ComfortNoise => {}
             Payload::TelephoneEvent => self.on_telephone_event(leg, &header, packet),
+        }
+        if listened_to {
+            self.copy(leg, &header, payload, packet);
         }
         self.send_on(leg, &header, payload, packet)
     }
