@@ -1,6 +1,7 @@
 //! The comparison: every system in turn, round after round.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -32,7 +33,8 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
     let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
     raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
     let machine = Machine::here();
-    println!("{}", table::heading(&machine, &cpus));
+    let heading = table::heading(&machine, &cpus);
+    println!("{heading}");
     let mut generator = Generator::new(cpus.clone())?;
     let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity };
     let mut report =
@@ -48,15 +50,25 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
             }
         }
         println!("{}", table::of_calls(&report, calls));
+        // A run that is cut short keeps what it has.
+        keep(&report, &heading, &args.results)?;
     }
     println!("{}", table::warnings(&report));
-    fs::create_dir_all(&args.results)?;
-    let (json, svg) = (args.results.join("compare.json"), args.results.join("compare.svg"));
-    fs::write(&json, serde_json::to_string_pretty(&report)?)
-        .with_context(|| format!("{}", json.display()))?;
-    plot::write(&report, &svg)?;
-    println!("Written: {} and {}", json.display(), svg.display());
+    println!("Written: compare.json, compare.md and compare.svg in {}", args.results.display());
     Ok(())
+}
+
+/// Writes figures for machines, tables for people, and the plot.
+fn keep(report: &Report, heading: &str, results: &Path) -> Result<()> {
+    let calls = report.calls().into_iter();
+    let tables: Vec<String> = calls.map(|calls| table::of_calls(report, calls)).collect();
+    let text = format!("{heading}\n{}\n{}", tables.join("\n"), table::warnings(report));
+    fs::create_dir_all(results)?;
+    let path = |name: &str| results.join(name);
+    for (name, contents) in [("compare.json", serde_json::to_string_pretty(report)?), ("compare.md", text)] {
+        fs::write(path(name), contents).with_context(|| format!("{}", path(name).display()))?;
+    }
+    plot::write(report, &path("compare.svg"))
 }
 
 fn progress(run: &Run) -> String {

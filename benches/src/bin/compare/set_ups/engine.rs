@@ -139,6 +139,7 @@ impl Engine {
             playing: None,
             supervises: None,
             supervised_by: None,
+            listens_to: None,
             worker: 0,
             rtp,
             rtcp,
