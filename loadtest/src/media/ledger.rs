@@ -69,6 +69,15 @@ pub(crate) struct Broken {
     pub(crate) first: Option<(Header, Header)>,
 }
 
+/// Reports of RTCP.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Rtcp {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Received ones that name a report of the listener.
+    pub(crate) round_trips: u64,
+}
+
 /// Everything the media thread found out.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -87,7 +96,7 @@ pub(crate) struct Ledger {
     /// By phase, then agent and customer.
     pub(crate) unstamped: [[Unstamped; 2]; PHASES],
     pub(crate) trouble: Trouble,
-    pub(crate) rtcp_received: u64,
+    pub(crate) rtcp: Rtcp,
     pub(crate) violations: Vec<Violation>,
     pub(crate) violation_count: u64,
     pub(crate) longest_tail_packets: u64,

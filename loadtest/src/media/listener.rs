@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::continuity::Breaks;
 use super::digits::{DigitBook, PinEar};
-use super::ledger::{Broken, Conversation, Ledger, Live, Trouble, Unstamped, histogram};
+use super::ledger::{Broken, Conversation, Ledger, Live, Rtcp, Trouble, Unstamped, histogram};
 use super::oracle::{Kind, Oracle};
 use super::party::Party;
 use super::pump::Note;
@@ -93,6 +93,7 @@ impl Listener {
             return None;
         };
         party.continuity.hear(&header);
+        party.reporter.hear(&header, self.now_ns);
         if !party.expects(source, self.tail_packets) {
             self.trouble.wrong_source += 1;
             self.oracle.accuse(
@@ -154,10 +155,12 @@ impl Listener {
     /// The account of the whole run.
     pub(crate) fn finish(self, parties: &[Option<Party>], wall_ns: u64, cpu_ns: u64) -> Ledger {
         let (mut agents, mut customers, mut broken) = (Breaks::default(), Breaks::default(), Vec::new());
-        let (mut conversations, mut rtcp_received, mut trouble) = (Vec::new(), 0, self.trouble);
+        let (mut conversations, mut rtcp, mut trouble) = (Vec::new(), Rtcp::default(), self.trouble);
         for party in parties.iter().flatten() {
             let breaks = party.continuity.breaks;
-            rtcp_received += party.rtcp_received;
+            rtcp.received += party.rtcp_received;
+            rtcp.sent += party.reporter.sent;
+            rtcp.round_trips += party.reporter.round_trips;
             trouble.overflowed += u64::from(party.overflowed);
             if !breaks.unbroken() {
                 let first = party.continuity.first_break;
@@ -189,7 +192,7 @@ impl Listener {
             broken_count,
             unstamped: self.unstamped,
             trouble,
-            rtcp_received,
+            rtcp,
             violation_count: self.oracle.violation_count,
             longest_tail_packets: self.oracle.longest_tail_packets,
             violations: self.oracle.violations,

@@ -10,6 +10,7 @@ mod listener;
 pub(crate) mod oracle;
 pub(crate) mod party;
 pub(crate) mod pump;
+mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sockets;
 pub(crate) mod stamp;

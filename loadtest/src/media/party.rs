@@ -4,6 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use super::continuity::Continuity;
 use super::hearing::Hearing;
+use super::rtcp::{PACKETS_PER_REPORT, Reporter};
 use super::rtp::{HEADER_BYTES, Header, PCMU};
 use super::stamp::{PAYLOAD_BYTES, Stamp};
 use super::{EndpointId, PTIME_TS, Role};
@@ -41,6 +42,7 @@ pub(crate) struct Party {
     /// Agent's packets that reached the customer before it had answered.
     pub(crate) early_packets: u64,
     pub(crate) rtcp_received: u64,
+    pub(crate) reporter: Reporter,
     /// Packets that the kernel dropped because the harness was slow to read.
     pub(crate) overflowed: u32,
 }
@@ -70,6 +72,7 @@ impl Party {
             heard: Hearing::default(),
             early_packets: 0,
             rtcp_received: 0,
+            reporter: Reporter::default(),
             overflowed: 0,
         }
     }
@@ -97,6 +100,20 @@ impl Party {
             }
             _ => false,
         }
+    }
+
+    /// Takes what came for its RTCP port.
+    pub(crate) fn hear_report(&mut self, packet: &[u8], now_ns: u64) {
+        self.rtcp_received += 1;
+        self.reporter.hear_report(packet, self.header.ssrc, now_ns);
+    }
+
+    /// The report that is due after the packet just written, if one is: every 5 s, at a moment of its own.
+    pub(crate) fn report(&mut self, now_ns: u64, realtime_ns: u64) -> Option<Vec<u8>> {
+        if self.sent % PACKETS_PER_REPORT != u64::from(self.id) * 7 % PACKETS_PER_REPORT {
+            return None;
+        }
+        Some(self.reporter.write(&self.header, self.sent, PAYLOAD_BYTES, now_ns, realtime_ns))
     }
 
     /// Writes the next packet of the stream.

@@ -296,6 +296,13 @@ impl Wheel {
                 Some(Ok(_)) => sent += 1,
                 _ => self.listener.trouble.unsent += 1,
             }
+            if let Some(report) = party.report(now_ns, clock::realtime_ns())
+                && let Some(sockets) = &party.sockets
+            {
+                // RTCP is on the port above (RFC 3550 section 11).
+                let above = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
+                self.listener.trouble.unsent += u64::from(sockets.rtcp.send_to(&report, above).is_err());
+            }
         }
         self.listener.live.sent.fetch_add(sent, Relaxed);
         if closed {
@@ -310,9 +317,12 @@ impl Wheel {
         let Some(sockets) = &party.sockets else { return };
         let mut buffer = [0; MAX_PACKET_BYTES];
         if is_rtcp {
-            while sockets.rtcp.recv(&mut buffer).is_ok() {
-                party.rtcp_received += 1;
+            let mut packets = Vec::new();
+            while let Ok(bytes) = sockets.rtcp.recv(&mut buffer) {
+                packets.push(buffer[..bytes].to_vec());
             }
+            let now_ns = clock::now_ns();
+            packets.iter().for_each(|packet| party.hear_report(packet, now_ns));
             return;
         }
         let (bytes, source, arrived_ns) = {

@@ -54,7 +54,7 @@ pub(crate) fn build(finished: Finished, versions: BTreeMap<&'static str, String>
         under_load: director.cpu.load.as_ref().map(cost),
         generator: generator(&ledger),
         unstamped: unstamped(&ledger),
-        rtcp_received: ledger.rtcp_received,
+        rtcp: ledger.rtcp,
         crashes: director.setup.load.crashes.then(|| super::crashes::count(&director)),
         mishaps: director.mishaps,
         http: director.http,

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::host::Machine;
 use crate::media::continuity::Breaks;
-use crate::media::ledger::{Trouble, Unstamped};
+use crate::media::ledger::{Rtcp, Trouble, Unstamped};
 use crate::media::rtp::Header;
 use crate::rest::pool::HttpCounters;
 use crate::run::director::Mishaps;
@@ -49,7 +49,7 @@ pub(crate) struct Report {
     pub(crate) under_load: Option<Cost>,
     pub(crate) generator: Generator,
     pub(crate) unstamped: Vec<UnstampedIn>,
-    pub(crate) rtcp_received: u64,
+    pub(crate) rtcp: Rtcp,
     pub(crate) mishaps: Mishaps,
     /// Only of a run whose processes were killed.
     pub(crate) crashes: Option<crashes::Crashes>,

@@ -52,7 +52,13 @@ fn text(report: &Report) -> String {
             violation.what, violation.at_s, violation.listener, violation.speaker, violation.packet
         ));
     }
-    lines.push(format!("  {} packets sent", grouped(report.generator.sent)));
+    lines.push(format!(
+        "  {} packets sent; {} RTCP reports sent, {} received, {} of them for a report of ours",
+        grouped(report.generator.sent),
+        grouped(report.rtcp.sent),
+        grouped(report.rtcp.received),
+        grouped(report.rtcp.round_trips),
+    ));
     lines.join("\n")
 }
 
