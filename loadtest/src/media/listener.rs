@@ -153,11 +153,14 @@ impl Listener {
     }
 
     /// The account of the whole run.
-    pub(crate) fn finish(self, parties: &[Option<Party>], wall_ns: u64, cpu_ns: u64) -> Ledger {
+    pub(crate) fn finish(mut self, parties: &[Option<Party>], wall_ns: u64, cpu_ns: u64) -> Ledger {
         let (mut agents, mut customers, mut broken) = (Breaks::default(), Breaks::default(), Vec::new());
         let (mut conversations, mut rtcp, mut trouble) = (Vec::new(), Rtcp::default(), self.trouble);
         for party in parties.iter().flatten() {
             let breaks = party.continuity.breaks;
+            for _ in 0..party.unexplained() {
+                self.oracle.accuse(Kind::WrongSource, party.id, party.id, 0, self.now_ns);
+            }
             rtcp.received += party.rtcp_received;
             rtcp.sent += party.reporter.sent;
             rtcp.round_trips += party.reporter.round_trips;

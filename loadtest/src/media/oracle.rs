@@ -162,7 +162,8 @@ impl Oracle {
         match customers.partner {
             Some(partner) if partner == agent => self.check_end(agent, customer, &agents, &customers, stamp),
             Some(_) => Err(Kind::SecondAgent),
-            None if customers.over_ns.is_some() => Err(Kind::NoCall),
+            // What was sent before the end may be read after it.
+            None if customers.over_ns.is_some_and(|over_ns| stamp.sent_ns > over_ns) => Err(Kind::NoCall),
             None => self.join(agent, customer, &agents, at_ns),
         }
     }

@@ -29,6 +29,8 @@ pub(crate) struct Party {
     pub(crate) remote: Option<SocketAddr>,
     /// Where they went before the other side moved, and how many packets came from there since.
     former: Option<(SocketAddr, u64)>,
+    /// Where packets came from that nobody had named: the other side may be about to, having moved.
+    ahead: Option<(SocketAddr, u64)>,
     header: Header,
     /// Stamped packets sent in its life.
     pub(crate) sent: u64,
@@ -64,6 +66,7 @@ impl Party {
             sockets: Some(sockets),
             remote: None,
             former: None,
+            ahead: None,
             header,
             sent: 0,
             continuity: Continuity::default(),
@@ -79,6 +82,7 @@ impl Party {
 
     /// Begins to send to `remote`, or goes on there. True: it was silent before.
     pub(crate) fn talk(&mut self, remote: SocketAddr) -> bool {
+        self.ahead = self.ahead.filter(|(source, _)| *source != remote);
         let before = self.remote.replace(remote);
         if let Some(before) = before.filter(|before| *before != remote) {
             self.former = Some((before, 0));
@@ -88,18 +92,25 @@ impl Party {
         silent
     }
 
-    /// Whether a packet may come from there: from the other side, or, at most `tail_packets`, from where it was before.
+    /// Whether a packet may come from there: from the other side, or, at most `tail_packets`, from where it was before or will
+    /// say that it is.
     pub(crate) fn expects(&mut self, source: Option<SocketAddr>, tail_packets: u64) -> bool {
         if self.remote.is_none() || source == self.remote {
             return true;
         }
-        match &mut self.former {
-            Some((former, packets)) if source == Some(*former) => {
-                *packets += 1;
-                *packets <= tail_packets
-            }
-            _ => false,
-        }
+        let Some(source) = source else { return false };
+        let place = match &mut self.former {
+            Some(former) if former.0 == source => former,
+            _ => self.ahead.get_or_insert((source, 0)),
+        };
+        let allowed = place.0 == source && place.1 < tail_packets;
+        place.1 += u64::from(allowed);
+        allowed
+    }
+
+    /// Packets allowed from a place that was never named.
+    pub(crate) fn unexplained(&self) -> u64 {
+        self.ahead.map_or(0, |(_, packets)| packets)
     }
 
     /// Takes what came for its RTCP port.
@@ -137,16 +148,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_moved_is_heard_from_the_old_place_for_a_few_packets_only() {
+    fn who_moves_is_heard_from_the_old_place_and_from_the_new_one_for_a_few_packets_only() {
         let socket = || UdpSocket::bind("127.0.0.1:0").expect("a port");
         let mut party = Party::new(1, Role::Customer, Sockets { rtp: socket(), rtcp: socket() }, 1);
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         party.talk(at(1));
-        assert!(!party.expects(Some(at(2)), 2), "it was never there");
+        assert!(party.expects(Some(at(2)), 2), "it may be about to say so");
+        assert_eq!(party.unexplained(), 1);
         party.talk(at(2));
+        assert_eq!(party.unexplained(), 0);
         let heard: Vec<bool> = (0..3).map(|_| party.expects(Some(at(1)), 2)).collect();
         assert_eq!(heard, [true, true, false]);
         assert!(party.expects(Some(at(2)), 2));
         assert!(!party.expects(None, 2));
+        let stranger: Vec<bool> = (0..3).map(|_| party.expects(Some(at(3)), 2)).collect();
+        assert_eq!(stranger, [true, true, false]);
+        assert!(!party.expects(Some(at(4)), 2), "not two of them");
+        assert!(party.unexplained() > 0, "it is told at the end");
     }
 }
