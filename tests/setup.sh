@@ -3,8 +3,11 @@
 # Says exactly what is missing where it cannot install.
 set -eu
 
+SCHEMATHESIS=4.32.5
+
 missing=""
 problem=""
+schemathesis=""
 
 # need COMMAND-OR-FILE PACKAGE
 need() {
@@ -28,6 +31,8 @@ for group in "$@"; do
             need rtpengine rtpengine-daemon
             need rtpengine-ng-client rtpengine-utils
             need baresip baresip-core
+            python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+            schemathesis=yes
             ;;
         compare)
             need rtpengine rtpengine-daemon
@@ -62,6 +67,19 @@ if [ -n "$missing" ]; then
     if [ -n "$problem" ]; then
         echo "setup: $problem. Missing:$missing" >&2
         echo "setup: install it by hand (Debian, Ubuntu: apt-get install$missing), then run this again." >&2
+        exit 1
+    fi
+fi
+
+# A client that tries an OpenAPI document against a server, in a place of its own.
+venv="${OFFHOOK_SCHEMATHESIS:-${XDG_CACHE_HOME:-$HOME/.cache}/offhook/schemathesis}"
+if [ -n "$schemathesis" ] && [ ! -x "$venv/bin/schemathesis" ]; then
+    mkdir -p "$(dirname "$venv")"
+    echo "setup: installing schemathesis $SCHEMATHESIS into $venv"
+    if ! { python3 -m venv "$venv" && "$venv/bin/pip" install -q "schemathesis==$SCHEMATHESIS"; } >"$venv.log" 2>&1; then
+        tail -n 5 "$venv.log" >&2
+        rm -rf "$venv"
+        echo "setup: schemathesis could not be installed (all of the output: $venv.log); the test of the OpenAPI document needs it." >&2
         exit 1
     fi
 fi

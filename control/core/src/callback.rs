@@ -101,6 +101,8 @@ impl Callback {
 
     pub(crate) fn view(&self) -> CallbackView {
         let mut more: Map<String, Value> = self.spec.data.clone();
+        // What a request calls by our names does not show as if it were ours.
+        more.retain(|name, _| !OWN.contains(&name.as_str()) && !is_dial_result(name));
         for (n, result) in &self.results {
             more.insert(format!("_CB_DIAL_{n}_RESULT"), text(result));
         }
@@ -124,6 +126,26 @@ impl Callback {
         }
     }
 }
+
+fn is_dial_result(name: &str) -> bool {
+    name.starts_with("_CB_DIAL_") && name.ends_with("_RESULT")
+}
+
+/// Fields of a callback that are not its request's.
+const OWN: [&str; 12] = [
+    "_id",
+    "_desired_time",
+    "_service_name",
+    "_callback_state",
+    "_callback_reason",
+    "_expiration_time",
+    "_customer_number",
+    "_url",
+    "_call_direction",
+    "_access_number",
+    "_position",
+    "_ewt",
+];
 
 /// `_CB_DIAL_n_RESULT` of an attempt that led to no conversation (CB-15).
 pub(crate) fn dial_result(outcome: &Outcome) -> DialResult {

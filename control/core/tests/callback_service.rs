@@ -170,3 +170,17 @@ fn cb_16_too_many_requests_of_a_service_within_a_window_are_refused_also_after_a
     let (status, message) = ask(&mut bench, "+31204");
     assert!(status == 503 && message.contains("3600 s"), "{status} {message}");
 }
+
+#[test]
+fn cb_14_a_requests_own_data_does_not_pass_for_the_fields_of_its_callback() {
+    let mut bench = Bench::new();
+    let id = bench
+        .callback_with(json!({ "_customer_number": "+31201", "_id": "mine", "_callback_state": "COMPLETED",
+        "_position": "first", "_CB_DIAL_1_RESULT": "PERSON", "colour": "red" }));
+    let filter = CallbackFilter { id: Some(id.clone()), ..CallbackFilter::default() };
+    let body = bench.ask(ApiRequest::QueryCallbacks { service: "cb".into(), filter }).body();
+    let found = &body[0];
+    assert_eq!((&found["_id"], &found["_callback_state"]), (&json!(id.to_string()), &json!("QUEUED")));
+    assert_eq!((&found["_position"], &found["colour"]), (&json!(1), &json!("red")));
+    assert_eq!(found["_CB_DIAL_1_RESULT"], json!(null));
+}

@@ -52,7 +52,10 @@ fn filter(fields: Vec<(String, String)>) -> Result<CallbackFilter, Problem> {
         match name.as_str() {
             "_id" => filter.id = Some(CallbackId(value)),
             "_customer_number" => filter.customer_number = Some(value),
-            "_callback_state" => filter.state = Some(value),
+            "_callback_state" if STATES.contains(&value.as_str()) => filter.state = Some(value),
+            "_callback_state" => {
+                return Err(Problem::bad(format!("_callback_state takes one of {}", STATES.join(", "))));
+            }
             other => {
                 let known = "_id, _customer_number and _callback_state";
                 return Err(Problem::bad(format!("{other} is not a field to search by; known are {known}")));
@@ -61,3 +64,5 @@ fn filter(fields: Vec<(String, String)>) -> Result<CallbackFilter, Problem> {
     }
     Ok(filter)
 }
+
+const STATES: [&str; 5] = ["SCHEDULED", "QUEUED", "ROUTING", "PROCESSING", "COMPLETED"];

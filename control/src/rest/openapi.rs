@@ -1,0 +1,16 @@
+//! `/openapi.json`: the callback services' interface as a document. Tests hold it against this server.
+
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::header;
+
+use super::Api;
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/openapi.json", get(document))
+}
+
+async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+}
