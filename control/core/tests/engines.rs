@@ -7,7 +7,7 @@ use bench::{Bench, remote};
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::Command;
+use offhook_proto::{Command, DtmfMode};
 
 const ONE: EngineId = EngineId(0);
 const TWO: EngineId = EngineId(1);
@@ -219,4 +219,16 @@ fn by_10_after_a_restart_each_leg_is_found_on_its_own_engine() {
     bench.sip(ann, SipEvent::Restored);
     assert_eq!(created(&bench, ann), None, "its leg was kept");
     assert_eq!(reoffered(&bench), []);
+}
+
+#[test]
+fn an_agents_keys_are_converted_for_the_carrier_and_a_customers_voice_is_left_alone() {
+    let (bench, _) = bench::conversation();
+    let created = bench.engine.iter().filter_map(|command| match command {
+        Command::LegCreate(create) => Some((create.leg.starts_with("a-"), create.dtmf)),
+        _ => None,
+    });
+    let mut created: Vec<_> = created.collect();
+    created.dedup();
+    assert_eq!(created, [(true, DtmfMode::Convert), (false, DtmfMode::Pass)]);
 }

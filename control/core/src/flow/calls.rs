@@ -52,8 +52,12 @@ impl Core {
                     self.config.customer_silent_after_ms
                 }
             },
-            // A phone or a carrier without telephone-events still gets through to an IVR, and an IVR's keys to it.
-            dtmf: DtmfMode::Convert,
+            // What an agent presses reaches an IVR whatever its carrier takes. Nothing at an agent's phone waits for keys, so that
+            // a customer's voice is never delayed by looking for them.
+            dtmf: match new.kind {
+                CallKind::AgentLeg => DtmfMode::Convert,
+                CallKind::Callback | CallKind::Preview | CallKind::Inbound => DtmfMode::Pass,
+            },
             ..LegCreate::default()
         };
         let call = Call {
