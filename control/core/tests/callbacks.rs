@@ -209,7 +209,7 @@ fn cb_09_who_never_calls_ends_with_the_time_to_live() {
 }
 
 /// A user-terminated callback with confirmation, and an agent who is ready.
-fn asked_first(bench: &mut Bench, more: Value) -> CallbackId {
+fn asked_first(bench: &mut Bench, more: &Value) -> CallbackId {
     let mut params = json!({ "_customer_number": "+31201", "_call_direction": "USERTERMINATED",
         "_wait_for_user_confirm": true });
     params.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -225,7 +225,7 @@ fn confirm(bench: &mut Bench, id: &CallbackId) -> u16 {
 #[test]
 fn cb_05_the_customer_is_asked_first_and_called_when_they_are_ready() {
     let mut bench = Bench::with(services);
-    let id = asked_first(&mut bench, json!({ "topic": "bill" }));
+    let id = asked_first(&mut bench, &json!({ "topic": "bill" }));
     assert_eq!((bench.dials_to_trunk(), state(&mut bench, &id)), (0, "ROUTING".into()));
     let push = bench.webhooks.last().expect("asked").clone();
     assert_eq!((&push["event"], &push["data"]["topic"]), (&json!("callback_confirm"), &json!("bill")));
@@ -239,7 +239,7 @@ fn cb_05_the_customer_is_asked_first_and_called_when_they_are_ready() {
 #[test]
 fn cb_05_after_three_times_thirty_seconds_without_an_answer_it_fails() {
     let mut bench = Bench::with(services);
-    let id = asked_first(&mut bench, json!({}));
+    let id = asked_first(&mut bench, &json!({}));
     for asked in 1..=3 {
         assert_eq!(bench.webhooks.len(), asked);
         assert_eq!(bench.webhooks[asked - 1]["_attempt"], asked);
@@ -257,7 +257,7 @@ fn cb_05_connect_anyway_calls_a_customer_who_did_not_answer() {
     let mut bench = Bench::with(services);
     let more = json!({ "_on_user_confirm_timeout": "CONNECT-ANYWAY", "_user_confirm_timeout": 5,
         "_max_notify_delivery_attempts": 2 });
-    asked_first(&mut bench, more);
+    asked_first(&mut bench, &more);
     bench.pass_ms(9_000);
     assert_eq!((bench.webhooks.len(), bench.dials_to_trunk()), (2, 0));
     bench.pass_ms(1_100);
@@ -267,7 +267,7 @@ fn cb_05_connect_anyway_calls_a_customer_who_did_not_answer() {
 #[test]
 fn cb_05_while_the_customer_is_asked_the_agent_is_free_for_the_next() {
     let mut bench = Bench::with(services);
-    asked_first(&mut bench, json!({}));
+    asked_first(&mut bench, &json!({}));
     bench.callback("+31202");
     assert_eq!(bench.dials_to_trunk(), 1);
 }
@@ -275,7 +275,7 @@ fn cb_05_while_the_customer_is_asked_the_agent_is_free_for_the_next() {
 #[test]
 fn cb_05_a_confirmation_survives_a_restart() {
     let mut bench = Bench::with(services);
-    let id = asked_first(&mut bench, json!({}));
+    let id = asked_first(&mut bench, &json!({}));
     bench.ask(ApiRequest::Logout("ann".into()));
     assert_eq!(confirm(&mut bench, &id), 200);
     let mut bench = bench.restart_with(services);

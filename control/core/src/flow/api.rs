@@ -64,7 +64,7 @@ impl Core {
             ApiRequest::Compliance => self.show_compliance(),
             ApiRequest::DoNotCall { after, limit } => self.show_do_not_call(after.as_deref(), limit),
             ApiRequest::Number(number) => self.show_number(&number),
-            ApiRequest::ListNumbers(numbers) => self.list_numbers(numbers),
+            ApiRequest::ListNumbers(numbers) => self.list_numbers(&numbers),
             ApiRequest::UnlistNumber(number) => self.unlist_number(&number),
             ApiRequest::Calls => Ok(ApiReply::Calls(self.call_views())),
             ApiRequest::Call(id) => {

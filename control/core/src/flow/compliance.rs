@@ -125,11 +125,11 @@ impl Core {
     }
 
     /// `POST /do_not_call`: all of them, or none.
-    pub(super) fn list_numbers(&mut self, numbers: Vec<String>) -> Answer {
+    pub(super) fn list_numbers(&mut self, numbers: &[String]) -> Answer {
         if numbers.is_empty() || numbers.len() > IMPORT {
             return Err(bad("numbers", &format!("takes 1 to {IMPORT} at once")));
         }
-        for (row, number) in (1..).zip(&numbers) {
+        for (row, number) in (1..).zip(numbers) {
             check_number(&format!("number {row}"), number)?;
         }
         if self.do_not_call.len() + numbers.len() > DO_NOT_CALL {
