@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::detect_args::DetectArgs;
+use super::record_args::RecordVerb;
 use super::secure_args::SecureArgs;
 use clap::{Args, Subcommand};
 use offhook_proto::{
@@ -101,6 +102,9 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "NAME")]
         play: Option<String>,
     },
+    /// Records what is said on a leg.
+    #[command(subcommand)]
+    Record(RecordVerb),
     /// Listens to a leg for a person, a machine, tones or keys; ctl events shows what is found.
     Detect(DetectArgs),
     /// Ends a leg's detection.
@@ -259,6 +263,7 @@ impl Verb {
                 Command::Play(Play { leg, sources, times, play: name })
             }
             Self::Stop { leg, play } => Command::PlayStop(PlayStop { leg, play }),
+            Self::Record(verb) => verb.command(),
             Self::Detect(args) => Command::DetectStart(args.command()),
             Self::DetectStop { leg } => Command::DetectStop(DetectStop { leg }),
             Self::Stats => Command::Statistics,
@@ -401,6 +406,48 @@ mod tests {
             command("create a1"),
             Command::LegCreate(LegCreate { leg: "a1".into(), ..LegCreate::default() })
         );
+    }
+
+    /// `Subscribe`, `Unsubscribe` and `EventAck` are what `ctl events` does by itself.
+    #[test]
+    fn every_command_of_the_protocol_can_be_typed() {
+        let lines = [
+            ("ping", "ping"),
+            ("create a1", "leg.create"),
+            ("update a1", "leg.update"),
+            ("delete a1", "leg.delete"),
+            ("list", "leg.list"),
+            ("query a1", "leg.query"),
+            ("park a1", "leg.park"),
+            ("unpark a1", "leg.unpark"),
+            ("splice a1 b1", "splice"),
+            ("unsplice a1", "unsplice"),
+            ("supervise c1 a1", "supervise"),
+            ("unsupervise c1", "supervise.stop"),
+            ("listen c1 a1", "listen"),
+            ("unlisten c1", "listen.stop"),
+            ("play a1 beep.wav", "play"),
+            ("stop a1", "play.stop"),
+            ("record start a1 a1.wav --mode stereo", "record.start"),
+            ("record pause a1", "record.pause"),
+            ("record resume a1", "record.resume"),
+            ("record stop a1", "record.stop"),
+            ("detect a1 amd", "detect.start"),
+            ("detect-stop a1", "detect.stop"),
+            ("stats", "statistics"),
+        ];
+        let mut typed: Vec<String> = ["subscribe", "unsubscribe", "event.ack"].map(str::to_owned).into();
+        for (line, name) in lines {
+            let written = serde_json::to_value(command(line)).expect("a command");
+            assert_eq!(written["command"], name, "{line}");
+            typed.push(name.to_owned());
+        }
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/golden");
+        for file in std::fs::read_dir(examples).expect("an example of each command") {
+            let file = file.expect("a file").file_name().into_string().expect("text");
+            let Some(name) = file.strip_suffix(".request.txt") else { continue };
+            assert!(typed.iter().any(|typed| typed == name), "{name} cannot be typed");
+        }
     }
 
     #[test]

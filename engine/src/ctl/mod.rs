@@ -4,6 +4,7 @@ mod args;
 mod detect_args;
 mod print;
 mod raw;
+mod record_args;
 mod secure_args;
 
 use std::process::ExitCode;
