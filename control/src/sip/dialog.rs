@@ -71,7 +71,7 @@ impl Dialog {
         let remote = ok.to_header()?.value().to_owned();
         let mut routes = record_routes(&ok.headers);
         routes.reverse();
-        Ok(Self {
+        Self {
             call_id: invite.call_id_header()?.value().to_owned(),
             local_tag: parameter(&local, "tag").unwrap_or_default().to_owned(),
             remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
@@ -85,7 +85,8 @@ impl Dialog {
             flow,
             trunk,
             caller: true,
-        })
+        }
+        .in_lines()
     }
 
     /// The dialog that our 2xx with `local_tag` to the peer's `invite` opens (RFC 3261 section 12.1.1).
@@ -97,7 +98,7 @@ impl Dialog {
         trunk: bool,
     ) -> Result<Self, BadDialog> {
         let remote = invite.from_header()?.value().to_owned();
-        Ok(Self {
+        Self {
             call_id: invite.call_id_header()?.value().to_owned(),
             local_tag: local_tag.to_owned(),
             remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
@@ -111,7 +112,19 @@ impl Dialog {
             flow,
             trunk,
             caller: false,
-        })
+        }
+        .in_lines()
+    }
+
+    /// Refuses what would be more than one line in a request of ours: a lone CR ends no header for the parser, but may for
+    /// the next reader.
+    fn in_lines(self) -> Result<Self, BadDialog> {
+        let texts = [&self.call_id, &self.local, &self.remote, &self.target, &self.contact];
+        let fit = texts.into_iter().chain(&self.routes).all(|text| is_one_line(text));
+        if !fit {
+            return Err(BadDialog("a control character in a header that our requests would repeat".into()));
+        }
+        Ok(self)
     }
 
     /// Takes note of a request of the peer. False when it is older than one before (RFC 3261 section 12.2.2).
@@ -129,7 +142,7 @@ impl Dialog {
     /// Takes the peer's new Contact from a request or response that refreshes the target (RFC 3261 section 12.2.1.2).
     pub(crate) fn refresh_target(&mut self, contact: &str, flow: Option<Flow>) {
         let uri = address_uri(contact);
-        if Uri::try_from(uri).is_ok() && !uri.is_empty() {
+        if Uri::try_from(uri).is_ok() && !uri.is_empty() && is_one_line(uri) {
             uri.clone_into(&mut self.target);
             if self.flow.is_some() && flow.is_some() {
                 self.flow = flow;
@@ -191,6 +204,11 @@ impl Dialog {
             None => Ok(SipAddr::try_from(target)?),
         }
     }
+}
+
+/// Whether `text` can stand in a header: horizontal tabs are the only control characters there (RFC 3261 section 25.1).
+fn is_one_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_ascii_control() && c != '\t')
 }
 
 /// Our own address for a transport.

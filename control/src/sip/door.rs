@@ -15,6 +15,7 @@ use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
 use super::request::allow;
 use super::shared::{Shared, key_of};
+use super::text::one_line;
 use super::{incoming, registration, reliable};
 
 /// Stands between the transports and the transactions.
@@ -112,7 +113,7 @@ fn foreign_call(shared: &Shared, connection: &SipConnection) -> Option<Answer> {
 }
 
 /// Calls are passed on by us alone: none is replaced, as if there were none (RFC 3891 section 3).
-fn replacing(request: &Request) -> Option<Answer> {
+pub(crate) fn replacing(request: &Request) -> Option<Answer> {
     request.header_value("Replaces").is_some().then(no_such_call)
 }
 
@@ -134,5 +135,5 @@ pub(crate) fn required(request: &Request) -> Option<String> {
         .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case("timer"))
         .filter(|token| !(request.method == Method::Invite && token.eq_ignore_ascii_case(reliable::TAG)))
         .collect();
-    (!unknown.is_empty() && request.to_header().is_ok()).then(|| unknown.join(", "))
+    (!unknown.is_empty() && request.to_header().is_ok()).then(|| one_line(&unknown.join(", ")))
 }

@@ -344,14 +344,14 @@ fn offer_of(invite: &Request, security: Security) -> Result<Option<Description>,
 }
 
 /// The caller's number: what the trunk asserts, else the From header.
-fn caller(invite: &Request) -> String {
+pub(crate) fn caller(invite: &Request) -> String {
     let asserted = value(invite, "P-Asserted-Identity");
     let uri = asserted.as_deref().map(address_uri).and_then(|text| rsipstack::sip::Uri::try_from(text).ok());
     let uri = uri.or_else(|| invite.from_header().ok().and_then(|from| from.uri().ok()));
     uri.as_ref().map(user_of).unwrap_or_default()
 }
 
-fn told(invite: &Request) -> Vec<(String, String)> {
+pub(crate) fn told(invite: &Request) -> Vec<(String, String)> {
     TOLD.iter().filter_map(|name| value(invite, name).map(|value| ((*name).to_owned(), value))).collect()
 }
 

@@ -33,6 +33,8 @@ mod session_timer;
 mod shared;
 mod snapshot;
 mod socket;
+#[doc(hidden)]
+pub mod strangers;
 mod text;
 mod trunk;
 

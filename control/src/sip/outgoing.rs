@@ -376,7 +376,7 @@ impl Attempt {
     }
 }
 
-fn failure_of(response: &Response) -> Failure {
+pub(crate) fn failure_of(response: &Response) -> Failure {
     let status = response.status_code.code();
     let reason = response.reason_phrase().map_or_else(|| response.status_code.to_string(), str::to_owned);
     Failure { status, reason, network: is_local(&response.headers) }
@@ -388,7 +388,7 @@ pub(crate) fn header(response: &Response, name: &str) -> Option<String> {
     response.header_value(name)
 }
 
-fn min_se(response: &Response) -> Option<u32> {
+pub(crate) fn min_se(response: &Response) -> Option<u32> {
     header(response, "Min-SE")?.split(';').next()?.trim().parse().ok()
 }
 

@@ -205,7 +205,8 @@ impl Registrar {
         there
     }
 
-    fn bind(&mut self, now_ms: u64, register: &Register) -> Verdict {
+    /// Does what a REGISTER asks for, whose sender may.
+    pub(crate) fn bind(&mut self, now_ms: u64, register: &Register) -> Verdict {
         let values: Vec<&str> = register.contacts.iter().flat_map(|value| split_list(value)).collect();
         let before = self.best(now_ms, &register.aor).map(|binding| binding.uri.clone());
         let mut bindings = self.bindings.remove(&register.aor).unwrap_or_default();

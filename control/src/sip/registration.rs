@@ -19,7 +19,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Answers a REGISTER.
 pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
-    let Some(register) = read(&transaction) else {
+    let flow = Flow::of(transaction.connection.as_ref());
+    let Some(register) = flow.and_then(|flow| read(&transaction.original, flow)) else {
         return reply(transaction, StatusCode::BadRequest, Vec::new());
     };
     let verdict = lock(&shared.registrar)
@@ -88,8 +89,8 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-fn read(transaction: &Transaction) -> Option<Register> {
-    let request = &transaction.original;
+/// What a REGISTER asks for.
+pub(crate) fn read(request: &Request, flow: Flow) -> Option<Register> {
     Some(Register {
         aor: user_of(&request.to_header().ok()?.uri().ok()?),
         authorization: authorization(request),
@@ -100,7 +101,7 @@ fn read(transaction: &Transaction) -> Option<Register> {
         expires_s: request.expires_header().and_then(|value| value.value().trim().parse().ok()),
         call_id: request.call_id_header().ok()?.value().to_owned(),
         cseq: request.cseq_header().ok()?.seq().ok()?,
-        flow: Flow::of(transaction.connection.as_ref())?,
+        flow,
     })
 }
 
