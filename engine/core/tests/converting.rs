@@ -2,80 +2,18 @@
 
 mod support;
 
-use offhook_audio::codec::{self, Decoder, OpusConfig};
+use offhook_audio::codec::Decoder;
 use offhook_audio::level::dbm0;
-use offhook_audio::packetise::Packetiser;
 use offhook_engine_core::{DropReason, LegId, LegSetup, Segment, Verdict, WorkerCommand};
 use offhook_proto::{Codec, EventBody, LegUpdate, Media};
-use support::{Rig, Sent, Talker, prompt, rtp, setup};
+use support::speaker::{Hum, audio_codec, media};
+use support::{Rig, Sent, Talker, assert_one_stream, prompt, rtp, setup};
 
 const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 
-fn media(codec: Codec) -> Media {
-    let payload_type = match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 8,
-        Codec::G722 => 9,
-        Codec::Opus => 111,
-        Codec::L16 => 97,
-    };
-    Media { codec, payload_type, ..Media::default() }
-}
-
-fn audio_codec(codec: Codec) -> codec::Codec {
-    match codec {
-        Codec::Pcmu => codec::Codec::Pcmu,
-        Codec::Pcma => codec::Codec::Pcma,
-        Codec::G722 => codec::Codec::G722,
-        Codec::Opus => codec::Codec::Opus,
-        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
-    }
-}
-
-/// A phone that talks in some encoding: a tone of 700 Hz at −12 dBm0.
-struct Voice {
-    leg: u64,
-    media: Media,
-    packetiser: Packetiser,
-    sample: u32,
-    sequence: u16,
-    timestamp: u32,
-}
-
-impl Voice {
-    fn new(leg: u64, media: Media) -> Self {
-        let ptime_ms = u32::from(media.ptime_ms);
-        let packetiser = Packetiser::new(8_000, audio_codec(media.codec), ptime_ms, &OpusConfig::default())
-            .expect("it encodes");
-        Self { leg, media, packetiser, sample: 0, sequence: 65_530, timestamp: u32::MAX - 500 }
-    }
-
-    /// Ten milliseconds of it.
-    fn talk_10_ms(&mut self, rig: &mut Rig) {
-        // 0 dBm0 is 3.14 dB below a full sine.
-        let peak = 32_767.0 * 10_f64.powf(-15.14 / 20.0);
-        let samples: Vec<i16> = (self.sample..self.sample + 80)
-            .map(|n| (peak * (std::f64::consts::TAU * 700.0 * f64::from(n) / 8_000.0).sin()) as i16)
-            .collect();
-        self.sample += 80;
-        self.packetiser.push(&samples);
-        let mut payload = [0; 1_400];
-        while let Some(made) = self.packetiser.poll(&mut payload) {
-            let made = made.expect("it encodes");
-            let (sequence, timestamp) = (self.sequence, self.timestamp);
-            let packet = rtp(self.media.payload_type, sequence, timestamp, 77, &payload[..made.len]);
-            let _ = rig.receive(self.leg, &packet);
-            self.sequence = self.sequence.wrapping_add(1);
-            self.timestamp = self.timestamp.wrapping_add(made.duration_ts);
-        }
-    }
-
-    fn talk(&mut self, rig: &mut Rig, ms: u32) {
-        for _ in 0..ms / 10 {
-            self.talk_10_ms(rig);
-            rig.pass_ms(10);
-        }
-    }
+/// A phone that says a tone of 700 Hz at −12 dBm0 in some encoding.
+fn voice(leg: u64, media: Media) -> Hum {
+    Hum::new(leg, media, 700.0, -12.0)
 }
 
 fn decoded(heard: &[Sent], codec: Codec) -> Vec<i16> {
@@ -99,22 +37,13 @@ fn rig(one: Media, other: Media) -> Rig {
     rig
 }
 
-fn assert_one_stream(heard: &[Sent]) {
-    for pair in heard.windows(2) {
-        let (before, after) = (pair[0].header(), pair[1].header());
-        assert_eq!(after.ssrc, before.ssrc);
-        assert_eq!(after.sequence, before.sequence.wrapping_add(1));
-        assert!(after.timestamp.wrapping_sub(before.timestamp) < 0x8000_0000, "timestamps ran back");
-    }
-}
-
 #[test]
 fn every_pair_keeps_the_level_within_half_a_db() {
     for from in ALL {
         for to in ALL {
             let mut rig = rig(media(to), media(from));
             rig.splice(1, 2);
-            Voice::new(2, media(from)).talk(&mut rig, 2_000);
+            voice(2, media(from)).hum(&mut rig, 2_000);
             let heard = rig.take_heard(1);
             assert_one_stream(&heard);
             assert!(heard.iter().all(|sent| sent.header().payload_type == media(to).payload_type));
@@ -134,7 +63,7 @@ fn packet_times_of_both_sides_may_differ() {
         let to = Media { ptime_ms: to_ms, ..media(Codec::G722) };
         let mut rig = rig(to.clone(), from.clone());
         rig.splice(1, 2);
-        Voice::new(2, from).talk(&mut rig, 3_000);
+        voice(2, from).hum(&mut rig, 3_000);
         let heard = rig.take_heard(1);
         assert!(heard.iter().all(|sent| sent.bytes.len() == 12 + 8 * usize::from(to_ms)));
         for pair in heard.windows(2) {
@@ -165,16 +94,16 @@ fn going_from_one_partner_to_another_of_another_encoding_is_one_stream() {
     let mut rig = rig(media(Codec::Pcmu), media(Codec::Opus));
     rig.create(setup(3));
     rig.latch(3);
-    let (mut opus, mut plain) = (Voice::new(2, media(Codec::Opus)), Voice::new(3, media(Codec::Pcmu)));
+    let (mut opus, mut plain) = (voice(2, media(Codec::Opus)), voice(3, media(Codec::Pcmu)));
     let mut heard = Vec::new();
     for round in 0..20 {
         rig.splice(1, 2);
-        opus.talk(&mut rig, 200);
+        opus.hum(&mut rig, 200);
         rig.splice(1, 3);
-        plain.talk(&mut rig, 100);
+        plain.hum(&mut rig, 100);
         if round % 4 == 0 {
             rig.play(1, "p", vec![prompt(Codec::Pcmu, vec![5; 400]), Segment::Keys("1".into())], 1);
-            plain.talk(&mut rig, 300);
+            plain.hum(&mut rig, 300);
         }
     }
     heard.extend(rig.take_heard(1));
@@ -189,14 +118,14 @@ fn going_from_one_partner_to_another_of_another_encoding_is_one_stream() {
 fn a_key_keeps_its_length_between_clocks_and_silences_the_audio() {
     let mut rig = rig(media(Codec::Opus), media(Codec::Pcmu));
     rig.splice(1, 2);
-    let mut voice = Voice::new(2, media(Codec::Pcmu));
-    voice.talk(&mut rig, 500);
+    let mut voice = voice(2, media(Codec::Pcmu));
+    voice.hum(&mut rig, 500);
     rig.take_heard(1);
     for step in 1..=5_u16 {
         let [high, low] = (step * 160).to_be_bytes();
         let end = u8::from(step == 5) << 7;
-        let packet = rtp(101, voice.sequence, voice.timestamp, 77, &[7, end | 10, high, low]);
-        voice.sequence = voice.sequence.wrapping_add(1);
+        let packet = rtp(101, voice.phone.sequence, voice.phone.timestamp, 77, &[7, end | 10, high, low]);
+        voice.phone.sequence = voice.phone.sequence.wrapping_add(1);
         let sent = rig.receive(2, &packet).expect("it is sent on at once");
         assert_eq!(sent.bytes[12..], [&[7, end | 10][..], &(step * 960).to_be_bytes()].concat());
         rig.pass_ms(20);
@@ -216,11 +145,11 @@ fn a_key_keeps_its_length_between_clocks_and_silences_the_audio() {
 fn a_change_of_encoding_in_mid_call_goes_on_as_one_stream() {
     let mut rig = rig(media(Codec::Pcmu), media(Codec::Pcmu));
     rig.splice(1, 2);
-    Voice::new(2, media(Codec::Pcmu)).talk(&mut rig, 200);
+    voice(2, media(Codec::Pcmu)).hum(&mut rig, 200);
     for codec in [Codec::G722, Codec::Opus, Codec::Pcmu] {
         let change = LegUpdate { leg: "leg-2".into(), media: Some(media(codec)), ..LegUpdate::default() };
         rig.done(|op| WorkerCommand::Update { op, leg: LegId(2), change: Box::new(change) });
-        Voice::new(2, media(codec)).talk(&mut rig, 400);
+        voice(2, media(codec)).hum(&mut rig, 400);
     }
     let heard = rig.take_heard(1);
     assert_one_stream(&heard);
@@ -231,12 +160,12 @@ fn a_change_of_encoding_in_mid_call_goes_on_as_one_stream() {
 fn a_partner_that_falls_silent_is_not_made_up_for_ever() {
     let mut rig = rig(media(Codec::Pcmu), media(Codec::G722));
     rig.splice(1, 2);
-    Voice::new(2, media(Codec::G722)).talk(&mut rig, 200);
+    voice(2, media(Codec::G722)).hum(&mut rig, 200);
     rig.pass_ms(11_000);
     rig.take_heard(1);
     rig.pass_ms(10_000);
     assert!(rig.take_heard(1).is_empty());
-    Voice::new(2, media(Codec::G722)).talk(&mut rig, 200);
+    voice(2, media(Codec::G722)).hum(&mut rig, 200);
     let heard = rig.take_heard(1);
     assert!(heard[0].header().marker, "it comes back as a talkspurt");
 }
@@ -245,7 +174,7 @@ fn a_partner_that_falls_silent_is_not_made_up_for_ever() {
 fn first_audio_is_told_when_it_is_really_sent() {
     let mut rig = rig(media(Codec::Pcmu), media(Codec::G722));
     rig.splice(1, 2);
-    Voice::new(2, media(Codec::G722)).talk(&mut rig, 100);
+    voice(2, media(Codec::G722)).hum(&mut rig, 100);
     let first = rig.take_heard(1)[0].at;
     let told = rig.events.iter().find_map(|event| match event {
         EventBody::SpliceAudio(audio) => Some(audio.after_us),
@@ -284,15 +213,15 @@ fn four_hundred_conversions_do_not_tick_in_one_millisecond() {
 fn a_prompt_covers_a_converted_partner() {
     let mut rig = rig(media(Codec::Pcmu), media(Codec::Opus));
     rig.splice(1, 2);
-    let mut voice = Voice::new(2, media(Codec::Opus));
-    voice.talk(&mut rig, 200);
+    let mut voice = voice(2, media(Codec::Opus));
+    voice.hum(&mut rig, 200);
     rig.take_heard(1);
     rig.play(1, "p", vec![prompt(Codec::Pcmu, vec![5; 1_600])], 1);
-    voice.talk(&mut rig, 180);
+    voice.hum(&mut rig, 180);
     let heard = rig.take_heard(1);
     assert!(heard.iter().all(|sent| sent.bytes[12] == 5), "nothing but the prompt");
     assert!(rig.info(2).counters.drops.covered > 5);
-    voice.talk(&mut rig, 200);
+    voice.hum(&mut rig, 200);
     assert_one_stream(&[heard, rig.take_heard(1)].concat());
 }
 

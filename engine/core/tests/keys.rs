@@ -9,7 +9,7 @@ use offhook_audio::telephone_event::{EventReceiver, KeyEvent};
 use offhook_engine_core::{LegId, LegSetup, RecordChange, RecordId, Side, WorkerCommand};
 use offhook_proto::{Codec, DtmfMode, EventBody, LegUpdate, Media, SuperviseMode};
 use support::speaker::{Speaker, audio_codec, keys, media, prompt_samples, silence};
-use support::{Rig, Sent, setup};
+use support::{Rig, assert_one_stream, setup};
 
 const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 
@@ -86,15 +86,6 @@ fn tones_in(samples: &[i16]) -> Vec<(char, u32)> {
         }
     });
     tones
-}
-
-fn assert_one_stream(sent: &[Sent]) {
-    for pair in sent.windows(2) {
-        let (before, after) = (pair[0].header(), pair[1].header());
-        assert_eq!(after.ssrc, before.ssrc);
-        assert_eq!(after.sequence, before.sequence.wrapping_add(1));
-        assert!(after.timestamp.wrapping_sub(before.timestamp) < 0x8000_0000, "timestamps ran back");
-    }
 }
 
 fn names(keys: &[(char, u32)]) -> String {

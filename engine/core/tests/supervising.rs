@@ -2,10 +2,10 @@
 
 mod support;
 
-use offhook_audio::codec::{self, Decoder, OpusConfig};
-use offhook_audio::packetise::Packetiser;
+use offhook_audio::codec::{self, Decoder};
 use offhook_engine_core::{DropReason, LegId, LegSetup, Verdict, WorkerCommand};
 use offhook_proto::{Codec, ErrorCode, EventBody, LegUpdate, Media, SuperviseEnd, SuperviseMode};
+use support::speaker::{Hum, audio_codec, media};
 use support::{Rig, Sent, prompt, rtp, setup};
 
 const AGENT: u64 = 1;
@@ -14,71 +14,16 @@ const SUPERVISOR: u64 = 3;
 /// What each of them sounds like, in Hz, none a multiple of another.
 const TONES: [f64; 3] = [430.0, 1_010.0, 1_730.0];
 
-fn media(codec: Codec) -> Media {
-    let payload_type = match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 8,
-        Codec::G722 => 9,
-        Codec::Opus => 111,
-        Codec::L16 => 97,
-    };
-    Media { codec, payload_type, ..Media::default() }
-}
-
-fn audio_codec(codec: Codec) -> codec::Codec {
-    match codec {
-        Codec::Pcmu => codec::Codec::Pcmu,
-        Codec::Pcma => codec::Codec::Pcma,
-        Codec::G722 => codec::Codec::G722,
-        Codec::Opus => codec::Codec::Opus,
-        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
-    }
-}
-
 /// A phone that hums its tone at −18 dBm0.
-struct Voice {
-    leg: u64,
-    media: Media,
-    packetiser: Packetiser,
-    sample: u32,
-    sequence: u16,
-    timestamp: u32,
-}
-
-impl Voice {
-    fn new(leg: u64, media: Media) -> Self {
-        let packetiser = Packetiser::new(
-            8_000,
-            audio_codec(media.codec),
-            u32::from(media.ptime_ms),
-            &OpusConfig::default(),
-        )
-        .expect("it encodes");
-        Self { leg, media, packetiser, sample: 0, sequence: 65_500, timestamp: u32::MAX - 700 }
-    }
-
-    fn hum_10_ms(&mut self, rig: &mut Rig) {
-        let peak = 32_767.0 * 10_f64.powf(-21.14 / 20.0);
-        let turn = std::f64::consts::TAU * TONES[self.leg as usize - 1] / 8_000.0;
-        let samples: Vec<i16> =
-            (self.sample..self.sample + 80).map(|n| (peak * (turn * f64::from(n)).sin()) as i16).collect();
-        self.sample += 80;
-        self.packetiser.push(&samples);
-        let mut payload = [0; 1_400];
-        while let Some(made) = self.packetiser.poll(&mut payload) {
-            let made = made.expect("it encodes");
-            let packet =
-                rtp(self.media.payload_type, self.sequence, self.timestamp, 77, &payload[..made.len]);
-            let _ = rig.receive(self.leg, &packet);
-            self.sequence = self.sequence.wrapping_add(1);
-            self.timestamp = self.timestamp.wrapping_add(made.duration_ts);
-        }
-    }
+fn voice(leg: u64, media: Media) -> Hum {
+    let mut voice = Hum::new(leg, media, TONES[leg as usize - 1], -18.0);
+    (voice.phone.sequence, voice.phone.timestamp) = (65_500, u32::MAX - 700);
+    voice
 }
 
 struct Call {
     rig: Rig,
-    voices: Vec<Voice>,
+    voices: Vec<Hum>,
     media: [Media; 3],
     decoders: Vec<Decoder>,
 }
@@ -92,7 +37,7 @@ impl Call {
             rig.latch(leg);
         }
         rig.splice(AGENT, CUSTOMER);
-        let voices = (1..).zip(&media).map(|(leg, media)| Voice::new(leg, media.clone())).collect();
+        let voices = (1..).zip(&media).map(|(leg, media)| voice(leg, media.clone())).collect();
         let decoders =
             media.each_ref().map(|media| Decoder::new(audio_codec(media.codec), 8_000).expect("it decodes"));
         Self { rig, voices, media, decoders: decoders.into() }
@@ -367,12 +312,12 @@ fn a_key_of_the_customer_reaches_the_agent_beside_the_mix_and_a_prompt_covers_it
     call.supervise(SuperviseMode::Whisper);
     call.hum(500);
     let _ = call.heard(AGENT);
-    let voice = &mut call.voices[CUSTOMER as usize - 1];
+    let phone = &mut call.voices[CUSTOMER as usize - 1].phone;
     for step in 1..=4_u16 {
         let [high, low] = (step * 160).to_be_bytes();
         let end = u8::from(step == 4) << 7;
-        let packet = rtp(101, voice.sequence, voice.timestamp, 77, &[5, end | 10, high, low]);
-        voice.sequence = voice.sequence.wrapping_add(1);
+        let packet = rtp(101, phone.sequence, phone.timestamp, 77, &[5, end | 10, high, low]);
+        phone.sequence = phone.sequence.wrapping_add(1);
         let sent = call.rig.receive(CUSTOMER, &packet).expect("it is sent on at once");
         assert_eq!(sent.bytes[12..], [5, end | 10, high, low]);
         call.rig.pass_ms(20);
@@ -401,7 +346,8 @@ fn a_change_of_encoding_goes_on_with_the_supervision() {
         call.rig.done(|op| WorkerCommand::Update { op, leg: LegId(leg), change: Box::new(change) });
         let at = leg as usize - 1;
         call.media[at] = media(Codec::G722);
-        call.voices[at] = Voice { sequence: 7, ..Voice::new(leg, media(Codec::G722)) };
+        call.voices[at] = voice(leg, media(Codec::G722));
+        call.voices[at].phone.sequence = 7;
         call.decoders[at] = Decoder::new(codec::Codec::G722, 16_000).expect("it decodes");
     }
     call.hum(500);

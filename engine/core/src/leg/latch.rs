@@ -87,6 +87,11 @@ impl Latch {
         self.latched().or(self.remote.map(|remote| remote.rtp))
     }
 
+    /// The address to send RTP with: none where the socket is connected to its destination.
+    pub(crate) fn address_of(&self, destination: SocketAddr) -> Option<SocketAddr> {
+        (!self.rtp_connected).then_some(destination)
+    }
+
     /// Where RTCP goes; none without a remote.
     ///
     /// The port after that of RTP where none was signalled (RFC 3550 section 11).

@@ -33,6 +33,7 @@ use self::allowance::Allowance;
 use self::conversion::Conversion;
 use self::detect::Detect;
 use self::digits::Digits;
+use self::encoding::duration_ts;
 use self::hold::Hold;
 use self::latch::Latch;
 use self::player::Player;
@@ -42,9 +43,10 @@ use self::recent::RecentDrops;
 use self::recording::Recording;
 use self::report::Reports;
 use self::secure::Secure;
-use self::stream::Stream;
+use self::stream::{Numbered, Source, Stream};
 use self::supervision::{Role, Supervision};
 use self::timer::{Deadlines, Timer};
+use crate::rtp::Header;
 use crate::{DropReason, LegId, LegIx, OpId, Time};
 
 /// A leg with all its state, as it moves between workers.
@@ -220,6 +222,22 @@ impl Leg {
             Payload::Audio => Some(self.media.payload_type),
             Payload::TelephoneEvent => self.media.telephone_event,
             Payload::ComfortNoise => self.media.comfort_noise,
+        }
+    }
+
+    /// The numbers of a packet that this leg sends, for a hearer who knows its payload by another type.
+    pub(crate) fn numbered(&self, header: &Header, payload: Payload, payload_type: u8) -> Numbered {
+        let audio = payload == Payload::Audio;
+        let (codec, ptime_ms) = (self.media.codec, self.media.ptime_ms);
+        Numbered {
+            source: Source::Partner(header.ssrc),
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload_type,
+            payload,
+            duration_ts: if audio { duration_ts(codec, header.payload_len, ptime_ms) } else { 0 },
+            clock_rate: self.clock_rate(),
         }
     }
 

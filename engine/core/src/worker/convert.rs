@@ -3,13 +3,14 @@
 use offhook_proto::DtmfMode;
 
 use super::Worker;
+use super::splice::both;
 use super::spread::turn;
 use crate::leg::conversion::{Conversion, Made};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
 use crate::rtp::{HEADER_BYTES, Header};
-use crate::{DropReason, LegIx, Socket, Verdict, WorkerOutput};
+use crate::{DropReason, LegIx, Verdict, WorkerOutput};
 
 impl Worker {
     /// Takes a packet of `leg` for its partner, which hears another encoding. A telephone-event is sent on at once.
@@ -22,10 +23,7 @@ impl Worker {
         packet: &mut [u8],
     ) -> Result<Verdict, DropReason> {
         let now = self.now;
-        let (from, to) = self
-            .legs
-            .get2_mut(leg.index(), partner.index())
-            .expect("both legs of a splice live on its worker");
+        let (from, to) = both(&mut self.legs, leg, partner);
         if to.conversion.is_none() {
             let made = conversion(from, to).ok_or(DropReason::PayloadType)?;
             to.conversion = Some(Box::new(made));
@@ -41,7 +39,11 @@ impl Worker {
             Payload::ComfortNoise => {
                 conversion.on_noise(now, first_tick, header.sequence, header.timestamp, body);
             }
-            Payload::TelephoneEvent => return self.convert_key(leg, partner, header, packet),
+            Payload::TelephoneEvent => {
+                return self.pass_key(leg, partner, header, packet, |now, _, to, event| {
+                    Some(to.conversion.as_mut()?.on_key(now, header.timestamp, event))
+                });
+            }
         }
         from.packets_forwarded += 1;
         if to.deadlines.is_off(Timer::Convert) {
@@ -52,34 +54,6 @@ impl Worker {
             self.note_heard(leg, partner, header, false);
         }
         Ok(Verdict::Consume)
-    }
-
-    fn convert_key(
-        &mut self,
-        leg: LegIx,
-        partner: LegIx,
-        header: &Header,
-        packet: &mut [u8],
-    ) -> Result<Verdict, DropReason> {
-        let now = self.now;
-        let (from, to) = self
-            .legs
-            .get2_mut(leg.index(), partner.index())
-            .expect("both legs of a splice live on its worker");
-        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
-        let conversion = to.conversion.as_mut().ok_or(DropReason::PayloadType)?;
-        if to.media.telephone_event.is_none() {
-            return Err(DropReason::PayloadType);
-        }
-        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let mut event = *body.first_chunk::<4>().ok_or(DropReason::Malformed)?;
-        let began = conversion.on_key(now, header.timestamp, &mut event);
-        packet[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&event);
-        let len = to.write_made(now, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, packet);
-        packet[1] |= u8::from(header.marker) << 7;
-        from.packets_forwarded += 1;
-        let address = (!to.latch.rtp_connected).then_some(destination);
-        Ok(Verdict::Forward { to: partner, len, address })
     }
 
     pub(super) fn on_convert_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
@@ -110,10 +84,8 @@ impl Worker {
         }
         let hearer = &mut self.legs[leg.index()];
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
-        let address = (!hearer.latch.rtp_connected).then_some(destination);
-        self.totals.generated += 1;
         self.on_first_audio(leg, self.now);
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+        Some(self.transmit(leg, destination, len))
     }
 }
 

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use offhook_proto::{EventBody, SpliceAudio};
 
 use super::Worker;
-use crate::leg::encoding::{convert, duration_ts};
+use super::splice::both;
+use crate::leg::encoding::convert;
 use crate::leg::latch::Admission;
-use crate::leg::stream::{Numbered, Source};
+use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload, count};
 use crate::rtcp;
@@ -159,10 +160,7 @@ impl Worker {
         if payload == Payload::TelephoneEvent && self.keep_key(leg, partner, header) {
             return Ok(Verdict::Consume);
         }
-        let (from, to) = self
-            .legs
-            .get2_mut(leg.index(), partner.index())
-            .expect("both legs of a splice live on its worker");
+        let (from, to) = both(&mut self.legs, leg, partner);
         let half = to.splice.as_mut().expect("a splice has two halves");
         if !half.hears {
             return Err(DropReason::GateClosed);
@@ -183,23 +181,14 @@ impl Worker {
             return Err(DropReason::PayloadType);
         };
         let (codec, audio) = (from.media.codec, payload == Payload::Audio);
-        let numbered = Numbered {
-            source,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload_type,
-            payload,
-            duration_ts: if audio { duration_ts(codec, header.payload_len, from.media.ptime_ms) } else { 0 },
-            clock_rate: from.clock_rate(),
-        };
+        let numbered = from.numbered(header, payload, payload_type);
         to.stream.stamp(self.now, &numbered, header.payload_len)?.rewrite(packet);
         if audio && codec != to.media.codec {
             let end = header.payload_at + header.payload_len;
             convert(codec, to.media.codec, &mut packet[header.payload_at..end]);
         }
         from.packets_forwarded += 1;
-        let address = (!to.latch.rtp_connected).then_some(destination);
+        let address = to.latch.address_of(destination);
         if audio {
             self.note_heard(leg, partner, header, true);
         }

@@ -4,14 +4,15 @@ use offhook_proto::DtmfMode;
 
 use super::Worker;
 use super::convert::conversion;
+use super::splice::both;
 use super::spread::turn;
-use crate::leg::Payload;
 use crate::leg::digits::Digit;
 use crate::leg::press::{KeyPacket, KeyTones};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
+use crate::leg::{Leg, Payload};
 use crate::rtp::{HEADER_BYTES, Header};
-use crate::{LegIx, Socket, Time, WorkerOutput};
+use crate::{DropReason, LegIx, Time, Verdict, WorkerOutput};
 
 impl Worker {
     /// Takes a telephone-event of `leg` for its partner. Returns whether it goes no further: it is blocked, or a tone instead.
@@ -86,8 +87,33 @@ impl Worker {
         buffer[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&payload);
         let len = hearer.write_made(tick, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, buffer);
         buffer[1] |= u8::from(marker) << 7;
-        self.totals.generated += 1;
-        let address = (!hearer.latch.rtp_connected).then_some(destination);
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+        Some(self.transmit(leg, destination, len))
+    }
+
+    /// Sends on a telephone-event of `leg` among what is made for `partner`. `begins` puts it on the partner's clock and says
+    /// when the key began there; none where nothing is made.
+    pub(super) fn pass_key(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        packet: &mut [u8],
+        begins: impl FnOnce(Time, &Leg, &mut Leg, &mut [u8; 4]) -> Option<Time>,
+    ) -> Result<Verdict, DropReason> {
+        let now = self.now;
+        let (from, to) = both(&mut self.legs, leg, partner);
+        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
+        if to.media.telephone_event.is_none() {
+            return Err(DropReason::PayloadType);
+        }
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        let mut event = *body.first_chunk::<4>().ok_or(DropReason::Malformed)?;
+        let began = begins(now, from, to, &mut event).ok_or(DropReason::PayloadType)?;
+        packet[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&event);
+        let len = to.write_made(now, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, packet);
+        packet[1] |= u8::from(header.marker) << 7;
+        from.packets_forwarded += 1;
+        let address = to.latch.address_of(destination);
+        Ok(Verdict::Forward { to: partner, len, address })
     }
 }

@@ -11,7 +11,7 @@ use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::prompt::Segment;
 use crate::rtp::HEADER_BYTES;
-use crate::{LegIx, Socket, Time, WorkerOutput};
+use crate::{LegIx, Time, WorkerOutput};
 
 impl Worker {
     pub(super) fn start_play(&mut self, leg: LegIx, play: String, segments: Vec<Segment>, times: u32) {
@@ -85,8 +85,6 @@ impl Worker {
             }
             Tick::Pause | Tick::End => return None,
         };
-        self.totals.generated += 1;
-        let address = (!hearer.latch.rtp_connected).then_some(destination);
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+        Some(self.transmit(leg, destination, len))
     }
 }

@@ -1,11 +1,12 @@
 //! Joining and parting legs, and parking them.
 
 use offhook_proto::{Error, ErrorCode, SuperviseEnd};
+use slab::Slab;
 
 use super::Worker;
 use crate::leg::report::Reports;
 use crate::leg::timer::Timer;
-use crate::leg::{Awaits, Half};
+use crate::leg::{Awaits, Half, Leg};
 use crate::limits::HELD_ALLOWANCE_US;
 use crate::{LegId, LegIx, Time, WorkerOutput};
 
@@ -199,4 +200,11 @@ const SAME_MOMENT_US: u64 = 100_000;
 
 pub(super) fn already_spliced(name: &str) -> Error {
     Error::new(ErrorCode::AlreadySpliced, format!("leg {name} is spliced to another leg"))
+}
+
+/// Both legs of a splice: they live on one worker.
+pub(super) fn both(legs: &mut Slab<Box<Leg>>, leg: LegIx, partner: LegIx) -> (&mut Leg, &mut Leg) {
+    let (leg, partner) =
+        legs.get2_mut(leg.index(), partner.index()).expect("both legs of a splice live on its worker");
+    (leg, partner)
 }

@@ -6,16 +6,16 @@
 use offhook_proto::{DtmfMode, Error, ErrorCode, EventBody, SuperviseEnd, SuperviseMode, Supervising};
 
 use super::Worker;
-use super::splice::already_spliced;
+use super::splice::{already_spliced, both};
 use super::spread::turn;
-use crate::leg::encoding::{convert, duration_ts};
-use crate::leg::stream::{Numbered, Source};
+use crate::leg::encoding::convert;
+use crate::leg::stream::Source;
 use crate::leg::supervision::{Role, Supervision, Trio};
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
 use crate::limits::PACKET_BYTES;
 use crate::rtp::{HEADER_BYTES, Header};
-use crate::{DropReason, LegId, LegIx, Socket, Time, Verdict, WorkerOutput};
+use crate::{DropReason, LegId, LegIx, Time, Verdict, WorkerOutput};
 
 const ROLES: [Role; 3] = [Role::Supervisor, Role::Agent, Role::Customer];
 
@@ -186,7 +186,10 @@ impl Worker {
             put_in(part, usize::from(leg == trio.customer), at, header, payload, &packet[body]);
         }
         if mixed && payload == Payload::TelephoneEvent {
-            return self.mixed_key(leg, partner, header, packet);
+            return self.pass_key(leg, partner, header, packet, |now, from, to, event| {
+                let part = to.supervision.as_mut()?;
+                Some(part.on_key(now, header.timestamp, event, &from.media, &to.media))
+            });
         }
         let (from, to) = (&self.legs[leg.index()], &self.legs[partner.index()]);
         if !from.is_heard_as_it_is(to) {
@@ -211,10 +214,7 @@ impl Worker {
         packet: &mut [u8],
     ) -> Result<Verdict, DropReason> {
         let now = self.now;
-        let (from, to) = self
-            .legs
-            .get2_mut(leg.index(), partner.index())
-            .expect("both legs of a splice live on its worker");
+        let (from, to) = both(&mut self.legs, leg, partner);
         let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
         let mut payload_len = header.payload_len;
         if payload == Payload::Audio {
@@ -232,53 +232,10 @@ impl Worker {
             to.stream.swallow(source, header.sequence);
             return Err(DropReason::PayloadType);
         };
-        let audio = payload == Payload::Audio;
-        let numbered = Numbered {
-            source,
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload_type,
-            payload,
-            duration_ts: if audio {
-                duration_ts(from.media.codec, header.payload_len, from.media.ptime_ms)
-            } else {
-                0
-            },
-            clock_rate: from.clock_rate(),
-        };
+        let numbered = from.numbered(header, payload, payload_type);
         to.stream.stamp(now, &numbered, payload_len)?.rewrite(packet);
-        let address = (!to.latch.rtp_connected).then_some(destination);
+        let address = to.latch.address_of(destination);
         Ok(Verdict::Forward { to: partner, len: header.payload_at + payload_len, address })
-    }
-
-    /// Sends on a telephone-event beside the mix, in its numbers.
-    fn mixed_key(
-        &mut self,
-        leg: LegIx,
-        partner: LegIx,
-        header: &Header,
-        packet: &mut [u8],
-    ) -> Result<Verdict, DropReason> {
-        let now = self.now;
-        let (from, to) = self
-            .legs
-            .get2_mut(leg.index(), partner.index())
-            .expect("both legs of a splice live on its worker");
-        let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
-        if to.media.telephone_event.is_none() {
-            return Err(DropReason::PayloadType);
-        }
-        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let mut event = *body.first_chunk::<4>().ok_or(DropReason::Malformed)?;
-        let part = to.supervision.as_mut().ok_or(DropReason::PayloadType)?;
-        let began = part.on_key(now, header.timestamp, &mut event, &from.media, &to.media);
-        packet[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&event);
-        let len = to.write_made(now, Source::Conversion, began, Payload::TelephoneEvent, 0, 4, packet);
-        packet[1] |= u8::from(header.marker) << 7;
-        from.packets_forwarded += 1;
-        let address = (!to.latch.rtp_connected).then_some(destination);
-        Ok(Verdict::Forward { to: partner, len, address })
     }
 
     /// Takes a packet of a leg that is not spliced: a supervisor's is heard by whom the mode says, nobody else's at all.
@@ -325,9 +282,7 @@ impl Worker {
         let (len, duration_ts) = made.filter(|_| hearer.player.is_none() && !key)?;
         let destination = hearer.latch.destination()?;
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
-        let address = (!hearer.latch.rtp_connected).then_some(destination);
-        self.totals.generated += 1;
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+        Some(self.transmit(leg, destination, len))
     }
 }
 

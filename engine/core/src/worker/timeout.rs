@@ -1,5 +1,7 @@
 //! What is due, and the polling of outputs.
 
+use std::net::SocketAddr;
+
 use offhook_proto::EventBody;
 
 use super::spread::turn;
@@ -100,6 +102,13 @@ impl Worker {
         }
     }
 
+    /// Tells to send the `len` bytes that were made for a leg.
+    pub(super) fn transmit(&mut self, leg: LegIx, destination: SocketAddr, len: usize) -> WorkerOutput {
+        self.totals.generated += 1;
+        let address = self.legs[leg.index()].latch.address_of(destination);
+        WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address }
+    }
+
     fn on_idle_tick(&mut self, leg: LegIx, buffer: &mut [u8]) -> Option<WorkerOutput> {
         let now = self.now;
         let idle = &mut self.legs[leg.index()];
@@ -109,9 +118,7 @@ impl Worker {
         // The turn that this tick stands for, so that timestamps keep even steps.
         let tick = turn(now + 1, leg, interval_us) - interval_us;
         let len = idle.write_idle(tick, buffer);
-        self.totals.generated += 1;
-        let address = (!idle.latch.rtp_connected).then_some(destination);
-        Some(WorkerOutput::Transmit { leg, socket: Socket::Rtp, len, address })
+        Some(self.transmit(leg, destination, len))
     }
 
     fn on_digit_timeout(&mut self, leg: LegIx) {

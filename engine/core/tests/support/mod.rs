@@ -53,6 +53,16 @@ impl Rtp {
     }
 }
 
+/// What was sent goes on as one stream: no jump in its numbers, and no time that runs back.
+pub fn assert_one_stream(sent: &[Sent]) {
+    for pair in sent.windows(2) {
+        let (before, after) = (pair[0].header(), pair[1].header());
+        assert_eq!(after.ssrc, before.ssrc);
+        assert_eq!(after.sequence, before.sequence.wrapping_add(1));
+        assert!(after.timestamp.wrapping_sub(before.timestamp) < 0x8000_0000, "timestamps ran back");
+    }
+}
+
 /// A packet as a phone sends it.
 pub fn rtp(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, payload_type];

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use offhook_audio::codec::{self, OpusConfig};
+use offhook_audio::level::FULL_SCALE_SINE_DBM0;
 use offhook_audio::packetise::Packetiser;
 use offhook_audio::tones::{self, Tone, ToneSource};
 use offhook_proto::{Codec, Media};
@@ -81,13 +82,14 @@ impl Speaker {
 
     pub fn say(&mut self, rig: &mut Rig, samples: &[i16]) {
         for part in samples.chunks(80) {
-            self.packetiser.push(part);
-            self.send(rig);
+            self.send(rig, part);
             rig.pass_ms(10);
         }
     }
 
-    fn send(&mut self, rig: &mut Rig) {
+    /// Says samples of 8 kHz in no time.
+    pub fn send(&mut self, rig: &mut Rig, samples: &[i16]) {
+        self.packetiser.push(samples);
         let mut payload = [0; 1_400];
         while let Some(made) = self.packetiser.poll(&mut payload) {
             let made = made.expect("it encodes");
@@ -109,5 +111,37 @@ impl Speaker {
         let payload = [event, u8::from(end) << 7 | 10, high, low];
         let _ = rig.receive(self.leg, &rtp(101, self.sequence, began, self.ssrc, &payload));
         self.sequence = self.sequence.wrapping_add(1);
+    }
+}
+
+/// A phone that hums a tone.
+pub struct Hum {
+    pub phone: Speaker,
+    frequency_hz: f64,
+    peak: f64,
+    sample: u32,
+}
+
+impl Hum {
+    pub fn new(leg: u64, media: Media, frequency_hz: f64, level_dbm0: f64) -> Self {
+        let peak = 32_767.0 * 10_f64.powf((level_dbm0 - f64::from(FULL_SCALE_SINE_DBM0)) / 20.0);
+        Self { phone: Speaker::new(leg, media), frequency_hz, peak, sample: 0 }
+    }
+
+    /// Ten milliseconds of it, in no time.
+    pub fn hum_10_ms(&mut self, rig: &mut Rig) {
+        let turn = std::f64::consts::TAU * self.frequency_hz / 8_000.0;
+        let samples: Vec<i16> = (self.sample..self.sample + 80)
+            .map(|n| (self.peak * (turn * f64::from(n)).sin()) as i16)
+            .collect();
+        self.sample += 80;
+        self.phone.send(rig, &samples);
+    }
+
+    pub fn hum(&mut self, rig: &mut Rig, ms: u32) {
+        for _ in 0..ms / 10 {
+            self.hum_10_ms(rig);
+            rig.pass_ms(10);
+        }
     }
 }
