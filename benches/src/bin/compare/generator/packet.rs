@@ -16,13 +16,19 @@ pub(super) struct Mark {
 pub(super) fn write(packet: &mut [u8; PACKET_BYTES], mark: Mark) {
     packet[0] = 0x80;
     packet[1] = if mark.number == 0 { 0x80 } else { 0 };
-    packet[2..4].copy_from_slice(&(mark.number as u16).to_be_bytes());
+    packet[2..4].copy_from_slice(&first_sequence(mark.flow).wrapping_add(mark.number as u16).to_be_bytes());
     packet[4..8].copy_from_slice(&mark.number.wrapping_mul(160).to_be_bytes());
     packet[8..12].copy_from_slice(&(SSRC_BASE | mark.flow).to_be_bytes());
     packet[12..16].copy_from_slice(&mark.run.to_be_bytes());
     packet[16..20].copy_from_slice(&mark.flow.to_be_bytes());
     packet[20..24].copy_from_slice(&mark.number.to_be_bytes());
     packet[24..32].copy_from_slice(&mark.sent_ns.to_be_bytes());
+}
+
+/// Each phone starts at a sequence number of its own (RFC 3550 section 5.1), so that what a parked leg's filter passes by
+/// number comes spread over time.
+fn first_sequence(flow: u32) -> u16 {
+    (flow as u16).wrapping_mul(0x9E37)
 }
 
 /// The mark of a packet that is one of ours by its length.
