@@ -66,7 +66,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     pub(crate) ng_delete_delay_s: u64,
     /// Longest time that a worker waits for more packets before it forwards what it has, in microseconds; 0 never waits.
-    #[arg(long, value_name = "US", default_value_t = 600, value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    #[arg(long, value_name = "US", default_value_t = 700, value_parser = clap::value_parser!(u32).range(0..=5_000))]
     pub(crate) min_wait_us: u32,
     /// Receive all RTP through one socket per worker, and send it through a raw one: less work per packet. Takes CAP_BPF,
     /// CAP_NET_ADMIN and CAP_NET_RAW, and one media address of IPv4.

@@ -194,9 +194,9 @@ impl WorkerThread {
         // Without any time-out the kernel would end a gathering wait with nothing gathered.
         let longest = if unfinished { RETRY_AFTER } else { LONGEST_WAIT };
         let timeout = timer.map_or(longest, |timer| timer.min(longest));
-        let gather = self.pace.gather(now);
-        let batch = if gather.is_some() { BATCH } else { 1 };
-        self.ring.submit_and_wait(batch, Some(timeout), gather)?;
+        let gather = self.pace.gather(now, self.core.has_splices());
+        let batch = gather.map_or(1, |gather| gather.batch);
+        self.ring.submit_and_wait(batch, Some(timeout), gather.map(|gather| gather.longest))?;
         self.wakeups += 1;
         Ok(())
     }
@@ -341,8 +341,6 @@ impl WorkerThread {
 /// Longest packet that is made here.
 pub(crate) const PACKET_BYTES: usize = offhook_engine_core::limits::PACKET_BYTES;
 
-/// Completions worth ending a wait early for.
-const BATCH: u32 = 256;
 const COMMANDS_PER_ROUND: usize = 256;
 /// Timers that are due within so many microseconds share a wake-up.
 const TIMER_GRAIN_US: u64 = 1_000;

@@ -1,18 +1,29 @@
-//! When waiting a little for more packets pays: only under load, and longer where nobody listens.
+//! When waiting for more packets pays: under load, and longer where nobody listens.
 
 use std::time::Duration;
 
 use offhook_engine_core::{DropReason, Time, Verdict};
 
-/// Watches how much comes in and for whom, and says how long the next wait may gather.
+/// A wait that goes on once something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gather {
+    /// Completions that end it.
+    pub(crate) batch: u32,
+    /// The longest it goes on.
+    pub(crate) longest: Duration,
+}
+
+/// Watches how much comes in and for whom, and says how the next wait may gather.
 ///
-/// With few packets a wait that gathers finds nothing more and only delays them; with many it saves wake-ups. What comes from
-/// parked legs delays nobody.
+/// With few packets a wait that gathers finds nothing more and only delays them; with many it saves wake-ups, of which there are
+/// few enough once a handful of packets share one: more would only wait for each other. What comes from parked legs delays nobody.
 pub(crate) struct Pace {
     longest: Duration,
-    window_ends: Time,
-    completions: u32,
+    window_began: Time,
+    completions: u64,
     busy: bool,
+    /// How long a small batch takes to come together.
+    fills_in: Duration,
     /// Until when somebody may be waiting.
     heard_until: Time,
 }
@@ -20,16 +31,26 @@ pub(crate) struct Pace {
 impl Pace {
     /// Gathers for `longest` at most when somebody listens; zero never gathers.
     pub(crate) fn new(longest: Duration) -> Self {
-        Self { longest, window_ends: Time(0), completions: 0, busy: false, heard_until: Time(0) }
+        Self {
+            longest,
+            window_began: Time(0),
+            completions: 0,
+            busy: false,
+            fills_in: longest,
+            heard_until: Time(0),
+        }
     }
 
     /// Takes note of what one round brought.
-    pub(crate) fn count(&mut self, now: Time, completions: u32) {
-        self.completions = self.completions.saturating_add(completions);
-        if now >= self.window_ends {
-            self.busy = self.completions >= BUSY_COMPLETIONS && now < self.window_ends + WINDOW_US;
+    pub(crate) fn count(&mut self, now: Time, completions: u64) {
+        self.completions += completions;
+        let window_us = now.since(self.window_began);
+        if window_us >= WINDOW_US {
+            self.busy = self.completions * 1_000_000 >= BUSY_PER_S * window_us;
+            self.fills_in =
+                Duration::from_micros(u64::from(HEARD_BATCH) * window_us / self.completions.max(1));
             self.completions = 0;
-            self.window_ends = now + WINDOW_US;
+            self.window_began = now;
         }
     }
 
@@ -48,22 +69,35 @@ impl Pace {
         self.heard_until = now + HEARD_US;
     }
 
-    /// How long the next wait may go on once something is there; none when it should return at once.
-    pub(crate) fn gather(&self, now: Time) -> Option<Duration> {
-        if !self.busy || self.longest.is_zero() {
+    /// How the next wait gathers; none when it should return at once. `joined`: whether any legs are spliced, who may break
+    /// their silence at any moment.
+    pub(crate) fn gather(&self, now: Time, joined: bool) -> Option<Gather> {
+        if self.longest.is_zero() {
             return None;
         }
-        Some(if now < self.heard_until { self.longest } else { self.longest.max(UNHEARD) })
+        let heard = now < self.heard_until;
+        match (self.busy, heard, joined) {
+            (_, false, false) => Some(Gather { batch: UNHEARD_BATCH, longest: self.longest.max(NOBODY) }),
+            (true, false, true) => Some(Gather { batch: UNHEARD_BATCH, longest: self.longest.max(UNHEARD) }),
+            // One steered socket is one thing that is ready, however much lies in it: the batch alone would not end the wait.
+            (true, true, _) => Some(Gather { batch: HEARD_BATCH, longest: self.longest.min(self.fills_in) }),
+            (false, ..) => None,
+        }
     }
 }
 
+/// Completions worth ending a wait early for, when somebody hears.
+const HEARD_BATCH: u32 = 16;
+/// The same when nobody does.
+const UNHEARD_BATCH: u32 = 256;
 const WINDOW_US: u64 = 10_000;
-/// From 2,000 packets a second on.
-const BUSY_COMPLETIONS: u32 = 20;
+const BUSY_PER_S: u64 = 2_000;
 /// How long what was heard makes it likely that more will be.
 const HEARD_US: u64 = 100_000;
-/// How long packets that nobody hears may wait.
+/// How long packets that nobody hears may wait while others are spliced.
 const UNHEARD: Duration = Duration::from_millis(5);
+/// How long they may wait while nobody is, so that nobody can begin to hear without a command, which ends the wait.
+const NOBODY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -72,38 +106,62 @@ mod tests {
     const LIMIT: Duration = Duration::from_micros(300);
     const PARKED: Verdict = Verdict::Drop(DropReason::NotSpliced);
 
-    /// Feeds a steady stream for a second; how long the last wait may gather.
-    fn gathers_at(packets_per_s: u64, verdict: Verdict) -> Option<Duration> {
+    /// What a worker that has met a steady stream for a second does next.
+    fn gathers_at(packets_per_s: u64, verdict: Verdict, joined: bool) -> Option<Gather> {
         let mut pace = Pace::new(LIMIT);
         for packet in 0..packets_per_s {
             let now = Time(packet * 1_000_000 / packets_per_s);
             pace.on_verdict(now, verdict);
             pace.count(now, 1);
         }
-        pace.gather(Time(1_000_000))
+        pace.gather(Time(1_000_000), joined)
+    }
+
+    fn longest_at(packets_per_s: u64, verdict: Verdict, joined: bool) -> Option<Duration> {
+        gathers_at(packets_per_s, verdict, joined).map(|gather| gather.longest)
     }
 
     #[test]
     fn a_loaded_worker_gathers_and_an_idle_one_does_not() {
-        assert_eq!(gathers_at(20_000, Verdict::Consume), Some(LIMIT));
-        assert_eq!(gathers_at(1_000, Verdict::Consume), None);
+        assert_eq!(longest_at(20_000, Verdict::Consume, true), Some(LIMIT));
+        assert_eq!(gathers_at(1_000, Verdict::Consume, true), None);
+    }
+
+    #[test]
+    fn the_more_comes_the_sooner_a_batch_is_full() {
+        assert_eq!(longest_at(50_000, Verdict::Consume, true), Some(LIMIT));
+        assert_eq!(longest_at(100_000, Verdict::Consume, true), Some(Duration::from_micros(160)));
+        assert_eq!(gathers_at(100_000, Verdict::Consume, true).map(|gather| gather.batch), Some(HEARD_BATCH));
     }
 
     #[test]
     fn what_nobody_hears_may_wait_longer_until_somebody_listens() {
-        assert_eq!(gathers_at(20_000, PARKED), Some(UNHEARD));
-        assert_eq!(gathers_at(1_000, PARKED), None);
+        assert_eq!(longest_at(20_000, PARKED, true), Some(UNHEARD));
+        assert_eq!(gathers_at(1_000, PARKED, true), None);
+        assert_eq!(longest_at(20_000, PARKED, false), Some(NOBODY));
+        assert_eq!(longest_at(1_000, PARKED, false), Some(NOBODY));
+        assert_eq!(gathers_at(1_000, PARKED, false).map(|gather| gather.batch), Some(UNHEARD_BATCH));
         let mut pace = Pace::new(LIMIT);
         for packet in 0..1_000 {
             pace.count(Time(packet * 20), 1);
         }
-        assert_eq!(pace.gather(Time(20_000)), Some(UNHEARD));
+        let longest = |pace: &Pace, at| pace.gather(Time(at), true).map(|gather| gather.longest);
+        assert_eq!(longest(&pace, 20_000), Some(UNHEARD));
         pace.on_verdict(Time(20_000), Verdict::Consume);
         pace.on_verdict(Time(20_000), PARKED);
-        assert_eq!(pace.gather(Time(20_001)), Some(LIMIT));
-        assert_eq!(pace.gather(Time(120_000)), Some(UNHEARD));
+        assert_eq!(longest(&pace, 20_001), Some(LIMIT));
+        assert_eq!(longest(&pace, 120_000), Some(UNHEARD));
         pace.on_command(Time(120_000));
-        assert_eq!(pace.gather(Time(120_001)), Some(LIMIT));
+        assert_eq!(longest(&pace, 120_001), Some(LIMIT));
+    }
+
+    #[test]
+    fn a_worker_that_gathers_for_longer_than_it_counts_stays_busy() {
+        let mut pace = Pace::new(LIMIT);
+        for round in 0..50 {
+            pace.count(Time(round * 20_000), 160);
+        }
+        assert_eq!(pace.gather(Time(1_000_000), true).map(|gather| gather.longest), Some(UNHEARD));
     }
 
     #[test]
@@ -112,9 +170,9 @@ mod tests {
         for packet in 0..1_000 {
             pace.count(Time(packet * 20), 1);
         }
-        assert!(pace.gather(Time(20_000)).is_some());
+        assert!(pace.gather(Time(20_000), true).is_some());
         pace.count(Time(5_000_000), 1);
-        assert!(pace.gather(Time(5_000_000)).is_none());
+        assert!(pace.gather(Time(5_000_000), true).is_none());
     }
 
     #[test]
@@ -123,6 +181,7 @@ mod tests {
         for packet in 0..100_000 {
             pace.count(Time(packet * 10), 1);
         }
-        assert_eq!(pace.gather(Time(1_000_000)), None);
+        assert_eq!(pace.gather(Time(1_000_000), true), None);
+        assert_eq!(pace.gather(Time(1_000_000), false), None);
     }
 }

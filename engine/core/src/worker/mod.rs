@@ -13,7 +13,7 @@ mod record;
 mod reports;
 mod secure;
 mod splice;
-mod spread;
+pub(crate) mod spread;
 mod supervise;
 mod timeout;
 mod wheel;
@@ -129,6 +129,11 @@ impl Worker {
     /// Where a leg's RTP comes from, once it is learnt.
     pub fn peer(&self, leg: LegIx) -> Option<SocketAddr> {
         self.legs.get(leg.index())?.latch.latched()
+    }
+
+    /// Whether any of its legs are spliced.
+    pub fn has_splices(&self) -> bool {
+        self.totals.splices > 0
     }
 
     /// Whether a leg is parked.
