@@ -61,7 +61,7 @@ impl Sub<u64> for Time {
 
 /// Short enough that what falls due together is no burst: with 20,000 legs, each sending comfort noise and a report every 5 s,
 /// 40 packets.
-pub(crate) const SHARED_TICK_US: u64 = 5_000;
+pub(crate) const SHARED_TICK_US: u64 = 20_000;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use offhook_engine_core::limits::{PEER_EVENTS_AT_ONCE, PEER_EVENTS_PER_S};
 use offhook_engine_core::{
     Disarmed, DropReason, LegId, LegSetup, OpId, Socket, Verdict, WorkerCommand, WorkerReport,
 };
-use offhook_proto::{Codec, EventBody, LegState, LegUpdate, Media};
+use offhook_proto::{Codec, EventBody, Idle, LegState, LegUpdate, Media};
 use support::{Rig, Talker, address, phone, prompt, rtp, setup};
 
 /// A word of an RTCP packet.
@@ -162,6 +162,20 @@ fn a_parked_leg_reports_half_as_often_and_soon_again_when_it_is_unparked() {
         rig.done(|op| WorkerCommand::Unpark { op, leg: LegId(1) });
         assert!(reports_in(&mut rig, 1, 8) >= 1);
     }
+}
+
+#[test]
+fn a_parked_legs_reports_leave_with_its_idle_packets() {
+    let mut rig = Rig::new();
+    rig.create(LegSetup { idle: Idle::ComfortNoise { interval_ms: 10_000 }, park: true, ..setup(1) });
+    // The first report was planned before.
+    rig.pass_ms(20_000);
+    rig.sent.clear();
+    rig.pass_ms(600_000);
+    let moments = |socket| rig.sent.iter().filter(move |sent| sent.socket == socket).map(|sent| sent.at);
+    let idle: Vec<_> = moments(Socket::Rtp).collect();
+    assert!((30..=60).contains(&moments(Socket::Rtcp).count()), "{} reports", moments(Socket::Rtcp).count());
+    assert_eq!(moments(Socket::Rtcp).find(|at| !idle.contains(at)), None);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use offhook_proto::Idle;
 
 use super::encoding::{duration_ts, packet, packet_ms};
 use super::receive::ts_of;
+use super::report::PARKED_INTERVAL_US;
 use super::stream::{Numbered, Source};
 use super::timer::Timer;
 use super::{Leg, Payload};
-use crate::Time;
 use crate::rtp::HEADER_BYTES;
+use crate::worker::spread::turn;
+use crate::{LegIx, Time};
 
 /// Level of comfort noise in −dBov (RFC 3389 section 3): barely there.
 const NOISE_LEVEL: u8 = 70;
@@ -40,6 +42,19 @@ impl Leg {
                 }
             }
             _ => self.deadlines.stop(Timer::Idle),
+        }
+    }
+
+    /// When a report that is due `at` leaves: a parked leg's with its next idle packet, if such are about as seldom as reports:
+    /// the second to leave finds socket and route warm.
+    pub(crate) fn with_idle(&self, leg: LegIx, at: Time) -> Time {
+        match self.idle_interval_us() {
+            Some(interval_us)
+                if self.parked.is_some() && (SELDOM_US..=PARKED_INTERVAL_US).contains(&interval_us) =>
+            {
+                turn(at, leg, interval_us).at_shared_tick()
+            }
+            _ => at,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::rtcp::{Block, Report, SenderInfo};
 /// Mean time between two reports of a leg, in microseconds (RFC 3550 section 6.2).
 const INTERVAL_US: u64 = 5_000_000;
 /// The same of a parked leg, which has next to no bandwidth to share (RFC 3550 section 6.2 makes the interval above the least).
-const PARKED_INTERVAL_US: u64 = 10_000_000;
+pub(crate) const PARKED_INTERVAL_US: u64 = 10_000_000;
 
 /// The state of one leg's reports.
 #[derive(Clone, Debug)]

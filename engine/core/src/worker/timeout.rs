@@ -95,7 +95,8 @@ impl Worker {
             Timer::Report => {
                 let parked = self.legs[leg.index()].parked.is_some();
                 let next = Reports::next(self.now, parked, self.spread.next());
-                self.legs[leg.index()].deadlines.set(Timer::Report, next);
+                let reporting = &mut self.legs[leg.index()];
+                reporting.deadlines.set(Timer::Report, reporting.with_idle(leg, next));
                 self.look_at_quality(leg);
                 self.write_report(leg, false, buffer)
             }
