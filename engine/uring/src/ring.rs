@@ -261,10 +261,14 @@ impl Ring {
         let gathering = gathering.filter(|_| self.waker.begin_gathering());
         let wanted = if gathering.is_none() && min_wait.is_some() { 1 } else { min_complete.max(1) };
         // Deferred work runs only in a wait, so that a look without waiting is a wait that is over at once.
-        let timeout = if min_complete == 0 { Some(Duration::ZERO) } else { timeout };
-        let timeout = timeout.map(|timeout| types::Timespec::from(timeout.min(LONGEST_WAIT)));
+        let wait = if min_complete == 0 { Some(Duration::ZERO) } else { timeout };
+        let timeout = wait.map(|wait| types::Timespec::from(wait.min(LONGEST_WAIT)));
         let outcome = match gathering {
-            Some((gathering, gather)) => gathering.enter(&mut self.ring, wanted, gather, timeout.as_ref()),
+            Some((gathering, gather)) => {
+                // The kernel looks at the time-out only once the minimum has passed.
+                let gather = wait.map_or(gather, |wait| gather.min(wait));
+                gathering.enter(&mut self.ring, wanted, gather, timeout.as_ref())
+            }
             None => {
                 let mut wait = types::SubmitArgs::new();
                 if let Some(timeout) = &timeout {

@@ -205,6 +205,24 @@ fn a_wait_with_nothing_to_come_ends_at_its_time_out() {
 }
 
 #[test]
+fn a_time_out_ends_a_gathering_wait_before_its_minimum() {
+    let (over_out, over) = mpsc::channel();
+    // A wait that does not end leaves its thread behind.
+    thread::spawn(move || {
+        let mut ring = ring();
+        let hour = Duration::from_secs(3_600);
+        ring.submit_and_wait(64, Some(Duration::from_millis(2)), Some(hour)).unwrap();
+        over_out.send(ring.next_completion().is_none()).unwrap();
+        let (_, address) = armed(&mut ring, "127.0.0.1:0", 1);
+        socket("127.0.0.1:0").0.send_to(b"alone", address).unwrap();
+        ring.submit_and_wait(64, Some(Duration::from_millis(2)), Some(hour)).unwrap();
+        over_out.send(matches!(ring.next_completion(), Some(Completion::Datagram(_)))).unwrap();
+    });
+    assert!(over.recv_timeout(PATIENCE).unwrap(), "nothing had come");
+    assert!(over.recv_timeout(PATIENCE).unwrap(), "one had come");
+}
+
+#[test]
 fn a_gathering_wait_is_content_with_one_completion_once_its_minimum_has_passed() {
     let mut ring = ring();
     let (_, address) = armed(&mut ring, "127.0.0.1:0", 1);
