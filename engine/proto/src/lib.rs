@@ -51,5 +51,6 @@ pub use request::{
 pub use sdes::{Crypto, SdesKeys};
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};
 pub use types::{
-    Codec, Drops, DtmfMode, Idle, LatchMode, Media, PlaySource, RecordMode, Remote, SuperviseMode, ToneName,
+    Codec, Drops, DtmfMode, Idle, Keys, LatchMode, Media, PlaySource, RecordMode, Remote, SuperviseMode,
+    ToneName,
 };

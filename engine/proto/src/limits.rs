@@ -16,6 +16,12 @@ pub const PLAY_SOURCES: usize = 64;
 pub const FILE_BYTES: usize = 255;
 /// Most keys in one DTMF source.
 pub const DTMF_KEYS: usize = 64;
+/// Milliseconds that a key can be held, and the pause after it.
+pub const KEY_MS: std::ops::RangeInclusive<u32> = 40..=5_000;
+/// Longest time that all keys of one source take with their pauses, in milliseconds.
+pub const KEYS_MS: u64 = 60_000;
+/// Levels of a key, in dBm0.
+pub const KEY_LEVEL_DBM0: std::ops::RangeInclusive<i8> = -63..=0;
 /// Longest silence in one play source, in milliseconds.
 pub const SILENCE_MS: u32 = 600_000;
 /// Packet times that a leg can have, in milliseconds; in steps of [`PTIME_STEP_MS`].

@@ -170,8 +170,40 @@ pub enum PlaySource {
     },
     /// A DTMF key sequence of `0-9*#A-D`, 100 ms each with 100 ms between.
     Dtmf(String),
+    /// A DTMF key sequence by times and a level of its own.
+    Keys(Keys),
     /// Silence of so many milliseconds.
     SilenceMs(u32),
+}
+
+/// A DTMF key sequence. All of it takes at most [`KEYS_MS`](crate::limits::KEYS_MS).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// 1 to 64 of `0-9*#A-D`.
+    pub keys: String,
+    /// Milliseconds that each is held, 40 to 5,000.
+    #[serde(default = "usual_key_ms")]
+    pub on_ms: u32,
+    /// Milliseconds of pause after each, 40 to 5,000.
+    #[serde(default = "usual_key_ms")]
+    pub off_ms: u32,
+    /// Level in dBm0, -63 to 0: of the telephone-event (RFC 4733 section 2.3.3), or of each of the tone's two frequencies. The
+    /// usual ones, -10 and -7, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_dbm0: Option<i8>,
+}
+
+/// These keys, 100 ms each with 100 ms between.
+impl From<&str> for Keys {
+    fn from(keys: &str) -> Self {
+        let (on_ms, off_ms) = (usual_key_ms(), usual_key_ms());
+        Self { keys: keys.to_owned(), on_ms, off_ms, level_dbm0: None }
+    }
+}
+
+const fn usual_key_ms() -> u32 {
+    100
 }
 
 /// What a recording holds. Only what one leg says and another hears is recorded, never an idle microphone.

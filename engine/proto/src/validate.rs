@@ -6,12 +6,12 @@ use std::ops::RangeInclusive;
 
 use crate::limits::{
     COMFORT_NOISE_MS, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN,
-    KEEPALIVE_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, SILENCE_MS,
-    SILENT_AFTER_MS, SINCE_US,
+    KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS,
+    PTIME_STEP_MS, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
 };
 use crate::parse::shown;
 use crate::{
-    Codec, Command, DetectStart, Error, ErrorCode, Idle, LegCreate, LegListRequest, LegPark, LegUpdate,
+    Codec, Command, DetectStart, Error, ErrorCode, Idle, Keys, LegCreate, LegListRequest, LegPark, LegUpdate,
     Listen, Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe,
     Supervise, Unsplice,
 };
@@ -383,15 +383,32 @@ fn source(field: &str, source: &PlaySource) -> Result<(), Error> {
             }
             Err(bad(&format!("{field}.tone.country"), "a country's two letters in lower case", shown(code)))
         }
-        PlaySource::Dtmf(keys) => {
-            let sound = |key: u8| matches!(key, b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D');
-            if (1..=DTMF_KEYS).contains(&keys.len()) && keys.bytes().all(sound) {
-                return Ok(());
-            }
-            Err(bad(&format!("{field}.dtmf"), &format!("1 to {DTMF_KEYS} of 0-9 * # A-D"), shown(keys)))
-        }
+        PlaySource::Dtmf(keys) => key_names(&format!("{field}.dtmf"), keys),
+        PlaySource::Keys(keys) => key_sequence(&format!("{field}.keys"), keys),
         PlaySource::SilenceMs(ms) => range(&format!("{field}.silence_ms"), *ms, &(1..=SILENCE_MS)),
     }
+}
+
+fn key_names(field: &str, keys: &str) -> Result<(), Error> {
+    let sound = |key: u8| matches!(key, b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D');
+    if (1..=DTMF_KEYS).contains(&keys.len()) && keys.bytes().all(sound) {
+        return Ok(());
+    }
+    Err(bad(field, &format!("1 to {DTMF_KEYS} of 0-9 * # A-D"), shown(keys)))
+}
+
+fn key_sequence(field: &str, keys: &Keys) -> Result<(), Error> {
+    key_names(&format!("{field}.keys"), &keys.keys)?;
+    range(&format!("{field}.on_ms"), keys.on_ms, &KEY_MS)?;
+    range(&format!("{field}.off_ms"), keys.off_ms, &KEY_MS)?;
+    if let Some(level_dbm0) = keys.level_dbm0 {
+        range(&format!("{field}.level_dbm0"), level_dbm0, &KEY_LEVEL_DBM0)?;
+    }
+    let all_ms = keys.keys.len() as u64 * u64::from(keys.on_ms + keys.off_ms);
+    if all_ms > KEYS_MS {
+        return Err(bad(field, &format!("keys of {KEYS_MS} ms at most"), format!("{all_ms} ms")));
+    }
+    Ok(())
 }
 
 /// A relative name that cannot leave the prompt directory.

@@ -229,6 +229,24 @@ const RANGES: &[(&str, &[&str])] = &[
     (r#""command":"play","leg":"a","sources":[{"file":"a\u0000b"}]"#, &["sources[0].file"]),
     (r#""command":"play","leg":"a","sources":[{"dtmf":"12E"}]"#, &["sources[0].dtmf", "0-9 * # A-D"]),
     (r#""command":"play","leg":"a","sources":[{"dtmf":""}]"#, &["sources[0].dtmf"]),
+    (r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1"}}]"#, &[]),
+    (r#""command":"play","leg":"a","sources":[{"keys":{"keys":"E"}}]"#, &["sources[0].keys.keys"]),
+    (
+        r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1","on_ms":39}}]"#,
+        &["sources[0].keys.on_ms", "40 to 5000"],
+    ),
+    (
+        r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1","off_ms":5001}}]"#,
+        &["sources[0].keys.off_ms", "40 to 5000"],
+    ),
+    (
+        r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1","level_dbm0":1}}]"#,
+        &["sources[0].keys.level_dbm0", "-63 to 0"],
+    ),
+    (
+        r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1234567","on_ms":5000,"off_ms":5000}}]"#,
+        &["sources[0].keys", "60000 ms at most", "70000 ms"],
+    ),
     (r#""command":"play","leg":"a","sources":[{"silence_ms":0}]"#, &["sources[0].silence_ms", "1 to 600000"]),
     (
         r#""command":"play","leg":"a","sources":[{"tone":{"name":"busy","country":"UK"}}]"#,

@@ -95,7 +95,9 @@ impl Director {
             PlaySource::Dtmf(digits) if media.telephone_event.is_some() => {
                 Segment::Keys(digits.as_str().into())
             }
-            PlaySource::Dtmf(digits) => Segment::Audio(Arc::new(keys(digits, media.codec)?)),
+            PlaySource::Dtmf(digits) => Segment::Audio(Arc::new(keys(&digits.as_str().into(), media.codec)?)),
+            PlaySource::Keys(of) if media.telephone_event.is_some() => Segment::Keys(of.clone()),
+            PlaySource::Keys(of) => Segment::Audio(Arc::new(keys(of, media.codec)?)),
             PlaySource::SilenceMs(ms) => Segment::SilenceMs(*ms),
         }))
     }

@@ -1,14 +1,14 @@
 //! Playing to a leg: prompts, tones, silence and keys, one packet per tick.
 
-use offhook_proto::{Codec, Media};
+use offhook_proto::{Codec, Keys, Media};
 
 use super::encoding::{bytes_per_ms, clock_rate, convert, fill, in_place, packet, packet_ms};
 use super::receive::us_to_ts;
 use crate::Time;
 use crate::prompt::Segment;
 
-/// Milliseconds that a key is held, and the pause after it.
-const KEY_MS: u32 = 100;
+/// Usual level of a key, in dBm0.
+const KEY_LEVEL_DBM0: i8 = -10;
 
 /// One play on one leg.
 #[derive(Clone, Debug)]
@@ -42,7 +42,11 @@ pub(crate) enum Tick {
 
 /// One packet time of a key sequence.
 enum KeyStep {
-    Held { first: bool },
+    /// In a segment that began so long after the key.
+    Held {
+        first: bool,
+        segment_ms: u64,
+    },
     Pause,
 }
 
@@ -114,9 +118,9 @@ impl Player {
                         self.position += 1;
                         self.sounded = true;
                         return match step {
-                            KeyStep::Held { first } => {
+                            KeyStep::Held { first, segment_ms } => {
                                 self.key_began = if first { tick } else { self.key_began };
-                                Tick::Event { began: self.key_began, first }
+                                Tick::Event { began: self.key_began.plus_ms(segment_ms), first }
                             }
                             KeyStep::Pause => Tick::Pause,
                         };
@@ -160,9 +164,9 @@ impl Player {
                 Segment::SilenceMs(ms) => (self.position * usize::from(packet_ms(media)) < *ms as usize)
                     .then(|| Tick::Audio(packet(media.codec, packet_ms(media), out))),
                 Segment::Keys(keys) => key(keys, self.position, media, out).map(|step| match step {
-                    KeyStep::Held { first } => {
+                    KeyStep::Held { first, segment_ms } => {
                         self.key_began = if first { tick } else { self.key_began };
-                        Tick::Event { began: self.key_began, first }
+                        Tick::Event { began: self.key_began.plus_ms(segment_ms), first }
                     }
                     KeyStep::Pause => Tick::Pause,
                 }),
@@ -210,35 +214,40 @@ fn silence(ms: u32, position: usize, codec: Codec, rate: usize, out: &mut [u8]) 
 
 /// The telephone-event of packet time `position` of a key sequence; none after the last (RFC 4733 section 2.5.1).
 ///
-/// A key's end is sent three times, one packet time apart.
-fn key(keys: &str, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
-    let ptime_ms = u32::from(packet_ms(media));
-    let (held, steps) = key_steps(packet_ms(media));
+/// A key's end is sent three times, one packet time apart. One that is longer than its duration field can say goes on in a new
+/// segment (section 2.5.1.3).
+fn key(keys: &Keys, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
+    let ptime_ms = packet_ms(media);
+    let (held, steps) = key_steps(keys, ptime_ms);
     let (at, step) = (position / steps, position % steps);
-    let event = event_code(*keys.as_bytes().get(at)?);
+    let event = event_code(*keys.keys.as_bytes().get(at)?);
     if step > held + 1 {
         return Some(KeyStep::Pause);
     }
-    let duration_ms = ptime_ms * (step.min(held - 1) as u32 + 1);
-    let duration = us_to_ts(u64::from(duration_ms) * 1_000, clock_rate(media.codec)).min(0xFFFF) as u16;
+    let packet_ts = us_to_ts(u64::from(ptime_ms) * 1_000, clock_rate(media.codec)).max(1);
+    let segment_steps = (0xFFFF / packet_ts as usize).max(1);
+    let held_step = step.min(held - 1);
+    let (segment, in_segment) = (held_step / segment_steps, held_step % segment_steps);
+    let duration = (packet_ts * (in_segment as u32 + 1)).min(0xFFFF) as u16;
     let [high, low] = duration.to_be_bytes();
-    /// Power level in −dBm0, in the low six bits.
-    const LEVEL: u8 = 10;
+    let level = keys.level_dbm0.unwrap_or(KEY_LEVEL_DBM0).unsigned_abs().min(63);
     let end = u8::from(step + 1 >= held) << 7;
-    out.get_mut(..4)?.copy_from_slice(&[event, end | LEVEL, high, low]);
-    Some(KeyStep::Held { first: step == 0 })
+    out.get_mut(..4)?.copy_from_slice(&[event, end | level, high, low]);
+    let segment_ms = segment as u64 * segment_steps as u64 * u64::from(ptime_ms);
+    Some(KeyStep::Held { first: step == 0, segment_ms })
 }
 
-/// Packet times that a key is held, and that it takes with its pause.
-fn key_steps(ptime_ms: u8) -> (usize, usize) {
-    let held = KEY_MS.div_ceil(u32::from(ptime_ms)) as usize;
-    (held, (2 * held).max(held + 2))
+/// Packet times that a key is held, and that it takes with its pause: room for the end's three packets.
+fn key_steps(keys: &Keys, ptime_ms: u8) -> (usize, usize) {
+    let steps = |ms: u32| ms.div_ceil(u32::from(ptime_ms)).max(1) as usize;
+    let held = steps(keys.on_ms);
+    (held, held + steps(keys.off_ms).max(2))
 }
 
 /// Milliseconds that a key sequence takes.
-pub(crate) fn keys_ms(keys: &str, ptime_ms: u8) -> u64 {
-    let (_, steps) = key_steps(ptime_ms);
-    keys.len() as u64 * steps as u64 * u64::from(ptime_ms)
+pub(crate) fn keys_ms(keys: &Keys, ptime_ms: u8) -> u64 {
+    let (_, steps) = key_steps(keys, ptime_ms);
+    keys.keys.len() as u64 * steps as u64 * u64::from(ptime_ms)
 }
 
 fn event_code(key: u8) -> u8 {
@@ -338,6 +347,36 @@ mod tests {
             all
         };
         assert_eq!(packets, [durations(5), durations(11)].concat());
+    }
+
+    #[test]
+    fn a_key_has_the_times_and_the_level_that_it_is_given() {
+        let keys = Keys { on_ms: 40, off_ms: 80, level_dbm0: Some(-20), ..Keys::from("5") };
+        let packets = play(vec![Segment::Keys(keys)], 1, &Media { ptime_ms: 20, ..media() });
+        let step = |end: u8, ms: u16| [&[5, end | 20], &(ms * 8).to_be_bytes()[..]].concat();
+        let end = step(0x80, 40);
+        let wanted = [step(0, 20), end.clone(), end.clone(), end, Vec::new(), Vec::new()];
+        assert_eq!(packets, wanted);
+    }
+
+    #[test]
+    fn a_key_longer_than_its_duration_field_goes_on_in_a_new_segment() {
+        let media = Media { codec: Codec::Opus, ptime_ms: 20, ..media() };
+        let keys = Keys { on_ms: 2_000, ..Keys::from("1") };
+        let mut player = Player::new("p".into(), vec![Segment::Keys(keys)], 1, Time(0));
+        let mut all = Vec::new();
+        loop {
+            let mut out = [0; 100];
+            let (tick, _) = player.advance(player.next_tick(), 20);
+            let Tick::Event { began, first } = player.tick(tick, &media, &mut out) else { break };
+            all.push((began, first, u16::from_be_bytes([out[2], out[3]]), out[1] >> 7 == 1));
+        }
+        // 68 packets of 960 are 65,280; the rest of the 100 begins anew.
+        assert_eq!(all[67], (Time(0), false, 65_280, false));
+        assert_eq!(all[68], (Time::from_ms(1_360), false, 960, false));
+        assert_eq!(all[99], (Time::from_ms(1_360), false, 32 * 960, true));
+        assert_eq!(all[102..], [], "the end comes three times");
+        assert_eq!(all.iter().filter(|(_, first, ..)| *first).count(), 1);
     }
 
     #[test]

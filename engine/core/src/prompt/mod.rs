@@ -5,7 +5,7 @@ mod tone;
 
 use std::sync::Arc;
 
-use offhook_proto::Codec;
+use offhook_proto::{Codec, Keys};
 
 pub(crate) use self::tone::{Tones, keys};
 
@@ -101,6 +101,6 @@ pub enum Segment {
     Audio(Arc<EncodedPrompt>),
     /// Silence of so many milliseconds.
     SilenceMs(u32),
-    /// Keys of `0-9*#A-D` as telephone-events (RFC 4733), 100 ms each with 100 ms between.
-    Keys(Arc<str>),
+    /// Keys as telephone-events (RFC 4733).
+    Keys(Keys),
 }

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use offhook_audio::tones::{Country, Progress, Segment, Tone, ToneSource, beep, dtmf};
-use offhook_proto::{Codec, Error, ErrorCode, ToneName};
+use offhook_proto::{Codec, Error, ErrorCode, Keys, ToneName};
 
 use super::EncodedPrompt;
 
-/// Level of each frequency of a key in band, in dBm0.
-const KEY_LEVEL_DBM0: f32 = -7.0;
-/// Milliseconds that a key in band sounds, and the pause after it.
-const KEY_MS: u32 = 100;
+/// Usual level of each frequency of a key in band, in dBm0.
+const KEY_LEVEL_DBM0: i8 = -7;
 
 /// A tone of a country's plan.
 ///
@@ -35,14 +33,15 @@ pub(crate) fn tone(name: ToneName, country: Option<&str>, codec: Codec) -> Resul
     Ok(if is_endless(&tone) { prompt.endless() } else { prompt })
 }
 
-/// Keys in band, 100 ms each with 100 ms between.
+/// Keys in band.
 ///
 /// # Errors
 /// As [`tone`]; `bad_value` for what is no key.
-pub(crate) fn keys(keys: &str, codec: Codec) -> Result<EncodedPrompt, Error> {
+pub(crate) fn keys(keys: &Keys, codec: Codec) -> Result<EncodedPrompt, Error> {
     let mut all = Vec::new();
-    for key in keys.chars() {
-        let tone = dtmf(key, KEY_MS, KEY_MS, KEY_LEVEL_DBM0)
+    let level_dbm0 = f32::from(keys.level_dbm0.unwrap_or(KEY_LEVEL_DBM0));
+    for key in keys.keys.chars() {
+        let tone = dtmf(key, keys.on_ms, keys.off_ms, level_dbm0)
             .ok_or_else(|| Error::new(ErrorCode::BadValue, format!("dtmf: {key} is no key")))?;
         all.append(&mut render(&tone, EncodedPrompt::rate_hz(codec)));
     }
@@ -127,9 +126,22 @@ mod tests {
     }
 
     #[test]
-    fn keys_in_band_last_two_hundred_ms_each() {
-        assert_eq!(keys("12#", Codec::Pcmu).map(|keys| keys.duration_ms()), Ok(600));
-        assert!(keys("x", Codec::Pcmu).is_err());
-        assert_eq!(keys("1", Codec::Opus).map(|keys| keys.duration_ms()), Ok(200));
+    fn keys_in_band_last_two_hundred_ms_each_unless_they_say_otherwise() {
+        let duration_ms = |of: Keys, codec| keys(&of, codec).map(|keys| keys.duration_ms());
+        assert_eq!(duration_ms("12#".into(), Codec::Pcmu), Ok(600));
+        assert!(duration_ms("x".into(), Codec::Pcmu).is_err());
+        assert_eq!(duration_ms("1".into(), Codec::Opus), Ok(200));
+        assert_eq!(duration_ms(Keys { on_ms: 400, off_ms: 60, ..Keys::from("12") }, Codec::Pcma), Ok(920));
+    }
+
+    #[test]
+    fn keys_in_band_are_as_loud_as_they_are_asked_to_be() {
+        let loudest = |level_dbm0| {
+            let keys = keys(&Keys { level_dbm0, ..Keys::from("5") }, Codec::L16).expect("keys");
+            let samples = keys.payload().chunks(2).map(|s| i16::from_be_bytes([s[0], s[1]]).unsigned_abs());
+            f32::from(samples.max().expect("samples"))
+        };
+        let db = |quiet: f32| 20.0 * (loudest(None) / quiet).log10();
+        assert!((db(loudest(Some(-27))) - 20.0).abs() < 0.5, "{}", db(loudest(Some(-27))));
     }
 }
