@@ -1,9 +1,12 @@
 //! One TCP stream of `ng` requests.
 
+use std::time::Duration;
+
 use offhook_ng::frame::Splitter;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::ng::REPLIES;
@@ -41,26 +44,37 @@ async fn run(
 ) -> std::io::Result<()> {
     let (mut reader, mut writer) = stream.split();
     let (mut splitter, mut buffer) = (Splitter::default(), vec![0; READ_BYTES]);
-    loop {
+    let (mut asks, mut unanswered) = (true, 0_usize);
+    // One that has said all that it has to say still hears the answers.
+    while asks || unanswered > 0 {
         tokio::select! {
-            read = reader.read(&mut buffer) => {
+            read = reader.read(&mut buffer), if asks => {
                 let read = read?;
-                if read == 0 {
-                    return Ok(());
-                }
+                asks = read > 0;
                 splitter.push(&buffer[..read]);
                 while let Some(frame) = splitter.next_frame().map_err(|_| std::io::ErrorKind::InvalidData)? {
+                    unanswered += 1;
                     if requests.send(FromStream::Frame(number, frame)).await.is_err() {
                         return Ok(());
                     }
                 }
             }
             reply = replies.recv() => match reply {
-                Some(reply) => writer.write_all(&reply).await?,
+                Some(reply) => {
+                    unanswered = unanswered.saturating_sub(1);
+                    // One that never reads must not hold its socket for ever.
+                    let written = timeout(PATIENCE, writer.write_all(&reply)).await;
+                    written.map_err(|_| std::io::ErrorKind::TimedOut)??;
+                }
                 None => return Ok(()),
             },
+            // A frame that is an answer itself, or a request that came twice, has none.
+            () = sleep(PATIENCE), if !asks => return Ok(()),
         }
     }
+    Ok(())
 }
 
+/// For a peer to read a reply, and for the last replies to one that asks no more.
+const PATIENCE: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 16_384;

@@ -27,32 +27,39 @@ pub fn write(dict: &Dict, out: &mut Vec<u8>) {
     out.push(b'e');
 }
 
-/// How many bytes the value at the start of `bytes` takes: `Ok(None)` when it is not complete yet.
-///
-/// # Errors
-/// It is no bencode.
-pub(crate) fn length(bytes: &[u8]) -> Result<Option<usize>, ()> {
-    let (mut at, mut depth) = (0, 0_usize);
-    loop {
-        let Some(&byte) = bytes.get(at) else { return Ok(None) };
-        match byte {
-            b'd' | b'l' if depth < DEPTH => (at, depth) = (at + 1, depth + 1),
-            b'e' if depth > 0 => (at, depth) = (at + 1, depth - 1),
-            b'i' => match bytes[at..].iter().take(INT_BYTES).position(|&byte| byte == b'e') {
-                Some(end) => at += end + 1,
-                None if bytes.len() - at < INT_BYTES => return Ok(None),
-                None => return Err(()),
-            },
-            b'0'..=b'9' => match string_header(&bytes[at..]) {
-                Header::Of { length, header } => at += header + length,
-                Header::Incomplete => return Ok(None),
-                Header::Wrong => return Err(()),
-            },
-            _ => return Err(()),
+/// Looks for the end of a value that is still arriving; what was looked at is not looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    at: usize,
+    depth: usize,
+}
+
+impl Scan {
+    /// How many bytes the value at the start of `bytes` takes: `Ok(None)` when it is not complete yet. `bytes` only ever grows.
+    ///
+    /// # Errors
+    /// It is no bencode.
+    pub(crate) fn length(&mut self, bytes: &[u8]) -> Result<Option<usize>, ()> {
+        while self.at == 0 || self.depth > 0 {
+            let Some(&byte) = bytes.get(self.at) else { return Ok(None) };
+            let rest = &bytes[self.at..];
+            match byte {
+                b'd' | b'l' if self.depth < DEPTH => (self.at, self.depth) = (self.at + 1, self.depth + 1),
+                b'e' if self.depth > 0 => (self.at, self.depth) = (self.at + 1, self.depth - 1),
+                b'i' => match rest.iter().take(INT_BYTES).position(|&byte| byte == b'e') {
+                    Some(end) => self.at += end + 1,
+                    None if rest.len() < INT_BYTES => return Ok(None),
+                    None => return Err(()),
+                },
+                b'0'..=b'9' => match string_header(rest) {
+                    Header::Of { length, header } => self.at += header + length,
+                    Header::Incomplete => return Ok(None),
+                    Header::Wrong => return Err(()),
+                },
+                _ => return Err(()),
+            }
         }
-        if depth == 0 {
-            return Ok((at <= bytes.len()).then_some(at));
-        }
+        Ok((self.at <= bytes.len()).then_some(self.at))
     }
 }
 
@@ -163,6 +170,10 @@ mod tests {
 
     use super::*;
 
+    fn length(bytes: &[u8]) -> Result<Option<usize>, ()> {
+        Scan::default().length(bytes)
+    }
+
     pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<i64>().prop_map(Value::Int),
@@ -185,10 +196,13 @@ mod tests {
             write(&dict, &mut bytes);
             prop_assert_eq!(parse(&bytes), Some(dict));
             prop_assert_eq!(length(&bytes), Ok(Some(bytes.len())));
+            let mut scan = Scan::default();
             for cut in 0..bytes.len() {
                 prop_assert_eq!(length(&bytes[..cut]), Ok(None));
+                prop_assert_eq!(scan.length(&bytes[..cut]), Ok(None));
                 prop_assert_eq!(parse(&bytes[..cut]), None);
             }
+            prop_assert_eq!(scan.length(&bytes), Ok(Some(bytes.len())));
         }
 
         #[test]

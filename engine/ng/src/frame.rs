@@ -9,6 +9,14 @@ use crate::{bencode, json};
 #[derive(Debug, Default)]
 pub struct Splitter {
     held: Vec<u8>,
+    /// How far the frame that is arriving has been looked through.
+    scan: Option<Scan>,
+}
+
+#[derive(Debug)]
+enum Scan {
+    Bencode(bencode::Scan),
+    Json(json::Scan),
 }
 
 /// The stream cannot be understood any more: close it.
@@ -32,14 +40,19 @@ impl Splitter {
             return if self.held.len() > COOKIE_BYTES { Err(Broken) } else { Ok(None) };
         };
         let dictionary = &self.held[space + 1..];
-        let length = match dictionary.first() {
-            None => None,
-            Some(b'd') => bencode::length(dictionary).map_err(|()| Broken)?,
-            Some(b'{') => json::length(dictionary),
+        let scan = match dictionary.first() {
+            None => return Ok(None),
+            Some(b'd') => self.scan.get_or_insert(Scan::Bencode(bencode::Scan::default())),
+            Some(b'{') => self.scan.get_or_insert(Scan::Json(json::Scan::default())),
             Some(_) => return Err(Broken),
+        };
+        let length = match scan {
+            Scan::Bencode(scan) => scan.length(dictionary).map_err(|()| Broken)?,
+            Scan::Json(scan) => scan.length(dictionary),
         };
         match length {
             Some(length) if space + 1 + length <= FRAME_BYTES => {
+                self.scan = None;
                 Ok(Some(self.held.drain(..space + 1 + length).collect()))
             }
             None if self.held.len() <= FRAME_BYTES => Ok(None),

@@ -21,25 +21,37 @@ pub(crate) fn write(dict: &Dict, out: &mut Vec<u8>) {
     serde_json::to_writer(out, &json).expect("JSON values serialise into memory");
 }
 
-/// How many bytes the object at the start of `bytes` takes, by its braces: `None` when it is not complete yet.
-pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' if !quoted => depth += 1,
-            b'}' if !quoted => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return Some(at + 1);
+/// Looks for the end of an object that is still arriving; what was looked at is not looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    at: usize,
+    depth: usize,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Scan {
+    /// How many bytes the object at the start of `bytes` takes, by its braces: `None` when it is not complete yet. `bytes` only
+    /// ever grows.
+    pub(crate) fn length(&mut self, bytes: &[u8]) -> Option<usize> {
+        for byte in bytes.get(self.at..)? {
+            self.at += 1;
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.quoted => self.escaped = true,
+                b'"' => self.quoted = !self.quoted,
+                b'{' if !self.quoted => self.depth += 1,
+                b'}' if !self.quoted => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(self.at);
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
+        None
     }
-    None
 }
 
 fn dict_of(map: Map<String, Json>, depth_left: usize, values_left: &mut usize) -> Option<Dict> {
@@ -92,6 +104,10 @@ mod tests {
 
     use super::*;
 
+    fn length(bytes: &[u8]) -> Option<usize> {
+        Scan::default().length(bytes)
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_taken_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -106,6 +122,11 @@ mod tests {
             bytes.extend(after.bytes());
             prop_assert_eq!(length(&bytes), Some(whole));
             prop_assert_eq!(length(&bytes[..whole - 1]), None);
+            let mut scan = Scan::default();
+            for cut in 0..whole {
+                prop_assert_eq!(scan.length(&bytes[..cut]), None);
+            }
+            prop_assert_eq!(scan.length(&bytes[..whole]), Some(whole));
         }
     }
 

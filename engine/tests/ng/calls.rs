@@ -18,7 +18,7 @@ fn joined(ng: &NgClient, call_id: &str, a: &Phone, b: &Phone) -> (SocketAddr, So
 }
 
 /// Talks until `hearer` hears it.
-fn reaches(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
+pub(crate) fn reaches(from: &mut Phone, to: SocketAddr, hearer: &Phone) {
     let began = Instant::now();
     loop {
         from.say(to, 1);
@@ -298,5 +298,11 @@ fn requests_come_over_tcp_too_and_large_ones_with_them() {
     }
     stream.write_all(b"nonsense that is no request\n").expect("sent");
     assert_eq!(stream.read(&mut buffer).ok(), Some(0), "a stream that cannot be understood is closed");
+    let mut brief = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    brief.write_all(b"t3 d7:command4:pinge").expect("sent");
+    brief.shutdown(std::net::Shutdown::Write).expect("shut");
+    let mut read = String::new();
+    brief.read_to_string(&mut read).expect("a reply, and the end");
+    assert_eq!(read, "t3 d6:result4:ponge", "who asks no more is still answered");
     drop(engine);
 }
