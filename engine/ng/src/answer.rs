@@ -2,15 +2,16 @@
 
 use rand_chacha::ChaCha20Rng;
 
-use offhook_proto::{Command, LegQuery, LegUpdate, Media, Splice, Unsplice};
+use offhook_proto::{Command, LegQuery, Unsplice};
 
-use crate::call::{Dialogue, End, Section, Signalled};
+use crate::call::Dialogue;
+use crate::end::{Signalled, delete_leg};
 use crate::failure::{Failure, UNKNOWN_CALL};
-use crate::flags::{Flags, is_plain_rtp};
-use crate::offer::{Fate, Rewrite, delete_leg};
+use crate::flags::Flags;
+use crate::offer::{Fate, Rewrite};
 use crate::root::Ng;
 use crate::sdp::{Choice, Format, Sdp, choose};
-use crate::secure::{Agreed, MuxFlags, crypto_of};
+use crate::secure::{MuxFlags, crypto_of};
 use crate::transaction::{Plan, Then};
 
 impl Ng {
@@ -29,21 +30,24 @@ impl Ng {
         call.signalled = now;
         call.record = flags.record_call().unwrap_or(call.record);
         let record = call.record;
+        let label = flags.name("label")?;
         let dialogue = call.find_mut(number).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         if sdp.sections.len() > dialogue.sections.len() {
             return Err(Failure::error("The answer has more media sections than the offer"));
         }
+        // What cannot be accepted changes nothing, and closes no leg.
+        let fates: Vec<Fate> = (0..sdp.sections.len())
+            .map(|index| dialogue.fate_of_answer(index, offerer, &sdp, flags))
+            .collect::<Result<_, _>>()?;
         (dialogue.ends, dialogue.answered) = (None, true);
         let answering = &mut dialogue.sides[1 - offerer];
         (answering.tag, answering.latch) = (Some(to.to_vec()), latch);
-        if let Some(label) = flags.name("label")? {
+        if let Some(label) = label {
             answering.label = Some(label.to_vec());
         }
         let mut commands = Vec::new();
-        let mut fates = Vec::with_capacity(sdp.sections.len());
-        for (index, answered) in sdp.sections.iter().enumerate() {
-            let fate = dialogue.fate_of_answer(index, offerer, &sdp, flags)?;
-            if let Fate::Carried { formats, .. } = &fate {
+        for (index, (answered, fate)) in sdp.sections.iter().zip(&fates).enumerate() {
+            if let Fate::Carried { formats, .. } = fate {
                 let signalled = Signalled {
                     remote: sdp.remote(answered, source),
                     ptime_ms: answered.ptime_ms(),
@@ -67,7 +71,6 @@ impl Ng {
             } else if let Some(section) = dialogue.sections[index].take() {
                 commands.extend(section.ends.map(|end| delete_leg(end.leg)));
             }
-            fates.push(fate);
         }
         if record {
             self.record_answered(call_id, number);
@@ -101,13 +104,7 @@ impl Dialogue {
             return Ok(Fate::Untouched);
         }
         let Some(section) = &self.sections[index] else { return Ok(Fate::Refused) };
-        // It is answered as it was offered: encrypted with a key that can be used, or not at all.
-        let answerer = &section.ends[1 - offerer];
-        let fits = match &answerer.keys {
-            Some(keys) if !answerer.written.crypto.is_empty() => keys.accept(&crypto_of(answered)).is_some(),
-            Some(_) | None => is_plain_rtp(&answered.protocol),
-        };
-        if answered.port == 0 || !fits {
+        if answered.port == 0 || !section.ends[1 - offerer].fits(answered) {
             return Ok(Fate::Refused);
         }
         if sdp.connection(answered).is_none() {
@@ -137,6 +134,7 @@ impl Dialogue {
         let sides = &self.sides;
         let Some(section) = &mut self.sections[index] else { return Ok(Vec::new()) };
         section.ends[1 - offerer].signalled = answered;
+        section.ends.iter_mut().for_each(|end| end.joined = None);
         let agreed = section.agree(offerer, random)?;
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
@@ -159,42 +157,5 @@ impl Dialogue {
             commands.push(Command::LegQuery(LegQuery { leg: section.ends[offerer].leg.clone() }));
         }
         Ok(commands)
-    }
-}
-
-impl End {
-    /// The command that tells the leg what is new, if anything is.
-    fn update(&mut self, media: Media, latch: offhook_proto::LatchMode, agreed: Agreed) -> Option<Command> {
-        // On hold the old way it says nowhere: what it said before still holds.
-        let remote = self.signalled.remote.filter(|remote| self.remote.as_ref() != Some(remote));
-        let update = LegUpdate {
-            leg: self.leg.clone(),
-            remote,
-            media: (media != self.media).then(|| media.clone()),
-            latch: (latch != self.latch).then_some(latch),
-            srtp: (agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
-            rtcp_mux: (agreed.mux != self.mux).then_some(agreed.mux),
-            ..LegUpdate::default()
-        };
-        (self.media, self.latch) = (media, latch);
-        (self.srtp, self.mux) = (agreed.srtp, agreed.mux);
-        self.remote = remote.or(self.remote);
-        let nothing = LegUpdate { leg: self.leg.clone(), ..LegUpdate::default() };
-        (update != nothing).then_some(Command::LegUpdate(update))
-    }
-}
-
-impl Section {
-    /// Joins the two legs, each hearing the other unless that is blocked.
-    pub(crate) fn splice(&self, blocked: [bool; 2]) -> Command {
-        let [a, b] = &self.ends;
-        Command::Splice(Splice {
-            a: a.leg.clone(),
-            b: b.leg.clone(),
-            a_hears_b: !blocked[1],
-            b_hears_a: !blocked[0],
-            replace: true,
-            since_us: None,
-        })
     }
 }

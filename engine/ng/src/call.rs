@@ -3,10 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use offhook_proto::{Crypto, LatchMode, Media, Remote, SdesKeys, Srtp};
+use offhook_proto::{Command, LatchMode};
 
-use crate::sdp::{Direction, Format};
-use crate::secure::{MuxFlags, Written};
+use crate::end::{End, splice};
+use crate::failure::{Failure, SESSION_LIMIT};
+use crate::limits::{CALLS, DIALOGUES};
+use crate::root::Ng;
 use crate::solo::Solo;
 
 /// Everything under one call-id.
@@ -19,8 +21,10 @@ pub(crate) struct Call {
     pub(crate) record: bool,
     /// When to look whether it still has media.
     pub(crate) look: Option<Duration>,
+    /// When its one timer is due.
+    pub(crate) timer: Option<Duration>,
     pub(crate) dialogues: Vec<Dialogue>,
-    /// Who publishes and who subscribes.
+    /// Who publishes, who subscribes, and who was created.
     pub(crate) solos: Vec<Solo>,
 }
 
@@ -64,55 +68,11 @@ pub(crate) struct Section {
     pub(crate) spliced: bool,
 }
 
-/// One side's end of a section: a leg of the engine.
-#[derive(Clone, Debug)]
-pub(crate) struct End {
-    pub(crate) leg: String,
-    /// Where it receives, once the engine has said so.
-    pub(crate) ports: Option<(SocketAddr, SocketAddr)>,
-    /// As the engine knows it.
-    pub(crate) remote: Option<Remote>,
-    pub(crate) media: Media,
-    pub(crate) latch: LatchMode,
-    /// As last offered or answered.
-    pub(crate) signalled: Signalled,
-    pub(crate) direction: Direction,
-    pub(crate) recording: Option<Recording>,
-    /// Ours towards this side, once there is a use for them.
-    pub(crate) keys: Option<SdesKeys>,
-    pub(crate) written: Written,
-    /// As the engine knows it.
-    pub(crate) srtp: Srtp,
-    pub(crate) mux: bool,
-}
-
-/// What is recorded of a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recording {
-    Runs,
-    Paused,
-}
-
-/// What a side said of one section, to take effect with the answer.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Signalled {
-    pub(crate) remote: Option<Remote>,
-    pub(crate) ptime_ms: Option<u16>,
-    pub(crate) protocol: String,
-    /// Formats that passed the engine.
-    pub(crate) formats: Vec<Format>,
-    /// Its keys; none on a plain section.
-    pub(crate) crypto: Vec<Crypto>,
-    /// It would take, or takes, RTCP on its RTP port.
-    pub(crate) mux: bool,
-    pub(crate) mux_flags: MuxFlags,
-}
-
 impl Call {
     /// A call of nobody yet.
     pub(crate) fn new(now: Duration) -> Self {
         let (dialogues, solos) = (Vec::new(), Vec::new());
-        Self { created: now, signalled: now, record: false, look: None, dialogues, solos }
+        Self { created: now, signalled: now, record: false, look: None, timer: None, dialogues, solos }
     }
 
     /// Whether it has no party any more.
@@ -195,6 +155,33 @@ impl Call {
     pub(crate) fn legs(&self) -> impl Iterator<Item = &str> {
         self.dialogues.iter().flat_map(Dialogue::legs).chain(self.solos.iter().flat_map(Solo::legs))
     }
+
+    /// Every end.
+    pub(crate) fn ends_mut(&mut self) -> impl Iterator<Item = &mut End> {
+        let sections = self.dialogues.iter_mut().flat_map(|dialogue| dialogue.sections.iter_mut().flatten());
+        let of_solos = self.solos.iter_mut().flat_map(Solo::ends_mut);
+        sections.flat_map(|section| &mut section.ends).chain(of_solos)
+    }
+}
+
+impl Ng {
+    /// The call of an id, made where there is none yet, when it has room for one more party of the kind that is counted.
+    pub(crate) fn room_for_party(
+        &mut self,
+        call_id: &[u8],
+        count: impl Fn(&Call) -> usize,
+    ) -> Result<&mut Call, Failure> {
+        let full = match self.calls.get(call_id) {
+            Some(call) => count(call) >= DIALOGUES,
+            None => self.calls.len() >= CALLS,
+        };
+        if full {
+            self.totals.rejected += 1;
+            return Err(Failure::LoadLimit(SESSION_LIMIT));
+        }
+        let now = self.now;
+        Ok(self.calls.entry(call_id.to_vec()).or_insert_with(|| Call::new(now)))
+    }
 }
 
 impl Dialogue {
@@ -205,5 +192,12 @@ impl Dialogue {
 
     pub(crate) fn legs(&self) -> impl Iterator<Item = &str> {
         self.sections.iter().flatten().flat_map(|section| &section.ends).map(|end| end.leg.as_str())
+    }
+}
+
+impl Section {
+    /// Joins the two legs, each hearing the other unless that is blocked.
+    pub(crate) fn splice(&self, blocked: [bool; 2]) -> Command {
+        splice(self.ends.each_ref().map(|end| end.leg.as_str()), blocked)
     }
 }

@@ -1,6 +1,6 @@
-//! `connect`: media of two parties of different dialogues, or calls, is joined without a further offer and answer.
+//! `connect`: media of two parties, of different dialogues or calls or of none, is joined without a further offer and answer.
 
-use crate::call::Section;
+use crate::end::{Joined, splice};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::root::Ng;
@@ -14,23 +14,38 @@ impl Ng {
         let to = flags.name("to-tag")?.ok_or_else(|| Failure::error("No to-tag in message"))?;
         let call_id = flags.call_id()?;
         let other_id = dict.bytes("to-call-id").filter(|id| !id.is_empty()).unwrap_or(call_id);
-        let one = self.take_end(call_id, from)?;
-        let other = self.take_end(other_id, to)?;
-        let pair = Section { ends: [one, other], spliced: true };
-        Ok(Plan::checked(vec![pair.splice([false, false])]))
+        // Both are found before either is changed.
+        let (leg, blocked) = self.first_end(call_id, from, "From-tag given, but no such tag exists")?;
+        let (other, other_blocked) = self.first_end(other_id, to, "To-tag given, but no such tag exists")?;
+        if leg == other {
+            return Err(Failure::error("Trying to connect a party to itself"));
+        }
+        let command = splice([&leg, &other], [blocked, other_blocked]);
+        self.join(call_id, &leg, &Joined { call_id: other_id.to_vec(), leg: other.clone() });
+        self.join(other_id, &other, &Joined { call_id: call_id.to_vec(), leg });
+        Ok(Plan::checked(vec![command]))
     }
 
-    /// The end of a party's first section. The dialogue has to be joined anew when it is to be heard again.
-    fn take_end(&mut self, call_id: &[u8], tag: &[u8]) -> Result<crate::call::End, Failure> {
-        let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+    /// The leg of a party's first section, and whether the party is blocked.
+    fn first_end(&self, call_id: &[u8], tag: &[u8], none: &str) -> Result<(String, bool), Failure> {
+        let call = self.calls.get(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+        let mut of_tag = call.seats().filter(|seat| call.tag(*seat) == Some(tag));
+        let first = of_tag.find_map(|seat| {
+            let leg = call.ends(seat).first()?.leg.clone();
+            Some((leg, call.is_blocked(seat)))
+        });
+        first.ok_or_else(|| Failure::error(none))
+    }
+
+    /// Notes whom a leg is joined to. Its dialogue has to be answered anew when its sides are to hear each other again.
+    fn join(&mut self, call_id: &[u8], leg: &str, joined: &Joined) {
+        let Some(call) = self.calls.get_mut(call_id) else { return };
         call.signalled = self.now;
-        for dialogue in &mut call.dialogues {
-            let Some(side) = dialogue.side_of(tag) else { continue };
-            if let Some(section) = dialogue.sections.iter_mut().flatten().next() {
-                section.spliced = false;
-                return Ok(section.ends[side].clone());
-            }
+        for section in call.dialogues.iter_mut().flat_map(|dialogue| dialogue.sections.iter_mut().flatten()) {
+            section.spliced &= section.ends.iter().all(|end| end.leg != leg);
         }
-        Err(Failure::error("From-tag given, but no such tag exists"))
+        for end in call.ends_mut().filter(|end| end.leg == leg) {
+            end.joined = Some(joined.clone());
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use offhook_proto::Command;
 
-use crate::call::Dialogue;
+use crate::call::{Call, Dialogue};
+use crate::end::delete_leg;
 use crate::failure::Failure;
 use crate::flags::Flags;
-use crate::offer::delete_leg;
 use crate::query::{Snapshot, query_leg};
 use crate::root::{Encoding, Ng};
 use crate::solo::Solo;
@@ -41,13 +41,9 @@ impl Ng {
             solo.ends = Some(ends);
         }
         // Closing a leg is answered with its figures.
-        let commands = if delay_s == 0 {
-            self.end_dialogues(call_id)
-        } else {
-            let legs = call.legs().map(query_leg).collect();
-            self.timers.insert((ends, call_id.to_vec()));
-            legs
-        };
+        let legs = call.legs().map(query_leg).collect();
+        let commands = if delay_s == 0 { self.end_dialogues(call_id) } else { legs };
+        self.schedule(call_id);
         Ok(Plan::new(commands, Then::Query(snapshot)))
     }
 
@@ -60,12 +56,20 @@ impl Ng {
         let ended: Vec<Dialogue> = call.dialogues.extract_if(.., due).collect();
         let parted = |solo: &mut Solo| solo.ends.is_some_and(|ends| ends <= now);
         let solos: Vec<Solo> = call.solos.extract_if(.., parted).collect();
-        if call.is_empty() {
-            self.calls.remove(call_id);
-            self.totals.terminated += 1;
-        }
+        self.totals.terminated += u64::from(self.forget_empty(call_id));
         let legs = ended.iter().flat_map(Dialogue::legs).chain(solos.iter().flat_map(Solo::legs));
         legs.map(|leg| delete_leg(leg.to_owned())).collect()
+    }
+
+    /// Takes a call away that has no party any more, with its timer. Whether it was one.
+    pub(crate) fn forget_empty(&mut self, call_id: &[u8]) -> bool {
+        if !self.calls.get(call_id).is_some_and(Call::is_empty) {
+            return false;
+        }
+        if let Some(due) = self.calls.remove(call_id).and_then(|call| call.timer) {
+            self.timers.remove(&(due, call_id.to_vec()));
+        }
+        true
     }
 
     /// Closes legs without telling anybody.

@@ -18,13 +18,14 @@ impl Failure {
         Self::Error(reason.into())
     }
 
-    /// The reply. A full engine is a result of its own for clients that know it, and an error for the others.
+    /// The reply. A full engine is a result of its own for clients that know it, and for the others the one error that they try
+    /// the next engine on.
     pub(crate) fn reply(self, supports_load_limit: bool) -> Dict {
         match self {
             Self::LoadLimit(reason) if supports_load_limit => {
                 Dict::default().with("result", "load limit").with("message", reason)
             }
-            Self::LoadLimit(reason) => Dict::default().with("result", "error").with("error-reason", reason),
+            Self::LoadLimit(_) => Dict::default().with("result", "error").with("error-reason", SESSION_LIMIT),
             Self::Error(reason) => Dict::default().with("result", "error").with("error-reason", reason),
         }
     }

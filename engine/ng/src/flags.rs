@@ -189,6 +189,32 @@ impl<'a> Flags<'a> {
         (self.has("record-call") || self.dict.text("record-call").is_some()).then(|| self.has("record-call"))
     }
 
+    /// What is offered to a party that we call: the codecs that `offer` and `transcode` name, else PCMA and PCMU; without what
+    /// is to be left out.
+    pub(crate) fn own_formats(&self) -> Result<Vec<Format>, Failure> {
+        let mut names = Vec::new();
+        if let Some(crate::Value::Dict(codec)) = self.dict.find("codec") {
+            names.extend(codec.texts("offer"));
+            names.extend(codec.texts("transcode"));
+        }
+        let starts = ["codec-offer-", "codec-transcode-"];
+        let named = |flag: &&'a str| starts.iter().find_map(|start| flag.strip_prefix(start));
+        names.extend(self.flags.iter().filter_map(named));
+        if names.is_empty() {
+            names.extend(["PCMA", "PCMU"]);
+        }
+        let strip = self.strip();
+        let mut formats = Vec::new();
+        for name in names {
+            let format = Format::own_named(name)
+                .ok_or_else(|| Failure::error(format!("Unsupported codec: {}", shown(name))))?;
+            if !formats.contains(&format) && !strip.takes(&format) {
+                formats.push(format);
+            }
+        }
+        Ok(formats)
+    }
+
     /// The formats to leave out: `strip` and `mask` of the `codec` dictionary, and the flags that say the same.
     pub(crate) fn strip(&self) -> Strip<'a> {
         let mut strip = Strip::default();
@@ -221,6 +247,10 @@ pub(crate) fn is_plain_rtp(protocol: &str) -> bool {
 }
 
 pub(crate) fn unsupported_protocol(protocol: &str) -> Failure {
-    let shown: String = protocol.chars().filter(char::is_ascii_graphic).take(40).collect();
-    Failure::error(format!("Unsupported transport protocol: {shown}"))
+    Failure::error(format!("Unsupported transport protocol: {}", shown(protocol)))
+}
+
+/// As much of a client's word as a sentence can bear.
+fn shown(word: &str) -> String {
+    word.chars().filter(char::is_ascii_graphic).take(40).collect()
 }

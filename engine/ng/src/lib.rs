@@ -11,7 +11,9 @@ mod answer;
 mod bencode;
 mod call;
 mod connect;
+mod create;
 mod delete;
+mod end;
 mod failure;
 mod flags;
 pub mod frame;
@@ -32,6 +34,7 @@ mod solo;
 mod statistics;
 mod subscribe;
 mod transaction;
+mod transform;
 mod value;
 
 pub use root::{Config, Ng, Output, Peer, speaks_ng};

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use offhook_proto::{Error, LegInfo, Reply};
 
+use crate::call::Dialogue;
 use crate::limits::LOOK_MS;
 use crate::root::{Body, Encoding, Ng};
 use crate::sdp::Direction;
+use crate::solo::Solo;
 use crate::transaction::{Plan, Then, Transaction};
 
 /// An answered call without a packet for so long is given up (rtpengine's `timeout`).
@@ -18,10 +20,23 @@ impl Ng {
     /// Plans the next look at a call, unless one is planned.
     pub(crate) fn watch(&mut self, call_id: &[u8]) {
         let due = self.now + Duration::from_millis(LOOK_MS);
-        if let Some(call) = self.calls.get_mut(call_id)
-            && call.look.is_none()
-        {
-            call.look = Some(due);
+        if let Some(call) = self.calls.get_mut(call_id) {
+            call.look.get_or_insert(due);
+        }
+        self.schedule(call_id);
+    }
+
+    /// Sets a call's one timer to what is due first of it.
+    pub(crate) fn schedule(&mut self, call_id: &[u8]) {
+        let Some(call) = self.calls.get_mut(call_id) else { return };
+        let of_dialogues = call.dialogues.iter().filter_map(|dialogue| dialogue.ends);
+        let of_solos = call.solos.iter().filter_map(|solo| solo.ends);
+        let due = of_dialogues.chain(of_solos).chain(call.look).min();
+        let before = std::mem::replace(&mut call.timer, due);
+        if let Some(before) = before {
+            self.timers.remove(&(before, call_id.to_vec()));
+        }
+        if let Some(due) = due {
             self.timers.insert((due, call_id.to_vec()));
         }
     }
@@ -31,13 +46,14 @@ impl Ng {
         let ended = self.end_dialogues(call_id);
         self.begin(Transaction::new(None, Encoding::Bencode), Ok(Plan::new(ended, Then::Nothing)));
         let now = self.now;
-        let Some(call) = self.calls.get_mut(call_id).filter(|call| call.look.is_some_and(|due| due <= now))
-        else {
-            return;
-        };
-        let legs = call.legs().map(crate::query::query_leg).collect();
-        let then = Then::Look(call_id.to_vec());
-        self.begin(Transaction::new(None, Encoding::Bencode), Ok(Plan::new(legs, then)));
+        if let Some(call) = self.calls.get_mut(call_id)
+            && call.look.take_if(|due| *due <= now).is_some()
+        {
+            let legs = call.legs().map(crate::query::query_leg).collect();
+            let then = Then::Look(call_id.to_vec());
+            self.begin(Transaction::new(None, Encoding::Bencode), Ok(Plan::new(legs, then)));
+        }
+        self.schedule(call_id);
     }
 
     /// Gives a call up whose legs have all been silent for too long, or looks again later.
@@ -45,21 +61,17 @@ impl Ng {
         let now = self.now;
         let Some(call) = self.calls.get_mut(call_id) else { return };
         let held = |direction: Direction| direction != Direction::SendRecv;
-        let waits = call.dialogues.iter().all(|dialogue| {
-            !dialogue.answered
-                || dialogue
-                    .sections
-                    .iter()
-                    .flatten()
-                    .any(|section| section.ends.iter().any(|end| held(end.direction)))
-        });
+        let talks = |dialogue: &Dialogue| {
+            let mut ends = dialogue.sections.iter().flatten().flat_map(|section| &section.ends);
+            dialogue.answered && !ends.any(|end| held(end.direction))
+        };
+        let waits = !call.dialogues.iter().any(talks) && !call.solos.iter().any(Solo::talks);
         let limit = if waits { LONG_TIMEOUT } else { TIMEOUT };
         let infos =
             results.iter().flatten().filter_map(|body| Reply::Ok(body.clone()).parse::<LegInfo>().ok());
         let heard = infos.filter_map(|info| info.last_packet_ms).min().map(Duration::from_millis);
         let silent = heard.unwrap_or(Duration::MAX).min(now.saturating_sub(call.signalled));
         if silent < limit {
-            call.look = None;
             return self.watch(call_id);
         }
         for dialogue in &mut call.dialogues {

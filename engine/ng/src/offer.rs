@@ -2,17 +2,15 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{
-    Command, ErrorCode, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegQuery, Media, Reply, Srtp,
-};
+use offhook_proto::{Command, ErrorCode, LatchMode, LegQuery, Media};
 
-use crate::call::{Call, Dialogue, End, Section, Side, Signalled};
-use crate::failure::{Failure, LOAD_LIMIT, SESSION_LIMIT, UNKNOWN_CALL};
+use crate::call::{Dialogue, Section, Side};
+use crate::end::{End, Signalled, learn_ports, leg_name};
+use crate::failure::{Failure, LOAD_LIMIT, UNKNOWN_CALL};
 use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
-use crate::limits::{CALLS, DIALOGUES};
 use crate::root::{Body, Ng, first_error};
 use crate::sdp::{self, Carried, Choice, Format, Rewriting, RtcpAttribute, Sdp, SectionOut, choose};
-use crate::secure::{Written, crypto_of};
+use crate::secure::crypto_of;
 use crate::transaction::{Plan, Then};
 use crate::value::Dict;
 
@@ -49,7 +47,7 @@ impl Ng {
         let from = flags.name("from-tag")?.ok_or_else(|| Failure::error("No from-tag in message"))?;
         let (to, branch) = (flags.name("to-tag")?, flags.branch()?);
         flags.check()?;
-        let fates = fates(&sdp, flags)?;
+        let (latch, fates) = (flags.latch()?, fates(&sdp, flags)?);
         let known = self.calls.get(call_id).and_then(|call| call.of_offer(from, to, branch));
         let (number, side) = match known {
             Some(known) => known,
@@ -67,7 +65,7 @@ impl Ng {
             opened: Vec::new(),
             new_dialogue: known.is_none(),
         };
-        let commands = self.offer_sections(&mut rewrite, side, flags)?;
+        let commands = self.offer_sections(&mut rewrite, side, latch, flags)?;
         Ok(Plan::new(commands, Then::Rewrite(Box::new(rewrite))))
     }
 
@@ -76,9 +74,10 @@ impl Ng {
         &mut self,
         rewrite: &mut Rewrite,
         side: usize,
+        latch: LatchMode,
         flags: &Flags<'_>,
     ) -> Result<Vec<Command>, Failure> {
-        let (now, latch, source) = (self.now, flags.latch()?, flags.source_address());
+        let (now, source) = (self.now, flags.source_address());
         let mut next_number = self.next_number;
         let call = self.calls.get_mut(&rewrite.call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         call.signalled = now;
@@ -100,7 +99,8 @@ impl Ng {
                 let Some(Choice(media)) = choose(formats, *ptime_ms) else { continue };
                 let section = open_section(next_number, &media);
                 commands.extend(section.ends.iter().enumerate().map(|(at, end)| {
-                    create(end, &dialogue.sides[at], (at != side).then_some(&section.ends[side].leg))
+                    let beside = (at != side).then(|| section.ends[side].leg.clone());
+                    end.create(dialogue.sides[at].local, beside)
                 }));
                 if side == 1 {
                     commands.reverse();
@@ -180,13 +180,7 @@ impl Ng {
             answered: false,
             ends: None,
         };
-        let full = self.calls.len() >= CALLS && !self.calls.contains_key(call_id);
-        if full || self.calls.get(call_id).is_some_and(|call| call.dialogues.len() >= DIALOGUES) {
-            self.totals.rejected += 1;
-            return Err(Failure::LoadLimit(SESSION_LIMIT));
-        }
-        let now = self.now;
-        self.calls.entry(call_id.to_vec()).or_insert_with(|| Call::new(now)).dialogues.push(dialogue);
+        self.room_for_party(call_id, |call| call.dialogues.len())?.dialogues.push(dialogue);
         self.watch(call_id);
         Ok(number)
     }
@@ -210,7 +204,8 @@ impl Ng {
         let call = self.calls.get_mut(&rewrite.call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         let dialogue = call.find_mut(rewrite.dialogue).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         for body in results.iter().flatten() {
-            dialogue.learn_ports(body);
+            let sections = dialogue.sections.iter_mut().flatten();
+            learn_ports(sections.flat_map(|section| &mut section.ends), body);
         }
         let sections = rewrite
             .sections
@@ -240,24 +235,12 @@ impl Ng {
         }
         if rewrite.new_dialogue {
             call.dialogues.retain(|dialogue| dialogue.number != rewrite.dialogue);
-            if call.is_empty() {
-                self.calls.remove(&rewrite.call_id);
-            }
+            self.forget_empty(&rewrite.call_id);
         }
     }
 }
 
 impl Dialogue {
-    /// Takes note of where a leg receives, as `leg.create`, `leg.update` and `leg.query` all say it.
-    fn learn_ports(&mut self, body: &Body) {
-        let Ok(created) = Reply::Ok(body.clone()).parse::<LegCreated>() else { return };
-        for end in self.sections.iter_mut().flatten().flat_map(|section| &mut section.ends) {
-            if end.leg == created.leg {
-                end.ports = Some((created.rtp, created.rtcp));
-            }
-        }
-    }
-
     /// How a section is written for one side.
     fn written(&self, to: usize, fate: &Fate, section: Option<&Section>) -> SectionOut {
         let (formats, protocol, ptime_ms) = match fate {
@@ -322,40 +305,6 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
 
 /// A section whose legs let nobody speak until the answer.
 fn open_section(number: u64, media: &Media) -> Section {
-    let end = |side: usize| End {
-        leg: leg_name(number, if side == 0 { "a" } else { "b" }),
-        ports: None,
-        remote: None,
-        media: media.clone(),
-        latch: LatchMode::Strict,
-        signalled: Signalled::default(),
-        direction: sdp::Direction::SendRecv,
-        recording: None,
-        keys: None,
-        written: Written::default(),
-        srtp: Srtp::Off,
-        mux: false,
-    };
-    Section { ends: [end(0), end(1)], spliced: false }
-}
-
-fn create(end: &End, side: &Side, beside: Option<&String>) -> Command {
-    Command::LegCreate(LegCreate {
-        leg: end.leg.clone(),
-        address: Some(side.local),
-        media: end.media.clone(),
-        latch: LatchMode::Strict,
-        idle: Idle::None,
-        beside: beside.cloned(),
-        ..LegCreate::default()
-    })
-}
-
-/// Name of a leg that this family opens.
-pub(crate) fn leg_name(number: u64, kind: &str) -> String {
-    format!("ng-{number}-{kind}")
-}
-
-pub(crate) fn delete_leg(leg: String) -> Command {
-    Command::LegDelete(LegDelete { leg })
+    let end = |kind: &str| End::new(leg_name(number, kind), media.clone());
+    Section { ends: [end("a"), end("b")], spliced: false }
 }

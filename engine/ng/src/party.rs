@@ -4,14 +4,23 @@ use std::net::IpAddr;
 
 use offhook_proto::{Command, DtmfMode, LegUpdate};
 
-use crate::call::{Call, Dialogue, End};
+use crate::call::Call;
+use crate::end::{End, splice};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::root::Ng;
+use crate::sdp::Direction;
+use crate::solo::Solo;
 use crate::transaction::Plan;
 
-/// A side of a dialogue: the dialogue's number and which side.
-pub(crate) type Seat = (u64, usize);
+/// A party's place in its call, for as long as nobody comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seat {
+    /// A side of the dialogue of this number.
+    Side(u64, usize),
+    /// Outside of offer and answer.
+    Solo(usize),
+}
 
 /// What a request without a tag, label or address means.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,13 +31,9 @@ pub(crate) enum Unnamed {
 
 impl Ng {
     /// The call and the seats that a request means.
-    pub(crate) fn seats(
-        &mut self,
-        flags: &Flags<'_>,
-        unnamed: Unnamed,
-    ) -> Result<(&mut Call, Vec<Seat>), Failure> {
+    pub(crate) fn seats(&self, flags: &Flags<'_>, unnamed: Unnamed) -> Result<(&Call, Vec<Seat>), Failure> {
         let call_id = flags.call_id()?;
-        let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+        let call = self.calls.get(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
         let (tag, label) = (flags.name("from-tag")?, flags.name("label")?);
         let address: Option<IpAddr> = flags
             .name("address")?
@@ -37,37 +42,62 @@ impl Ng {
             .transpose()?;
         if flags.has("all") || (unnamed == Unnamed::Everybody && (tag, label, address) == (None, None, None))
         {
-            let everybody = seats_of(call, |_, _| true);
-            return Ok((call, everybody));
+            return Ok((call, call.seats().collect()));
         }
-        let (seats, none) = match (label, address, tag) {
-            (Some(label), _, _) => {
-                let is =
-                    |dialogue: &Dialogue, side: usize| dialogue.sides[side].label.as_deref() == Some(label);
-                (seats_of(call, is), "No monologue matching the given label")
-            }
-            (None, Some(address), _) => {
-                let is = |dialogue: &Dialogue, side: usize| dialogue.is_at(side, address);
-                (seats_of(call, is), "Failed to match address to any tag")
-            }
-            (None, None, Some(tag)) => {
-                let is = |dialogue: &Dialogue, side: usize| dialogue.sides[side].tag.as_deref() == Some(tag);
-                (seats_of(call, is), "From-tag given, but no such tag exists")
-            }
+        let (seats, none): (Vec<Seat>, _) = match (label, address, tag) {
+            (Some(label), _, _) => (
+                call.seats().filter(|seat| call.label(*seat) == Some(label)).collect(),
+                "No monologue matching the given label",
+            ),
+            (None, Some(address), _) => (
+                call.seats().filter(|seat| call.is_at(*seat, address)).collect(),
+                "Failed to match address to any tag",
+            ),
+            (None, None, Some(tag)) => (
+                call.seats().filter(|seat| call.tag(*seat) == Some(tag)).collect(),
+                "From-tag given, but no such tag exists",
+            ),
             (None, None, None) => (Vec::new(), "No participant party specified"),
         };
         if seats.is_empty() { Err(Failure::error(none)) } else { Ok((call, seats)) }
     }
 
+    /// Who a seat's ends are joined to just now, each with whether that one is blocked: the other side of its dialogue, or
+    /// whom it was connected to.
+    pub(crate) fn partners(&self, call: &Call, seat: Seat) -> Vec<(String, Option<(String, bool)>)> {
+        let ends = call.ends(seat);
+        let across = call.across(seat);
+        let partner = |(at, end): (usize, &End)| {
+            let other = across.get(at).cloned().flatten().or_else(|| self.connected(end));
+            (end.leg.clone(), other)
+        };
+        ends.into_iter().enumerate().map(partner).collect()
+    }
+
+    /// Whom `connect` has joined an end to, where that one has not been joined to somebody else since.
+    fn connected(&self, end: &End) -> Option<(String, bool)> {
+        let joined = end.joined.as_ref()?;
+        let call = self.calls.get(&joined.call_id)?;
+        let (other, blocked) = call.seats().find_map(|seat| {
+            let other = call.ends(seat).into_iter().find(|other| other.leg == joined.leg)?;
+            Some((other, call.is_blocked(seat)))
+        })?;
+        let mutual = other.joined.as_ref().is_some_and(|back| back.leg == end.leg);
+        mutual.then(|| (other.leg.clone(), blocked))
+    }
+
     pub(crate) fn block_media(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
-        let (call, seats) = self.seats(flags, Unnamed::Everybody)?;
+        let (_, seats) = self.seats(flags, Unnamed::Everybody)?;
+        let call_id = flags.call_id()?;
+        if let Some(call) = self.calls.get_mut(call_id) {
+            seats.iter().for_each(|seat| call.set_blocked(*seat, blocked));
+        }
         let mut commands = Vec::new();
-        for (number, side) in seats {
-            let Some(dialogue) = call.find_mut(number) else { continue };
-            dialogue.sides[side].blocked = blocked;
-            let both = [dialogue.sides[0].blocked, dialogue.sides[1].blocked];
-            let spliced = dialogue.sections.iter().flatten().filter(|section| section.spliced);
-            commands.extend(spliced.map(|section| section.splice(both)));
+        let call = self.calls.get(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+        for (leg, partner) in seats.iter().flat_map(|seat| self.partners(call, *seat)) {
+            if let Some((other, other_blocked)) = partner {
+                commands.push(splice([&leg, &other], [blocked, other_blocked]));
+            }
         }
         Ok(Plan::checked(commands))
     }
@@ -75,33 +105,115 @@ impl Ng {
     /// What the parties press is heard by nobody, as telephone-event or as tone.
     pub(crate) fn block_dtmf(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
         let (call, seats) = self.seats(flags, Unnamed::Everybody)?;
-        let mut commands = Vec::new();
-        for (number, side) in seats {
-            let sections =
-                call.find(number).into_iter().flat_map(|dialogue| dialogue.sections.iter().flatten());
-            commands.extend(sections.map(|section| block_keys(&section.ends[side], blocked)));
-        }
-        Ok(Plan::checked(commands))
+        let ends = seats.iter().flat_map(|seat| call.ends(*seat));
+        Ok(Plan::checked(ends.map(|end| block_keys(end, blocked)).collect()))
     }
 }
 
-impl Dialogue {
-    pub(crate) fn is_at(&self, side: usize, address: IpAddr) -> bool {
-        let ends = self.sections.iter().flatten().map(|section| &section.ends[side]);
-        let mut remotes = ends.filter_map(|end| end.signalled.remote.or(end.remote));
-        remotes.any(|remote| remote.rtp.ip() == address)
+impl Call {
+    /// Everybody who is called: the sides of dialogues, and who was created.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = Seat> {
+        self.speakers().filter(move |seat| !self.publishes(*seat))
+    }
+
+    /// Everybody who may be heard: who is called, and who publishes.
+    pub(crate) fn speakers(&self) -> impl Iterator<Item = Seat> {
+        let sides =
+            self.dialogues.iter().flat_map(|dialogue| [0, 1].map(|side| Seat::Side(dialogue.number, side)));
+        let speak = |(_, solo): &(usize, &Solo)| solo.direction != Direction::SendOnly;
+        sides.chain(self.solos.iter().enumerate().filter(speak).map(|(at, _)| Seat::Solo(at)))
+    }
+
+    pub(crate) fn publishes(&self, seat: Seat) -> bool {
+        let Seat::Solo(at) = seat else { return false };
+        self.solos.get(at).is_some_and(|solo| solo.direction == Direction::RecvOnly)
+    }
+
+    /// Whether any party has this tag.
+    pub(crate) fn has_tag(&self, tag: &[u8]) -> bool {
+        self.dialogues.iter().any(|dialogue| dialogue.side_of(tag).is_some()) || self.solo(tag).is_some()
+    }
+
+    pub(crate) fn tag(&self, seat: Seat) -> Option<&[u8]> {
+        match seat {
+            Seat::Side(number, side) => self.find(number)?.sides[side].tag.as_deref(),
+            Seat::Solo(at) => self.solos.get(at).map(|solo| solo.tag.as_slice()),
+        }
+    }
+
+    pub(crate) fn label(&self, seat: Seat) -> Option<&[u8]> {
+        match seat {
+            Seat::Side(number, side) => self.find(number)?.sides[side].label.as_deref(),
+            Seat::Solo(at) => self.solos.get(at)?.label.as_deref(),
+        }
+    }
+
+    /// A party's ends, section by section.
+    pub(crate) fn ends(&self, seat: Seat) -> Vec<&End> {
+        match seat {
+            Seat::Side(number, side) => {
+                let sections =
+                    self.find(number).into_iter().flat_map(|dialogue| dialogue.sections.iter().flatten());
+                sections.map(|section| &section.ends[side]).collect()
+            }
+            Seat::Solo(at) => self.solos.get(at).into_iter().flat_map(Solo::open_ends).collect(),
+        }
+    }
+
+    pub(crate) fn ends_of_mut(&mut self, seat: Seat) -> Vec<&mut End> {
+        match seat {
+            Seat::Side(number, side) => {
+                let dialogue = self.find_mut(number).into_iter();
+                let sections = dialogue.flat_map(|dialogue| dialogue.sections.iter_mut().flatten());
+                sections.map(|section| &mut section.ends[side]).collect()
+            }
+            Seat::Solo(at) => self.solos.get_mut(at).into_iter().flat_map(Solo::ends_mut).collect(),
+        }
+    }
+
+    /// The other side's legs where a dialogue joins them, with whether that side is blocked; by the place among the ends.
+    fn across(&self, seat: Seat) -> Vec<Option<(String, bool)>> {
+        let Seat::Side(number, side) = seat else { return Vec::new() };
+        let Some(dialogue) = self.find(number) else { return Vec::new() };
+        let blocked = dialogue.sides[1 - side].blocked;
+        let sections = dialogue.sections.iter().flatten();
+        let other =
+            sections.map(|section| section.spliced.then(|| (section.ends[1 - side].leg.clone(), blocked)));
+        other.collect()
+    }
+
+    pub(crate) fn is_blocked(&self, seat: Seat) -> bool {
+        match seat {
+            Seat::Side(number, side) => {
+                self.find(number).is_some_and(|dialogue| dialogue.sides[side].blocked)
+            }
+            Seat::Solo(at) => self.solos.get(at).is_some_and(|solo| solo.blocked),
+        }
+    }
+
+    fn set_blocked(&mut self, seat: Seat, blocked: bool) {
+        match seat {
+            Seat::Side(number, side) => {
+                if let Some(dialogue) = self.find_mut(number) {
+                    dialogue.sides[side].blocked = blocked;
+                }
+            }
+            Seat::Solo(at) => {
+                if let Some(solo) = self.solos.get_mut(at) {
+                    solo.blocked = blocked;
+                }
+            }
+        }
+    }
+
+    /// Whether a party's media comes from an address, by its signalling.
+    pub(crate) fn is_at(&self, seat: Seat, address: IpAddr) -> bool {
+        let remotes = self.ends(seat).into_iter().filter_map(|end| end.signalled.remote.or(end.remote));
+        remotes.into_iter().any(|remote| remote.rtp.ip() == address)
     }
 }
 
 fn block_keys(end: &End, blocked: bool) -> Command {
     let dtmf = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
     Command::LegUpdate(LegUpdate { leg: end.leg.clone(), dtmf: Some(dtmf), ..LegUpdate::default() })
-}
-
-fn seats_of(call: &Call, is: impl Fn(&Dialogue, usize) -> bool) -> Vec<Seat> {
-    let sides = call.dialogues.iter().flat_map(|dialogue| [(dialogue, 0), (dialogue, 1)]);
-    sides
-        .filter(|(dialogue, side)| is(dialogue, *side))
-        .map(|(dialogue, side)| (dialogue.number, side))
-        .collect()
 }

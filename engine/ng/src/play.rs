@@ -1,7 +1,7 @@
 //! `play media`, `stop media` and `play DTMF`.
 
 use offhook_proto::limits::DTMF_KEYS;
-use offhook_proto::{Command, Error, Play, PlaySource, PlayStarted, PlayStop, Reply};
+use offhook_proto::{Command, Error, Keys, Play, PlaySource, PlayStarted, PlayStop, Reply};
 
 use crate::call::Call;
 use crate::failure::Failure;
@@ -32,23 +32,16 @@ impl Ng {
         Ok(Plan::checked(legs.map(|leg| Command::PlayStop(PlayStop { leg, play: None })).collect()))
     }
 
-    /// Plays keys as if a party had pressed them: the other side hears them.
+    /// Plays keys as if a party had pressed them: whoever it is joined to hears them.
     pub(crate) fn play_dtmf(&mut self, dict: &Dict, flags: &Flags<'_>) -> Result<Plan, Failure> {
         let (call, seats) = self.seats(flags, Unnamed::Refused)?;
-        let code = dict.find("code").or_else(|| dict.find("digit"));
-        let code = match code {
-            Some(Value::Int(number)) => number.to_string(),
-            Some(value) => value.text().unwrap_or_default().to_ascii_uppercase(),
-            None => String::new(),
-        };
-        let keys = |code: &str| code.bytes().all(|key| key.is_ascii_digit() || b"*#ABCD".contains(&key));
-        if code.is_empty() || code.len() > DTMF_KEYS || !keys(&code) {
-            return Err(Failure::error("Out of range 'code' specified"));
+        let keys = keys(dict)?;
+        let partners = seats.iter().flat_map(|seat| self.partners(call, *seat));
+        let legs: Vec<String> = partners.filter_map(|(_, partner)| Some(partner?.0)).collect();
+        if legs.is_empty() {
+            return Err(Failure::error("No media to play to"));
         }
-        let hearers = seats.iter().map(|(number, side)| (*number, 1 - side));
-        let legs: Vec<String> = hearers.flat_map(|seat| legs_of(call, seat)).collect();
-        let commands = plays(&legs, &[PlaySource::Dtmf(code)], 1);
-        Ok(Plan::checked(commands))
+        Ok(Plan::checked(plays(&legs, &[PlaySource::Keys(keys)], 1)))
     }
 
     pub(crate) fn finish_play(results: &[Result<Body, Error>]) -> Result<Dict, Failure> {
@@ -78,9 +71,30 @@ impl Ng {
     }
 }
 
-fn legs_of(call: &Call, (number, side): Seat) -> impl Iterator<Item = String> {
-    let sections = call.find(number).into_iter().flat_map(|dialogue| dialogue.sections.iter().flatten());
-    sections.map(move |section| section.ends[side].leg.clone())
+/// The keys that a request wants, and how: rtpengine's defaults and bounds hold.
+fn keys(dict: &Dict) -> Result<Keys, Failure> {
+    const CODES: &str = "0123456789*#ABCD";
+    let keys = match dict.find("code").or_else(|| dict.find("digit")) {
+        Some(Value::Int(code)) => {
+            let code = usize::try_from(*code).ok().and_then(|code| CODES.get(code..=code));
+            code.unwrap_or_default().to_owned()
+        }
+        Some(value) => value.text().unwrap_or_default().to_ascii_uppercase(),
+        None => String::new(),
+    };
+    if keys.is_empty() || keys.len() > DTMF_KEYS || !keys.chars().all(|key| CODES.contains(key)) {
+        return Err(Failure::error("Out of range 'code' specified"));
+    }
+    let number = |key: &str, usual: i64| dict.find(key).and_then(Value::int).unwrap_or(usual);
+    let time_ms = |key: &str, usual: i64| number(key, usual).clamp(100, 5_000) as u32;
+    // A level is written with its sign or without.
+    let level_dbm0 = -number("volume", 8).saturating_abs().min(63) as i8;
+    let (on_ms, off_ms) = (time_ms("duration", 250), time_ms("pause", 100));
+    Ok(Keys { keys, on_ms, off_ms, level_dbm0: Some(level_dbm0) })
+}
+
+fn legs_of(call: &Call, seat: Seat) -> impl Iterator<Item = String> {
+    call.ends(seat).into_iter().map(|end| end.leg.clone())
 }
 
 fn plays(legs: &[String], sources: &[PlaySource], times: u32) -> Vec<Command> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use offhook_proto::{Command, Error, LegInfo, LegQuery, Reply};
 
 use crate::call::{Call, Dialogue};
+use crate::end::End;
 use crate::failure::{Failure, UNKNOWN_CALL};
 use crate::flags::Flags;
 use crate::limits::LIST;
@@ -97,17 +98,18 @@ impl Snapshot {
     }
 }
 
+impl Media {
+    fn of(index: u64, end: &End, protocol: &str, direction: Direction) -> Self {
+        Self { index, leg: end.leg.clone(), protocol: protocol.to_owned(), direction }
+    }
+}
+
 impl Party {
     fn of(dialogue: &Dialogue, side: usize, unix_s: u64) -> Option<Self> {
         let (this, other) = (&dialogue.sides[side], &dialogue.sides[1 - side]);
         let medias = dialogue.sections.iter().zip(1..).filter_map(|(section, index)| {
             let end = &section.as_ref()?.ends[side];
-            Some(Media {
-                index,
-                leg: end.leg.clone(),
-                protocol: end.signalled.protocol.clone(),
-                direction: end.direction,
-            })
+            Some(Media::of(index, end, &end.signalled.protocol, end.direction))
         });
         Some(Self {
             tag: this.tag.clone()?,
@@ -119,13 +121,15 @@ impl Party {
     }
 
     fn of_solo(solo: &Solo, unix_s: u64) -> Self {
-        // What the engine receives, the party sends.
-        let direction = match solo.direction {
-            Direction::RecvOnly => Direction::SendOnly,
-            Direction::SendRecv | Direction::SendOnly | Direction::Inactive => Direction::RecvOnly,
-        };
         let medias = solo.lines.iter().zip(1..).filter_map(|(line, index)| {
-            Some(Media { index, leg: line.leg.clone()?, protocol: line.protocol.clone(), direction })
+            let end = line.end.as_ref()?;
+            // What the engine receives, the party sends.
+            let direction = match solo.direction {
+                Direction::RecvOnly => Direction::SendOnly,
+                Direction::SendOnly | Direction::Inactive => Direction::RecvOnly,
+                Direction::SendRecv => end.direction,
+            };
+            Some(Media::of(index, end, &line.protocol, direction))
         });
         Self {
             tag: solo.tag.clone(),

@@ -2,7 +2,8 @@
 
 use offhook_proto::{Command, Error, RecordMode, RecordStart, Recorded};
 
-use crate::call::{Call, Recording};
+use crate::call::Call;
+use crate::end::{End, Recording};
 use crate::failure::Failure;
 use crate::flags::Flags;
 use crate::party::{Seat, Unnamed};
@@ -13,53 +14,52 @@ use crate::value::Dict;
 impl Ng {
     /// Records a party alone, or a whole call with both sides mixed. After a pause it goes on.
     pub(crate) fn start_recording(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
-        let stamp = self.config.unix_s + self.now.as_secs();
-        let mut number = self.next_number;
-        let (call, seats, mode) = self.recorded(flags)?;
-        let name = file_name(flags.call_id()?);
-        let mut commands = Vec::new();
-        let mut started = Vec::new();
-        for (dialogue, side) in seats {
-            let sections = call.find_mut(dialogue).into_iter().flat_map(|dialogue| &mut dialogue.sections);
-            for end in sections.flatten().map(|section| &mut section.ends[side]) {
-                let leg = end.leg.clone();
+        let (seats, mode) = self.recorded(flags)?;
+        let call_id = flags.call_id()?;
+        let mut files = self.files(call_id);
+        let (mut commands, mut started) = (Vec::new(), Vec::new());
+        let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+        for seat in seats {
+            for end in call.ends_of_mut(seat) {
                 match end.recording.replace(Recording::Runs) {
                     None => {
-                        number += 1;
-                        let file = format!("ng/{name}-{stamp}-{number}.wav");
-                        commands.push(Command::RecordStart(RecordStart { leg: leg.clone(), file, mode }));
-                        started.push(leg);
+                        started.push(end.leg.clone());
+                        commands.push(files.record(end, mode));
                     }
-                    Some(Recording::Paused) => commands.push(Command::RecordResume(Recorded { leg })),
+                    Some(Recording::Paused) => {
+                        commands.push(Command::RecordResume(Recorded { leg: end.leg.clone() }));
+                    }
                     Some(Recording::Runs) => {}
                 }
             }
         }
-        self.next_number = number;
-        let call_id = flags.call_id()?.to_vec();
-        Ok(Plan::new(commands, Then::Recording(call_id, started)))
+        self.next_number = files.number;
+        Ok(Plan::new(commands, Then::Recording(call_id.to_vec(), started)))
     }
 
     /// Records a dialogue that is answered, as its call's signalling asked for. A recording that cannot be made ends no call.
     pub(crate) fn record_answered(&mut self, call_id: &[u8], dialogue: u64) {
-        let (stamp, name) = (self.config.unix_s + self.now.as_secs(), file_name(call_id));
-        let mut number = self.next_number;
-        let dialogue = self.calls.get_mut(call_id).and_then(|call| call.find_mut(dialogue));
-        let sections = dialogue.into_iter().flat_map(|dialogue| dialogue.sections.iter_mut().flatten());
+        let mut files = self.files(call_id);
+        let Some(call) = self.calls.get_mut(call_id) else { return };
         let (mut commands, mut started) = (Vec::new(), Vec::new());
-        for end in sections.map(|section| &mut section.ends[0]).filter(|end| end.recording.is_none()) {
-            end.recording = Some(Recording::Runs);
-            number += 1;
-            let file = format!("ng/{name}-{stamp}-{number}.wav");
-            let (leg, mode) = (end.leg.clone(), RecordMode::Mixed);
-            started.push(leg.clone());
-            commands.push(Command::RecordStart(RecordStart { leg, file, mode }));
+        for end in call.ends_of_mut(Seat::Side(dialogue, 0)) {
+            if end.recording.is_none() {
+                end.recording = Some(Recording::Runs);
+                started.push(end.leg.clone());
+                commands.push(files.record(end, RecordMode::Mixed));
+            }
         }
-        self.next_number = number;
+        self.next_number = files.number;
         if !commands.is_empty() {
             let plan = Plan::new(commands, Then::Recording(call_id.to_vec(), started));
             self.begin(Transaction::new(None, Encoding::Bencode), Ok(plan));
         }
+    }
+
+    /// Names for the files of a call.
+    fn files(&self, call_id: &[u8]) -> Files {
+        let stamp = self.config.unix_s + self.now.as_secs();
+        Files { start: format!("ng/{}-{stamp}", file_name(call_id)), number: self.next_number }
     }
 
     pub(crate) fn pause_recording(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
@@ -80,11 +80,11 @@ impl Ng {
         flags: &Flags<'_>,
         change: impl Fn(&mut Option<Recording>) -> Option<fn(Recorded) -> Command>,
     ) -> Result<Plan, Failure> {
-        let (call, seats, _) = self.recorded(flags)?;
+        let (_, seats) = self.seats(flags, Unnamed::Everybody)?;
+        let call = self.calls.get_mut(flags.call_id()?).ok_or_else(|| Failure::error("Unknown call-ID"))?;
         let mut commands = Vec::new();
-        for (dialogue, side) in seats {
-            let sections = call.find_mut(dialogue).into_iter().flat_map(|dialogue| &mut dialogue.sections);
-            for end in sections.flatten().map(|section| &mut section.ends[side]) {
+        for seat in seats {
+            for end in call.ends_of_mut(seat) {
                 if end.recording.is_some()
                     && let Some(command) = change(&mut end.recording)
                 {
@@ -95,15 +95,25 @@ impl Ng {
         Ok(Plan::checked(commands))
     }
 
-    /// Whose legs are recorded, and how: one end of a call hears the other, so that it stands for both.
-    fn recorded(&mut self, flags: &Flags<'_>) -> Result<(&mut Call, Vec<Seat>, RecordMode), Failure> {
+    /// Whose legs are to be recorded, and how: one end of a pair hears the other, so that it stands for both.
+    fn recorded(&self, flags: &Flags<'_>) -> Result<(Vec<Seat>, RecordMode), Failure> {
         let named = !flags.has("all")
             && ["from-tag", "label", "address"].iter().any(|key| matches!(flags.name(key), Ok(Some(_))));
         let (call, mut seats) = self.seats(flags, Unnamed::Everybody)?;
-        if !named {
-            seats.retain(|(_, side)| *side == 0);
+        if named {
+            return Ok((seats, RecordMode::Leg));
         }
-        Ok((call, seats, if named { RecordMode::Leg } else { RecordMode::Mixed }))
+        let mut heard: Vec<String> = Vec::new();
+        seats.retain(|seat| match seat {
+            Seat::Side(_, side) => *side == 0,
+            Seat::Solo(_) => {
+                let ends = self.partners(call, *seat);
+                let is_heard = ends.iter().any(|(leg, _)| heard.contains(leg));
+                heard.extend(ends.into_iter().filter_map(|(_, partner)| Some(partner?.0)));
+                !is_heard
+            }
+        });
+        Ok((seats, RecordMode::Mixed))
     }
 
     /// A recording that the engine has refused is none.
@@ -114,14 +124,26 @@ impl Ng {
         results: &[Result<Body, Error>],
     ) -> Result<Dict, Failure> {
         let Some(error) = first_error(results) else { return Ok(Dict::default().with("result", "ok")) };
-        let dialogues = self.calls.get_mut(call_id).into_iter().flat_map(|call| &mut call.dialogues);
-        let sections = dialogues.flat_map(|dialogue| dialogue.sections.iter_mut().flatten());
-        for end in sections.flat_map(|section| &mut section.ends) {
+        for end in self.calls.get_mut(call_id).into_iter().flat_map(Call::ends_mut) {
             if started.contains(&end.leg) {
                 end.recording = None;
             }
         }
         Err(error.into())
+    }
+}
+
+/// Names for a call's files, each used once.
+struct Files {
+    start: String,
+    number: u64,
+}
+
+impl Files {
+    fn record(&mut self, end: &End, mode: RecordMode) -> Command {
+        self.number += 1;
+        let file = format!("{}-{}.wav", self.start, self.number);
+        Command::RecordStart(RecordStart { leg: end.leg.clone(), file, mode })
     }
 }
 

@@ -90,7 +90,6 @@ pub struct Ng {
 /// Counters since start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
-    pub(crate) managed: u64,
     pub(crate) rejected: u64,
     pub(crate) timed_out: u64,
     pub(crate) terminated: u64,
@@ -219,6 +218,9 @@ impl Ng {
             "subscribe answer" => self.subscribe_answer(&flags),
             "unsubscribe" => self.unsubscribe(&flags),
             "connect" => self.connect(dict, &flags),
+            "create" => self.create(&flags),
+            "create answer" => self.create_answer(&flags),
+            "transform" => self.transform(dict, &flags),
             "start recording" => self.start_recording(&flags),
             "pause recording" => self.pause_recording(&flags),
             "stop recording" => self.stop_recording(&flags),
@@ -257,6 +259,7 @@ impl Ng {
             Then::Check(dict) => first_error(&results).map_or(Ok(dict), |error| Err(error.into())),
             Then::Rewrite(rewrite) => self.finish_rewrite(&rewrite, &results),
             Then::Opening(opening) => self.finish_opening(&opening, &results),
+            Then::Transform(transforming) => self.finish_transform(&transforming, &results),
             Then::Query(snapshot) => Ok(snapshot.filled(&results)),
             Then::Look(call_id) => return self.finish_look(&call_id, &results),
             Then::Statistics => self.finish_statistics(&results),
@@ -332,7 +335,10 @@ pub fn speaks_ng(dictionary: &[u8]) -> bool {
 }
 
 /// Commands that the engine's own family does not have.
-const SUPPORTED: [&str; 19] = [
+const SUPPORTED: [&str; 22] = [
+    "create",
+    "create answer",
+    "transform",
     "publish",
     "subscribe request",
     "subscribe answer",
@@ -355,14 +361,5 @@ const SUPPORTED: [&str; 19] = [
 ];
 
 /// rtpengine's commands that this engine refuses by name.
-const UNSUPPORTED: [&str; 9] = [
-    "start forwarding",
-    "stop forwarding",
-    "silence media",
-    "unsilence media",
-    "create",
-    "create answer",
-    "transform",
-    "cli",
-    "mesh",
-];
+const UNSUPPORTED: [&str; 6] =
+    ["start forwarding", "stop forwarding", "silence media", "unsilence media", "cli", "mesh"];

@@ -4,9 +4,10 @@ use offhook_proto::{Crypto, SdesKeys, Srtp};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng as _;
 
-use crate::call::{End, Section};
+use crate::call::Section;
+use crate::end::{End, Signalled};
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::flags::{Flags, is_plain_rtp};
 use crate::sdp;
 
 /// What was last written to a side.
@@ -70,6 +71,40 @@ impl End {
         self.written = Written { crypto, mux: mux.offer || offered_mux && !mux.demux && !mux.reject };
     }
 
+    /// Takes what this side offered, and notes what is answered to it. `far_mux` says whether it gets the rtcp-mux that it
+    /// asks for.
+    pub(crate) fn write_answer(&mut self, far_mux: bool, random: &mut ChaCha20Rng) -> Agreed {
+        let offered = self.signalled.crypto.clone();
+        let (line, srtp) = match self.keys(random).answer(&offered) {
+            Some((line, srtp)) => (Some(line), srtp),
+            None => (None, Srtp::Off),
+        };
+        let flags = self.signalled.mux_flags;
+        let back = flags.accept || flags.demux || far_mux;
+        let mux = self.signalled.mux && !flags.reject && back;
+        self.written = Written { crypto: line.into_iter().collect(), mux };
+        Agreed { srtp, mux }
+    }
+
+    /// What is agreed by this side's answer to what was last offered to it.
+    pub(crate) fn accept_answer(&self, answered: &Signalled) -> Result<Agreed, Failure> {
+        let srtp = match (self.written.crypto.is_empty(), &self.keys) {
+            (false, Some(keys)) => keys
+                .accept(&answered.crypto)
+                .ok_or_else(|| Failure::error("No key in the answer that was offered"))?,
+            _ => Srtp::Off,
+        };
+        Ok(Agreed { srtp, mux: self.written.mux && answered.mux })
+    }
+
+    /// Whether this side's answer is encrypted as it was offered: with a key that can be used, or not at all.
+    pub(crate) fn fits(&self, answered: &sdp::Section) -> bool {
+        match &self.keys {
+            Some(keys) if !self.written.crypto.is_empty() => keys.accept(&crypto_of(answered)).is_some(),
+            Some(_) | None => is_plain_rtp(&answered.protocol),
+        }
+    }
+
     fn keys(&mut self, random: &mut ChaCha20Rng) -> &SdesKeys {
         self.keys.get_or_insert_with(|| SdesKeys::new(|key| random.fill_bytes(key)))
     }
@@ -80,23 +115,8 @@ impl Section {
     /// answer says to the offering side.
     pub(crate) fn agree(&mut self, offerer: usize, random: &mut ChaCha20Rng) -> Result<[Agreed; 2], Failure> {
         let answerer = &self.ends[1 - offerer];
-        let srtp = match (answerer.written.crypto.is_empty(), &answerer.keys) {
-            (false, Some(keys)) => keys
-                .accept(&answerer.signalled.crypto)
-                .ok_or_else(|| Failure::error("No key in the answer that was offered"))?,
-            _ => Srtp::Off,
-        };
-        let far = Agreed { srtp, mux: answerer.written.mux && answerer.signalled.mux };
-        let near = &mut self.ends[offerer];
-        let offered = near.signalled.crypto.clone();
-        let (line, srtp) = match near.keys(random).answer(&offered) {
-            Some((line, srtp)) => (Some(line), srtp),
-            None => (None, Srtp::Off),
-        };
-        let (offered_mux, flags) = (near.signalled.mux, near.signalled.mux_flags);
-        let back = flags.accept || flags.demux || far.mux;
-        let near_agreed = Agreed { srtp, mux: offered_mux && !flags.reject && back };
-        near.written = Written { crypto: line.into_iter().collect(), mux: near_agreed.mux };
-        Ok(if offerer == 0 { [near_agreed, far] } else { [far, near_agreed] })
+        let far = answerer.accept_answer(&answerer.signalled)?;
+        let near = self.ends[offerer].write_answer(far.mux, random);
+        Ok(if offerer == 0 { [near, far] } else { [far, near] })
     }
 }

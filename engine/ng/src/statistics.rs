@@ -24,7 +24,7 @@ impl Ng {
         let errors = |worker: &WorkerInfo| worker.drops.malformed + worker.drops.send_failed;
         let totals = Dict::default()
             .with("uptime", (info.uptime_ms / 1_000).to_string())
-            .with("managedsessions", self.totals.managed)
+            .with("managedsessions", sessions + self.totals.terminated)
             .with("rejectedsessions", self.totals.rejected)
             .with("timeoutsessions", self.totals.timed_out)
             .with("regularterminatedsessions", self.totals.terminated - self.totals.timed_out)

@@ -7,6 +7,7 @@ use crate::query::Snapshot;
 use crate::replies::Asker;
 use crate::root::{Body, Encoding};
 use crate::solo::Opening;
+use crate::transform::Transforming;
 use crate::value::Dict;
 
 /// What a request comes to: commands for the engine, and what is made of their answers.
@@ -29,6 +30,8 @@ pub(crate) enum Then {
     Rewrite(Box<Rewrite>),
     /// A description of the engine's own.
     Opening(Box<Opening>),
+    /// Where transformed media is received.
+    Transform(Box<Transforming>),
     /// A call's state.
     Query(Box<Snapshot>),
     /// Whether a call still has media.

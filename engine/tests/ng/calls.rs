@@ -191,6 +191,26 @@ fn a_party_is_played_to() {
 }
 
 #[test]
+fn keys_are_heard_by_the_other_side_as_long_and_as_loud_as_a_request_says() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, b) = (Phone::new(), Phone::new());
+    let (at_a, _) = joined(&ng, "c", &a, &b);
+    reaches(&mut a, at_a, &b);
+    let keys = command("play DTMF", "c").with("from-tag", "a").with("code", 11_u64);
+    let keys = keys.with("duration", 400_u64).with("volume", 20_u64);
+    assert_eq!(ng.ask(&keys).text("result"), Some("ok"));
+    let event = loop {
+        let packet = b.hear();
+        if packet.payload_type == 101 && packet.payload[1] >> 7 == 1 {
+            break packet.payload;
+        }
+    };
+    assert_eq!(event[..2], [11, 0x80 | 20]);
+    assert_eq!(u16::from_be_bytes([event[2], event[3]]), 400 * 8);
+}
+
+#[test]
 fn parties_of_two_calls_are_connected() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);

@@ -3,6 +3,7 @@
 
 mod calls;
 mod client;
+mod creating;
 mod kamailio;
 mod learning;
 mod perl;

@@ -1,12 +1,14 @@
 //! SRTP and rtcp-mux, as a proxy asks for them.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use offhook_ng::{Dict, Value};
 use offhook_proto::{Crypto, SdesKeys, Srtp, SrtpSuite};
 use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
 
-use crate::client::{NgClient, answer, audio_of, offer, sdp_at};
+use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
+use crate::publishing::{crossings, wave};
 use crate::support::{Engine, PATIENCE, Packet, Phone, spoken};
 
 /// A phone with SRTP and keys of its own.
@@ -52,7 +54,11 @@ impl SecurePhone {
     }
 
     pub(crate) fn say(&mut self, to: SocketAddr, number: u32) {
-        let payload = spoken(self.phone.next.ssrc, number).to_vec();
+        self.send(to, &spoken(self.phone.next.ssrc, number));
+    }
+
+    fn send(&mut self, to: SocketAddr, payload: &[u8]) {
+        let payload = payload.to_vec();
         let plain = Packet { payload, ..self.phone.next.clone() }.write();
         let mut buffer = [&plain[..], &[0; OVERHEAD_BYTES]].concat();
         let (_, protector) = self.contexts.as_mut().expect("agreed");
@@ -63,12 +69,16 @@ impl SecurePhone {
     }
 
     pub(crate) fn hear(&mut self) -> Packet {
-        self.phone.rtp.set_read_timeout(Some(PATIENCE)).expect("set");
+        self.hear_within(PATIENCE).expect("a packet")
+    }
+
+    fn hear_within(&mut self, limit: Duration) -> Option<Packet> {
+        self.phone.rtp.set_read_timeout(Some(limit)).expect("set");
         let mut buffer = [0; 2_048];
-        let len = self.phone.rtp.recv(&mut buffer).expect("a packet");
+        let len = self.phone.rtp.recv(&mut buffer).ok()?;
         let (unprotector, _) = self.contexts.as_mut().expect("agreed");
         let len = unprotector.rtp(&mut buffer[..len]).expect("it is authentic");
-        Packet::parse(&buffer[..len])
+        Some(Packet::parse(&buffer[..len]))
     }
 }
 
@@ -156,6 +166,41 @@ fn a_plain_side_is_joined_to_one_that_demands_encryption() {
         assert_eq!(a.hear().payload, spoken(b.phone.next.ssrc, number));
         a.say(audio_of(&to_a), number);
         assert_eq!(b.hear().payload, spoken(a.next.ssrc, number));
+    }
+}
+
+#[test]
+fn what_is_published_encrypted_is_heard_encrypted_with_other_keys_and_plain_where_that_is_asked_for() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut mic, mut ear, plain_ear) = (SecurePhone::new(1), SecurePhone::new(9), Phone::new());
+    let published = command("publish", "c").with("from-tag", "mic").with("sdp", mic.offer());
+    let answered = ng.sdp(&published);
+    assert!(answered.contains(" RTP/SAVP 0"), "{answered}");
+    mic.accept(&answered);
+    let request = |to: &str| command("subscribe request", "c").with("from-tag", "mic").with("to-tag", to);
+    let confirm = |to: &str, sdp: &str| {
+        let reply = ng.ask(&command("subscribe answer", "c").with("to-tag", to).with("sdp", sdp));
+        assert_eq!(reply.text("result"), Some("ok"), "{reply:?}");
+    };
+    let offered = ng.sdp(&request("ear"));
+    assert!(offered.contains(" RTP/SAVP 0"), "{offered}");
+    let (line, agreed) = ear.keys.answer(&crypto_of(&offered)).expect("a suite that it knows");
+    ear.agree(Some(agreed));
+    confirm("ear", &ear.sdp(&[line], "a=recvonly\r\n"));
+    let offered = ng.sdp(&with(request("plain ear"), &protocol("RTP/AVP")));
+    assert!(offered.contains(" RTP/AVP 0") && !offered.contains("crypto"), "{offered}");
+    confirm("plain ear", &sdp_at(plain_ear.address(), "a=recvonly\r\n"));
+
+    let (here, began) = (audio_of(&answered), Instant::now());
+    let is_wave = |packet: Packet| crossings(&packet.payload).abs_diff(16) <= 2;
+    let mut heard = [false; 2];
+    while heard != [true; 2] {
+        mic.send(here, &wave(10));
+        let limit = Duration::from_millis(20);
+        heard[0] |= ear.hear_within(limit).is_some_and(is_wave);
+        heard[1] |= plain_ear.hear_within(limit).is_some_and(is_wave);
+        assert!(began.elapsed() < PATIENCE, "heard by the encrypted and by the plain one: {heard:?}");
     }
 }
 

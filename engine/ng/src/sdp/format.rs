@@ -47,6 +47,22 @@ impl Format {
         })
     }
 
+    /// How the engine offers a codec, by a payload type of the caller's choice.
+    pub(crate) fn own(codec: Codec, payload_type: u8) -> Self {
+        let known = OWN.iter().map(Self::of_own).find(|format| format.codec() == Some(codec));
+        Self { payload_type, ..known.expect("every codec has a name") }
+    }
+
+    /// What the engine offers under a name (`PCMU`, `opus/48000`, `telephone-event`), with its usual payload type. None when it
+    /// carries no such thing.
+    pub(crate) fn own_named(name: &str) -> Option<Self> {
+        OWN.iter().map(Self::of_own).find(|format| format.is_named(name))
+    }
+
+    fn of_own(&(payload_type, name, clock_rate, channels): &(u8, &str, u32, u8)) -> Self {
+        Self { payload_type, name: name.to_owned(), clock_rate, channels }
+    }
+
     /// The engine's codec, where it has one.
     pub fn codec(&self) -> Option<Codec> {
         let is = |name: &str| self.name.eq_ignore_ascii_case(name);
@@ -107,6 +123,18 @@ pub fn choose(formats: &[Format], ptime_ms: Option<u16>) -> Option<Choice> {
         ptime_ms: ptime_ms.and_then(|ms| u8::try_from(ms).ok()).filter(usable).unwrap_or(20),
     }))
 }
+
+/// What the engine carries: payload type, name, clock rate and channels.
+const OWN: [(u8, &str, u32, u8); 8] = [
+    (0, "PCMU", 8_000, 1),
+    (8, "PCMA", 8_000, 1),
+    (9, "G722", 8_000, 1),
+    (96, "opus", 48_000, 2),
+    (97, "L16", 8_000, 1),
+    (101, "telephone-event", 8_000, 1),
+    (110, "telephone-event", 48_000, 1),
+    (13, "CN", 8_000, 1),
+];
 
 /// RFC 3551 section 6, tables 4 and 5.
 const STATIC: [(u8, &str); 24] = [

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use offhook_proto::Crypto;
+
 use super::{Direction, Format};
 
 /// A section of it.
@@ -19,6 +21,10 @@ pub struct LocalSection {
     pub offered: String,
     /// Which way the engine sends.
     pub direction: Direction,
+    /// Whether RTCP may come to the port of RTP.
+    pub rtcp_mux: bool,
+    /// The engine's keys, on an encrypted section.
+    pub crypto: Vec<Crypto>,
     /// `a=ptime`, in milliseconds.
     pub ptime_ms: Option<u16>,
 }
@@ -57,6 +63,12 @@ pub fn describe(session: u64, version: u64, address: IpAddr, sections: &[LocalSe
             text.push_str(&format!("a=rtpmap:{number} {}\r\n", format.encoding()));
         }
         text.push_str(&format!("a={}\r\na=rtcp:{}\r\n", section.direction.as_str(), place.rtcp));
+        if section.rtcp_mux {
+            text.push_str("a=rtcp-mux\r\n");
+        }
+        for line in &section.crypto {
+            text.push_str(&format!("a=crypto:{line}\r\n"));
+        }
         if let Some(ptime_ms) = section.ptime_ms {
             text.push_str(&format!("a=ptime:{ptime_ms}\r\n"));
         }

@@ -75,7 +75,7 @@ impl Sdp {
             return Err(Unreadable);
         }
         let mut sdp = Self { session: Vec::new(), sections: Vec::new() };
-        for line in bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|&byte| byte == b'\n') {
+        for line in without_blank_end(bytes).split(|&byte| byte == b'\n') {
             let (text, cr) = line.strip_suffix(b"\r").map_or((line, false), |text| (text, true));
             if text.get(1) != Some(&b'=') {
                 return Err(Unreadable);
@@ -189,6 +189,15 @@ impl Direction {
             Self::Inactive => "inactive",
         }
     }
+}
+
+/// A body without the blank lines that some phones send after it, and without the last line feed.
+fn without_blank_end(bytes: &[u8]) -> &[u8] {
+    let mut body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    while let Some(shorter) = [&b"\n\r"[..], b"\n"].iter().find_map(|blank| body.strip_suffix(*blank)) {
+        body = shorter;
+    }
+    body
 }
 
 fn find<'a>(lines: &'a [Line], start: &[u8]) -> Option<&'a [u8]> {

@@ -1,0 +1,152 @@
+//! One end of a media section: a leg of the engine, and what its party and we have told each other of it.
+
+use std::net::IpAddr;
+
+use offhook_proto::{
+    Command, Crypto, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegUpdate, Media, Remote, Reply,
+    SdesKeys, Splice, Srtp,
+};
+
+use crate::call::Place;
+use crate::root::Body;
+use crate::sdp::{Direction, Format};
+use crate::secure::{Agreed, MuxFlags, Written};
+
+/// One end of a section.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) leg: String,
+    /// Where it receives, once the engine has said so.
+    pub(crate) ports: Option<Place>,
+    /// As the engine knows it.
+    pub(crate) remote: Option<Remote>,
+    pub(crate) media: Media,
+    pub(crate) latch: LatchMode,
+    /// As last offered or answered.
+    pub(crate) signalled: Signalled,
+    pub(crate) direction: Direction,
+    pub(crate) recording: Option<Recording>,
+    /// Ours towards this side, once there is a use for them.
+    pub(crate) keys: Option<SdesKeys>,
+    pub(crate) written: Written,
+    /// As the engine knows it.
+    pub(crate) srtp: Srtp,
+    pub(crate) mux: bool,
+    /// Whom `connect` has joined it to. It holds for as long as that end says the same.
+    pub(crate) joined: Option<Joined>,
+}
+
+/// An end of any call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) call_id: Vec<u8>,
+    pub(crate) leg: String,
+}
+
+/// What is recorded of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Runs,
+    Paused,
+}
+
+/// What a side said of one section, to take effect with the answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Signalled {
+    pub(crate) remote: Option<Remote>,
+    pub(crate) ptime_ms: Option<u16>,
+    pub(crate) protocol: String,
+    /// Formats that passed the engine.
+    pub(crate) formats: Vec<Format>,
+    /// Its keys; none on a plain section.
+    pub(crate) crypto: Vec<Crypto>,
+    /// It would take, or takes, RTCP on its RTP port.
+    pub(crate) mux: bool,
+    pub(crate) mux_flags: MuxFlags,
+}
+
+impl End {
+    /// One that nobody can speak to yet.
+    pub(crate) fn new(leg: String, media: Media) -> Self {
+        Self {
+            leg,
+            ports: None,
+            remote: None,
+            media,
+            latch: LatchMode::Strict,
+            signalled: Signalled::default(),
+            direction: Direction::SendRecv,
+            recording: None,
+            keys: None,
+            written: Written::default(),
+            srtp: Srtp::Off,
+            mux: false,
+            joined: None,
+        }
+    }
+
+    /// The command that opens its leg.
+    pub(crate) fn create(&self, local: IpAddr, beside: Option<String>) -> Command {
+        Command::LegCreate(LegCreate {
+            leg: self.leg.clone(),
+            address: Some(local),
+            remote: self.remote,
+            media: self.media.clone(),
+            latch: self.latch,
+            idle: Idle::None,
+            beside,
+            srtp: self.srtp.clone(),
+            rtcp_mux: self.mux,
+            ..LegCreate::default()
+        })
+    }
+
+    /// The command that tells the leg what is new, if anything is.
+    pub(crate) fn update(&mut self, media: Media, latch: LatchMode, agreed: Agreed) -> Option<Command> {
+        // On hold the old way it says nowhere: what it said before still holds.
+        let remote = self.signalled.remote.filter(|remote| self.remote.as_ref() != Some(remote));
+        let update = LegUpdate {
+            leg: self.leg.clone(),
+            remote,
+            media: (media != self.media).then(|| media.clone()),
+            latch: (latch != self.latch).then_some(latch),
+            srtp: (agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
+            rtcp_mux: (agreed.mux != self.mux).then_some(agreed.mux),
+            ..LegUpdate::default()
+        };
+        (self.media, self.latch) = (media, latch);
+        (self.srtp, self.mux) = (agreed.srtp, agreed.mux);
+        self.remote = remote.or(self.remote);
+        let nothing = LegUpdate { leg: self.leg.clone(), ..LegUpdate::default() };
+        (update != nothing).then_some(Command::LegUpdate(update))
+    }
+}
+
+/// Takes note of where a leg receives, as `leg.create`, `leg.update` and `leg.query` all say it.
+pub(crate) fn learn_ports<'a>(ends: impl Iterator<Item = &'a mut End>, body: &Body) {
+    let Ok(created) = Reply::Ok(body.clone()).parse::<LegCreated>() else { return };
+    for end in ends.filter(|end| end.leg == created.leg) {
+        end.ports = Some((created.rtp, created.rtcp));
+    }
+}
+
+/// Name of a leg that this family opens.
+pub(crate) fn leg_name(number: u64, kind: &str) -> String {
+    format!("ng-{number}-{kind}")
+}
+
+pub(crate) fn delete_leg(leg: String) -> Command {
+    Command::LegDelete(LegDelete { leg })
+}
+
+/// Joins two legs, each hearing the other unless that one is blocked.
+pub(crate) fn splice([a, b]: [&str; 2], blocked: [bool; 2]) -> Command {
+    Command::Splice(Splice {
+        a: a.to_owned(),
+        b: b.to_owned(),
+        a_hears_b: !blocked[1],
+        b_hears_a: !blocked[0],
+        replace: true,
+        since_us: None,
+    })
+}

@@ -1,0 +1,8 @@
+//! The family alone, with an engine made of answers.
+
+mod any;
+mod calls;
+mod descriptions;
+mod parties;
+mod recording;
+mod world;

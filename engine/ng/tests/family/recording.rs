@@ -1,0 +1,69 @@
+//! Recording, as it is asked for while a call goes on or with its offer.
+
+use offhook_ng::Dict;
+
+use crate::world::{SDP, World, command, joined, offer};
+
+#[test]
+fn a_call_is_recorded_once_paused_resumed_and_stopped() {
+    let mut world = joined("");
+    let told = |world: &mut World, name: &str, more: Dict| {
+        world.recorded.clear();
+        let mut request = command(name);
+        for key in ["from-tag"] {
+            if let Some(value) = more.text(key) {
+                request.put(key, value);
+            }
+        }
+        assert_eq!(world.ask(&request).text("result"), Some("ok"), "{name}");
+        world.recorded.clone()
+    };
+    let plain = Dict::default;
+    let started = told(&mut world, "start recording", plain());
+    assert!(
+        started[0].starts_with("start ng-")
+            && started[0].contains("-a ng/c-179000")
+            && started[0].ends_with("Mixed")
+    );
+    assert_eq!(started.len(), 1, "{started:?}");
+    assert!(told(&mut world, "start recording", plain()).is_empty(), "it runs already");
+    assert_eq!(told(&mut world, "pause recording", plain()).len(), 1);
+    assert!(told(&mut world, "start recording", plain())[0].starts_with("resume "));
+    assert!(told(&mut world, "stop recording", plain())[0].starts_with("stop "));
+    assert!(told(&mut world, "stop recording", plain()).is_empty());
+    let of_one = told(&mut world, "start recording", plain().with("from-tag", "b"));
+    assert!(of_one[0].contains("-b ng/c-") && of_one[0].ends_with("Leg"), "{of_one:?}");
+    world.no_recorder = true;
+    for _ in 0..2 {
+        let refused = world.ask(&command("start recording"));
+        assert_eq!(refused.text("error-reason"), Some("no directory"), "each time");
+    }
+}
+
+#[test]
+fn a_call_whose_offer_asks_for_it_is_recorded_from_its_answer_on() {
+    let answer = || command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP);
+    for asked in [Dict::default().with("record call", "on"), Dict::default().with("record call", "yes")] {
+        let mut world = World::new();
+        let wish = asked.text("record call").expect("it is there").to_owned();
+        assert_eq!(world.ask(&offer().with("record call", wish.as_str())).text("result"), Some("ok"));
+        assert!(world.recorded.is_empty(), "nobody is heard yet");
+        assert_eq!(world.ask(&answer()).text("result"), Some("ok"));
+        assert_eq!(world.recorded.len(), 1, "{:?}", world.recorded);
+        assert!(world.recorded[0].contains("-a ng/c-") && world.recorded[0].ends_with("Mixed"));
+        assert_eq!(world.ask(&answer()).text("result"), Some("ok"));
+        assert_eq!(world.recorded.len(), 1, "it runs already");
+        assert_eq!(world.ask(&command("stop recording")).text("result"), Some("ok"));
+        assert!(world.recorded[1].starts_with("stop "));
+    }
+    let mut world = World::new();
+    world.ask(&offer().with("record call", "off"));
+    world.ask(&answer());
+    assert!(world.recorded.is_empty());
+    let mut world = World::new();
+    world.no_recorder = true;
+    world.ask(&offer());
+    assert_eq!(world.ask(&answer().with("record call", "on")).text("result"), Some("ok"), "the call goes on");
+    let refused = world.ask(&command("start recording"));
+    assert_eq!(refused.text("error-reason"), Some("no directory"), "it is not taken to run");
+}
