@@ -134,7 +134,7 @@ impl Dialogue {
         let sides = &self.sides;
         let Some(section) = &mut self.sections[index] else { return Ok(Vec::new()) };
         section.ends[1 - offerer].signalled = answered;
-        section.ends.iter_mut().for_each(|end| end.joined = None);
+        section.ends.iter_mut().for_each(|end| (end.joined, end.takes_part) = (None, None));
         let agreed = section.agree(offerer, random)?;
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];

@@ -21,8 +21,8 @@ impl Ng {
             return Err(Failure::error("Trying to connect a party to itself"));
         }
         let command = splice([&leg, &other], [blocked, other_blocked]);
-        self.join(call_id, &leg, &Joined { call_id: other_id.to_vec(), leg: other.clone() });
-        self.join(other_id, &other, &Joined { call_id: call_id.to_vec(), leg });
+        self.join(call_id, &leg, Some(&Joined { call_id: other_id.to_vec(), leg: other.clone() }));
+        self.join(other_id, &other, Some(&Joined { call_id: call_id.to_vec(), leg }));
         Ok(Plan::checked(vec![command]))
     }
 
@@ -38,14 +38,14 @@ impl Ng {
     }
 
     /// Notes whom a leg is joined to. Its dialogue has to be answered anew when its sides are to hear each other again.
-    fn join(&mut self, call_id: &[u8], leg: &str, joined: &Joined) {
+    pub(crate) fn join(&mut self, call_id: &[u8], leg: &str, joined: Option<&Joined>) {
         let Some(call) = self.calls.get_mut(call_id) else { return };
         call.signalled = self.now;
         for section in call.dialogues.iter_mut().flat_map(|dialogue| dialogue.sections.iter_mut().flatten()) {
             section.spliced &= section.ends.iter().all(|end| end.leg != leg);
         }
         for end in call.ends_mut().filter(|end| end.leg == leg) {
-            end.joined = Some(joined.clone());
+            (end.joined, end.takes_part) = (joined.cloned(), None);
         }
     }
 }

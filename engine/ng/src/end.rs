@@ -34,6 +34,8 @@ pub(crate) struct End {
     pub(crate) mux: bool,
     /// Whom `connect` has joined it to. It holds for as long as that end says the same.
     pub(crate) joined: Option<Joined>,
+    /// The pair in which `mesh` has let it take part.
+    pub(crate) takes_part: Option<[String; 2]>,
 }
 
 /// An end of any call.
@@ -82,6 +84,7 @@ impl End {
             srtp: Srtp::Off,
             mux: false,
             joined: None,
+            takes_part: None,
         }
     }
 

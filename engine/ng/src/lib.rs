@@ -20,6 +20,7 @@ pub mod frame;
 mod json;
 pub mod limits;
 mod look;
+mod mesh;
 mod offer;
 mod party;
 mod play;

@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::end::{End, splice};
 use crate::failure::Failure;
 use crate::flags::Flags;
+use crate::mesh::take_part;
 use crate::root::Ng;
 use crate::sdp::Direction;
 use crate::solo::Solo;
@@ -98,6 +99,9 @@ impl Ng {
             if let Some((other, other_blocked)) = partner {
                 commands.push(splice([&leg, &other], [blocked, other_blocked]));
             }
+        }
+        for end in seats.iter().flat_map(|seat| call.ends(*seat)) {
+            commands.extend(end.takes_part.as_ref().map(|pair| take_part(&end.leg, pair, blocked)));
         }
         Ok(Plan::checked(commands))
     }

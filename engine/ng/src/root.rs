@@ -218,6 +218,7 @@ impl Ng {
             "subscribe answer" => self.subscribe_answer(&flags),
             "unsubscribe" => self.unsubscribe(&flags),
             "connect" => self.connect(dict, &flags),
+            "mesh" => self.mesh(dict, &flags),
             "create" => self.create(&flags),
             "create answer" => self.create_answer(&flags),
             "transform" => self.transform(dict, &flags),
@@ -335,7 +336,8 @@ pub fn speaks_ng(dictionary: &[u8]) -> bool {
 }
 
 /// Commands that the engine's own family does not have.
-const SUPPORTED: [&str; 22] = [
+const SUPPORTED: [&str; 23] = [
+    "mesh",
     "create",
     "create answer",
     "transform",
@@ -361,5 +363,5 @@ const SUPPORTED: [&str; 22] = [
 ];
 
 /// rtpengine's commands that this engine refuses by name.
-const UNSUPPORTED: [&str; 6] =
-    ["start forwarding", "stop forwarding", "silence media", "unsilence media", "cli", "mesh"];
+const UNSUPPORTED: [&str; 5] =
+    ["start forwarding", "stop forwarding", "silence media", "unsilence media", "cli"];

@@ -1,14 +1,14 @@
 //! Parties that are called without another side, whom they are joined to, and what is only transformed; by content.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_audio::g711::alaw_to_linear;
 use offhook_ng::{Dict, Value};
 
 use crate::calls::reaches;
 use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
-use crate::publishing::{changes, wave};
+use crate::publishing::{changes, crossings, wave};
 use crate::support::{Engine, PATIENCE, Phone};
 
 /// Calls a phone; where it sends to.
@@ -58,6 +58,32 @@ fn two_created_parties_hear_each_other_once_they_are_connected_and_a_third_takes
 }
 
 #[test]
+fn three_created_parties_that_are_meshed_all_hear_each_other() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let mut phones = [Phone::new(), Phone::new(), Phone::new()];
+    let tags = ["x", "y", "z"];
+    let at: Vec<SocketAddr> =
+        tags.iter().zip(&phones).map(|(tag, phone)| created(&ng, "c", tag, phone)).collect();
+    let all: Vec<Value> = tags.iter().map(|tag| Value::from(*tag)).collect();
+    let reply = ng.ask(&command("mesh", "c").with("from-tags", all));
+    assert_eq!(reply.text("result"), Some("ok"), "{reply:?}");
+    for (speaker, half_period) in [(0, 4), (1, 10), (2, 5)] {
+        let (mut heard, began) = ([false; 3], Instant::now());
+        heard[speaker] = true;
+        while heard != [true; 3] {
+            phones[speaker].send(at[speaker], &wave(half_period));
+            for (hearer, phone) in phones.iter().enumerate().filter(|(hearer, _)| *hearer != speaker) {
+                let packet = phone.hear_within(Duration::from_millis(10));
+                heard[hearer] |=
+                    packet.is_some_and(|packet| crossings(&packet.payload).abs_diff(160 / half_period) <= 2);
+            }
+            assert!(began.elapsed() < PATIENCE, "{} is heard by {heard:?}", tags[speaker]);
+        }
+    }
+}
+
+#[test]
 fn a_created_party_is_played_to_and_then_joined_to_a_party_of_a_call() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
@@ -96,7 +122,7 @@ fn what_is_transformed_leaves_in_its_other_encoding_and_nothing_comes_back() {
     let began = Instant::now();
     loop {
         mic.send(here, &wave(10));
-        let heard = ear.hear_within(std::time::Duration::from_millis(20));
+        let heard = ear.hear_within(Duration::from_millis(20));
         if heard.is_some_and(|packet| {
             packet.payload_type == 8 && changes(&packet.payload, alaw_to_linear).abs_diff(16) <= 2
         }) {

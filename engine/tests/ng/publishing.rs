@@ -99,5 +99,5 @@ fn a_party_of_a_call_is_heard_by_who_subscribes_to_it_and_the_other_party_is_not
     let other = ear.heard().into_iter().filter(|packet| crossings(&packet.payload).abs_diff(40) <= 2);
     assert_eq!(other.count(), 0, "only who was subscribed to");
     assert!(ng.refused(&command("subscribe request", "c").with("from-tag", "x")).contains("no such tag"));
-    assert_eq!(ng.refused(&command("mesh", "c")), "mesh is not supported");
+    assert_eq!(ng.refused(&command("cli", "c")), "cli is not supported");
 }

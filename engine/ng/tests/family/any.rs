@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_ng::{Dict, Peer};
+use offhook_ng::{Dict, Peer, Value};
 use proptest::prelude::*;
 
 use crate::parties::transformed;
@@ -28,6 +28,7 @@ fn any_request() -> impl Strategy<Value = Dict> {
         "block DTMF",
         "connect",
         "create",
+        "mesh",
         "create answer",
         "transform",
         "statistics",
@@ -49,6 +50,7 @@ fn any_request() -> impl Strategy<Value = Dict> {
     (proptest::sample::select(names.to_vec()), call_ids, tag(), tag(), tag(), sdp, any::<bool>()).prop_map(
         |(name, call_id, from, to, branch, sdp, at_once)| {
             let mut dict = Dict::default().with("command", name).with("call-id", call_id).with("code", "5");
+            dict.put("from-tags", vec![Value::from("a"), Value::from("b"), Value::from("x")]);
             dict.put("media", vec![transformed("PCMU", "opus", "127.0.0.9")]);
             for (key, value) in [("from-tag", from), ("to-tag", to), ("via-branch", branch)] {
                 if let Some(value) = value {

@@ -291,6 +291,39 @@ fn a_connection_that_is_refused_leaves_everybody_where_they_are() {
 }
 
 #[test]
+fn two_or_three_parties_are_meshed_and_a_third_one_s_gate_is_that_of_its_part() {
+    let mut world = joined("");
+    created(&mut world, "x");
+    let mesh = |tags: &[&str]| {
+        let tags: Vec<Value> = tags.iter().map(|tag| Value::from(*tag)).collect();
+        command("mesh").with("from-tags", tags)
+    };
+    let kinds = |told: &[Command]| {
+        let kind = |command: &Command| match command {
+            Command::Unsplice(_) => "unsplice".to_owned(),
+            Command::Splice(_) => "splice".to_owned(),
+            Command::Supervise(body) => format!("{:?}", body.mode),
+            other => panic!("{other:?}"),
+        };
+        told.iter().map(kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&world.told_by(&mesh(&["a", "b"]))), ["splice"]);
+    assert_eq!(kinds(&world.told_by(&mesh(&["a", "b", "x", "a"]))), ["splice", "Barge"]);
+    assert_eq!(kinds(&world.told_by(&command("block media").with("from-tag", "x"))), ["Listen"]);
+    assert_eq!(kinds(&world.told_by(&command("unblock media").with("from-tag", "x"))), ["Barge"]);
+    assert_eq!(kinds(&world.told_by(&mesh(&["x", "b", "a"]))), ["unsplice", "splice", "Barge"]);
+    let all = command("mesh").with("flags", vec![Value::from("all")]);
+    assert_eq!(kinds(&world.told_by(&all)), ["unsplice", "splice", "Barge"]);
+    assert_eq!(kinds(&world.told_by(&connect("a", "x"))), ["splice"]);
+    assert!(world.told_by(&command("block media").with("from-tag", "b")).is_empty(), "it is with nobody");
+    created(&mut world, "y");
+    for few_or_many in [mesh(&[]), mesh(&["a"]), mesh(&["a", "b", "x", "y"]), all] {
+        assert_eq!(world.refused(&few_or_many), "A mesh takes two or three parties");
+    }
+    assert_eq!(world.refused(&mesh(&["a", "nobody"])), "From-tag given, but no such tag exists");
+}
+
+#[test]
 fn two_connected_parties_are_recorded_together_once() {
     let mut world = World::new();
     for tag in ["x", "y", "z"] {
