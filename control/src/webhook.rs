@@ -3,6 +3,7 @@
 //! What goes to a customer's device is signed: `X-Offhook-Signature: t=SECONDS,v1=HEX`, the HMAC-SHA256 of `SECONDS.BODY`
 //! under the service's `push_secret`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -41,18 +42,19 @@ impl Webhooks {
 async fn run(mut receiver: mpsc::Receiver<Post>) {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).build().into();
-    let places = std::sync::Arc::new(Semaphore::new(AT_ONCE));
+    let (open, places) = (Arc::new(Semaphore::new(QUEUED)), Arc::new(Semaphore::new(AT_ONCE)));
     while let Some(post) = receiver.recv().await {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let agent = agent.clone();
+        let Ok(room) = Arc::clone(&open).acquire_owned().await else { return };
+        let (agent, places) = (agent.clone(), Arc::clone(&places));
         tokio::spawn(async move {
-            deliver(&agent, &post).await;
-            drop(place);
+            deliver(&agent, &places, &post).await;
+            drop(room);
         });
     }
 }
 
-async fn deliver(agent: &ureq::Agent, post: &Post) {
+/// Has a place only while it sends: a server that is down must not keep others' posts waiting between its tries.
+async fn deliver(agent: &ureq::Agent, places: &Semaphore, post: &Post) {
     let url = post.url.as_str();
     let mut pause = FIRST_PAUSE;
     for attempt in 1..=ATTEMPTS {
@@ -63,7 +65,9 @@ async fn deliver(agent: &ureq::Agent, post: &Post) {
             let request = signature.iter().fold(request, |request, value| request.header(SIGNATURE, value));
             request.send(body).map(drop)
         };
+        let place = places.acquire().await;
         let sent = tokio::task::spawn_blocking(send).await;
+        drop(place);
         match sent {
             Ok(Ok(())) => return,
             Ok(Err(error)) => tracing::warn!(url, attempt, %error, "a webhook failed"),
@@ -85,7 +89,9 @@ fn signature(secret: &Secret, unix_s: u64, body: &str) -> String {
 }
 
 const SIGNATURE: &str = "x-offhook-signature";
+/// Posts that wait to be begun, and those that have been begun and are not through.
 const QUEUED: usize = 1_024;
+/// Posts that are being sent.
 const AT_ONCE: usize = 8;
 const ATTEMPTS: u32 = 4;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,7 +99,33 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[tokio::test]
+    async fn cb_05_a_push_does_not_wait_for_servers_that_are_down() {
+        let (down, up) = (TcpListener::bind("127.0.0.1:0"), TcpListener::bind("127.0.0.1:0"));
+        let (down, up) = (down.expect("a port"), up.expect("a port"));
+        let url = |listener: &TcpListener| format!("http://{}/", listener.local_addr().expect("its address"));
+        let webhooks = Webhooks::start();
+        for _ in 0..AT_ONCE {
+            webhooks.post(url(&down), &Value::Null, None);
+        }
+        webhooks.post(url(&up), &Value::Null, None);
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&tries);
+        std::thread::spawn(move || {
+            while down.accept().is_ok() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let pushed = tokio::task::spawn_blocking(move || up.accept().is_ok()).await;
+        assert!(pushed.expect("it is waited for"));
+        let tries = tries.load(Ordering::Relaxed);
+        assert!(tries <= AT_ONCE * 3, "it waited for {tries} tries of the others");
+    }
 
     #[test]
     fn cb_05_a_body_is_signed_with_its_time() {
