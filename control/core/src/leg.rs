@@ -121,7 +121,7 @@ impl Leg {
     }
 
     /// A leg that the engine has kept through our restart.
-    pub(crate) fn adopt(mut self, info: &LegInfo) -> Self {
+    pub(crate) fn adopt(&mut self, info: &LegInfo) {
         self.open = Some((info.rtp, info.rtcp));
         self.remote_known.clone_from(&self.remote_wanted);
         self.link_known = match info.state {
@@ -130,7 +130,6 @@ impl Leg {
             LegState::Spliced => None,
         };
         self.play_known.clone_from(&info.playing);
-        self
     }
 
     /// No longer wanted.

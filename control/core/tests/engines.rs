@@ -222,6 +222,29 @@ fn by_10_after_a_restart_each_leg_is_found_on_its_own_engine() {
 }
 
 #[test]
+fn by_09_by_10_a_leg_that_is_moved_after_a_restart_is_made_as_it_was() {
+    let settings = |bench: &Bench| {
+        bench.engine.iter().rev().find_map(|command| match command {
+            Command::LegCreate(create) => Some((create.leg.clone(), create.idle, create.silent_after_ms)),
+            _ => None,
+        })
+    };
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let before = settings(&bench);
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    bench.pass_ms(4_000);
+    bench.sip(ann, SipEvent::Restored);
+    bench.take(up(TWO));
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(5_000);
+    assert_eq!(created(&bench, ann), Some(TWO));
+    assert!(before.is_some() && settings(&bench) == before, "{before:?}: {:?}", settings(&bench));
+}
+
+#[test]
 fn an_agents_keys_are_converted_for_the_carrier_and_a_customers_voice_is_left_alone() {
     let (bench, _) = bench::conversation();
     let created = bench.engine.iter().filter_map(|command| match command {

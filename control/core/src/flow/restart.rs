@@ -14,7 +14,7 @@ use crate::flow::engine::Pending;
 use crate::flow::replay::{Caller, Replayed, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::io::EngineReply;
-use crate::leg::{Leg, Link};
+use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
 use crate::sip::SipCommand;
@@ -296,9 +296,7 @@ impl Core {
         call.answered_ms = Some(unix_ms);
         if let Some((_, info)) = info {
             call.offered = Some(info.rtp);
-            let create =
-                offhook_proto::LegCreate { leg: info.leg.clone(), ..offhook_proto::LegCreate::default() };
-            call.leg = Leg::new(create, None, self.config.agents.park_keep_one_in).adopt(info);
+            call.leg.adopt(info);
         }
         if let Some((engine, _)) = info {
             self.settle(id, *engine);
