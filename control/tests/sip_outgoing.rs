@@ -182,9 +182,7 @@ async fn a_re_invite_without_sdp_gets_our_offer_and_its_answer_in_the_ack_counts
 async fn a_bye_on_the_heels_of_the_answer_is_not_lost() {
     let peer = Peer::new().await;
     let mut port = Port::start(config()).await;
-    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
-    let invite = peer.hear("INVITE").await;
-    peer.answer(&invite, "t").await;
+    let (call, invite) = port.answered_by(&peer).await;
     peer.request(&invite, "t", "BYE", 1, "", "").await;
     let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
@@ -196,9 +194,7 @@ async fn a_bye_on_the_heels_of_the_answer_is_not_lost() {
 async fn a_request_of_a_forked_branch_is_none_of_the_calls() {
     let peer = Peer::new().await;
     let mut port = Port::start(config()).await;
-    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
-    let invite = peer.hear("INVITE").await;
-    peer.answer(&invite, "t").await;
+    let (call, invite) = port.answered_by(&peer).await;
     port.answered(call).await;
     peer.request(&invite, "other", "BYE", 1, "", "").await;
     assert!(peer.hear("SIP/2.0 481").await.header("CSeq").contains("BYE"));
@@ -423,9 +419,7 @@ async fn probed_call() -> (Peer, Port, CallId) {
     let peer = Peer::new().await;
     let config = SipConfig { options_every_s: Some(1), t1_ms: 20, ..config() };
     let mut port = Port::start(config).await;
-    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
-    let invite = peer.hear("INVITE").await;
-    peer.answer(&invite, "t").await;
+    let (call, invite) = port.answered_by(&peer).await;
     port.answered(call).await;
     (peer, port, call)
 }

@@ -13,9 +13,7 @@ use support::{Port, Sipp, config, local_media};
 async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std::net::SocketAddr) {
     let mut port = Port::start(config).await;
     let address = port.address();
-    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
-    let invite = peer.hear("INVITE").await;
-    peer.answer(&invite, "t").await;
+    let (call, invite) = port.answered_by(peer).await;
     let snapshot = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
     let SipEvent::Snapshot { data } = snapshot else { unreachable!() };
     assert!(data.len() <= offhook_control_core::limits::SNAPSHOT_BYTES);

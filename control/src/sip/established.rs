@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_control_core::CallId;
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia, SipCommand, SipEvent};
-use rsipstack::sip::{Header, Method, Request, StatusCode};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
@@ -265,8 +265,15 @@ impl Established {
         Some(local.clone())
     }
 
-    /// Sends a request in the dialog; its response comes to the inbox.
-    pub(crate) fn ask(&mut self, method: Method, headers: Vec<Header>, body: Vec<u8>, refresh: bool) {
+    /// Sends a request in the dialog; its response, none when there was none, comes to the inbox as the message that `told`
+    /// makes of it.
+    pub(crate) fn ask(
+        &mut self,
+        method: Method,
+        headers: Vec<Header>,
+        body: Vec<u8>,
+        told: impl FnOnce(Option<Box<Response>>) -> Message + Send + 'static,
+    ) {
         let made = self.dialog.request(&self.shared.endpoint, method, headers, body);
         self.dialog.skip_cseq(CSEQS_PER_REQUEST);
         let (shared, sender, trunk) = (Arc::clone(&self.shared), self.sender.clone(), self.dialog.trunk);
@@ -278,7 +285,7 @@ impl Established {
                     None
                 }
             };
-            let _ = sender.send(Message::Replied { refresh, response: response.map(Box::new) }).await;
+            let _ = sender.send(told(response.map(Box::new))).await;
         });
     }
 

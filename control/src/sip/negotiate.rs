@@ -136,7 +136,10 @@ impl Established {
     fn invite(&mut self, sdp: String, refresh: bool) {
         let mut headers = self.session_headers();
         headers.push(Header::ContentType("application/sdp".into()));
-        self.ask(Method::Invite, headers, sdp.into_bytes(), refresh);
+        self.ask(Method::Invite, headers, sdp.into_bytes(), move |response| Message::Replied {
+            refresh,
+            response,
+        });
     }
 
     fn session_headers(&self) -> Vec<Header> {
@@ -161,7 +164,8 @@ impl Established {
         }
         if self.peer_takes_update {
             let headers = self.session_headers();
-            self.ask(Method::Update, headers, Vec::new(), true);
+            let told = |response| Message::Replied { refresh: true, response };
+            self.ask(Method::Update, headers, Vec::new(), told);
         } else if let Some(local) = self.local.clone() {
             let text = sdp::offer(&local, &self.secrets, self.direction());
             self.offering = Some(local);

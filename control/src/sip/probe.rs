@@ -8,7 +8,6 @@ use rsipstack::sip::{Method, Response};
 use tokio::time::Instant;
 
 use super::established::{End, Established};
-use super::request::{self, CSEQS_PER_REQUEST};
 use super::shared::Message;
 
 impl Established {
@@ -21,19 +20,7 @@ impl Established {
     /// Asks whether the peer is there (RFC 3261 section 11). The next one is due when this one has been answered.
     pub(crate) fn probe(&mut self) {
         self.probe_due = None;
-        let made = self.dialog.request(&self.shared.endpoint, Method::Options, Vec::new(), Vec::new());
-        self.dialog.skip_cseq(CSEQS_PER_REQUEST);
-        let (shared, sender, trunk) = (self.shared.clone(), self.sender.clone(), self.dialog.trunk);
-        tokio::spawn(async move {
-            let response = match made {
-                Ok((request, destination)) => request::send(&shared, request, destination, trunk).await,
-                Err(error) => {
-                    tracing::warn!(%error, "OPTIONS could not be made");
-                    None
-                }
-            };
-            let _ = sender.send(Message::Probed { response: response.map(Box::new) }).await;
-        });
+        self.ask(Method::Options, Vec::new(), Vec::new(), |response| Message::Probed { response });
     }
 
     /// The peer's answer. One that does not know OPTIONS is there all the same.

@@ -99,6 +99,14 @@ impl Port {
         call
     }
 
+    /// A call to a peer that has answered it with the tag `t`; the answer has still to be told.
+    pub async fn answered_by(&self, peer: &peer::Peer) -> (CallId, peer::Heard) {
+        let call = self.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+        let invite = peer.hear("INVITE").await;
+        peer.answer(&invite, "t").await;
+        (call, invite)
+    }
+
     pub fn hang_up(&self, call: CallId) {
         self.port.command(call, SipCommand::HangUp { reason: "test".to_owned() });
     }
