@@ -140,8 +140,8 @@ impl Core {
     }
 
     /// Takes up one record of the journal, before [`Core::start`].
-    pub fn replay(&mut self, record: &Record) {
-        self.report(record);
+    pub fn replay(&mut self, record: Record) {
+        self.report(&record);
         self.on_record(record);
     }
 

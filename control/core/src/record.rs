@@ -1,5 +1,7 @@
 //! Journal records: the facts from which everything is rebuilt.
 
+mod read;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -19,7 +21,7 @@ use crate::{AgentId, CallId, CallbackId, ContactId};
 pub const VERSION: u16 = 1;
 
 /// One durable fact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Version of its layout.
     pub v: u16,

@@ -31,7 +31,7 @@ fn compacted(records: &[Record], expire: Option<(u64, u64)>) -> Vec<Record> {
 
 fn replayed(records: &[Record]) -> String {
     let mut core = Core::new(Config::default(), [3; 32]);
-    records.iter().for_each(|record| core.replay(record));
+    records.iter().for_each(|record| core.replay(record.clone()));
     format!("{core:?}")
 }
 

@@ -45,14 +45,14 @@ impl Runtime {
         let mut void = Vec::new();
         let mut journal = open(&config.journal, progress_sender, |seq, record| {
             passwords.note(&record);
-            core.replay(&record);
             compactor.note(seq, &record);
             if compactor.dead() >= VOID_RECORDS {
                 void.push(compactor.take_dead());
             }
-            if let Fact::AgentSaved(profile) = record.fact {
-                known.insert(profile.id.clone(), *profile);
+            if let Fact::AgentSaved(profile) = &record.fact {
+                known.insert(profile.id.clone(), profile.as_ref().clone());
             }
+            core.replay(record);
         })?;
         for void in void {
             // What finds no room is found again at the next start.

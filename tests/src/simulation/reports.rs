@@ -19,7 +19,7 @@ impl World {
         let now = self.now();
         let mut rebuilt = Core::new(self.config.clone(), [0; 32]);
         for record in self.shell.written() {
-            rebuilt.replay(record);
+            rebuilt.replay(record.clone());
         }
         let Some(core) = &mut self.shell.core else { return };
         let [queue_events, call_events, archive, callbacks] = ALL.map(|report| {

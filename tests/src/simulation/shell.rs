@@ -53,12 +53,12 @@ impl World {
         let seed = self.rng.random();
         let mut core = Core::new(self.config.clone(), seed);
         for record in self.compacted() {
-            core.replay(record);
+            core.replay(record.clone());
         }
         // Slow, so not each time.
         if self.shell.journal.len().is_multiple_of(8) {
             let mut full = Core::new(self.config.clone(), seed);
-            self.shell.journal.iter().for_each(|record| full.replay(record));
+            self.shell.journal.iter().for_each(|record| full.replay(record.clone()));
             let (short, full) = (format!("{core:?}"), format!("{full:?}"));
             assert_eq!(short, full, "what compaction left out was needed: {:#?}", self.shell.journal);
         }

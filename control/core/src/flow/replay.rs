@@ -89,9 +89,9 @@ impl Replayed {
 }
 
 impl Core {
-    pub(crate) fn on_record(&mut self, record: &Record) {
+    pub(crate) fn on_record(&mut self, record: Record) {
         let at_ms = record.at_ms;
-        match record.fact.clone() {
+        match record.fact {
             Fact::Booted { run } => self.run = run,
             Fact::AgentSaved(profile) => self.save_agent(*profile),
             Fact::AgentStatus { agent, status } => {

@@ -68,7 +68,7 @@ impl Bench {
         let mut core = Core::new(config.clone(), [7; 32]);
         let flows = config.flows.clone();
         for record in &records {
-            core.replay(record);
+            core.replay(record.clone());
         }
         let mut bench = Self {
             core,
