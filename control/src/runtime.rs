@@ -326,8 +326,8 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Statistics
         | ApiRequest::Health
         | ApiRequest::QueryCallbacks { .. } => false,
-        // Hanging up makes things smaller and must always be possible.
-        ApiRequest::HangUp(_) | ApiRequest::EndCall(_) => false,
+        // Hanging up makes things smaller and must always be possible; so must keeping a card number from ears.
+        ApiRequest::HangUp(_) | ApiRequest::EndCall(_) | ApiRequest::BlockKeys(..) => false,
         ApiRequest::PutAgent(..)
         | ApiRequest::Login(..)
         | ApiRequest::Logout(_)

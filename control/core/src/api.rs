@@ -56,6 +56,8 @@ pub enum ApiRequest {
     CompleteTransfer(AgentId),
     /// `POST /agents/{id}/transfer/cancel`.
     CancelTransfer(AgentId),
+    /// `POST /agents/{id}/keys`.
+    BlockKeys(AgentId, KeysBody),
     /// `POST /contacts`.
     AddContact(ContactBody),
     /// `POST /contacts/import`: all of them, or none.
@@ -264,6 +266,14 @@ pub struct TransferBody {
     /// At once, or after a word with the other.
     #[serde(default)]
     pub mode: TransferMode,
+}
+
+/// Body of `POST /agents/{id}/keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysBody {
+    /// Whether nobody is to hear what the agent's customer keys in.
+    pub blocked: bool,
 }
 
 /// How a customer is passed on.

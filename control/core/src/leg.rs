@@ -6,12 +6,13 @@
 use std::net::SocketAddr;
 
 use offhook_proto::{
-    Command, ErrorCode, LegCreate, LegCreated, LegDelete, LegInfo, LegPark, LegQuery, LegState, LegUpdate,
-    Play, PlaySource, PlayStop, Splice, Unsplice,
+    Command, DtmfMode, ErrorCode, LegCreate, LegCreated, LegDelete, LegInfo, LegPark, LegQuery, LegState,
+    LegUpdate, Play, PlaySource, PlayStop, Splice, Unsplice,
 };
 
 use crate::EngineReply;
 use crate::sip::RemoteMedia;
+use crate::view::KeysStatus;
 
 /// Independently driven parts of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +63,8 @@ pub(crate) enum Change {
     Opened,
     /// The link is as wanted.
     Linked,
+    /// What becomes of its keys.
+    Keys,
     /// The leg is not there any more although it is wanted.
     Gone,
     /// The engine will not do it.
@@ -81,6 +84,8 @@ pub(crate) struct Leg {
     pub(crate) open: Option<(SocketAddr, SocketAddr)>,
     remote_wanted: Option<RemoteMedia>,
     remote_known: Option<RemoteMedia>,
+    keys_wanted: DtmfMode,
+    keys_known: Option<DtmfMode>,
     link_wanted: Link,
     link_known: Option<Link>,
     play_wanted: Option<Program>,
@@ -103,6 +108,8 @@ impl Leg {
         Self {
             name: create.leg.clone(),
             wanted: true,
+            keys_wanted: create.dtmf,
+            keys_known: None,
             create,
             open: None,
             remote_wanted: remote,
@@ -123,6 +130,7 @@ impl Leg {
     /// A leg that the engine has kept through our restart.
     pub(crate) fn adopt(&mut self, info: &LegInfo) {
         self.open = Some((info.rtp, info.rtcp));
+        (self.keys_wanted, self.keys_known) = (info.dtmf, Some(info.dtmf));
         self.remote_known.clone_from(&self.remote_wanted);
         self.link_known = match info.state {
             LegState::Parked => Some(Link::Parked),
@@ -148,6 +156,20 @@ impl Leg {
 
     pub(crate) fn remote(&mut self, remote: RemoteMedia) {
         self.remote_wanted = Some(remote);
+    }
+
+    /// What becomes of the keys that are pressed on it.
+    pub(crate) fn keys(&mut self, mode: DtmfMode) {
+        self.keys_wanted = mode;
+    }
+
+    pub(crate) fn keys_status(&self) -> KeysStatus {
+        let is_blocked = self.keys_known == Some(DtmfMode::Block);
+        match (is_blocked, self.keys_wanted == DtmfMode::Block) {
+            (true, _) => KeysStatus::Blocked,
+            (false, true) => KeysStatus::Blocking,
+            (false, false) => KeysStatus::Heard,
+        }
     }
 
     pub(crate) fn codec_first(&self) -> Option<offhook_proto::Codec> {
@@ -198,6 +220,7 @@ impl Leg {
         self.doubtful = false;
         self.verify = false;
         self.remote_known = None;
+        self.keys_known = None;
         self.link_known = None;
         self.play_known = None;
     }
@@ -242,7 +265,9 @@ impl Leg {
                 .then(|| Command::LegDelete(LegDelete { leg: self.name.clone() }));
         }
         if self.open.is_none() {
-            self.doubtful = true;
+            if !std::mem::replace(&mut self.doubtful, true) {
+                self.create.dtmf = self.keys_wanted;
+            }
             let mut create = self.create.clone();
             if let Some(remote) = &self.remote_wanted {
                 create.remote = Some(remote.remote);
@@ -258,19 +283,21 @@ impl Leg {
         if self.verify {
             return Some(Command::LegQuery(LegQuery { leg: self.name.clone() }));
         }
-        let wanted = self.remote_wanted.as_ref()?;
-        if self.remote_known.as_ref() == Some(wanted) {
-            return None;
+        self.next_update()
+    }
+
+    fn next_update(&mut self) -> Option<Command> {
+        let mut update = LegUpdate { leg: self.name.clone(), ..LegUpdate::default() };
+        update.dtmf = Some(self.keys_wanted).filter(|_| self.keys_known != Some(self.keys_wanted));
+        if let Some(wanted) = self.remote_wanted.as_ref().filter(|_| self.remote_known != self.remote_wanted)
+        {
+            update.remote = Some(wanted.remote);
+            update.media = Some(wanted.media.clone());
+            update.srtp = Some(wanted.srtp.clone());
+            update.rtcp_mux = Some(wanted.rtcp_mux);
+            self.remote_known.clone_from(&self.remote_wanted);
         }
-        self.remote_known = Some(wanted.clone());
-        Some(Command::LegUpdate(LegUpdate {
-            leg: self.name.clone(),
-            remote: Some(wanted.remote),
-            media: Some(wanted.media.clone()),
-            srtp: Some(wanted.srtp.clone()),
-            rtcp_mux: Some(wanted.rtcp_mux),
-            ..LegUpdate::default()
-        }))
+        (update.dtmf.is_some() || update.remote.is_some()).then_some(Command::LegUpdate(update))
     }
 
     fn next_link(&self, partner_open: bool, now_us: u64) -> Option<Command> {
@@ -367,6 +394,7 @@ impl Leg {
             Command::LegCreate(_) => match reply.parse::<LegCreated>() {
                 Ok(created) => {
                     self.open = Some((created.rtp, created.rtcp));
+                    self.keys_known = Some(self.create.dtmf);
                     self.link_known = Some(if self.create.park { Link::Parked } else { Link::Free });
                     Change::Opened
                 }
@@ -404,6 +432,10 @@ impl Leg {
                 self.play_known = None;
                 Change::None
             }
+            Command::LegUpdate(update) if update.dtmf.is_some() => {
+                self.keys_known = update.dtmf;
+                Change::Keys
+            }
             Command::LegUpdate(_)
             | Command::LegUnpark(_)
             | Command::LegList(_)
@@ -432,7 +464,7 @@ impl Leg {
     /// Whether the command was executed is not known.
     fn on_unknown(&mut self, command: &Command) {
         match command {
-            Command::LegUpdate(_) => self.remote_known = None,
+            Command::LegUpdate(_) => (self.remote_known, self.keys_known) = (None, None),
             Command::LegPark(_) | Command::Unsplice(_) | Command::Splice(_) => self.link_known = None,
             Command::Play(play) => self.play_known = Some(format!("{}?", play.play)),
             Command::LegCreate(_)

@@ -197,9 +197,25 @@ pub struct CallView {
     pub answer_to_audio_ms: Option<f64>,
     /// How it ended.
     pub result: Option<String>,
+    /// Whether what the customer keys in is heard.
+    #[serde(default)]
+    pub keys: KeysStatus,
     /// What was attached to it: `_CB_SERVICE_ID`, `_CB_T_SERVICE_START`, `_CB_T_CALLBACK_ACCEPTED` (CB-11).
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub data: serde_json::Map<String, Value>,
+}
+
+/// What becomes of the keys that a customer presses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeysStatus {
+    /// Whoever hears the customer hears them.
+    #[default]
+    Heard,
+    /// They are to be blocked; the engine has not said yet that they are.
+    Blocking,
+    /// Nobody hears them.
+    Blocked,
 }
 
 /// A queue.

@@ -6,7 +6,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use offhook_control_core::AgentId;
 use offhook_control_core::api::{
-    AgentBody, ApiRequest, ConfirmModeBody, ConnectBody, LoginBody, PinBody, StatusBody, TransferBody,
+    AgentBody, ApiRequest, ConfirmModeBody, ConnectBody, KeysBody, LoginBody, PinBody, StatusBody,
+    TransferBody,
 };
 use offhook_control_core::modes::ModeWish;
 
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/agents/{id}/transfer", post(transfer))
         .route("/agents/{id}/transfer/complete", act(ApiRequest::CompleteTransfer))
         .route("/agents/{id}/transfer/cancel", act(ApiRequest::CancelTransfer))
+        .route("/agents/{id}/keys", post(keys))
         .route("/agents/{id}/wrap_up_done", act(ApiRequest::WrapUpDone))
 }
 
@@ -82,6 +84,10 @@ async fn disconnect(State(api): State<Api>, Name(id): Name) -> Response {
 
 async fn transfer(State(api): State<Api>, Name(id): Name, Body(body): Body<TransferBody>) -> Response {
     api.ask(ApiRequest::Transfer(AgentId(id), body)).await
+}
+
+async fn keys(State(api): State<Api>, Name(id): Name, Body(body): Body<KeysBody>) -> Response {
+    api.ask(ApiRequest::BlockKeys(AgentId(id), body)).await
 }
 
 async fn pin(State(api): State<Api>, Name(id): Name, Body(body): Body<PinBody>) -> Response {

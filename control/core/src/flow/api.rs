@@ -51,6 +51,7 @@ impl Core {
             ApiRequest::Transfer(id, body) => self.transfer(&id, body),
             ApiRequest::CompleteTransfer(id) => self.complete_transfer(&id),
             ApiRequest::CancelTransfer(id) => self.cancel_transfer(&id),
+            ApiRequest::BlockKeys(id, body) => self.block_keys(&id, body),
             ApiRequest::AddContact(body) => self.store_contact(body),
             ApiRequest::ImportContacts(bodies) => self.import_contacts(bodies),
             ApiRequest::RemoveContact(id) => self.remove_contact(&id),

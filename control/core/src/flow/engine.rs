@@ -121,6 +121,7 @@ impl Core {
             Change::None => {}
             Change::Opened => self.on_leg_open(id),
             Change::Linked => self.on_linked(id),
+            Change::Keys => self.changed(crate::core::Changed::Call(id)),
             Change::Gone => self.on_leg_gone(id),
             Change::Refused(aspect, code) => self.on_leg_refused(id, aspect, code),
             Change::Mute => {

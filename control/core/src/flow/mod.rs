@@ -22,6 +22,7 @@ pub(crate) mod failover;
 pub(crate) mod in_flow;
 pub(crate) mod inbound;
 pub(crate) mod joining;
+mod keys;
 mod lists;
 pub(crate) mod matching;
 pub(crate) mod modes;

@@ -64,7 +64,7 @@ impl Core {
         Ok(ApiReply::Agent(Box::new(view), false))
     }
 
-    fn customer_of(&self, by: &AgentId) -> Result<(u64, CallId), ApiError> {
+    pub(super) fn customer_of(&self, by: &AgentId) -> Result<(u64, CallId), ApiError> {
         let agent = self.known(by)?;
         let found = agent.interaction().and_then(|id| self.interactions.get(&id));
         let talking = found.filter(|found| found.stage == Stage::Connected);

@@ -68,6 +68,7 @@ impl Core {
             ended_ms: call.ended_ms,
             answer_to_audio_ms: call.audio_from_us.and_then(|_| call.audio.both_ms()),
             result: call.result.clone(),
+            keys: call.leg.keys_status(),
             data: call.data.clone(),
         })
     }
