@@ -172,6 +172,7 @@ impl Runtime {
             | Input::EngineEvent { .. }
             | Input::EngineUp { .. }
             | Input::EngineDown { .. }
+            | Input::Trunk { .. }
             | Input::Tick => {}
             Input::Config(config) => self.keep_ms = keep_ms(config),
         }

@@ -414,60 +414,12 @@ async fn an_answer_without_contact_is_a_failure_with_a_reason() {
     drop(sipp);
 }
 
-/// A call over a network of quick timers, whose peer is asked every second whether it is there.
-async fn probed_call() -> (Peer, Port, CallId) {
-    let peer = Peer::new().await;
-    let config = SipConfig { options_every_s: Some(1), t1_ms: 20, ..config() };
-    let mut port = Port::start(config).await;
-    let (call, invite) = port.answered_by(&peer).await;
-    port.answered(call).await;
-    (peer, port, call)
-}
-
-#[tokio::test]
-async fn by_02_a_peer_that_answers_options_is_asked_again_and_stays_whatever_it_answers() {
-    let (peer, mut port, call) = probed_call().await;
-    for status in ["200 OK", "405 Method Not Allowed", "501 Not Implemented"] {
-        let options = peer.hear("OPTIONS").await;
-        assert!(options.header("To").contains("tag=t"), "in the dialog: {}", options.text);
-        peer.respond(&options, status, "t", "", "").await;
-        // A retransmission of what was just answered is not the next one.
-        let mut next = peer.hear("OPTIONS").await;
-        while next.header("CSeq") == options.header("CSeq") {
-            next = peer.hear("OPTIONS").await;
-        }
-        peer.respond(&next, "200 OK", "t", "", "").await;
-    }
-    port.hang_up(call);
-    let events = port.until_over(call).await;
-    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");
-}
-
-#[tokio::test]
-async fn by_02_a_peer_whose_network_is_gone_is_noticed_by_options_and_hung_up_on() {
-    let (peer, mut port, call) = probed_call().await;
-    let events = port.until_over(call).await;
-    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
-    assert!(peer.hear("BYE").await.header("Reason").contains("OPTIONS"));
-}
-
-#[tokio::test]
-async fn by_02_a_peer_that_knows_of_no_call_is_hung_up_on() {
-    let (peer, mut port, call) = probed_call().await;
-    let options = peer.hear("OPTIONS").await;
-    peer.respond(&options, "481 Call Does Not Exist", "t", "", "").await;
-    let events = port.until_over(call).await;
-    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
-}
-
 /// Both sides of the moment: while our own offer is open, and when the dialog is quiet.
 #[tokio::test]
 async fn a_refer_at_a_bad_moment_is_declined_and_the_call_goes_on() {
     let peer = Peer::new().await;
     let mut port = Port::start(config()).await;
-    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
-    let invite = peer.hear("INVITE").await;
-    peer.answer(&invite, "t").await;
+    let (call, invite) = port.answered_by(&peer).await;
     port.answered(call).await;
     peer.hear("ACK").await;
     port.port.command(call, SipCommand::ReOffer { local: local_media() });

@@ -17,6 +17,9 @@ pub struct Config {
     pub controller: String,
     /// How many engines there are, from 1; taken at start.
     pub engines: u16,
+    /// Whether the shell asks the trunk if it is there ([`crate::Input::Trunk`]): nobody is dialled before it has answered;
+    /// taken at start.
+    pub trunk_watched: bool,
     /// Encodings offered to phones and trunk, best first.
     pub media: Vec<Media>,
     /// Agents and their legs.
@@ -62,6 +65,7 @@ impl Default for Config {
         Self {
             controller: "control".into(),
             engines: 1,
+            trunk_watched: false,
             media: vec![Media::default()],
             agents: AgentConfig::default(),
             modes: ModesConfig::default(),

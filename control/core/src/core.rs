@@ -25,6 +25,7 @@ use crate::record::Fact;
 use crate::report::Reports;
 use crate::throttle::Throttle;
 use crate::timer::{Timer, Timers};
+use crate::trunk::Trunk;
 use crate::view::Notification;
 use crate::{AgentId, CallId, CallbackId, Config, ContactId, Input, Now, OfferId, Output, Record, RequestId};
 
@@ -37,6 +38,7 @@ pub struct Core {
     /// Number of this run over the journal, from 1.
     pub(crate) run: u64,
     pub(crate) engines: Engines,
+    pub(crate) trunk: Trunk,
     pub(crate) replayed: Replayed,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) calls: BTreeMap<CallId, Call>,
@@ -100,6 +102,7 @@ impl Core {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
             engines: Engines::new(config.engines),
+            trunk: Trunk::new(config.trunk_watched),
             config,
             rng: ChaCha8Rng::from_seed(seed),
             now: Now::default(),
@@ -169,6 +172,7 @@ impl Core {
             Input::EngineEvent { engine, event } => self.on_engine_event(engine, event),
             Input::EngineUp { engine, instance: _, restarted } => self.on_engine_up(engine, restarted),
             Input::EngineDown { engine } => self.on_engine_down(engine),
+            Input::Trunk { outage } => self.on_trunk(outage),
             Input::Config(config) => {
                 self.config = *config;
                 self.refresh_callbacks();

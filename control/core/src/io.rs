@@ -72,6 +72,11 @@ pub enum Input {
         /// Which engine.
         engine: EngineId,
     },
+    /// Whether the trunk answers is known anew. Told only where [`Config::trunk_watched`] says so.
+    Trunk {
+        /// Why it cannot be reached; none = it answers.
+        outage: Option<String>,
+    },
     /// New configuration, already checked.
     Config(Box<Config>),
     /// A deadline of [`crate::Core::poll_timeout`] has passed.

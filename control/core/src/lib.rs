@@ -46,6 +46,7 @@ pub mod report;
 pub mod sip;
 mod throttle;
 mod timer;
+mod trunk;
 pub mod view;
 mod zones;
 

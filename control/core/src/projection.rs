@@ -13,6 +13,7 @@ pub(crate) struct Projection {
     pub(crate) connected: u64,
     pub(crate) abandoned: u64,
     pub(crate) ignored: u64,
+    pub(crate) trunk_outages: u64,
     pub(crate) callbacks: BTreeMap<String, u64>,
     pub(crate) contacts: BTreeMap<String, u64>,
     calls: VecDeque<CallView>,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::AgentId;
+use crate::interaction::Way;
 
 /// A place: higher priority first, then the oldest arrival, then the order of coming; last, whose interaction has it.
 pub(crate) type Place = (Reverse<i32>, u64, u64, u64);
@@ -12,6 +13,8 @@ pub(crate) type Place = (Reverse<i32>, u64, u64, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     waiting: BTreeMap<String, BTreeSet<Place>>,
+    /// Those of them who are on the line: nobody has to be called for them.
+    on_the_line: BTreeMap<String, BTreeSet<Place>>,
     ready: BTreeSet<Idle>,
     /// The same agents once more for each of their skills.
     ready_by_skill: BTreeMap<String, BTreeSet<Idle>>,
@@ -23,15 +26,21 @@ pub(crate) struct Queues {
 type Idle = (u64, AgentId);
 
 impl Queues {
-    pub(crate) fn enter(&mut self, queue: &str, place: Place) {
+    /// `way`: who is to be called when an agent is there, and who is on the line.
+    pub(crate) fn enter(&mut self, queue: &str, place: Place, way: Way) {
+        if way != Way::Outbound {
+            self.on_the_line.entry(queue.to_owned()).or_default().insert(place);
+        }
         self.waiting.entry(queue.to_owned()).or_default().insert(place);
     }
 
     pub(crate) fn leave(&mut self, queue: &str, place: &Place) {
-        if let Some(places) = self.waiting.get_mut(queue) {
-            places.remove(place);
-            if places.is_empty() {
-                self.waiting.remove(queue);
+        for waiting in [&mut self.waiting, &mut self.on_the_line] {
+            if let Some(places) = waiting.get_mut(queue) {
+                places.remove(place);
+                if places.is_empty() {
+                    waiting.remove(queue);
+                }
             }
         }
     }
@@ -96,6 +105,12 @@ impl Queues {
         self.waiting.values().map(BTreeSet::len).sum()
     }
 
+    /// Waiting to be called, in all queues.
+    pub(crate) fn to_be_called(&self) -> usize {
+        let on_the_line: usize = self.on_the_line.values().map(BTreeSet::len).sum();
+        self.waiting_total() - on_the_line
+    }
+
     /// Position from 1 of a place in its queue.
     pub(crate) fn position(&self, queue: &str, place: &Place) -> Option<usize> {
         let places = self.waiting.get(queue)?;
@@ -104,9 +119,11 @@ impl Queues {
 
     /// The first pair for which `fits` says yes: waiting in order of place over all queues, agents by idleness.
     ///
-    /// Only agents with the queue's skill are asked about; where none of them is ready, its waiting are not looked at.
+    /// Only agents with the queue's skill are asked about; where none of them is ready, its waiting are not looked at. Unless
+    /// `may_call`, only those on the line are.
     pub(crate) fn next_pair<'a>(
         &self,
+        may_call: bool,
         skill_of: impl Fn(&str) -> Option<&'a str>,
         fits: impl Fn(&AgentId, u64) -> bool,
     ) -> Option<(u64, AgentId)> {
@@ -114,7 +131,8 @@ impl Queues {
             return None;
         }
         let mut best: Option<(&Place, &AgentId)> = None;
-        for (queue, places) in &self.waiting {
+        let waiting = if may_call { &self.waiting } else { &self.on_the_line };
+        for (queue, places) in waiting {
             let skill = skill_of(queue);
             if self.ready_count(skill) == 0 {
                 continue;
@@ -138,24 +156,37 @@ mod tests {
     use super::*;
 
     fn pair(queues: &Queues) -> Option<(u64, String)> {
-        queues.next_pair(|_| None, |_, _| true).map(|(id, agent)| (id, agent.0))
+        queues.next_pair(true, |_| None, |_, _| true).map(|(id, agent)| (id, agent.0))
     }
 
     #[test]
     fn the_longest_idle_agent_takes_the_oldest_arrival() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1, 1));
-        queues.enter("b", (Reverse(0), 100, 2, 2));
+        queues.enter("a", (Reverse(0), 200, 1, 1), Way::Outbound);
+        queues.enter("b", (Reverse(0), 100, 2, 2), Way::Outbound);
         queues.set_ready(&"late".into(), Some(9), &[]);
         queues.set_ready(&"early".into(), Some(3), &[]);
         assert_eq!(pair(&queues), Some((2, "early".into())));
     }
 
     #[test]
+    fn while_nobody_may_be_called_whoever_is_on_the_line_is_served_and_the_others_keep_their_places() {
+        let mut queues = Queues::default();
+        queues.enter("a", (Reverse(0), 100, 1, 1), Way::Outbound);
+        queues.enter("a", (Reverse(0), 200, 2, 2), Way::Inbound);
+        queues.set_ready(&"x".into(), Some(3), &[]);
+        assert_eq!(queues.next_pair(false, |_| None, |_, _| true), Some((2, "x".into())));
+        assert_eq!((queues.to_be_called(), queues.position("a", &(Reverse(0), 200, 2, 2))), (1, Some(2)));
+        queues.leave("a", &(Reverse(0), 200, 2, 2));
+        assert_eq!(queues.next_pair(false, |_| None, |_, _| true), None);
+        assert_eq!(queues.next_pair(true, |_| None, |_, _| true), Some((1, "x".into())));
+    }
+
+    #[test]
     fn a_higher_priority_goes_before_an_older_arrival() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 100, 1, 1));
-        queues.enter("b", (Reverse(5), 200, 2, 2));
+        queues.enter("a", (Reverse(0), 100, 1, 1), Way::Outbound);
+        queues.enter("b", (Reverse(5), 200, 2, 2), Way::Outbound);
         queues.set_ready(&"x".into(), Some(3), &[]);
         assert_eq!(pair(&queues), Some((2, "x".into())));
     }
@@ -163,18 +194,18 @@ mod tests {
     #[test]
     fn by_07_a_place_is_kept_by_arrival_however_late_it_is_entered() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1, 1));
-        queues.enter("a", (Reverse(0), 100, 7, 7));
+        queues.enter("a", (Reverse(0), 200, 1, 1), Way::Outbound);
+        queues.enter("a", (Reverse(0), 100, 7, 7), Way::Outbound);
         assert_eq!(queues.position("a", &(Reverse(0), 100, 7, 7)), Some(1));
     }
 
     #[test]
     fn an_agent_without_the_skill_is_passed_over() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1, 1));
+        queues.enter("a", (Reverse(0), 200, 1, 1), Way::Outbound);
         queues.set_ready(&"x".into(), Some(3), &["talks".into()]);
         queues.set_ready(&"y".into(), Some(4), &["talks".into(), "sings".into()]);
-        let singer = |queues: &Queues| queues.next_pair(|_| Some("sings"), |_, _| true);
+        let singer = |queues: &Queues| queues.next_pair(true, |_| Some("sings"), |_, _| true);
         assert_eq!(singer(&queues), Some((1, "y".into())));
         queues.set_ready(&"y".into(), None, &["talks".into(), "sings".into()]);
         assert_eq!(singer(&queues), None);
@@ -184,10 +215,10 @@ mod tests {
     #[test]
     fn skills_that_change_while_an_agent_is_ready_count_at_once() {
         let mut queues = Queues::default();
-        queues.enter("a", (Reverse(0), 200, 1, 1));
+        queues.enter("a", (Reverse(0), 200, 1, 1), Way::Outbound);
         queues.set_ready(&"x".into(), Some(3), &["talks".into()]);
         queues.set_ready(&"x".into(), Some(3), &["sings".into()]);
-        assert_eq!(queues.next_pair(|_| Some("sings"), |_, _| true), Some((1, "x".into())));
-        assert_eq!(queues.next_pair(|_| Some("talks"), |_, _| true), None);
+        assert_eq!(queues.next_pair(true, |_| Some("sings"), |_, _| true), Some((1, "x".into())));
+        assert_eq!(queues.next_pair(true, |_| Some("talks"), |_, _| true), None);
     }
 }

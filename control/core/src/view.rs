@@ -286,6 +286,10 @@ pub struct StatisticsView {
     pub answer_to_audio_p99_ms: Option<f64>,
     /// Signals that fitted no state, by kind.
     pub ignored: u64,
+    /// Times that the trunk stopped answering.
+    pub trunk_outages: u64,
+    /// Customers who wait to be called and are not, because the trunk does not answer.
+    pub held_back: u64,
 }
 
 /// The compliance ledger (BY-08).
@@ -310,6 +314,17 @@ pub struct HealthView {
     pub engine: String,
     /// Each of them, in the order of the configuration.
     pub engines: Vec<EngineView>,
+    /// The way to the telephone network.
+    pub trunk: TrunkView,
+}
+
+/// The trunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkView {
+    /// `up`, `away`, `unheard` (not answered since the start) or `unwatched` (not asked).
+    pub state: String,
+    /// Why it is away.
+    pub reason: Option<String>,
 }
 
 /// One engine.
@@ -351,6 +366,8 @@ pub enum Notification {
     Operation(Box<OperationView>),
     /// Statistics.
     Statistics(Box<StatisticsView>),
+    /// The trunk answers, or stopped to.
+    Trunk(TrunkView),
 }
 
 impl Notification {
@@ -364,6 +381,7 @@ impl Notification {
             Self::Call(_) => "call",
             Self::Operation(_) => "operation",
             Self::Statistics(_) => "statistics",
+            Self::Trunk(_) => "trunk",
         }
     }
 
@@ -376,7 +394,7 @@ impl Notification {
             Self::Callback(view) => Key::Callback(view.id.clone()),
             Self::Contact(view) => Key::Contact(view.id.clone()),
             Self::Call(view) => view.id.parse().map_or(Key::None, |id| Key::Call(CallId(id))),
-            Self::Statistics(_) => Key::None,
+            Self::Statistics(_) | Self::Trunk(_) => Key::None,
         }
     }
 
@@ -395,6 +413,7 @@ impl Notification {
             Self::Call(view) => serde_json::to_string(view),
             Self::Operation(view) => serde_json::to_string(view),
             Self::Statistics(view) => serde_json::to_string(view),
+            Self::Trunk(view) => serde_json::to_string(view),
         };
         text.unwrap_or_default()
     }

@@ -29,6 +29,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     let mut core = CoreConfig {
         controller,
         engines: u16::try_from(engines.len()).unwrap_or(1),
+        trunk_watched: trunk.as_ref().is_some_and(|trunk| trunk.options_every_s.is_some()),
         ..CoreConfig::default()
     };
     core.media = media(root.table("media"), &mut core);
@@ -62,7 +63,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
             Some(seconds) => Some(seconds),
             None => Some(1_800),
         },
-        options_every_s: table.number("options_every_s", 0..=3_600).filter(|seconds| *seconds > 0),
+        options_every_s: probe_interval(&mut table),
         bindings: table.text("bindings").map(|path| folder.join(path)),
         hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
         srtp: security(&mut table),
@@ -81,6 +82,7 @@ fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
         [("udp", TrunkTransport::Udp), ("tcp", TrunkTransport::Tcp), ("auto", TrunkTransport::Auto)];
     trunk.transport = table.choice("transport", &transports).unwrap_or_default();
     trunk.srtp = security(&mut table);
+    trunk.options_every_s = probe_interval(&mut table);
     trunk.register = table.flag("register").unwrap_or(false);
     trunk.register_expires_s = table.number("register_expires_s", 60..=86_400).unwrap_or(300);
     trunk.caller_id = table.text("caller_id");
@@ -106,6 +108,11 @@ fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
     }
     table.finish();
     Some(trunk)
+}
+
+/// Seconds between two OPTIONS; 0 is none.
+fn probe_interval(table: &mut Table<'_, '_>) -> Option<u32> {
+    table.number("options_every_s", 0..=3_600).filter(|seconds| *seconds > 0)
 }
 
 fn security(table: &mut Table<'_, '_>) -> Security {

@@ -138,7 +138,7 @@ fn object(notification: &Notification) -> &str {
         Notification::Contact(view) => &view.id.0,
         Notification::Call(view) => &view.id,
         Notification::Operation(view) => &view.operation,
-        Notification::Statistics(_) => "",
+        Notification::Statistics(_) | Notification::Trunk(_) => "",
     }
 }
 

@@ -129,6 +129,8 @@ pub struct TrunkConfig {
     pub transport: TrunkTransport,
     /// User name and password, where the carrier asks for them.
     pub credential: Option<TrunkCredential>,
+    /// Seconds between two OPTIONS outside calls, from 1, that tell whether it answers. None: it is not asked.
+    pub options_every_s: Option<u32>,
     /// Whether to register there.
     pub register: bool,
     /// Registration asked for, in seconds.
@@ -158,6 +160,7 @@ impl TrunkConfig {
             port,
             transport: TrunkTransport::default(),
             credential: None,
+            options_every_s: None,
             register: false,
             register_expires_s: 300,
             caller_id: None,

@@ -37,6 +37,7 @@ mod socket;
 pub mod strangers;
 mod text;
 mod trunk;
+mod trunk_probe;
 
 pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
 pub use digest::Algorithm;

@@ -24,7 +24,7 @@ use super::inspect::Inspector;
 use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
 use super::shared::{Message, Shared};
 use super::socket::Udp;
-use super::{established, outgoing, registration, router, trunk};
+use super::{established, outgoing, registration, router, trunk, trunk_probe};
 
 /// How many things are held right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct SipPort {
 
 impl SipPort {
     /// Binds the sockets, takes up kept registrations and starts to serve. What happens is told on `inputs`:
-    /// [`Input::Sip`] and [`Input::Registration`].
+    /// [`Input::Sip`], [`Input::Registration`] and [`Input::Trunk`].
     ///
     /// # Errors
     /// When the address cannot be bound for UDP or TCP.
@@ -86,6 +86,7 @@ impl SipPort {
         spawn_until(&stopped, router::run(Arc::clone(&shared), incoming));
         spawn_until(&stopped, registration::keep(Arc::clone(&shared)));
         spawn_until(&stopped, trunk::keep(Arc::clone(&shared)));
+        spawn_until(&stopped, trunk_probe::watch(Arc::clone(&shared)));
         Ok(Self { shared, local, stopped })
     }
 

@@ -94,6 +94,10 @@ impl Shared {
         let _ = self.inputs.send(Input::Registration { aor, contact }).await;
     }
 
+    pub(crate) async fn emit_trunk(&self, outage: Option<String>) {
+        let _ = self.inputs.send(Input::Trunk { outage }).await;
+    }
+
     pub(crate) fn next_incoming(&self) -> CallId {
         CallId(self.next_incoming.fetch_add(1, Ordering::Relaxed))
     }

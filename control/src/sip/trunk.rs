@@ -95,7 +95,8 @@ fn contact(shared: &Shared, tcp: bool) -> Option<Contact> {
     Some(Contact { display_name: None, uri, params: Vec::new() })
 }
 
-fn domain(trunk: &TrunkConfig) -> Result<Uri, String> {
+/// Request-URI of what is for the trunk itself.
+pub(crate) fn domain(trunk: &TrunkConfig) -> Result<Uri, String> {
     let tcp = if trunk.transport == TrunkTransport::Tcp { ";transport=tcp" } else { "" };
     uri(&format!("sip:{}:{}{tcp}", trunk.host, trunk.port))
 }

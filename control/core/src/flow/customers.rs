@@ -20,11 +20,11 @@ impl Core {
         let next = before.next(event, interaction.way);
         if let Some(next) = next {
             interaction.stage = next;
-            let (queue, place) = (interaction.queue.clone(), place(interaction));
+            let (queue, place, way) = (interaction.queue.clone(), place(interaction), interaction.way);
             let call = interaction.call;
             if next == Stage::Waiting {
                 if !self.mutated(Mutation::ForgetPlace) {
-                    self.queues.enter(&queue, place);
+                    self.queues.enter(&queue, place, way);
                 }
                 self.match_due = true;
             } else if before == Stage::Waiting {
@@ -51,7 +51,7 @@ impl Core {
     pub(crate) fn enqueue(&mut self, interaction: Interaction) -> u64 {
         let id = interaction.id;
         if interaction.stage == Stage::Waiting {
-            self.queues.enter(&interaction.queue, place(&interaction));
+            self.queues.enter(&interaction.queue, place(&interaction), interaction.way);
             self.match_due = true;
         }
         self.interactions.insert(id, interaction);

@@ -140,7 +140,7 @@ impl Core {
         let Some(interaction) = self.interactions.get(&id) else { return };
         let Some(call) = interaction.call else { return };
         let (queue, place) = (interaction.queue.clone(), crate::flow::customers::place(interaction));
-        self.queues.enter(&queue, place);
+        self.queues.enter(&queue, place, interaction.way);
         self.match_due = true;
         self.changed(crate::core::Changed::Call(call));
         let max_wait_s = self.config.queue(&queue).map_or(0, |queue| queue.max_wait_s);

@@ -62,7 +62,7 @@ impl Core {
                 Some(_) | None => true,
             }
         };
-        self.queues.next_pair(skill_of, fits).ok_or(again_us.get())
+        self.queues.next_pair(self.trunk.is_open(), skill_of, fits).ok_or(again_us.get())
     }
 
     /// The agent whom the customer had, while the grace time lasts; then any who is ready and able.

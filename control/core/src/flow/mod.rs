@@ -32,5 +32,6 @@ pub(crate) mod queue_callback;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod transfer;
+mod trunk;
 pub(crate) mod validation;
 pub(crate) mod views;

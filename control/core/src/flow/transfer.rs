@@ -89,7 +89,13 @@ impl Core {
                 true => Ok(()),
                 false => Err(ApiError::new(409, "agent_not_ready", "the other agent is not available")),
             },
-            Destination::Number(number) => check_number("to", number),
+            Destination::Number(number) => {
+                check_number("to", number)?;
+                match self.trunk.is_open() {
+                    true => Ok(()),
+                    false => Err(ApiError::new(503, "trunk_away", "the trunk does not answer")),
+                }
+            }
             Destination::Queue(queue) if self.config.queue(queue).is_none() => {
                 Err(bad("to", "names no queue"))
             }

@@ -99,6 +99,8 @@ impl Core {
             answer_to_audio_p50_ms: self.projection.percentile(0.5),
             answer_to_audio_p99_ms: self.projection.percentile(0.99),
             ignored: self.projection.ignored,
+            trunk_outages: self.projection.trunk_outages,
+            held_back: if self.trunk.is_open() { 0 } else { self.queues.to_be_called() as u64 },
             ..StatisticsView::default()
         };
         for agent in self.agents.values().filter(|agent| !agent.profile.guest) {
@@ -119,6 +121,6 @@ impl Core {
             legs: legs as u64,
         };
         let engines = self.engines.iter().map(view).collect();
-        HealthView { status: "ok".to_owned(), engine: engine.to_owned(), engines }
+        HealthView { status: "ok".to_owned(), engine: engine.to_owned(), engines, trunk: self.trunk.view() }
     }
 }
