@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::child::{Child, binary};
 use super::sound::write_prompts;
-use super::{Party, Rest, Scenario, Settings, Sipp, eventually};
+use super::{Line, Party, Rest, Scenario, Settings, Sipp, eventually};
 
 /// The real engine and the real control on a loopback address that nobody else has. Killed when dropped.
 #[derive(Debug)]
@@ -224,6 +224,16 @@ impl House {
         self.serve(self.trunk, Scenario::Own("carrier.xml"), customer, more)
     }
 
+    /// A carrier behind a line of its own that can be cut.
+    pub fn carrier_behind(&self, customer: &Party) -> Sipp {
+        self.serve(self.free(), Scenario::Own("carrier.xml"), customer, &[])
+    }
+
+    /// The line to such a carrier.
+    pub fn line(&self, carrier: &Sipp) -> Line {
+        Line::new(self.trunk, self.sip, carrier.address())
+    }
+
     /// A caller, for one call to the queue, with a party's audio; hangs up after the default pause (-d).
     pub fn caller(&self, party: &Party, more: &[&str]) -> Sipp {
         self.caller_playing(party, "caller.xml", more)
@@ -231,10 +241,7 @@ impl House {
 
     /// The same, with a scenario of its own.
     pub fn caller_playing(&self, party: &Party, scenario: &'static str, more: &[&str]) -> Sipp {
-        let port = party.port().to_string();
-        let mut arguments = vec!["-s", "+15550100", "-key", "rtp_port", &port, "-m", "1"];
-        arguments.extend(more);
-        Sipp::start(self.free(), Some(self.sip), Scenario::Own(scenario), &[party], &arguments)
+        self.calls("+15550100", party, scenario, more)
     }
 
     /// A caller of a number with a scenario of its own, for one call.

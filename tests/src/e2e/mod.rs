@@ -2,7 +2,9 @@
 
 mod baresip;
 mod child;
+mod device;
 mod house;
+mod line;
 mod party;
 mod rest;
 mod settings;
@@ -13,7 +15,9 @@ use std::time::{Duration, Instant};
 
 pub use baresip::{Baresip, Manner};
 pub use child::binary;
+pub use device::Device;
 pub use house::{House, Phone};
+pub use line::Line;
 pub use party::{Packet, Party};
 pub use rest::{Live, Rest};
 pub use settings::Settings;

@@ -110,16 +110,22 @@ impl Rest {
 
     /// Asks for a callback; its id.
     pub fn callback(&self, number: &str) -> String {
-        let reply = self.post(
-            "/genesys/1/service/callback/callback",
-            &json!({ "_customer_number": number, "_call_direction": "USERTERMINATED" }),
-        );
+        let reply =
+            self.callback_with(&json!({ "_customer_number": number, "_call_direction": "USERTERMINATED" }));
         reply["_id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Asks for a callback by parameters of its own; the reply.
+    ///
+    /// # Panics
+    /// When control refuses.
+    pub fn callback_with(&self, params: &Value) -> Value {
+        self.post(CALLBACKS, params)
     }
 
     /// A callback as it is now.
     pub fn callback_of(&self, id: &str) -> Value {
-        self.get(&format!("/genesys/1/service/callback/callback?_id={id}"))[0].clone()
+        self.get(&format!("{CALLBACKS}?_id={id}"))[0].clone()
     }
 
     /// Waits until a callback has a state.
@@ -208,3 +214,5 @@ impl Live {
         eventually(&format!("a live event of topic {topic}"), || self.of(topic).into_iter().find(&fits))
     }
 }
+
+const CALLBACKS: &str = "/genesys/1/service/callback/callback";

@@ -27,6 +27,9 @@ pub struct Settings {
     pub dial_retry_timeout_s: u32,
     pub max_dial_attempts: u32,
     pub on_machine: &'static str,
+    pub trunk_options_every_s: u32,
+    /// More lines of the callback service.
+    pub service: String,
     /// `[[flow]]`s, whole.
     pub flows: String,
 }
@@ -53,6 +56,8 @@ impl Default for Settings {
             dial_retry_timeout_s: 2,
             max_dial_attempts: 3,
             on_machine: "connect",
+            trunk_options_every_s: 0,
+            service: String::new(),
             flows: String::new(),
         }
     }
@@ -91,6 +96,8 @@ impl Settings {
             dial_retry_timeout_s,
             max_dial_attempts,
             on_machine,
+            trunk_options_every_s,
+            service,
             flows,
         } = self;
         format!(
@@ -103,6 +110,7 @@ host = "{host}"
 port = {port}
 transport = "udp"
 srtp = "{trunk_srtp}"
+options_every_s = {trunk_options_every_s}
 {engines}[journal]
 path = "journal"
 [http]
@@ -136,6 +144,7 @@ max_dial_attempts = {max_dial_attempts}
 dial_retry_timeout_s = {dial_retry_timeout_s}
 on_machine = "{on_machine}"
 machine_message = "connected.wav"
+{service}
 {flows}
 "#
         )
