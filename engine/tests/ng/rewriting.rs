@@ -105,6 +105,20 @@ fn corpus() -> Vec<(String, Dict, Option<String>)> {
         ),
         (offered("m=audio 4000 RTP/AVP 8 0 9 101\na=rtpmap:101 telephone-event/8000\n"), plain().with("codec", plain().with("strip", list(&["PCMU", "G722"]))), None),
         (offered("m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\n"), plain().with("codec", plain().with("strip", list(&["all"])).with("offer", list(&["PCMA"]))), None),
+        (offered(&format!("{AUDIO}\n")), plain(), answered("m=audio 5000 RTP/AVP 0\n\n")),
+        (
+            offered(&format!("m=audio 0 RTP/AVP 8\nb=AS:1\na=x\na=fmtp:8 y\na=ptime:20\na=rtcp:9\n{AUDIO}")),
+            plain(),
+            answered("m=audio 0 RTP/AVP 8\na=y\nm=audio 5000 RTP/AVP 0\n"),
+        ),
+        (
+            offered(&format!(
+                "{AUDIO}a=msid:s t\na=ssrc-group:FID 1 2\na=rid:1 send\na=fmtp:99 x=y\na=rtpmap:99 foo/8000\na=rtcp:4009 IN IP4 127.0.0.5\n"
+            )),
+            plain(),
+            agreed(),
+        ),
+        (offered(&AUDIO.replace("PCMU/8000", "pcmu/8000/1")), plain(), None),
         (offered(AUDIO), plain().with("flags", list(&["no rtcp attribute"])), None),
         (offered(AUDIO), plain().with("flags", list(&["full-rtcp-attribute"])), None),
         (offered(AUDIO), plain().with("flags", list(&["original sendrecv"])), None),

@@ -196,7 +196,7 @@ impl Writer {
         for line in &section.lines {
             if line.text.starts_with(b"c=") {
                 self.connection(line, address);
-            } else if !line.text.starts_with(b"a=") {
+            } else if !is_about_the_path(&line.text) && !of_format(&line.text) {
                 self.line(&line.text, line.cr);
             }
         }
