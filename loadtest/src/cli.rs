@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::plan::Mix;
+use crate::sip::Transport;
 use crate::units::{Millis, Ports, Rate, Share, Span};
 
 /// Plays agents' phones, a carrier and the agents' console against Offhook, and proves who heard whom.
@@ -29,7 +30,7 @@ pub(crate) struct RunArgs {
     /// Control's REST address.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub(crate) control: String,
-    /// Control's SIP address (UDP).
+    /// Control's SIP address.
     #[arg(long, default_value = "127.0.0.1:5060")]
     pub(crate) sip: SocketAddr,
     /// Process id of the engine, whose CPU is then measured.
@@ -80,6 +81,12 @@ pub(crate) struct LoadArgs {
     /// Where the agents' phones listen.
     #[arg(long, default_value = "127.0.0.1:5070")]
     pub(crate) phones_listen: SocketAddr,
+    /// What carries SIP between phones and control: datagrams, or one connection, as SIPp's -t u1 and -t t1.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) phones_transport: Transport,
+    /// The same between the trunk and control, whose trunk must be set so.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) trunk_transport: Transport,
     /// Address of the endpoints' RTP.
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) media_ip: IpAddr,

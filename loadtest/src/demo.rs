@@ -16,6 +16,7 @@ use crate::cli::{DemoArgs, LoadArgs};
 use crate::crashes::{Killer, Plan, Victim, Victims, lock};
 use crate::host;
 use crate::run::{self, Setup};
+use crate::sip::Transport;
 use crate::units::{Millis, Ports};
 
 /// How long both may take to answer /healthz.
@@ -73,8 +74,8 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<bool> {
 
 fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     let mut load = args.load.clone();
-    load.phones_listen = free_or_other(load.phones_listen)?;
-    load.trunk_listen = free_or_other(load.trunk_listen)?;
+    load.phones_listen = free_or_other(load.phones_listen, load.phones_transport)?;
+    load.trunk_listen = free_or_other(load.trunk_listen, load.trunk_transport)?;
     load.crashes = args.kill_control_at.is_some() || args.kill_engine_at.is_some();
     let engines = (0..args.engines.max(1)).map(|_| free_udp()).collect::<anyhow::Result<_>>()?;
     let addresses = Addresses { sip: free_sip()?, http: free_tcp()?, engines };
@@ -204,7 +205,7 @@ fn control_config(addresses: &Addresses, load: &LoadArgs, prompts: bool) -> Stri
     let attempts = if load.crashes { 5 } else { 1 };
     let (trunk, skill, queue, service, dnis) =
         (load.trunk_listen, &load.skill, &load.queue, &load.service, &load.dnis);
-    let (trunk_host, trunk_port) = (trunk.ip(), trunk.port());
+    let (trunk_host, trunk_port, transport) = (trunk.ip(), trunk.port(), load.trunk_transport.name());
     let connected = if prompts { "connected.wav" } else { "" };
     let music = if prompts { "music.wav" } else { "" };
     format!(
@@ -215,7 +216,7 @@ bindings = "bindings"
 [trunk]
 host = "{trunk_host}"
 port = {trunk_port}
-transport = "udp"
+transport = "{transport}"
 
 {engines}[journal]
 path = "demo.journal"
@@ -251,11 +252,15 @@ max_per_3600_s = 1000000
 }
 
 /// The address, or another port of the same host when somebody has it already.
-fn free_or_other(wanted: SocketAddr) -> anyhow::Result<SocketAddr> {
-    if UdpSocket::bind(wanted).is_ok() {
+fn free_or_other(wanted: SocketAddr, transport: Transport) -> anyhow::Result<SocketAddr> {
+    let bound = |at: SocketAddr| match transport {
+        Transport::Udp => UdpSocket::bind(at).and_then(|socket| socket.local_addr()),
+        Transport::Tcp => TcpListener::bind(at).and_then(|listener| listener.local_addr()),
+    };
+    if bound(wanted).is_ok() {
         return Ok(wanted);
     }
-    let other = UdpSocket::bind((wanted.ip(), 0)).and_then(|socket| socket.local_addr())?;
+    let other = bound(SocketAddr::new(wanted.ip(), 0))?;
     eprintln!("{wanted} is taken; using {other}");
     Ok(other)
 }

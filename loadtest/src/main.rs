@@ -1,8 +1,8 @@
 //! `loadtest`: agents' phones, a carrier and the agents' console, played against Offhook.
 //!
 //! It proves who heard whom: every packet bears its speaker, its number and its time, and an oracle judges each arrival. It
-//! shares no code with the product. Start with [`run`]; [`media`] holds the proof, [`sip`] the telephony, [`report`] the
-//! result.
+//! shares no code with the product. Start with [`run`]; [`media`] holds the proof, [`sip`] and [`wire`] the telephony,
+//! [`report`] the result.
 
 mod cli;
 mod clock;
@@ -15,13 +15,13 @@ mod progress;
 mod report;
 mod rest;
 mod run;
-mod sip;
 mod units;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use offhook_loadtest::{sip, wire};
 
 use cli::{Cli, Command, LoadArgs, RunArgs};
 use run::Setup;

@@ -6,18 +6,24 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use offhook_loadtest::sip::Transport;
 use serde_json::Value;
 use switchboard::{Fault, Switchboard};
 
 /// Each test has an address of its own on loopback, so that they can run side by side.
 fn play(host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
+    play_over(Transport::Udp, host, fault, extra)
+}
+
+fn play_over(transport: Transport, host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
     let trunk = SocketAddr::from(([127, 0, 7, host], 5080));
-    let board = Switchboard::start(trunk, fault);
+    let board = Switchboard::start(trunk, transport, fault);
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{host}"));
     let control = format!("http://{}", board.http);
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["run", "--control", &control, "--sip", &board.sip.to_string()])
         .args(["--trunk-listen", &trunk.to_string(), "--phones-listen", &format!("127.0.7.{host}:5070")])
+        .args(["--phones-transport", transport.name(), "--trunk-transport", transport.name()])
         .args([
             "--media-ip",
             &format!("127.0.7.{host}"),
@@ -98,6 +104,16 @@ fn a_switchboard_without_fault_passes_and_every_planned_outcome_occurs() {
     assert!(report["outcomes"]["preview"]["talked"].as_u64() > Some(0));
     assert!(report["outcomes"]["inbound"]["talked"].as_u64() > Some(0));
     assert!(report["answer_to_audio"]["two_way_ms"]["count"].as_u64() > Some(5));
+}
+
+#[test]
+fn phones_and_trunk_are_reached_over_tcp_as_well() {
+    let (passed, report) =
+        play_over(Transport::Tcp, 8, Fault::None, &["--busy", "20%", "--early-hangup", "15%"]);
+    assert!(passed, "{:?}", failed(&report));
+    assert!(report["misrouting"]["packets_judged"].as_u64() > Some(0));
+    let received = |line: &str| report["sip"][line]["received"].as_u64();
+    assert!(received("phones") > Some(0) && received("trunk") > Some(0));
 }
 
 #[test]

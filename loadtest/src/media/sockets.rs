@@ -5,14 +5,12 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::units::Ports;
+use crate::wire::bind;
 
 /// Receive buffer of an RTP socket: over a second of packets, however late the harness reads.
 const RTP_RECEIVE_BYTES: usize = 256 * 1024;
-/// Receive buffer of a SIP socket: thousands of calls at once.
-pub(crate) const SIP_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
 /// An RTP socket and the RTCP socket on the port above it (RFC 3550 section 11).
 #[derive(Debug)]
@@ -63,15 +61,6 @@ impl PortPool {
         setsockopt(&rtp, sockopt::RxqOvfl, &1)?;
         Ok(Pair { rtp, rtcp, local })
     }
-}
-
-/// A non-blocking UDP socket with a receive buffer of at least `receive_bytes`, as far as the system allows.
-pub(crate) fn bind(local: SocketAddr, receive_bytes: usize) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_recv_buffer_size(receive_bytes)?;
-    socket.bind(&SockAddr::from(local))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// Raises the limit on open files to at least `needed`. Errors: the hard limit is lower, said with both numbers.

@@ -1,7 +1,7 @@
 //! Brings SIP, REST, media and the plan together, on one thread.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use crate::progress::Progress;
 use crate::rest::events::Feed;
 use crate::rest::pool::{HttpCounters, Job, Method, Pool, Reply};
 use crate::sip::{CallKey, UserAgent};
+use crate::wire::Wire;
 
-/// One of the harness's two SIP sockets.
+/// One of the harness's two SIP addresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Line {
     Phones,
@@ -73,6 +74,8 @@ pub(crate) struct Mishaps {
     pub(crate) wrong_pins: u64,
     pub(crate) event_streams_lost: u64,
     pub(crate) ports_missing: u64,
+    /// SIP messages that no socket took.
+    pub(crate) messages_unsent: u64,
 }
 
 /// The run's state.
@@ -80,8 +83,8 @@ pub(crate) struct Director {
     pub(crate) setup: Setup,
     pub(crate) phones: UserAgent,
     pub(crate) trunk: UserAgent,
-    phones_socket: UdpSocket,
-    trunk_socket: UdpSocket,
+    phones_wire: Wire,
+    trunk_wire: Wire,
     rest: Pool<Task>,
     pub(crate) pump: Pump,
     pub(crate) ports: PortPool,
@@ -114,8 +117,8 @@ pub(crate) struct Director {
 /// The parts that a director is made of.
 pub(crate) struct Parts {
     pub(crate) setup: Setup,
-    pub(crate) phones_socket: UdpSocket,
-    pub(crate) trunk_socket: UdpSocket,
+    pub(crate) phones_wire: Wire,
+    pub(crate) trunk_wire: Wire,
     pub(crate) rest: Pool<Task>,
     pub(crate) pump: Pump,
     pub(crate) ports: PortPool,
@@ -127,13 +130,13 @@ impl Director {
     pub(crate) fn new(parts: Parts) -> Self {
         let load = &parts.setup.load;
         let seed = parts.setup.run;
-        let (phones, trunk) =
-            (UserAgent::new(load.phones_listen, seed), UserAgent::new(load.trunk_listen, seed ^ 1));
+        let phones = UserAgent::new(load.phones_listen, load.phones_transport, seed);
+        let trunk = UserAgent::new(load.trunk_listen, load.trunk_transport, seed ^ 1);
         Self {
             phones,
             trunk,
-            phones_socket: parts.phones_socket,
-            trunk_socket: parts.trunk_socket,
+            phones_wire: parts.phones_wire,
+            trunk_wire: parts.trunk_wire,
             rest: parts.rest,
             pump: parts.pump,
             ports: parts.ports,
@@ -182,6 +185,7 @@ impl Director {
             }
             self.settle(now_ms);
         }
+        self.mishaps.messages_unsent = self.phones_wire.lost() + self.trunk_wire.lost();
     }
 
     /// Queues a REST request.
@@ -198,18 +202,18 @@ impl Director {
     /// Sends what SIP wants sent.
     pub(crate) fn flush(&mut self) {
         while let Some((to, bytes)) = self.phones.poll_transmit() {
-            let _ = self.phones_socket.send_to(&bytes, to); // lost: re-sent by its timer
+            self.phones_wire.send(to, bytes);
         }
         while let Some((to, bytes)) = self.trunk.poll_transmit() {
-            let _ = self.trunk_socket.send_to(&bytes, to);
+            self.trunk_wire.send(to, bytes);
         }
     }
 
     fn handle_input(&mut self, input: Input) {
         let now_ms = clock::now_ns() / 1_000_000;
         match input {
-            Input::Sip(Line::Phones, from, bytes) => self.phones.handle_datagram(now_ms, from, &bytes),
-            Input::Sip(Line::Trunk, from, bytes) => self.trunk.handle_datagram(now_ms, from, &bytes),
+            Input::Sip(Line::Phones, from, bytes) => self.phones.handle_message(now_ms, from, &bytes),
+            Input::Sip(Line::Trunk, from, bytes) => self.trunk.handle_message(now_ms, from, &bytes),
             Input::Rest(reply) => self.on_reply(now_ms, &reply),
             Input::Feed(Feed::Open) => {
                 self.request(Task::AllAgents, Method::Get, "/api/v1/agents".to_owned(), None);

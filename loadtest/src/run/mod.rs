@@ -7,11 +7,10 @@ pub(crate) mod stages;
 pub(crate) mod state;
 mod timers;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -20,10 +19,12 @@ use crate::clock;
 use crate::media::digits::DigitBook;
 use crate::media::ledger::Ledger;
 use crate::media::pump::Pump;
-use crate::media::sockets::{self, PortPool, SIP_RECEIVE_BYTES};
+use crate::media::sockets::{self, PortPool};
 use crate::progress::Progress;
 use crate::rest::events;
 use crate::rest::pool::Pool;
+use crate::sip::Transport;
+use crate::wire::Wire;
 use director::{Director, Input, Line, Parts};
 
 /// Requests to control at the same time.
@@ -61,24 +62,24 @@ pub(crate) fn run(setup: Setup) -> anyhow::Result<Finished> {
     if load.pin.0 > 0.0 && book.is_none() {
         anyhow::bail!("agents with a PIN need --prompts, the directory with the engine's digit recordings");
     }
-    let phones_socket = sip_socket(load.phones_listen, "--phones-listen")?;
-    let trunk_socket = sip_socket(load.trunk_listen, "--trunk-listen")?;
     let (sender, inputs) = channel();
+    let phones_wire = open(Line::Phones, load.phones_listen, load.phones_transport, &sender)
+        .with_context(|| format!("cannot listen on {} (--phones-listen)", load.phones_listen))?;
+    let trunk_wire = open(Line::Trunk, load.trunk_listen, load.trunk_transport, &sender)
+        .with_context(|| format!("cannot listen on {} (--trunk-listen)", load.trunk_listen))?;
     let stop = Arc::new(AtomicBool::new(false));
     let notes = sender.clone();
     let pump =
         Pump::start(setup.run, load.tail_packets, book, move |note| drop(notes.send(Input::Note(note))))?;
     let replies = sender.clone();
     let rest = Pool::start(&setup.control, REST_THREADS, move |reply| drop(replies.send(Input::Rest(reply))));
-    listen(Line::Phones, &phones_socket, &sender, &stop)?;
-    listen(Line::Trunk, &trunk_socket, &sender, &stop)?;
     let feed = sender.clone();
     let url = format!("{}/api/v1/events", setup.control.trim_end_matches('/'));
     events::follow(url, stop.clone(), move |news| drop(feed.send(Input::Feed(news))));
     let ports = PortPool::new(load.media_ip, load.rtp_ports);
     let progress = Progress::new();
     let mut director =
-        Box::new(Director::new(Parts { setup, phones_socket, trunk_socket, rest, pump, ports, progress }));
+        Box::new(Director::new(Parts { setup, phones_wire, trunk_wire, rest, pump, ports, progress }));
     director.hire().context("cannot open the agents' RTP ports")?;
     director.run(&inputs);
     stop.store(true, Relaxed);
@@ -92,28 +93,12 @@ pub(crate) fn run_id(seed: u64) -> u64 {
     clock::realtime_ns() ^ seed.rotate_left(48) ^ u64::from(std::process::id()) << 20
 }
 
-fn sip_socket(local: SocketAddr, option: &str) -> anyhow::Result<UdpSocket> {
-    let socket = sockets::bind(local, SIP_RECEIVE_BYTES)
-        .with_context(|| format!("cannot listen on {local} ({option})"))?;
-    socket.set_nonblocking(false)?;
-    socket.set_read_timeout(Some(Duration::from_millis(200)))?;
-    Ok(socket)
-}
-
-fn listen(
+fn open(
     line: Line,
-    socket: &UdpSocket,
+    local: SocketAddr,
+    transport: Transport,
     inputs: &Sender<Input>,
-    stop: &Arc<AtomicBool>,
-) -> std::io::Result<()> {
-    let (socket, inputs, stop) = (socket.try_clone()?, inputs.clone(), stop.clone());
-    std::thread::Builder::new().name("sip".to_owned()).spawn(move || {
-        let mut buffer = vec![0; 65_535];
-        while !stop.load(Relaxed) {
-            if let Ok((bytes, from)) = socket.recv_from(&mut buffer) {
-                let _ = inputs.send(Input::Sip(line, from, buffer[..bytes].to_vec()));
-            }
-        }
-    })?;
-    Ok(())
+) -> std::io::Result<Wire> {
+    let inputs = inputs.clone();
+    Wire::open(local, transport, move |from, message| drop(inputs.send(Input::Sip(line, from, message))))
 }

@@ -43,9 +43,6 @@ pub(crate) struct Call {
     pub(crate) description: Option<String>,
     /// The last ACK we sent to a 2xx, for when the 2xx is repeated.
     pub(crate) ack: Option<(SocketAddr, Vec<u8>)>,
-    /// Who to be when challenged.
-    pub(crate) credentials: Option<(String, String)>,
-    pub(crate) authentications: u8,
 }
 
 impl Call {
@@ -66,8 +63,6 @@ impl Call {
             invite_key,
             description: None,
             ack: None,
-            credentials: None,
-            authentications: 0,
         }
     }
 

@@ -1,46 +1,107 @@
 //! SIP of the harness's own: enough of RFC 3261 to be a phone or a carrier, and nothing shared with the product under test.
 //!
-//! [`UserAgent`] is driven: hand it datagrams and the time, then drain what it wants sent and what happened. It owns no
-//! socket and reads no clock.
+//! [`UserAgent`] is driven: hand it messages and the time, then drain what it wants sent and what happened. It owns no
+//! socket and reads no clock; [`crate::wire`] carries its messages, over UDP or TCP.
 
 mod call;
 mod digest;
 mod message;
 mod requests;
 mod sdp;
+pub(crate) mod stream;
 mod transactions;
 mod user_agent;
 
-pub(crate) use sdp::{Remote, describe};
-pub(crate) use user_agent::UserAgent;
+pub use sdp::{Remote, describe};
+pub use user_agent::UserAgent;
 
 /// Names one call of one user agent.
-pub(crate) type CallKey = u64;
+pub type CallKey = u64;
+
+/// What carries SIP: datagrams, or one connection for everything between two addresses, as SIPp's `-t u1` and `-t t1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// Datagrams; what is lost is sent again.
+    #[default]
+    Udp,
+    /// Connections, which lose nothing (RFC 3261 section 18).
+    Tcp,
+}
+
+impl Transport {
+    /// As configurations and URIs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
 
 /// What happened, for the owner of a [`UserAgent`].
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The registrar accepted the binding.
-    Registered { user: String },
+    Registered {
+        /// Who.
+        user: String,
+    },
     /// The registrar refused; 408 when it never answered.
-    RegisterFailed { user: String, code: u16 },
-    /// A call for `to_user` is waiting to be rung, answered or rejected. `offer` is empty when there is no usable audio.
-    Incoming { call: CallKey, to_user: String, from_user: String, offer: Option<Remote>, auto_answer: bool },
+    RegisterFailed {
+        /// Who.
+        user: String,
+        /// Its final response.
+        code: u16,
+    },
+    /// A call is waiting to be rung, answered or rejected.
+    Incoming {
+        /// Its name from here on.
+        call: CallKey,
+        /// Whom it is for.
+        to_user: String,
+        /// Who calls.
+        from_user: String,
+        /// Where they want their audio; none when there is nothing usable.
+        offer: Option<Remote>,
+    },
     /// Our call has a provisional response.
-    Progress { call: CallKey, code: u16 },
+    Progress {
+        /// Which.
+        call: CallKey,
+        /// 100 to 199.
+        code: u16,
+    },
     /// Our call was answered.
-    Answered { call: CallKey, remote: Option<Remote> },
+    Answered {
+        /// Which.
+        call: CallKey,
+        /// Where they want their audio; none when there is nothing usable.
+        remote: Option<Remote>,
+    },
     /// The caller has acknowledged our answer.
-    Confirmed { call: CallKey },
+    Confirmed {
+        /// Which.
+        call: CallKey,
+    },
     /// The other side has moved or changed its media; already answered.
-    Reoffered { call: CallKey, remote: Option<Remote> },
+    Reoffered {
+        /// Which.
+        call: CallKey,
+        /// Where they want their audio now; none when there is nothing usable.
+        remote: Option<Remote>,
+    },
     /// The call is over and its key is dead.
-    Ended { call: CallKey, cause: Cause },
+    Ended {
+        /// Which.
+        call: CallKey,
+        /// Why.
+        cause: Cause,
+    },
 }
 
 /// Why a call ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// The other side sent BYE.
     ByeReceived,
     /// Our BYE was answered.
@@ -57,12 +118,19 @@ pub(crate) enum Cause {
 
 /// What went wrong without ending anything; printed in the report.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-pub(crate) struct SipCounters {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) retransmissions_sent: u64,
-    pub(crate) retransmissions_received: u64,
-    pub(crate) unreadable: u64,
-    pub(crate) unexpected: u64,
-    pub(crate) timeouts: u64,
+pub struct SipCounters {
+    /// Messages sent, repeated ones among them.
+    pub sent: u64,
+    /// Messages received, repeated ones among them.
+    pub received: u64,
+    /// Messages sent again because no answer came.
+    pub retransmissions_sent: u64,
+    /// Messages that had come before.
+    pub retransmissions_received: u64,
+    /// What was no SIP message.
+    pub unreadable: u64,
+    /// Messages that fit no call or transaction.
+    pub unexpected: u64,
+    /// Transactions that nobody answered.
+    pub timeouts: u64,
 }

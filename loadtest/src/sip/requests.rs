@@ -6,13 +6,13 @@ use super::call::{Call, Stage, same_transaction};
 use super::digest::Challenge;
 use super::message::{Message, Start, uri_of, user_of};
 use super::user_agent::{Purpose, Registration, UserAgent, cancel_name};
-use super::{CallKey, Cause, Event, sdp};
+use super::{CallKey, Cause, Event, Transport, sdp};
 
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY, MESSAGE";
 
 impl UserAgent {
     /// Registers `user` for `expires_s` seconds (0 removes the binding); the outcome is an event.
-    pub(crate) fn register(
+    pub fn register(
         &mut self,
         now_ms: u64,
         user: &str,
@@ -28,7 +28,7 @@ impl UserAgent {
     }
 
     /// Calls `to_user` at `peer` and offers `description`.
-    pub(crate) fn invite(
+    pub fn invite(
         &mut self,
         now_ms: u64,
         from_user: &str,
@@ -46,7 +46,7 @@ impl UserAgent {
         invite.push("To", &format!("<{target}>"));
         invite.push("Call-ID", &call_id);
         invite.push("CSeq", "1 INVITE");
-        invite.push("Contact", &format!("<sip:{from_user}@{}>", self.local));
+        invite.push("Contact", &self.contact(from_user));
         invite.push("Allow", ALLOW);
         invite.push("Content-Type", "application/sdp");
         description.as_bytes().clone_into(&mut invite.body);
@@ -63,12 +63,12 @@ impl UserAgent {
     }
 
     /// Sends 180 for a waiting call.
-    pub(crate) fn ring(&mut self, now_ms: u64, call: CallKey) {
+    pub fn ring(&mut self, now_ms: u64, call: CallKey) {
         self.respond_to_call(now_ms, call, 180, "Ringing", None);
     }
 
     /// Answers a waiting call. False: it is not waiting any more.
-    pub(crate) fn answer(&mut self, now_ms: u64, key: CallKey, description: &str) -> bool {
+    pub fn answer(&mut self, now_ms: u64, key: CallKey, description: &str) -> bool {
         let Some(call) = self.calls.get_mut(&key).filter(|call| call.stage == Stage::Ringing) else {
             return false;
         };
@@ -79,7 +79,7 @@ impl UserAgent {
     }
 
     /// Refuses a waiting call with a code of 300 to 699. False: it is not waiting any more.
-    pub(crate) fn reject(&mut self, now_ms: u64, key: CallKey, code: u16) -> bool {
+    pub fn reject(&mut self, now_ms: u64, key: CallKey, code: u16) -> bool {
         if !self.calls.get(&key).is_some_and(|call| call.stage == Stage::Ringing) {
             return false;
         }
@@ -89,7 +89,7 @@ impl UserAgent {
     }
 
     /// Ends a call in whatever way its stage demands; [`Event::Ended`] follows.
-    pub(crate) fn hang_up(&mut self, now_ms: u64, key: CallKey) {
+    pub fn hang_up(&mut self, now_ms: u64, key: CallKey) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         match call.stage {
             Stage::Ringing => {
@@ -167,34 +167,14 @@ impl UserAgent {
         request.push("To", &address);
         request.push("Call-ID", &format!("register-{user}-{:x}@{}", self.seed, self.local.ip()));
         request.push("CSeq", &format!("{} REGISTER", registration.cseq));
-        request.push("Contact", &format!("<sip:{user}@{}>", self.local));
+        let contact = format!("<sip:{user}@{}{}>", self.local, uri_parameter(self.transport));
+        request.push("Contact", &contact);
         request.push("Expires", &registration.expires_s.to_string());
         if let Some((code, challenge)) = challenge {
             let answer = challenge.answer(user, &registration.password, "REGISTER", &uri, &cnonce);
             request.push(authorization(code), &answer);
         }
         self.send_request(now_ms, request, registrar, Purpose::Register(user.to_owned()));
-    }
-
-    pub(super) fn repeat_invite(
-        &mut self,
-        now_ms: u64,
-        key: CallKey,
-        code: u16,
-        challenge: &Challenge,
-        user: &str,
-        password: &str,
-    ) {
-        let cnonce = self.token();
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.cseq += 1;
-        let mut invite = call.invite.clone();
-        let Start::Request { uri, .. } = &invite.start else { return };
-        let answer = challenge.answer(user, password, "INVITE", uri, &cnonce);
-        invite.headers.retain(|(name, _)| !["Via", "CSeq", authorization(code)].contains(&name.as_str()));
-        invite.push("CSeq", &format!("{} INVITE", call.cseq));
-        invite.push(authorization(code), &answer);
-        self.send_invite(now_ms, key, invite);
     }
 
     pub(super) fn send_cancel(&mut self, now_ms: u64, key: CallKey) {
@@ -228,7 +208,16 @@ impl UserAgent {
     }
 
     fn via(&self, branch: &str) -> String {
-        format!("SIP/2.0/UDP {};branch=z9hG4bK{branch};rport", self.local)
+        let transport = match self.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        format!("SIP/2.0/{transport} {};branch=z9hG4bK{branch};rport", self.local)
+    }
+
+    fn contact(&self, user: &str) -> String {
+        let (at, parameter) = (if user.is_empty() { "" } else { "@" }, uri_parameter(self.transport));
+        format!("<sip:{user}{at}{}{parameter}>", self.local)
     }
 
     fn send_invite(&mut self, now_ms: u64, key: CallKey, invite: Message) {
@@ -260,15 +249,10 @@ impl UserAgent {
         let Start::Request { uri, .. } = &invite.start else { return };
         let to_user = user_of(uri).to_owned();
         let from_user = user_of(uri_of(invite.header("From").unwrap_or(""))).to_owned();
-        let answer_modes =
-            ["Answer-Mode", "Alert-Info", "Call-Info"].iter().filter_map(|name| invite.header(name));
-        let auto_answer = answer_modes
-            .map(str::to_ascii_lowercase)
-            .any(|v| v.contains("auto") || v.contains("answer-after"));
         let call = self.adopt(Call::incoming(invite, from, tag, key));
         self.respond_to_call(now_ms, call, 100, "Trying", None);
         let offer = sdp::parse(&invite.body);
-        self.events.push_back(Event::Incoming { call, to_user, from_user, offer, auto_answer });
+        self.events.push_back(Event::Incoming { call, to_user, from_user, offer });
     }
 
     fn on_reoffer(&mut self, now_ms: u64, from: SocketAddr, key: &str, call_key: CallKey, request: &Message) {
@@ -316,10 +300,10 @@ impl UserAgent {
             response.push("Record-Route", route);
         }
         if code > 100 {
-            response.push("Contact", &format!("<sip:{}>", self.local));
+            response.push("Contact", &self.contact(""));
         }
         let (name, peer) = (call.invite_key.clone(), call.peer);
-        self.send_response(now_ms, &name, peer, response, code >= 200, body);
+        self.send_response(now_ms, &name, peer, response, self.repeats(code), body);
     }
 
     fn respond(
@@ -336,7 +320,7 @@ impl UserAgent {
         let tag = call.and_then(|key| self.calls.get(key)).map_or(tag, |call| call.local_tag.clone());
         let mut response = Message::response_to(request, code, reason(code), Some(&tag));
         response.push("Allow", ALLOW);
-        response.push("Contact", &format!("<sip:{}>", self.local));
+        response.push("Contact", &self.contact(""));
         let (number, method) = request.cseq().unwrap_or((0, ""));
         let invite = method == "INVITE";
         if invite && code < 300 {
@@ -347,7 +331,13 @@ impl UserAgent {
             self.send_response(now_ms, key, to, response, false, body);
             return;
         }
-        self.send_response(now_ms, key, to, response, invite, body);
+        self.send_response(now_ms, key, to, response, invite && self.repeats(code), body);
+    }
+
+    /// Whether a response to an INVITE is sent again until its ACK comes: a 2xx over any transport (RFC 3261 section 13.3.1.4), a
+    /// refusal only where it may get lost (section 17.2.1).
+    fn repeats(&self, code: u16) -> bool {
+        code >= 200 && (code < 300 || self.transport == Transport::Udp)
     }
 
     fn send_response(
@@ -371,6 +361,14 @@ fn with_body(mut response: Message, body: Option<&str>) -> Message {
         body.as_bytes().clone_into(&mut response.body);
     }
     response
+}
+
+/// What a URI of ours adds to be reached over a transport (RFC 3261 section 19.1.1).
+fn uri_parameter(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+    }
 }
 
 fn server_key(request: &Message, method: &str) -> String {

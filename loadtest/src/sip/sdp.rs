@@ -4,16 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 
 /// What the other side's description says about where and what to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Remote {
-    pub(crate) rtp: SocketAddr,
+pub struct Remote {
+    /// Where its RTP goes.
+    pub rtp: SocketAddr,
     /// False when the direction attribute says that it does not want to hear us.
-    pub(crate) wants_media: bool,
+    pub wants_media: bool,
     /// Payload type it uses for telephone-event, if any (RFC 4733).
-    pub(crate) telephone_event: Option<u8>,
+    pub telephone_event: Option<u8>,
 }
 
 /// An offer or answer: PCMU and telephone-event 101 at `local`.
-pub(crate) fn describe(local: SocketAddr, session: u64) -> String {
+pub fn describe(local: SocketAddr, session: u64) -> String {
     let family = if local.is_ipv6() { "IP6" } else { "IP4" };
     let (ip, port) = (local.ip(), local.port());
     format!(

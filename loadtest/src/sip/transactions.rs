@@ -1,8 +1,10 @@
-//! Retransmission and its end, for both sides of a transaction over UDP (RFC 3261 section 17).
+//! Retransmission and its end, for both sides of a transaction (RFC 3261 section 17). Over TCP only the end.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
+
+use super::Transport;
 
 /// Round-trip estimate (RFC 3261 section 17.1.1.1).
 const T1_MS: u64 = 500;
@@ -36,14 +38,20 @@ pub(crate) enum Expiry {
 }
 
 /// Every open transaction of a user agent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Transactions {
+    transport: Transport,
     pending: HashMap<Key, Pending>,
     timers: BinaryHeap<Reverse<(u64, Key)>>,
 }
 
 impl Transactions {
-    /// Starts re-sending a request; INVITE doubles without limit, others up to T2.
+    /// None open yet.
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { transport, pending: HashMap::new(), timers: BinaryHeap::new() }
+    }
+
+    /// Starts waiting for the answer to a request, which is re-sent over UDP; INVITE doubles without limit, others up to T2.
     pub(crate) fn start_client(
         &mut self,
         now_ms: u64,
@@ -53,7 +61,7 @@ impl Transactions {
         invite: bool,
     ) {
         let longest_gap_ms = if invite { T64_MS } else { T2_MS };
-        self.insert(now_ms, key, to, bytes, longest_gap_ms, true);
+        self.insert(now_ms, key, to, bytes, longest_gap_ms, self.transport == Transport::Udp);
     }
 
     /// Remembers a response, to repeat it when the request is repeated; `resend` repeats it unasked until [`Self::quiet`].
@@ -132,8 +140,8 @@ impl Transactions {
         longest_gap_ms: u64,
         resend: bool,
     ) {
-        let due_ms = now_ms + T1_MS;
         let end_ms = now_ms + T64_MS;
+        let due_ms = if resend { now_ms + T1_MS } else { end_ms };
         let bytes = bytes.to_vec();
         let pending = Pending { to, bytes, gap_ms: T1_MS, longest_gap_ms, due_ms, end_ms, resend };
         self.pending.insert(key.to_owned(), pending);
@@ -145,8 +153,8 @@ impl Transactions {
 mod tests {
     use super::*;
 
-    fn gaps(invite: bool) -> (Vec<u64>, u64) {
-        let mut transactions = Transactions::default();
+    fn gaps(transport: Transport, invite: bool) -> (Vec<u64>, u64) {
+        let mut transactions = Transactions::new(transport);
         let to = SocketAddr::from(([127, 0, 0, 1], 5060));
         transactions.start_client(0, "k", to, b"x", invite);
         let (mut times, mut now_ms) = (Vec::new(), 0);
@@ -162,19 +170,24 @@ mod tests {
 
     #[test]
     fn an_unanswered_invite_is_repeated_at_the_times_of_rfc_3261_and_then_fails() {
-        assert_eq!(gaps(true), (vec![500, 1_500, 3_500, 7_500, 15_500, 31_500], 32_000));
+        assert_eq!(gaps(Transport::Udp, true), (vec![500, 1_500, 3_500, 7_500, 15_500, 31_500], 32_000));
     }
 
     #[test]
     fn other_requests_are_repeated_at_most_four_seconds_apart() {
-        let (times, end_ms) = gaps(false);
+        let (times, end_ms) = gaps(Transport::Udp, false);
         assert_eq!(times[..5], [500, 1_500, 3_500, 7_500, 11_500]);
         assert_eq!(end_ms, 32_000);
     }
 
     #[test]
+    fn over_tcp_nothing_is_repeated_and_a_dead_peer_is_noticed_as_late() {
+        assert_eq!(gaps(Transport::Tcp, true), (Vec::new(), 32_000));
+    }
+
+    #[test]
     fn a_finished_transaction_never_fires() {
-        let mut transactions = Transactions::default();
+        let mut transactions = Transactions::new(Transport::Udp);
         let to = SocketAddr::from(([127, 0, 0, 1], 5060));
         transactions.start_client(0, "k", to, b"x", true);
         assert!(transactions.finish("k"));

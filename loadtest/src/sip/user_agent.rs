@@ -7,7 +7,7 @@ use super::call::{Call, Stage, same_transaction};
 use super::digest::Challenge;
 use super::message::{Message, Start};
 use super::transactions::{Expiry, Transactions};
-use super::{CallKey, Cause, Event, SipCounters, sdp};
+use super::{CallKey, Cause, Event, SipCounters, Transport, sdp};
 
 /// How long a call may ring before our INVITE counts as unanswered.
 const RING_PATIENCE_MS: u64 = 300_000;
@@ -33,10 +33,11 @@ pub(super) struct Registration {
     pub(super) authentications: u8,
 }
 
-/// Transactions, registrations and calls behind one UDP address.
+/// Transactions, registrations and calls behind one address.
 #[derive(Debug)]
-pub(crate) struct UserAgent {
+pub struct UserAgent {
     pub(super) local: SocketAddr,
+    pub(super) transport: Transport,
     pub(super) seed: u64,
     pub(super) serial: u64,
     pub(super) transactions: Transactions,
@@ -46,17 +47,19 @@ pub(crate) struct UserAgent {
     pub(super) by_call_id: HashMap<String, CallKey>,
     pub(super) out: VecDeque<(SocketAddr, Vec<u8>)>,
     pub(super) events: VecDeque<Event>,
-    pub(crate) counters: SipCounters,
+    /// How it went so far.
+    pub counters: SipCounters,
 }
 
 impl UserAgent {
-    /// A user agent that writes `local` into its Via and Contact. `seed` makes its tags and branches.
-    pub(crate) fn new(local: SocketAddr, seed: u64) -> Self {
+    /// A user agent that writes `local` and `transport` into its Via and Contact. `seed` makes its tags and branches.
+    pub fn new(local: SocketAddr, transport: Transport, seed: u64) -> Self {
         Self {
             local,
+            transport,
             seed,
             serial: 0,
-            transactions: Transactions::default(),
+            transactions: Transactions::new(transport),
             purposes: HashMap::new(),
             registrations: HashMap::new(),
             calls: HashMap::new(),
@@ -67,25 +70,25 @@ impl UserAgent {
         }
     }
 
-    /// The next datagram to send.
-    pub(crate) fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
-        let datagram = self.out.pop_front()?;
+    /// The next message to send, and where.
+    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        let message = self.out.pop_front()?;
         self.counters.sent += 1;
-        Some(datagram)
+        Some(message)
     }
 
     /// The next thing that happened.
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     /// When [`Self::handle_timeout`] next has something to do.
-    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+    pub fn deadline_ms(&self) -> Option<u64> {
         self.transactions.deadline_ms()
     }
 
     /// Re-sends and gives up whatever is due.
-    pub(crate) fn handle_timeout(&mut self, now_ms: u64) {
+    pub fn handle_timeout(&mut self, now_ms: u64) {
         while let Some(expiry) = self.transactions.expire(now_ms) {
             match expiry {
                 Expiry::Resend(to, bytes) => {
@@ -97,13 +100,13 @@ impl UserAgent {
         }
     }
 
-    /// Takes one datagram off the socket.
-    pub(crate) fn handle_datagram(&mut self, now_ms: u64, from: SocketAddr, datagram: &[u8]) {
+    /// Takes one message: a datagram, or what [`crate::wire`] has cut out of a connection.
+    pub fn handle_message(&mut self, now_ms: u64, from: SocketAddr, bytes: &[u8]) {
         self.counters.received += 1;
-        if datagram.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             return; // keep-alive
         }
-        let Some(message) = Message::parse(datagram) else {
+        let Some(message) = Message::parse(bytes) else {
             self.counters.unreadable += 1;
             return;
         };
@@ -175,7 +178,7 @@ impl UserAgent {
         match purpose {
             Purpose::Register(user) => self.on_registered(now_ms, user, code, response),
             Purpose::Invite(call) if code < 300 => self.on_answer(now_ms, call, response),
-            Purpose::Invite(call) => self.on_refusal(now_ms, call, code, response),
+            Purpose::Invite(call) => self.on_refusal(call, code, response),
             Purpose::Bye(call) => self.end(call, Cause::ByeAnswered),
             Purpose::Cancel => {}
         }
@@ -219,18 +222,11 @@ impl UserAgent {
         }
     }
 
-    fn on_refusal(&mut self, now_ms: u64, key: CallKey, code: u16, response: &Message) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+    fn on_refusal(&mut self, key: CallKey, code: u16, response: &Message) {
+        let Some(call) = self.calls.get(&key) else { return };
         let ack = same_transaction(&call.invite, "ACK", Some(response));
         self.out.push_back((call.peer, ack.write()));
-        let challenge = challenge_of(code, response);
-        match (challenge, call.credentials.clone()) {
-            (Some(challenge), Some((user, password))) if call.authentications < MAX_AUTHENTICATIONS => {
-                call.authentications += 1;
-                self.repeat_invite(now_ms, key, code, &challenge, &user, &password);
-            }
-            _ => self.end(key, Cause::Refused(code)),
-        }
+        self.end(key, Cause::Refused(code));
     }
 
     fn on_registered(&mut self, now_ms: u64, user: String, code: u16, response: &Message) {

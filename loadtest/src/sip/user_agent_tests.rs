@@ -18,8 +18,12 @@ struct Wire {
 
 impl Wire {
     fn new(lose_every: usize) -> Self {
-        let caller = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), 1);
-        let callee = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5002)), 2);
+        Self::over(Transport::Udp, lose_every)
+    }
+
+    fn over(transport: Transport, lose_every: usize) -> Self {
+        let caller = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), transport, 1);
+        let callee = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5002)), transport, 2);
         Self { now_ms: 0, caller, callee, lose_every, carried: 0, heard: Vec::new() }
     }
 
@@ -62,7 +66,7 @@ impl Wire {
                 } else {
                     (self.callee.local, &mut self.caller)
                 };
-                to.handle_datagram(self.now_ms, from, &bytes);
+                to.handle_message(self.now_ms, from, &bytes);
             }
         }
         for agent in [&mut self.callee, &mut self.caller] {
@@ -100,6 +104,33 @@ fn a_call_is_rung_answered_acknowledged_and_hung_up_even_when_every_third_datagr
         assert_eq!((wire.caller.calls(), wire.callee.calls()), (0, 0));
         assert!(wire.caller.purposes.is_empty() && wire.callee.purposes.is_empty());
     }
+}
+
+#[test]
+fn over_tcp_the_via_and_the_contact_say_so_and_nothing_but_an_answer_is_sent_again() {
+    let mut wire = Wire::over(Transport::Tcp, 0);
+    let ours = wire.call();
+    let (_, bytes) = wire.caller.poll_transmit().expect("an INVITE");
+    let invite = Message::parse(&bytes).expect("our own INVITE");
+    assert!(invite.header("Via").is_some_and(|via| via.starts_with("SIP/2.0/TCP ")), "{invite:?}");
+    assert!(
+        invite.header("Contact").is_some_and(|contact| contact.ends_with(";transport=tcp>")),
+        "{invite:?}"
+    );
+    wire.run(31_000);
+    assert_eq!(wire.caller.counters.retransmissions_sent, 0, "a connection loses nothing");
+    let from = wire.caller.local;
+    wire.callee.handle_message(wire.now_ms, from, &bytes);
+    while wire.callee.poll_transmit().is_some() {}
+    let call = incoming(&std::iter::from_fn(|| wire.callee.poll_event()).collect::<Vec<_>>());
+    assert!(wire.callee.answer(wire.now_ms, call, SDP));
+    while wire.callee.poll_transmit().is_some() {}
+    // The ACK may be late for other reasons than loss (RFC 3261 section 13.3.1.4).
+    wire.callee.handle_timeout(wire.now_ms + 500);
+    assert_eq!(wire.callee.counters.retransmissions_sent, 1);
+    while wire.callee.poll_transmit().is_some() {}
+    let events = wire.run(2_000);
+    assert!(events.contains(&Event::Ended { call: ours, cause: Cause::TimedOut }), "{events:?}");
 }
 
 #[test]
@@ -167,7 +198,7 @@ fn a_dead_peer_ends_everything_after_32_seconds() {
 #[test]
 fn a_registration_answers_its_challenge_and_believes_the_second_refusal() {
     let registrar = SocketAddr::from(([127, 0, 0, 1], 5060));
-    let mut agent = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), 1);
+    let mut agent = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), Transport::Udp, 1);
     agent.register(0, "a", "p", registrar, 60);
     for attempt in 0..3 {
         let (_, bytes) = agent.poll_transmit().expect("a REGISTER");
@@ -176,7 +207,7 @@ fn a_registration_answers_its_challenge_and_believes_the_second_refusal() {
         assert_eq!(request.cseq(), Some((attempt + 1, "REGISTER")));
         let mut response = Message::response_to(&request, 401, "Unauthorized", Some("t"));
         response.push("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"");
-        agent.handle_datagram(0, registrar, &response.write());
+        agent.handle_message(0, registrar, &response.write());
     }
     assert_eq!(agent.poll_transmit(), None);
     assert_eq!(agent.poll_event(), Some(Event::RegisterFailed { user: "a".to_owned(), code: 401 }));
@@ -184,14 +215,14 @@ fn a_registration_answers_its_challenge_and_believes_the_second_refusal() {
 
 #[test]
 fn garbage_is_counted_and_strangers_are_told_481() {
-    let mut agent = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), 1);
+    let mut agent = UserAgent::new(SocketAddr::from(([127, 0, 0, 1], 5001)), Transport::Udp, 1);
     let from = SocketAddr::from(([127, 0, 0, 1], 5060));
-    agent.handle_datagram(0, from, b"\x80\x00garbage");
-    agent.handle_datagram(0, from, b"\r\n\r\n");
+    agent.handle_message(0, from, b"\x80\x00garbage");
+    agent.handle_message(0, from, b"\r\n\r\n");
     assert_eq!(agent.counters.unreadable, 1);
     let bye = "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKq\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
         Call-ID: nobody\r\nCSeq: 1 BYE\r\n\r\n";
-    agent.handle_datagram(0, from, bye.as_bytes());
+    agent.handle_message(0, from, bye.as_bytes());
     let (_, answer) = agent.poll_transmit().expect("an answer");
     assert!(answer.starts_with(b"SIP/2.0 481 "));
 }

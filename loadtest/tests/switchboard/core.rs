@@ -1,16 +1,17 @@
 //! Agents, callbacks, contacts and inbound callers, in the order in which they come.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use offhook_loadtest::sip::{CallKey, Event, Transport, UserAgent, describe};
+use offhook_loadtest::wire::Wire;
 use serde_json::{Value, json};
 
 use super::Fault;
 use super::http::Asked;
 use super::relay::{LegId, Relay};
-use super::sip::{CallKey, Event, UserAgent, describe};
 
 /// A customer's phone rings no longer than this.
 const RING_MS: u64 = 1_500;
@@ -38,7 +39,7 @@ struct Work {
 pub(crate) struct Core {
     started: Instant,
     agent_of_sip: UserAgent,
-    sip: SocketAddr,
+    wire: Wire,
     trunk: SocketAddr,
     relay: Relay,
     fault: Fault,
@@ -52,11 +53,17 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(sip: SocketAddr, trunk: SocketAddr, relay: Relay, fault: Fault) -> Self {
+    pub(crate) fn new(
+        wire: Wire,
+        transport: Transport,
+        trunk: SocketAddr,
+        relay: Relay,
+        fault: Fault,
+    ) -> Self {
         Self {
             started: Instant::now(),
-            agent_of_sip: UserAgent::new(sip, 99),
-            sip,
+            agent_of_sip: UserAgent::new(wire.local(), transport, 99),
+            wire,
             trunk,
             relay,
             fault,
@@ -70,18 +77,18 @@ impl Core {
         }
     }
 
-    pub(crate) fn transmit(&mut self, socket: &UdpSocket) {
-        while let Some((to, bytes)) = self.agent_of_sip.poll_transmit() {
-            let _ = socket.send_to(&bytes, to);
+    pub(crate) fn transmit(&mut self) {
+        while let Some((to, message)) = self.agent_of_sip.poll_transmit() {
+            self.wire.send(to, message);
         }
     }
 
-    pub(crate) fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
-        if datagram.starts_with(b"REGISTER ") {
-            self.on_register(from, &String::from_utf8_lossy(datagram));
+    pub(crate) fn handle_message(&mut self, from: SocketAddr, message: &[u8]) {
+        if message.starts_with(b"REGISTER ") {
+            self.on_register(from, &String::from_utf8_lossy(message));
         } else {
             let now_ms = self.now_ms();
-            self.agent_of_sip.handle_datagram(now_ms, from, datagram);
+            self.agent_of_sip.handle_message(now_ms, from, message);
         }
     }
 
@@ -315,7 +322,6 @@ impl Core {
             text.lines().filter(|line| copied.iter().any(|name| line.starts_with(&format!("{name}:"))));
         let headers: String = lines.map(|line| format!("{line}\r\n")).collect();
         let answer = format!("SIP/2.0 {status}{headers}Content-Length: 0\r\n\r\n");
-        let socket = UdpSocket::bind((self.sip.ip(), 0)).expect("a port");
-        let _ = socket.send_to(answer.as_bytes(), from);
+        self.wire.send(from, answer.into_bytes());
     }
 }

@@ -5,15 +5,15 @@
 mod core;
 mod http;
 mod relay;
-#[path = "../../src/sip/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "a switchboard needs only a part of it")]
-mod sip;
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use offhook_loadtest::sip::Transport;
+use offhook_loadtest::wire::Wire;
 
 /// What the switchboard does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,26 +42,26 @@ pub(crate) struct Switchboard {
 }
 
 impl Switchboard {
-    pub(crate) fn start(trunk: SocketAddr, fault: Fault) -> Self {
+    pub(crate) fn start(trunk: SocketAddr, transport: Transport, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
-        let (http, sip) = (listener.local_addr().expect("bound"), socket.local_addr().expect("bound"));
+        let (received, messages) = mpsc::channel();
+        let on_message = move |from, message| drop(received.send((from, message)));
+        let wire = Wire::open(SocketAddr::from(([127, 0, 0, 1], 0)), transport, on_message).expect("a port");
+        let (http, sip) = (listener.local_addr().expect("bound"), wire.local());
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, asked) = mpsc::channel();
         http::serve(listener, sender);
         let relay = relay::Relay::start(fault, stop.clone());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let mut core = core::Core::new(sip, trunk, relay, fault);
-            let mut buffer = [0; 65_535];
+            let mut core = core::Core::new(wire, transport, trunk, relay, fault);
             while !stopped.load(Ordering::Relaxed) {
-                if let Ok((bytes, from)) = socket.recv_from(&mut buffer) {
-                    core.handle_datagram(from, &buffer[..bytes]);
+                if let Ok((from, message)) = messages.recv_timeout(Duration::from_millis(2)) {
+                    core.handle_message(from, &message);
                 }
                 asked.try_iter().for_each(|asked| core.handle_request(asked));
                 core.turn();
-                core.transmit(&socket);
+                core.transmit();
             }
         });
         Self { http, sip, stop, thread: Some(thread) }

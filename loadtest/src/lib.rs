@@ -1,0 +1,7 @@
+//! The SIP of the load test, and the sockets under it.
+//!
+//! It serves the harness, its tests and the comparisons of `benches`. [`sip::UserAgent`] is driven and owns no socket;
+//! [`wire::Wire`] carries its messages. Nothing here is shared with the product.
+
+pub mod sip;
+pub mod wire;
