@@ -60,12 +60,12 @@ pub(crate) fn run(args: &BenchArgs, asked: &SetUpsArgs) -> Result<()> {
     let tally = Arc::new(Tally::default());
     let engine = engine::start(Arc::clone(&tally))?;
     let (sip, http) = (free()?, free()?);
-    let trunk = sip::start(sip, Duration::from_millis(asked.talk_ms), Arc::clone(&tally))?;
+    let trunk = sip::start(Duration::from_millis(asked.talk_ms), Arc::clone(&tally))?;
     let file = folder.path().join("control.toml");
     fs::write(&file, config(sip, http, trunk, engine))?;
     let arguments = ["--log".into(), "error".into(), file.to_string_lossy().into_owned()];
     let mut control = Process::start(&cpus.list(), &asked.control, &arguments)?;
-    control.wait_until(|| Rest::connect(http).and_then(|mut rest| rest.is_well()).unwrap_or(false))?;
+    control.wait_until(|| Rest::new(http).is_well().unwrap_or(false))?;
 
     let before = control.cpu_ns()?;
     log_in(http, trunk, asked.agents)?;
@@ -144,7 +144,7 @@ fn log_in(http: SocketAddr, phones: SocketAddr, agents: u32) -> Result<()> {
     let threads: Vec<_> = (0..CONNECTIONS)
         .map(|first| {
             thread::spawn(move || -> Result<()> {
-                let mut rest = Rest::connect(http)?;
+                let rest = Rest::new(http);
                 let mut pace = Pace::new(LOG_INS_PER_S / CONNECTIONS);
                 for agent in (first..agents).step_by(CONNECTIONS as usize) {
                     pace.wait();
@@ -165,7 +165,7 @@ fn log_in(http: SocketAddr, phones: SocketAddr, agents: u32) -> Result<()> {
 }
 
 fn await_off_hook(http: SocketAddr, agents: u32) -> Result<()> {
-    let mut rest = Rest::connect(http)?;
+    let rest = Rest::new(http);
     let deadline = Instant::now() + OFF_HOOK_WITHIN;
     loop {
         let statistics = rest.demand("GET", "/api/v1/statistics", &serde_json::Value::Null)?;
@@ -184,7 +184,7 @@ fn call(http: SocketAddr, rate: u32, span: Duration, tally: &Arc<Tally>) -> Vec<
     let until = Instant::now() + span;
     let caller = |tally: Arc<Tally>| {
         move || {
-            let Ok(mut rest) = Rest::connect(http) else { return };
+            let rest = Rest::new(http);
             let mut pace = Pace::new((rate / CONNECTIONS).max(1));
             while Instant::now() < until {
                 pace.wait();

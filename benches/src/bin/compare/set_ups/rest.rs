@@ -1,33 +1,32 @@
-//! One connection to control's REST interface.
+//! Control's REST interface.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
+/// A client with a connection of its own.
 pub(super) struct Rest {
-    stream: BufReader<TcpStream>,
+    client: ureq::Agent,
     host: SocketAddr,
 }
 
 impl Rest {
-    pub(super) fn connect(host: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(host)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream), host })
+    pub(super) fn new(host: SocketAddr) -> Self {
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        Self { client: config.into(), host }
     }
 
     /// Whether control has its engine.
-    pub(super) fn is_well(&mut self) -> Result<bool> {
+    pub(super) fn is_well(&self) -> Result<bool> {
         let (status, health) = self.ask("GET", "/healthz", &Value::Null)?;
         Ok(status == 200 && health["engine"] == "up")
     }
 
     /// The body of a good answer.
-    pub(super) fn demand(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    pub(super) fn demand(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         match self.ask(method, path, body)? {
             (200..300, answer) => Ok(answer),
             (status, answer) => bail!("{method} {path}: {status} {answer}"),
@@ -35,36 +34,15 @@ impl Rest {
     }
 
     /// Status and body.
-    pub(super) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.host,
-            body.len()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.with_context(|| format!("no HTTP: {line:?}"))?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line)?;
-            let header = line.trim_end();
-            if header.is_empty() {
-                break;
-            }
-            if let Some((name, value)) = header.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().context("a length")?;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer)?;
-        Ok((status, serde_json::from_slice(&answer).unwrap_or(Value::Null)))
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let url = format!("http://{}{path}", self.host);
+        let mut response = match method {
+            "GET" => self.client.get(url).call(),
+            "PUT" => self.client.put(url).send_json(body),
+            _ => self.client.post(url).send_json(body),
+        }?;
+        let text = response.body_mut().read_to_string()?;
+        Ok((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 }
 
