@@ -7,11 +7,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::plan::Mix;
 use crate::sip::Transport;
-use crate::units::{Millis, Ports, Rate, Share, Span};
+use crate::units::{Keys, Millis, Ports, Rate, Share, Span};
 
 /// Plays agents' phones, a carrier and the agents' console against Offhook, and proves who heard whom.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -174,6 +174,20 @@ pub(crate) struct LoadArgs {
     /// Directory with the engine's digit recordings, 0.wav to 9.wav.
     #[arg(long)]
     pub(crate) prompts: Option<PathBuf>,
+    /// Keys that both sides press in each conversation that is long enough for them (RFC 4733): the other side has to hear
+    /// each one once.
+    #[arg(long)]
+    pub(crate) keys: Option<Keys>,
+    /// Keys that inbound callers press, for a flow with a menu; `demo` gives control one that leads to an agent by these keys
+    /// alone.
+    #[arg(long)]
+    pub(crate) menu_keys: Option<Keys>,
+    /// How long after the answer they do.
+    #[arg(long, default_value = "1s")]
+    pub(crate) menu_after: Millis,
+    /// Endpoints send no RTCP reports (RFC 3550): no round trip is measured.
+    #[arg(long)]
+    pub(crate) no_rtcp: bool,
     /// Callback service.
     #[arg(long, default_value = "demo")]
     pub(crate) service: String,

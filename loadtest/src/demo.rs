@@ -17,7 +17,7 @@ use crate::crashes::{Killer, Plan, Victim, Victims, lock};
 use crate::host;
 use crate::run::{self, Setup};
 use crate::sip::Transport;
-use crate::units::{Millis, Ports};
+use crate::units::{Keys, Millis, Ports};
 
 /// How long both may take to answer /healthz.
 const START_PATIENCE: Duration = Duration::from_secs(20);
@@ -203,8 +203,10 @@ fn control_config(addresses: &Addresses, load: &LoadArgs, prompts: bool) -> Stri
     let engines: String = engines.iter().map(engine).collect();
     // An attempt that a crash cut short is made again.
     let attempts = if load.crashes { 5 } else { 1 };
-    let (trunk, skill, queue, service, dnis) =
-        (load.trunk_listen, &load.skill, &load.queue, &load.service, &load.dnis);
+    let (trunk, skill, queue, service) = (load.trunk_listen, &load.skill, &load.queue, &load.service);
+    let flow = load.menu_keys.as_ref().map(|keys| menu_flow(load, keys, prompts)).unwrap_or_default();
+    // A number leads to one or the other.
+    let dnis = if flow.is_empty() { format!("\"{}\"", load.dnis) } else { String::new() };
     let (trunk_host, trunk_port, transport) = (trunk.ip(), trunk.port(), load.trunk_transport.name());
     let connected = if prompts { "connected.wav" } else { "" };
     let music = if prompts { "music.wav" } else { "" };
@@ -234,7 +236,7 @@ hold = ""
 [[queue]]
 name = "{queue}"
 skill = "{skill}"
-dnis = ["{dnis}"]
+dnis = [{dnis}]
 music = "{music}"
 ring_timeout_s = 15
 wrap_up_s = 30
@@ -247,6 +249,37 @@ dial_retry_timeout_s = 5
 max_queued = 100000
 max_per_300_s = 1000000
 max_per_3600_s = 1000000
+{flow}"#
+    )
+}
+
+/// An inbound flow that leads to an agent by these keys, and nowhere by others.
+fn menu_flow(load: &LoadArgs, keys: &Keys, prompts: bool) -> String {
+    let (Keys(keys), dnis, queue) = (keys, &load.dnis, &load.queue);
+    let (digits, prompt) = (keys.len(), if prompts { "\"callback_menu.wav\"" } else { "" });
+    format!(
+        r#"
+[[flow]]
+name = "menu"
+dnis = ["{dnis}"]
+
+[[flow.step]]
+caption = "Menu"
+action = "menu"
+prompts = [{prompt}]
+digits = {digits}
+timeout_s = 10
+branch = {{ "{keys}" = "Agent", Default = "Nobody", OnError = "Nobody" }}
+
+[[flow.step]]
+caption = "Agent"
+action = "request_agent"
+queue = "{queue}"
+branch = {{ OnError = "Nobody" }}
+
+[[flow.step]]
+caption = "Nobody"
+action = "hang_up"
 "#
     )
 }

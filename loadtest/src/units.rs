@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::media::keys::is_key;
+
 /// Events per second. Written `2/s`, `30/min` or `0.5`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate(pub(crate) f64);
@@ -27,6 +29,10 @@ pub(crate) struct Ports {
     pub(crate) first: u16,
     pub(crate) last: u16,
 }
+
+/// Keys of a telephone, 1 to 16. Written `12#`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Keys(pub(crate) String);
 
 impl FromStr for Rate {
     type Err = String;
@@ -98,6 +104,17 @@ impl FromStr for Ports {
     }
 }
 
+impl FromStr for Keys {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !(1..=16).contains(&text.len()) || !text.chars().all(is_key) {
+            return Err(format!("{text:?} are not 1 to 16 keys; write 12#"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl std::fmt::Display for Rate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/s", self.0)
@@ -146,6 +163,7 @@ mod tests {
         assert_eq!("60".parse(), Ok(Millis(60_000)));
         assert_eq!("200ms..3s".parse(), Ok(Span { from_ms: 200, to_ms: 3_000 }));
         assert_eq!("2s".parse(), Ok(Span { from_ms: 2_000, to_ms: 2_000 }));
+        assert_eq!("12#".parse(), Ok(Keys("12#".to_owned())));
         assert_eq!("20000-29999".parse(), Ok(Ports { first: 20_000, last: 29_999 }));
     }
 
@@ -156,5 +174,6 @@ mod tests {
         assert!("3 fortnights".parse::<Millis>().is_err());
         assert!("3s..1s".parse::<Span>().is_err());
         assert!("9-1".parse::<Ports>().is_err());
+        assert!("12x".parse::<Keys>().is_err());
     }
 }

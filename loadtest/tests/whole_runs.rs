@@ -135,6 +135,37 @@ fn lost_packets_are_counted_and_fail_the_run() {
 }
 
 #[test]
+fn keys_that_both_sides_press_are_heard_once_each_and_one_that_is_heard_again_fails_the_run() {
+    let keys = ["--keys", "5#", "--talk", "3s..4s"];
+    let (passed, report) = play(9, Fault::None, &keys);
+    assert!(passed, "{:?}", failed(&report));
+    let (pressed, heard) = (report["keys"]["pressed"].as_u64(), report["keys"]["heard"].as_u64());
+    assert!(pressed == heard && pressed > Some(4), "{}", report["keys"]);
+    let (passed, report) = play(10, Fault::RepeatKeys, &keys);
+    assert!(!passed);
+    assert!(
+        failed(&report).contains(&"every key was heard once by the other side alone"),
+        "{}",
+        report["keys"]
+    );
+}
+
+#[test]
+fn inbound_callers_press_what_a_menu_asks_for_and_wait_in_vain_when_it_is_something_else() {
+    let menu = |host, keys| {
+        let calls = ["--callbacks", "0", "--previews", "0", "--early-hangup", "0%", "--patience", "4s"];
+        let (passed, report) =
+            play(host, Fault::Menu, &[&calls[..], &["--menu-keys", keys, "--menu-after", "200ms"]].concat());
+        let talked = report["outcomes"]["inbound"]["talked"].as_u64().unwrap_or(0);
+        (passed, talked, report["keys"]["in_menus"].as_u64().unwrap_or(0))
+    };
+    let (passed, talked, keys) = menu(11, "42");
+    assert!(passed && talked > 2 && keys >= 2 * talked, "{talked} talked after {keys} keys");
+    let (passed, talked, _) = menu(12, "24");
+    assert!(!passed && talked == 0);
+}
+
+#[test]
 fn a_conversation_that_only_one_side_hears_fails_the_run() {
     let (passed, report) = play(4, Fault::OneWay, &[]);
     assert!(!passed);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::continuity::Breaks;
 use super::hearing::Heard;
+use super::keys::Keys;
 use super::oracle::Violation;
 use super::rtp::Header;
 use super::{EndpointId, PHASES};
@@ -43,6 +44,8 @@ pub(crate) struct Trouble {
     pub(crate) unsent: u64,
     /// Left out because the harness was more than three packet times behind.
     pub(crate) skipped: u64,
+    /// Presses of keys that the other side takes none of.
+    pub(crate) keys_not_taken: u64,
     /// Dropped by the kernel because the harness read too slowly: no fault of the engine.
     pub(crate) overflowed: u64,
 }
@@ -58,6 +61,7 @@ pub(crate) struct Conversation {
     pub(crate) to_agent: Option<Heard>,
     pub(crate) to_customer: Option<Heard>,
     pub(crate) early_packets: u64,
+    pub(crate) keys: Keys,
 }
 
 /// The breaks in what one endpoint heard.
@@ -70,12 +74,16 @@ pub(crate) struct Broken {
 }
 
 /// Reports of RTCP.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rtcp {
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    /// Received ones that name a report of the listener.
-    pub(crate) round_trips: u64,
+    /// Endpoints of which the other side has said how it hears them.
+    pub(crate) told: u64,
+    /// Packets of theirs that it says it has lost.
+    pub(crate) lost: u64,
+    /// The most jitter that it tells of any, in timestamp units.
+    pub(crate) most_jitter_ts: u32,
 }
 
 /// Everything the media thread found out.
@@ -97,6 +105,10 @@ pub(crate) struct Ledger {
     pub(crate) unstamped: [[Unstamped; 2]; PHASES],
     pub(crate) trouble: Trouble,
     pub(crate) rtcp: Rtcp,
+    /// From a report of ours to the one that answers it, without the time that the other side kept it.
+    pub(crate) round_trip_ns: Histogram<u64>,
+    /// Keys heard by an agent who had no customer.
+    pub(crate) stray_keys: u64,
     pub(crate) violations: Vec<Violation>,
     pub(crate) violation_count: u64,
     pub(crate) longest_tail_packets: u64,

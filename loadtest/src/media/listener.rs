@@ -19,6 +19,15 @@ use super::{EndpointId, PHASES, Phase, Role};
 /// Most broken streams that the report lists.
 const MAX_BROKEN: usize = 50;
 
+/// What a packet brought.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Said {
+    Stamp(Stamp),
+    Key(char),
+    /// Tone, prompt, silence, noise, or the rest of a key; or nothing that can be used.
+    Other,
+}
+
 /// Judges, measures and counts.
 pub(crate) struct Listener {
     pub(crate) live: Arc<Live>,
@@ -29,6 +38,8 @@ pub(crate) struct Listener {
     pub(crate) lateness_ns: Histogram<u64>,
     delay_to_agent_ns: Histogram<u64>,
     delay_to_customer_ns: Histogram<u64>,
+    round_trip_ns: Histogram<u64>,
+    stray_keys: u64,
     unstamped: [[Unstamped; 2]; PHASES],
     book: Option<DigitBook>,
     pin_ears: Vec<Option<PinEar>>,
@@ -55,6 +66,8 @@ impl Listener {
             lateness_ns: histogram(),
             delay_to_agent_ns: histogram(),
             delay_to_customer_ns: histogram(),
+            round_trip_ns: histogram(),
+            stray_keys: 0,
             unstamped: Default::default(),
             book,
             pin_ears: Vec::new(),
@@ -81,16 +94,16 @@ impl Listener {
         }
     }
 
-    /// Follows the stream that `party` hears; a stamp when the packet bears one.
+    /// Follows the stream that `party` hears.
     pub(crate) fn hear_headers(
         &mut self,
         party: &mut Party,
         packet: &[u8],
         source: Option<SocketAddr>,
-    ) -> Option<Stamp> {
+    ) -> Said {
         let Some((header, payload)) = rtp::parse(packet) else {
             self.trouble.not_rtp += 1;
-            return None;
+            return Said::Other;
         };
         party.continuity.hear(&header);
         party.reporter.hear(&header, self.now_ns);
@@ -105,7 +118,7 @@ impl Listener {
             );
         }
         match stamp::read(payload) {
-            Payload::Stamped(stamp) if header.payload_type == PCMU => return Some(stamp),
+            Payload::Stamped(stamp) if header.payload_type == PCMU => return Said::Stamp(stamp),
             Payload::Stamped(_) | Payload::Damaged => {
                 self.trouble.damaged += 1;
                 self.oracle.accuse(
@@ -116,9 +129,9 @@ impl Listener {
                     self.now_ns,
                 );
             }
-            Payload::Other => self.hear_other(party, &header, payload),
+            Payload::Other => return self.hear_other(party, &header, payload),
         }
-        None
+        Said::Other
     }
 
     /// Judges a stamp, and enters it in the account of the customer of the two.
@@ -130,8 +143,7 @@ impl Listener {
         arrived_realtime_ns: Option<u64>,
         parties: &mut [Option<Party>],
     ) {
-        let arrival_ns =
-            arrived_realtime_ns.map_or(self.now_ns, |at| at.saturating_sub(self.realtime_offset_ns));
+        let arrival_ns = self.arrival_ns(arrived_realtime_ns);
         if !self.oracle.hear(listener, stamp, arrival_ns) {
             self.live.violations.store(self.oracle.violation_count, Relaxed);
             return;
@@ -152,6 +164,49 @@ impl Listener {
         }
     }
 
+    /// Enters a key in the account of the customer of the two.
+    pub(crate) fn hear_key(
+        &mut self,
+        listener: EndpointId,
+        role: Role,
+        key: char,
+        parties: &mut [Option<Party>],
+    ) {
+        match customer_of(&self.oracle, listener, role, parties) {
+            Some(customer) => customer.keys.hear(role.other(), key),
+            None => self.stray_keys += 1,
+        }
+    }
+
+    /// Enters a key that a speaker has begun to press.
+    pub(crate) fn press_key(
+        &mut self,
+        speaker: EndpointId,
+        role: Role,
+        key: char,
+        parties: &mut [Option<Party>],
+    ) {
+        let Some(customer) = customer_of(&self.oracle, speaker, role, parties) else { return };
+        if customer.heard.heard.is_some() || customer.hears.heard.is_some() {
+            customer.keys.press(role, key);
+        } else {
+            customer.keys.alone += 1;
+        }
+    }
+
+    /// Takes what came for an endpoint's RTCP port.
+    pub(crate) fn hear_report(&mut self, party: &mut Party, packet: &[u8], arrived_realtime_ns: Option<u64>) {
+        let arrival_ns = self.arrival_ns(arrived_realtime_ns);
+        if let Some(round_trip_ns) = party.hear_report(packet, arrival_ns) {
+            self.round_trip_ns.saturating_record(round_trip_ns);
+        }
+    }
+
+    /// On the monotonic clock; now when the kernel has not said.
+    fn arrival_ns(&self, arrived_realtime_ns: Option<u64>) -> u64 {
+        arrived_realtime_ns.map_or(self.now_ns, |at| at.saturating_sub(self.realtime_offset_ns))
+    }
+
     /// The account of the whole run.
     pub(crate) fn finish(mut self, parties: &[Option<Party>], wall_ns: u64, cpu_ns: u64) -> Ledger {
         let (mut agents, mut customers, mut broken) = (Breaks::default(), Breaks::default(), Vec::new());
@@ -163,7 +218,11 @@ impl Listener {
             }
             rtcp.received += party.rtcp_received;
             rtcp.sent += party.reporter.sent;
-            rtcp.round_trips += party.reporter.round_trips;
+            if let Some(told) = party.reporter.told {
+                rtcp.told += 1;
+                rtcp.lost += u64::from(told.lost.max(0).cast_unsigned());
+                rtcp.most_jitter_ts = rtcp.most_jitter_ts.max(told.jitter_ts);
+            }
             trouble.overflowed += u64::from(party.overflowed);
             if !breaks.unbroken() {
                 let first = party.continuity.first_break;
@@ -196,6 +255,8 @@ impl Listener {
             unstamped: self.unstamped,
             trouble,
             rtcp,
+            round_trip_ns: self.round_trip_ns,
+            stray_keys: self.stray_keys,
             violation_count: self.oracle.violation_count,
             longest_tail_packets: self.oracle.longest_tail_packets,
             violations: self.oracle.violations,
@@ -204,14 +265,17 @@ impl Listener {
         }
     }
 
-    fn hear_other(&mut self, party: &Party, header: &Header, payload: &[u8]) {
+    fn hear_other(&mut self, party: &mut Party, header: &Header, payload: &[u8]) -> Said {
         self.live.other.fetch_add(1, Relaxed);
         let counts = &mut self.unstamped[self.phase as usize][usize::from(party.role == Role::Customer)];
         match header.payload_type {
             PCMU if payload.iter().all(|&byte| byte == 0xff || byte == 0x7f) => counts.silence += 1,
             PCMU => counts.sound += 1,
             COMFORT_NOISE => counts.comfort_noise += 1,
-            TELEPHONE_EVENT => counts.telephone_events += 1,
+            TELEPHONE_EVENT => {
+                counts.telephone_events += 1;
+                return party.key_ear.hear(header, payload).map_or(Said::Other, Said::Key);
+            }
             _ => counts.other += 1,
         }
         let ear = self.pin_ears.get_mut(party.id as usize).and_then(Option::as_mut);
@@ -220,7 +284,22 @@ impl Listener {
         {
             (self.on_note)(Note::Digit { listener: party.id, digit });
         }
+        Said::Other
     }
+}
+
+/// The customer of whom an endpoint's conversation is.
+fn customer_of<'a>(
+    oracle: &Oracle,
+    id: EndpointId,
+    role: Role,
+    parties: &'a mut [Option<Party>],
+) -> Option<&'a mut Party> {
+    let customer = match role {
+        Role::Agent => oracle.partner(id)?,
+        Role::Customer => id,
+    };
+    parties.get_mut(customer as usize)?.as_mut()
 }
 
 fn conversation(customer: &Party, oracle: &Oracle) -> Conversation {
@@ -232,5 +311,6 @@ fn conversation(customer: &Party, oracle: &Oracle) -> Conversation {
         to_agent: customer.heard.heard,
         to_customer: customer.hears.heard,
         early_packets: customer.early_packets,
+        keys: customer.keys.clone(),
     }
 }

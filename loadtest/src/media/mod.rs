@@ -5,11 +5,13 @@
 pub(crate) mod continuity;
 pub(crate) mod digits;
 pub(crate) mod hearing;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 mod listener;
 pub(crate) mod oracle;
 pub(crate) mod party;
 pub(crate) mod pump;
+mod reporter;
 mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sockets;
@@ -24,6 +26,16 @@ pub(crate) type EndpointId = u32;
 pub(crate) enum Role {
     Agent,
     Customer,
+}
+
+impl Role {
+    /// The other side of the conversation.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Agent => Self::Customer,
+            Self::Customer => Self::Agent,
+        }
+    }
 }
 
 /// What the run is doing, so that what is heard meanwhile can be told apart.

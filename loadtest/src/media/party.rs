@@ -4,12 +4,14 @@ use std::net::{SocketAddr, UdpSocket};
 
 use super::continuity::Continuity;
 use super::hearing::Hearing;
-use super::rtcp::{PACKETS_PER_REPORT, Reporter};
+use super::keys::{KeyEar, KeyPacket, Keypad, Keys};
+use super::reporter::{Own, Reporter};
 use super::rtp::{HEADER_BYTES, Header, PCMU};
 use super::stamp::{PAYLOAD_BYTES, Stamp};
 use super::{EndpointId, PTIME_TS, Role};
+use crate::sip::Remote;
 
-/// Bytes of every packet that an endpoint sends.
+/// Most bytes of a packet that an endpoint sends.
 pub(crate) const PACKET_BYTES: usize = HEADER_BYTES + PAYLOAD_BYTES;
 
 /// Sockets of an endpoint that has not hung up long ago.
@@ -17,6 +19,14 @@ pub(crate) const PACKET_BYTES: usize = HEADER_BYTES + PAYLOAD_BYTES;
 pub(crate) struct Sockets {
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
+}
+
+/// A packet that was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    pub(crate) bytes: usize,
+    /// A key whose first packet it is.
+    pub(crate) key: Option<char>,
 }
 
 /// The media state of one endpoint.
@@ -31,9 +41,20 @@ pub(crate) struct Party {
     former: Option<(SocketAddr, u64)>,
     /// Where packets came from that nobody had named: the other side may be about to, having moved.
     ahead: Option<(SocketAddr, u64)>,
+    /// False while the other side does not want to hear it: it is on hold.
+    pub(crate) speaks: bool,
     header: Header,
     /// Stamped packets sent in its life.
     pub(crate) sent: u64,
+    /// All packets sent, and the bytes of their payloads.
+    packets: u64,
+    octets: u64,
+    pub(crate) keypad: Keypad,
+    /// What the other side takes telephone-events as; none when it takes none.
+    key_type: Option<u8>,
+    pub(crate) key_ear: KeyEar,
+    /// Of a customer's conversation.
+    pub(crate) keys: Keys,
     pub(crate) continuity: Continuity,
     /// When its 200 OK left; only customers that we play as callees.
     pub(crate) answered_ns: Option<u64>,
@@ -67,8 +88,15 @@ impl Party {
             remote: None,
             former: None,
             ahead: None,
+            speaks: true,
             header,
             sent: 0,
+            packets: 0,
+            octets: 0,
+            keypad: Keypad::default(),
+            key_type: None,
+            key_ear: KeyEar::default(),
+            keys: Keys::default(),
             continuity: Continuity::default(),
             answered_ns: None,
             hears: Hearing::default(),
@@ -80,8 +108,12 @@ impl Party {
         }
     }
 
-    /// Begins to send to `remote`, or goes on there. True: it was silent before.
-    pub(crate) fn talk(&mut self, remote: SocketAddr) -> bool {
+    /// Begins to send to where `remote` says, or goes on there. True: it was silent before.
+    pub(crate) fn talk(&mut self, remote: Remote) -> bool {
+        self.header.marker |= remote.wants_media && !self.speaks;
+        self.speaks = remote.wants_media;
+        self.key_type = remote.telephone_event;
+        let remote = remote.rtp;
         self.ahead = self.ahead.filter(|(source, _)| *source != remote);
         let before = self.remote.replace(remote);
         if let Some(before) = before.filter(|before| *before != remote) {
@@ -113,33 +145,65 @@ impl Party {
         self.ahead.map_or(0, |(_, packets)| packets)
     }
 
-    /// Takes what came for its RTCP port.
-    pub(crate) fn hear_report(&mut self, packet: &[u8], now_ns: u64) {
+    /// Takes what came for its RTCP port; the round trip in nanoseconds when it tells one.
+    pub(crate) fn hear_report(&mut self, packet: &[u8], now_ns: u64) -> Option<u64> {
         self.rtcp_received += 1;
-        self.reporter.hear_report(packet, self.header.ssrc, now_ns);
+        self.reporter.hear_report(packet, self.header.ssrc, now_ns)
     }
 
-    /// The report that is due after the packet just written, if one is: every 5 s, at a moment of its own.
-    pub(crate) fn report(&mut self, now_ns: u64, realtime_ns: u64) -> Option<Vec<u8>> {
-        if self.sent % PACKETS_PER_REPORT != u64::from(self.id) * 7 % PACKETS_PER_REPORT {
-            return None;
+    /// Whether a report is due, after a packet or in its place.
+    pub(crate) fn is_report_due(&mut self, now_ns: u64) -> bool {
+        self.reporter.is_due(self.header.ssrc, now_ns)
+    }
+
+    /// Writes the report.
+    pub(crate) fn write_report(&mut self, now_ns: u64, realtime_ns: u64) -> Vec<u8> {
+        let (ssrc, packets, octets) = (self.header.ssrc, self.packets, self.octets);
+        // The header is the next packet's already.
+        let timestamp = self.header.timestamp.wrapping_sub(PTIME_TS);
+        self.reporter.write(Own { ssrc, timestamp, packets, octets }, now_ns, realtime_ns)
+    }
+
+    /// Time passes in which it sends nothing.
+    pub(crate) fn pass_over(&mut self) {
+        self.header.timestamp = self.header.timestamp.wrapping_add(PTIME_TS);
+    }
+
+    /// Presses keys. False: the other side takes none.
+    pub(crate) fn press(&mut self, keys: &str) -> bool {
+        if self.key_type.is_some() {
+            self.keypad.press(keys);
         }
-        Some(self.reporter.write(&self.header, self.sent, PAYLOAD_BYTES, now_ns, realtime_ns))
+        self.key_type.is_some()
     }
 
-    /// Writes the next packet of the stream.
-    pub(crate) fn write_packet(&mut self, packet: &mut [u8; PACKET_BYTES], run: u64, now_ns: u64) {
+    /// Writes the next packet of the stream: of a key that is pressed, or else a stamp.
+    pub(crate) fn write_packet(&mut self, packet: &mut [u8; PACKET_BYTES], run: u64, now_ns: u64) -> Written {
         let stamp = Stamp { run, speaker: self.id, sequence: self.sent, sent_ns: now_ns };
-        if let Some((header, payload)) = packet.split_first_chunk_mut::<HEADER_BYTES>() {
+        let key = self.key_type.and_then(|kind| Some((kind, self.keypad.next(self.header.timestamp)?)));
+        let Some((header, payload)) = packet.split_first_chunk_mut::<HEADER_BYTES>() else {
+            return Written { bytes: 0, key: None };
+        };
+        let payload_bytes = if let Some((payload_type, key)) = key {
+            let KeyPacket { timestamp, marker, .. } = key;
+            Header { marker, payload_type, timestamp, ..self.header }.write(header);
+            payload[..key.payload.len()].copy_from_slice(&key.payload);
+            key.payload.len()
+        } else {
             self.header.write(header);
             if let Some(payload) = payload.first_chunk_mut() {
                 stamp.write(payload);
             }
-        }
-        self.sent += 1;
-        self.header.marker = false;
+            self.sent += 1;
+            self.header.marker = false;
+            PAYLOAD_BYTES
+        };
+        self.packets += 1;
+        self.octets += payload_bytes as u64;
         self.header.sequence = self.header.sequence.wrapping_add(1);
         self.header.timestamp = self.header.timestamp.wrapping_add(PTIME_TS);
+        let key = key.filter(|(_, packet)| packet.marker).map(|(_, packet)| packet.key);
+        Written { bytes: HEADER_BYTES + payload_bytes, key }
     }
 }
 
@@ -152,10 +216,11 @@ mod tests {
         let socket = || UdpSocket::bind("127.0.0.1:0").expect("a port");
         let mut party = Party::new(1, Role::Customer, Sockets { rtp: socket(), rtcp: socket() }, 1);
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        party.talk(at(1));
+        let there = |port| Remote { rtp: at(port), wants_media: true, telephone_event: None };
+        party.talk(there(1));
         assert!(party.expects(Some(at(2)), 2), "it may be about to say so");
         assert_eq!(party.unexplained(), 1);
-        party.talk(at(2));
+        party.talk(there(2));
         assert_eq!(party.unexplained(), 0);
         let heard: Vec<bool> = (0..3).map(|_| party.expects(Some(at(1)), 2)).collect();
         assert_eq!(heard, [true, true, false]);

@@ -20,10 +20,11 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::digits::DigitBook;
 use super::ledger::{Ledger, Live};
-use super::listener::Listener;
+use super::listener::{Listener, Said};
 use super::party::{PACKET_BYTES, Party, Sockets};
 use super::{EndpointId, PTIME_NS, Phase, Role};
 use crate::clock;
+use crate::sip::Remote;
 
 const SLOTS: usize = 20;
 const SLOT_NS: u64 = PTIME_NS / SLOTS as u64;
@@ -43,16 +44,21 @@ pub(crate) enum Command {
         sockets: Sockets,
         understands_pin: bool,
     },
-    /// It sends to this address from now on.
+    /// It sends to this address from now on, or falls silent when it is not to be heard.
     Talk {
         id: EndpointId,
-        remote: SocketAddr,
+        remote: Remote,
     },
     /// Its 200 OK left at this time, and it talks.
     Answered {
         id: EndpointId,
         at_ns: u64,
-        remote: SocketAddr,
+        remote: Remote,
+    },
+    /// It presses keys, if the other side takes any.
+    Press {
+        id: EndpointId,
+        keys: String,
     },
     /// Its call is over for certain.
     Over {
@@ -90,19 +96,20 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
-    /// Starts the thread; `on_note` is called on it.
+    /// Starts the thread; `rtcp` says whether endpoints report; `on_note` is called on the thread.
     ///
     /// Errors: the kernel refuses an epoll or timer descriptor, or a thread.
     pub(crate) fn start(
         run: u64,
         tail_packets: u64,
         book: Option<DigitBook>,
+        rtcp: bool,
         on_note: impl Fn(Note) + Send + 'static,
     ) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let live = Arc::new(Live::default());
         let listener = Listener::new(run, tail_packets, book, live.clone(), Box::new(on_note));
-        let wheel = Wheel::new(run, listener, receiver)?;
+        let wheel = Wheel::new(run, rtcp, listener, receiver)?;
         let thread = std::thread::Builder::new().name("media".to_owned()).spawn(move || wheel.run())?;
         Ok(Self { commands: sender, thread: Some(thread), live })
     }
@@ -128,6 +135,7 @@ impl Pump {
 
 struct Wheel {
     run: u64,
+    rtcp: bool,
     epoll: Epoll,
     timer: TimerFd,
     commands: Receiver<Command>,
@@ -142,13 +150,14 @@ struct Wheel {
 }
 
 impl Wheel {
-    fn new(run: u64, listener: Listener, commands: Receiver<Command>) -> anyhow::Result<Self> {
+    fn new(run: u64, rtcp: bool, listener: Listener, commands: Receiver<Command>) -> anyhow::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
         let slot = TimeSpec::new(0, SLOT_NS as i64);
         timer.set(Expiration::IntervalDelayed(slot, slot), TimerSetTimeFlags::empty())?;
         Ok(Self {
             run,
+            rtcp,
             epoll,
             timer,
             commands,
@@ -209,6 +218,7 @@ impl Wheel {
                 self.listener.oracle.over(id, at_ns);
                 if let Some(party) = self.party(id) {
                     party.remote = None;
+                    party.keypad.let_go();
                 }
             }
             Command::Again { id } => {
@@ -222,6 +232,10 @@ impl Wheel {
                     // Closing removes both descriptors from the epoll set.
                     party.sockets = None;
                 }
+            }
+            Command::Press { id, keys } => {
+                let pressed = self.party(id).is_some_and(|party| party.press(&keys));
+                self.listener.trouble.keys_not_taken += u64::from(!pressed);
             }
             Command::Phase(phase) => self.listener.phase = phase,
             Command::Stop => {}
@@ -248,7 +262,7 @@ impl Wheel {
     }
 
     /// A stream that begins takes the very next slot, and keeps it.
-    fn talk(&mut self, id: EndpointId, remote: SocketAddr) {
+    fn talk(&mut self, id: EndpointId, remote: Remote) {
         let began = self.party(id).is_some_and(|party| party.talk(remote) && party.sent == 0);
         if began {
             // Customers begin at once; agents, who come in steps, are spread.
@@ -283,26 +297,35 @@ impl Wheel {
     }
 
     fn send_slot(&mut self, slot: usize, due_ns: u64) {
-        let (mut sent, mut closed) = (0, false);
+        let (mut sent, mut closed, mut pressed) = (0, false, Vec::new());
         for &id in &self.slots[slot] {
             let Some(party) = self.parties.get_mut(id as usize).and_then(Option::as_mut) else { continue };
             closed |= party.sockets.is_none();
             let Some(remote) = party.remote.filter(|_| party.sockets.is_some()) else { continue };
             let now_ns = clock::now_ns();
-            party.write_packet(&mut self.packet, self.run, now_ns);
-            self.listener.lateness_ns.saturating_record(now_ns.saturating_sub(due_ns));
-            let sockets = party.sockets.as_ref().map(|sockets| sockets.rtp.send_to(&self.packet, remote));
-            match sockets {
-                Some(Ok(_)) => sent += 1,
-                _ => self.listener.trouble.unsent += 1,
+            if party.speaks {
+                let written = party.write_packet(&mut self.packet, self.run, now_ns);
+                pressed.extend(written.key.map(|key| (id, party.role, key)));
+                self.listener.lateness_ns.saturating_record(now_ns.saturating_sub(due_ns));
+                let packet = &self.packet[..written.bytes];
+                let sockets = party.sockets.as_ref().map(|sockets| sockets.rtp.send_to(packet, remote));
+                match sockets {
+                    Some(Ok(_)) => sent += 1,
+                    _ => self.listener.trouble.unsent += 1,
+                }
+            } else {
+                party.pass_over();
             }
-            if let Some(report) = party.report(now_ns, clock::realtime_ns())
-                && let Some(sockets) = &party.sockets
-            {
+            if self.rtcp && party.is_report_due(now_ns) {
+                let report = party.write_report(now_ns, clock::realtime_ns());
                 // RTCP is on the port above (RFC 3550 section 11).
                 let above = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
-                self.listener.trouble.unsent += u64::from(sockets.rtcp.send_to(&report, above).is_err());
+                let sent = party.sockets.as_ref().map(|sockets| sockets.rtcp.send_to(&report, above));
+                self.listener.trouble.unsent += u64::from(!matches!(sent, Some(Ok(_))));
             }
+        }
+        for (id, role, key) in pressed {
+            self.listener.press_key(id, role, key, &mut self.parties);
         }
         self.listener.live.sent.fetch_add(sent, Relaxed);
         if closed {
@@ -316,18 +339,9 @@ impl Wheel {
         let Some(party) = self.parties.get_mut(at).and_then(Option::as_mut) else { return };
         let Some(sockets) = &party.sockets else { return };
         let mut buffer = [0; MAX_PACKET_BYTES];
-        if is_rtcp {
-            let mut packets = Vec::new();
-            while let Ok(bytes) = sockets.rtcp.recv(&mut buffer) {
-                packets.push(buffer[..bytes].to_vec());
-            }
-            let now_ns = clock::now_ns();
-            packets.iter().for_each(|packet| party.hear_report(packet, now_ns));
-            return;
-        }
         let (bytes, source, arrived_ns) = {
             let mut parts = [IoSliceMut::new(&mut buffer)];
-            let fd = sockets.rtp.as_raw_fd();
+            let fd = if is_rtcp { sockets.rtcp.as_raw_fd() } else { sockets.rtp.as_raw_fd() };
             let received =
                 match recvmsg::<SockaddrStorage>(fd, &mut parts, Some(cmsg), MsgFlags::MSG_DONTWAIT) {
                     Ok(received) => received,
@@ -350,11 +364,19 @@ impl Wheel {
             (received.bytes, received.address.as_ref().and_then(socket_address), arrived_ns)
         };
         let packet = &buffer[..bytes];
+        if is_rtcp {
+            self.listener.hear_report(party, packet, arrived_ns);
+            return;
+        }
         let role = party.role;
         let id = party.id;
-        let mut speaker = self.listener.hear_headers(party, packet, source);
-        let Some(stamp) = speaker.take() else { return };
-        self.listener.hear_stamp(id, role, &stamp, arrived_ns, &mut self.parties);
+        match self.listener.hear_headers(party, packet, source) {
+            Said::Stamp(stamp) => {
+                self.listener.hear_stamp(id, role, &stamp, arrived_ns, &mut self.parties);
+            }
+            Said::Key(key) => self.listener.hear_key(id, role, key, &mut self.parties),
+            Said::Other => {}
+        }
     }
 
     fn finish(self) -> Ledger {

@@ -1,142 +1,121 @@
-//! Reports that phones send about what they hear (RFC 3550 section 6.4), and what comes back.
+//! Reports on the wire (RFC 3550 sections 6.4 and 6.5).
+//!
+//! Written and read here anew: the engine's own reader and writer must not be what judges the engine.
 
-use super::rtp::Header;
-
-/// Packets that an endpoint sends between two reports: 5 s (RFC 3550 section 6.2).
-pub(crate) const PACKETS_PER_REPORT: u64 = 250;
-
+/// Packet types (RFC 3550 section 12.1).
 const SR: u8 = 200;
 const RR: u8 = 201;
 const SDES: u8 = 202;
 const CNAME: &[u8; 8] = b"loadtest";
 const BLOCK_BYTES: usize = 24;
-const CLOCK_HZ: u64 = 8_000;
-/// Seconds between 1900 and 1970.
-const NTP_OFFSET_S: u64 = 2_208_988_800;
+/// Bytes before the blocks of an SR and of an RR: who reports, and, of a sender, about itself.
+const SENDER_BYTES: usize = 24;
+const RECEIVER_BYTES: usize = 4;
 
-/// Counts what one endpoint hears (RFC 3550 appendix A).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Reporter {
-    heard: Option<Heard>,
-    /// Middle 32 bits of the last SR's time, and when it came.
-    last_sr: Option<(u32, u64)>,
-    /// Reports sent.
-    pub(crate) sent: u64,
-    /// Reports of the other side that named one of ours: each is a round trip.
-    pub(crate) round_trips: u64,
+/// What a sender says of its own stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sender {
+    /// Seconds since 1900, in units of 2⁻³² s.
+    pub(crate) ntp: u64,
+    /// The same moment in the stream.
+    pub(crate) timestamp: u32,
+    pub(crate) packets: u32,
+    /// Bytes of payload.
+    pub(crate) octets: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Heard {
-    ssrc: u32,
-    first: u32,
+/// What a listener says of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) ssrc: u32,
+    /// Since the report before, in 256ths.
+    pub(crate) fraction_lost: u8,
+    /// In all, 24 bits; duplicates make it negative.
+    pub(crate) lost: i32,
     /// Highest sequence number, with the number of its wraps above it.
-    highest: u32,
-    packets: u32,
-    /// `packets` and the packets expected at the last report.
-    before: (u32, u32),
-    transit: u32,
-    /// In timestamp units, times 16.
-    jitter: u32,
+    pub(crate) highest: u32,
+    pub(crate) jitter_ts: u32,
+    /// Middle 32 bits of [`Sender::ntp`] as last heard, and the time since then in units of 2⁻¹⁶ s; zero when none was.
+    pub(crate) last_sr: u32,
+    pub(crate) since_last_sr: u32,
 }
 
-impl Reporter {
-    /// Takes the header of a packet that has arrived.
-    pub(crate) fn hear(&mut self, header: &Header, now_ns: u64) {
-        let arrival = (now_ns / (1_000_000_000 / CLOCK_HZ)) as u32;
-        let transit = arrival.wrapping_sub(header.timestamp);
-        let number = u32::from(header.sequence);
-        let Some(heard) = self.heard.as_mut().filter(|heard| heard.ssrc == header.ssrc) else {
-            self.heard = Some(Heard {
-                ssrc: header.ssrc,
-                first: number,
-                highest: number,
-                packets: 1,
-                before: (0, 0),
-                transit,
-                jitter: 0,
-            });
-            return;
-        };
-        heard.packets += 1;
-        let step = header.sequence.wrapping_sub(heard.highest as u16);
-        if step < 1 << 15 {
-            heard.highest += u32::from(step);
-        }
-        let change = transit.wrapping_sub(heard.transit).cast_signed().unsigned_abs();
-        heard.transit = transit;
-        heard.jitter = heard.jitter.saturating_add(change) - (heard.jitter + 8) / 16;
-    }
+/// An SR, or an RR, which has no sender.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) sender: Option<Sender>,
+    pub(crate) blocks: Vec<Block>,
+}
 
-    /// Takes a report of the other side about the stream `ours`.
-    pub(crate) fn hear_report(&mut self, packet: &[u8], ours: u32, now_ns: u64) {
-        let mut rest = packet;
-        while let Some((kind, count, body, after)) = section(rest) {
-            rest = after;
-            let blocks = match kind {
-                SR => {
-                    if let Some(middle) = word(body, 1).zip(word(body, 2)).map(|(s, f)| s << 16 | f >> 16) {
-                        self.last_sr = Some((middle, now_ns));
-                    }
-                    body.get(24..)
-                }
-                RR => body.get(4..),
-                _ => None,
-            };
-            let blocks = blocks.unwrap_or_default().chunks_exact(BLOCK_BYTES).take(usize::from(count));
-            let named = |block: &[u8]| word(block, 0) == Some(ours) && word(block, 4) != Some(0);
-            self.round_trips += blocks.filter(|block| named(block)).count() as u64;
-        }
-    }
+/// The part of an NTP time that reports refer to.
+pub(crate) fn middle(ntp: u64) -> u32 {
+    (ntp >> 16) as u32
+}
 
-    /// Writes the next report, SR and SDES, of a stream that has sent so many packets of so many bytes of payload, `last` being the latest.
-    pub(crate) fn write(
-        &mut self,
-        last: &Header,
-        packets: u64,
-        payload_bytes: usize,
-        now_ns: u64,
-        realtime_ns: u64,
-    ) -> Vec<u8> {
-        self.sent += 1;
-        let (seconds, nanos) = (realtime_ns / 1_000_000_000 + NTP_OFFSET_S, realtime_ns % 1_000_000_000);
-        let mut words = vec![
-            last.ssrc,
-            seconds as u32,
-            ((nanos << 32) / 1_000_000_000) as u32,
-            last.timestamp,
-            packets as u32,
-            (packets * payload_bytes as u64) as u32,
-        ];
-        let block = self.block(now_ns);
-        words.extend(block.iter().flatten());
-        let blocks = u8::from(block.is_some());
-        let mut report = vec![0x80 | blocks, SR, 0, words.len() as u8];
-        report.extend(words.iter().flat_map(|word| word.to_be_bytes()));
-        report.extend([0x81, SDES, 0, 4]);
-        report.extend(last.ssrc.to_be_bytes());
-        report.extend([1, CNAME.len() as u8]);
-        report.extend(CNAME);
-        report.extend([0, 0]);
-        report
+/// A compound of a report by `ssrc`, SR or RR, and its name.
+pub(crate) fn write(ssrc: u32, sender: Option<Sender>, block: Option<Block>) -> Vec<u8> {
+    let mut words = vec![ssrc];
+    if let Some(Sender { ntp, timestamp, packets, octets }) = sender {
+        words.extend([(ntp >> 32) as u32, ntp as u32, timestamp, packets, octets]);
     }
+    if let Some(block) = block {
+        let lost = block.lost.clamp(-0x80_0000, 0x7f_ffff).cast_unsigned() & 0xff_ffff;
+        words.extend([
+            block.ssrc,
+            u32::from(block.fraction_lost) << 24 | lost,
+            block.highest,
+            block.jitter_ts,
+        ]);
+        words.extend([block.last_sr, block.since_last_sr]);
+    }
+    let kind = if sender.is_some() { SR } else { RR };
+    let mut packet = vec![0x80 | u8::from(block.is_some()), kind, 0, words.len() as u8];
+    packet.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    packet.extend([0x81, SDES, 0, 4]);
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([1, CNAME.len() as u8]);
+    packet.extend(CNAME);
+    packet.extend([0, 0]);
+    packet
+}
 
-    /// What was heard; none before the first packet.
-    fn block(&mut self, now_ns: u64) -> Option<[u32; 6]> {
-        let heard = self.heard.as_mut()?;
-        let expected = heard.highest - heard.first + 1;
-        let lost = i64::from(expected) - i64::from(heard.packets);
-        let (packets, expected_now) = (heard.packets - heard.before.0, expected - heard.before.1);
-        let lost_now = u64::from(expected_now.saturating_sub(packets));
-        let fraction =
-            if expected_now == 0 { 0 } else { (lost_now * 256 / u64::from(expected_now)).min(255) };
-        heard.before = (heard.packets, expected);
-        let (middle, delay) = self.last_sr.map_or((0, 0), |(middle, at_ns)| {
-            (middle, (now_ns.saturating_sub(at_ns) * 65_536 / 1_000_000_000) as u32)
-        });
-        let lost = lost.clamp(-0x80_0000, 0x7f_ffff) as u32 & 0xff_ffff;
-        Some([heard.ssrc, (fraction as u32) << 24 | lost, heard.highest, heard.jitter / 16, middle, delay])
-    }
+/// The reports of a compound, as far as it can be read.
+pub(crate) fn reports(packet: &[u8]) -> impl Iterator<Item = Report> {
+    let mut rest = packet;
+    let mut sections = std::iter::from_fn(move || {
+        let (kind, count, body, after) = section(rest)?;
+        rest = after;
+        Some((kind, count, body))
+    });
+    std::iter::from_fn(move || sections.find_map(|(kind, count, body)| report(kind, count, body)))
+}
+
+fn report(kind: u8, count: u8, body: &[u8]) -> Option<Report> {
+    let (sender, start) = match kind {
+        SR => (Some(sender(body)?), SENDER_BYTES),
+        RR => (None, RECEIVER_BYTES),
+        _ => return None,
+    };
+    let blocks = body.get(start..)?.chunks_exact(BLOCK_BYTES).take(usize::from(count));
+    Some(Report { sender, blocks: blocks.filter_map(block).collect() })
+}
+
+fn sender(body: &[u8]) -> Option<Sender> {
+    let ntp = u64::from(word(body, 1)?) << 32 | u64::from(word(body, 2)?);
+    Some(Sender { ntp, timestamp: word(body, 3)?, packets: word(body, 4)?, octets: word(body, 5)? })
+}
+
+fn block(body: &[u8]) -> Option<Block> {
+    let loss = word(body, 1)?;
+    Some(Block {
+        ssrc: word(body, 0)?,
+        fraction_lost: (loss >> 24) as u8,
+        lost: (loss << 8).cast_signed() >> 8,
+        highest: word(body, 2)?,
+        jitter_ts: word(body, 3)?,
+        last_sr: word(body, 4)?,
+        since_last_sr: word(body, 5)?,
+    })
 }
 
 /// Kind, count, body and what follows of the next packet of a compound.
@@ -155,60 +134,45 @@ fn word(body: &[u8], index: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn header(ssrc: u32, sequence: u16) -> Header {
-        let timestamp = u32::from(sequence).wrapping_mul(160);
-        Header { marker: false, payload_type: 0, sequence, timestamp, ssrc }
-    }
+    const BLOCK: Block = Block {
+        ssrc: 9,
+        fraction_lost: 51,
+        lost: -2,
+        highest: 65_538,
+        jitter_ts: 7,
+        last_sr: 0x1234_5678,
+        since_last_sr: 32_768,
+    };
+    const SENDER: Sender = Sender { ntp: 0x1111_2222_3333_4444, timestamp: 16_000, packets: 3, octets: 480 };
 
-    fn parts(report: &[u8]) -> (u8, u8, Vec<u32>) {
-        let (kind, count, body, after) = section(report).expect("a sender report");
-        let (sdes, _, name, _) = section(after).expect("a name");
-        assert_eq!((sdes, &name[6..14]), (SDES, &CNAME[..]));
-        (kind, count, body.chunks_exact(4).map(|four| word(four, 0).expect("a word")).collect())
+    #[test]
+    fn a_sender_report_has_the_shape_of_rfc_3550_section_6_4_1_and_a_name_behind_it() {
+        let packet = write(7, Some(SENDER), Some(BLOCK));
+        assert_eq!(packet[..8], [0x81, 200, 0, 12, 0, 0, 0, 7]);
+        assert_eq!(packet[8..16], 0x1111_2222_3333_4444_u64.to_be_bytes());
+        assert_eq!(packet[32..36], [51, 0xff, 0xff, 0xfe], "fraction, then 24 bits with a sign");
+        assert_eq!(packet[52..60], [0x81, 202, 0, 4, 0, 0, 0, 7]);
+        assert_eq!(packet[60..72], *b"\x01\x08loadtest\0\0");
+        assert_eq!(middle(SENDER.ntp), 0x2222_3333);
     }
 
     #[test]
-    fn a_report_tells_loss_and_the_highest_number_across_a_wrap() {
-        let mut reporter = Reporter::default();
-        for (index, sequence) in [65_534_u16, 65_535, 1, 2].into_iter().enumerate() {
-            reporter.hear(&header(9, sequence), index as u64 * 20_000_000);
+    fn what_is_written_is_read_back_with_a_sender_and_without_and_with_a_block_and_without() {
+        for sender in [None, Some(SENDER)] {
+            for block in [None, Some(BLOCK)] {
+                let read: Vec<_> = reports(&write(7, sender, block)).collect();
+                assert_eq!(read, [Report { sender, blocks: block.into_iter().collect() }]);
+            }
         }
-        let (kind, count, words) = parts(&reporter.write(&header(7, 100), 3, 160, 0, 1_500_000_000));
-        assert_eq!((kind, count), (SR, 1));
-        assert_eq!(words[..6], [7, NTP_OFFSET_S as u32 + 1, 1 << 31, 16_000, 3, 480]);
-        assert_eq!(words[6..9], [9, 51 << 24 | 1, 65_538], "one of five is lost");
-        assert_eq!(words[10..], [0, 0], "nothing was heard of the other side");
-        // Nothing more is lost until the next.
-        reporter.hear(&header(9, 3), 80_000_000);
-        let (_, _, words) = parts(&reporter.write(&header(7, 101), 4, 160, 0, 0));
-        assert_eq!(words[7], 1);
     }
 
     #[test]
-    fn two_who_report_to_each_other_see_a_round_trip() {
-        let (mut ann, mut bob) = (Reporter::default(), Reporter::default());
-        ann.hear(&header(2, 1), 0);
-        bob.hear(&header(1, 1), 0);
-        let first = ann.write(&header(1, 2), 1, 160, 0, 10_000_000_000);
-        bob.hear_report(&first, 2, 1_000_000_000);
-        assert_eq!(bob.round_trips, 0, "ann had heard no report");
-        let second = bob.write(&header(2, 2), 1, 160, 1_500_000_000, 11_000_000_000);
-        let (_, _, words) = parts(&second);
-        assert_eq!(words[10..], [(NTP_OFFSET_S as u32 + 10) << 16, 32_768], "half a second later");
-        ann.hear_report(&second, 1, 2_000_000_000);
-        assert_eq!(ann.round_trips, 1);
-    }
-
-    #[test]
-    fn before_the_first_packet_there_is_no_block_and_rubbish_is_ignored() {
-        let mut reporter = Reporter::default();
-        let report = reporter.write(&header(7, 1), 0, 160, 0, 0);
-        let (_, count, words) = parts(&report);
-        assert_eq!((count, words.len()), (0, 6));
-        for length in 0..report.len() {
-            reporter.hear_report(&report[..length], 7, 0);
+    fn a_compound_that_is_cut_off_or_rubbish_is_read_as_far_as_it_goes() {
+        let packet = write(7, Some(SENDER), Some(BLOCK));
+        for length in 0..packet.len() {
+            assert_eq!(reports(&packet[..length]).count(), usize::from(length >= 52));
         }
-        reporter.hear_report(&[0xff; 40], 7, 0);
-        assert_eq!(reporter.round_trips, 0);
+        assert_eq!(reports(&[0xff; 40]).count(), 0);
+        assert_eq!(reports(&[0x81, 200, 0, 1, 0, 0, 0, 7]).count(), 0, "a sender without its part");
     }
 }

@@ -58,6 +58,7 @@ impl PortPool {
         let rtcp = bind(SocketAddr::new(self.ip, port + 1), RTP_RECEIVE_BYTES)?;
         // The kernel's arrival time, so that a late reader is not taken for a slow engine; and what it had to drop.
         setsockopt(&rtp, sockopt::ReceiveTimestampns, &true)?;
+        setsockopt(&rtcp, sockopt::ReceiveTimestampns, &true)?;
         setsockopt(&rtp, sockopt::RxqOvfl, &1)?;
         Ok(Pair { rtp, rtcp, local })
     }

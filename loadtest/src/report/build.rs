@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::calls::{self, Call};
 use super::{
-    About, Agents, AnswerToAudio, BrokenStream, Continuity, Cost, Delay, Generator, Loss, Misrouted,
-    Misrouting, Quantiles, Report, SCHEMA, UnstampedIn, checks,
+    About, Agents, AnswerToAudio, BrokenStream, Continuity, Cost, Delay, Generator, Keys, Loss, Misrouted,
+    Misrouting, Quantiles, Report, Rtcp, SCHEMA, UnstampedIn, checks,
 };
 use crate::clock;
 use crate::host;
@@ -54,7 +54,8 @@ pub(crate) fn build(finished: Finished, versions: BTreeMap<&'static str, String>
         under_load: director.cpu.load.as_ref().map(cost),
         generator: generator(&ledger),
         unstamped: unstamped(&ledger),
-        rtcp: ledger.rtcp,
+        rtcp: rtcp(&ledger),
+        keys: keys(&ledger),
         crashes: director.setup.load.crashes.then(|| super::crashes::count(&director)),
         mishaps: director.mishaps,
         http: director.http,
@@ -252,6 +253,34 @@ fn generator(ledger: &Ledger) -> Generator {
         lateness_ms,
         trouble,
     }
+}
+
+fn rtcp(ledger: &Ledger) -> Rtcp {
+    let counts = ledger.rtcp;
+    let round_trip_ms = quantiles_of(&ledger.round_trip_ns);
+    Rtcp {
+        sent: counts.sent,
+        received: counts.received,
+        round_trips: round_trip_ms.count,
+        round_trip_ms,
+        endpoints_told: counts.told,
+        lost_says_engine: counts.lost,
+        // Timestamps of G.711 run at 8 kHz.
+        most_jitter_ms: f64::from(counts.most_jitter_ts) / 8.0,
+    }
+}
+
+fn keys(ledger: &Ledger) -> Keys {
+    let mut keys =
+        Keys { stray: ledger.stray_keys, not_taken: ledger.trouble.keys_not_taken, ..Keys::default() };
+    for conversation in &ledger.conversations {
+        let (pressed, heard) = conversation.keys.counts();
+        keys.in_menus += conversation.keys.alone;
+        keys.pressed += pressed;
+        keys.heard += heard;
+        keys.conversations_wrong += u64::from(!conversation.keys.agree());
+    }
+    keys
 }
 
 fn unstamped(ledger: &Ledger) -> Vec<UnstampedIn> {

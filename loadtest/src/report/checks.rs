@@ -127,6 +127,22 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
         let found = format!("{} wrong", mishaps.wrong_pins);
         checks.push(check("every spoken PIN was understood and accepted", mishaps.wrong_pins == 0, found));
     }
+    if load.keys.is_some() || load.menu_keys.is_some() {
+        let keys = &report.keys;
+        checks.push(check(
+            "every key was heard once by the other side alone",
+            keys.conversations_wrong + keys.stray + keys.not_taken == 0,
+            format!(
+                "{} of {}, and {} in menus; wrong in {} conversations, {} stray, {} not taken",
+                grouped(keys.heard),
+                grouped(keys.pressed),
+                grouped(keys.in_menus),
+                keys.conversations_wrong,
+                keys.stray,
+                keys.not_taken
+            ),
+        ));
+    }
     let generator = &report.generator;
     checks.push(Check {
         name: "the load generator kept its pace",

@@ -5,6 +5,7 @@ mod calls;
 mod checks;
 mod crashes;
 mod html;
+mod markup;
 mod plots;
 mod summary;
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 
 use crate::host::Machine;
 use crate::media::continuity::Breaks;
-use crate::media::ledger::{Rtcp, Trouble, Unstamped};
+use crate::media::ledger::{Trouble, Unstamped};
 use crate::media::rtp::Header;
 use crate::rest::pool::HttpCounters;
 use crate::run::director::Mishaps;
@@ -50,6 +51,7 @@ pub(crate) struct Report {
     pub(crate) generator: Generator,
     pub(crate) unstamped: Vec<UnstampedIn>,
     pub(crate) rtcp: Rtcp,
+    pub(crate) keys: Keys,
     pub(crate) mishaps: Mishaps,
     /// Only of a run whose processes were killed.
     pub(crate) crashes: Option<crashes::Crashes>,
@@ -219,6 +221,39 @@ pub(crate) struct Generator {
     pub(crate) lateness_ms: Quantiles,
     pub(crate) fell_behind: bool,
     pub(crate) trouble: Trouble,
+}
+
+/// Reports of RTCP between endpoints and engine.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rtcp {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// Received ones that answer a report of the listener.
+    pub(crate) round_trips: u64,
+    /// From an endpoint to the engine and back, without the time that the engine kept the report (RFC 3550 section 6.4.1).
+    pub(crate) round_trip_ms: Quantiles,
+    /// Endpoints of which the engine has said how it hears them, and packets of theirs that it says it has lost.
+    pub(crate) endpoints_told: u64,
+    pub(crate) lost_says_engine: u64,
+    /// The most jitter that it tells of any.
+    pub(crate) most_jitter_ms: f64,
+}
+
+/// Keys that were pressed and heard (RFC 4733).
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Keys {
+    /// By inbound callers, for a menu.
+    pub(crate) in_menus: u64,
+    /// By either side in conversations.
+    pub(crate) pressed: u64,
+    /// By the other side.
+    pub(crate) heard: u64,
+    /// Conversations in which other keys were heard than pressed.
+    pub(crate) conversations_wrong: u64,
+    /// By agents who were in no conversation.
+    pub(crate) stray: u64,
+    /// Presses that the other side's description did not allow.
+    pub(crate) not_taken: u64,
 }
 
 #[derive(Debug, Serialize)]

@@ -27,6 +27,7 @@ fn text(report: &Report) -> String {
     lines.push(row("  inbound, queue included", &audio.inbound_to_agent_ms));
     lines.push(row("delay to agents", &report.delay.to_agent_ms));
     lines.push(row("delay to customers", &report.delay.to_customer_ms));
+    lines.push(row("RTCP round trip", &report.rtcp.round_trip_ms));
     lines.push(row("pacing of the generator", &report.generator.lateness_ms));
     lines.push(String::new());
     for (kind, outcomes) in &report.outcomes {
@@ -53,11 +54,11 @@ fn text(report: &Report) -> String {
         ));
     }
     lines.push(format!(
-        "  {} packets sent; {} RTCP reports sent, {} received, {} of them for a report of ours",
+        "  {} packets sent; {} RTCP reports sent, {} received, which tell of {} packets lost",
         grouped(report.generator.sent),
         grouped(report.rtcp.sent),
         grouped(report.rtcp.received),
-        grouped(report.rtcp.round_trips),
+        grouped(report.rtcp.lost_says_engine),
     ));
     lines.join("\n")
 }

@@ -151,7 +151,7 @@ impl Director {
             Event::Incoming { call, to_user, offer, .. } => self.on_dialled(now_ms, call, &to_user, offer),
             Event::Reoffered { call, remote: Some(remote) } => {
                 if let Some(&index) = self.phone_calls.get(&call) {
-                    self.pump.tell(Command::Talk { id: index as EndpointId, remote: remote.rtp });
+                    self.pump.tell(Command::Talk { id: index as EndpointId, remote });
                 }
             }
             Event::Ended { call, .. } => self.on_hung_up(now_ms, call),
@@ -274,7 +274,7 @@ impl Director {
         // Our packets begin with the answer; control may only latch onto them then.
         let after_ms = plan::draw(&mut agent.rng, self.setup.load.phone_answer);
         self.phones.ring(now_ms, call);
-        self.phone_remotes.insert(call, remote.rtp);
+        self.phone_remotes.insert(call, remote);
         self.timers.set(now_ms + after_ms, Timer::AnswerPhone(index, call));
     }
 

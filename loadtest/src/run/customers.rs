@@ -7,6 +7,7 @@ use super::stages::Stage;
 use super::state::{Attempt, Order, Outcome};
 use super::timers::Timer;
 use crate::clock;
+use crate::media::keys::KEY_MS;
 use crate::media::party::Sockets;
 use crate::media::pump::Command;
 use crate::media::{EndpointId, Role};
@@ -22,6 +23,8 @@ const RING_LIMIT_MS: u64 = 120_000;
 const HANGUP_PATIENCE_MS: u64 = 5_000;
 /// Pause before a request that met nobody is made again.
 const ASK_AGAIN_MS: u64 = 1_000;
+/// Keys are pressed so long after two have been joined, and are over so long before they part.
+const KEYS_AFTER_MS: u64 = 1_000;
 /// Sockets stay open after the end, to hear what should not be heard.
 const LISTEN_ON_MS: u64 = 3_000;
 
@@ -127,8 +130,8 @@ impl Director {
             Event::Reoffered { call, remote: Some(remote) } => {
                 let attempt = self.trunk_calls.get(&call).map(|&attempt| &mut self.attempts[attempt]);
                 if let Some(attempt) = attempt.filter(|attempt| attempt.answered_ms.is_some()) {
-                    attempt.remote = Some(remote.rtp);
-                    self.pump.tell(Command::Talk { id: attempt.endpoint, remote: remote.rtp });
+                    attempt.remote = Some(remote);
+                    self.pump.tell(Command::Talk { id: attempt.endpoint, remote });
                 }
             }
             Event::Ended { call, cause } => self.on_customer_ended(now_ms, call, cause),
@@ -203,9 +206,37 @@ impl Director {
             return;
         }
         attempt.agent = Some(agent);
+        let Behaviour::Talk { talk_ms, .. } = self.orders[attempt.order].behaviour else { return };
         let inbound = self.orders[attempt.order].kind == Kind::Inbound;
-        if let (true, Behaviour::Talk { talk_ms, .. }) = (inbound, self.orders[attempt.order].behaviour) {
+        let began_ms = if inbound { now_ms } else { attempt.answered_ms.unwrap_or(now_ms) };
+        if inbound {
             self.timers.set(now_ms + talk_ms, Timer::TalkOver(customer - agents));
+        }
+        let load = &self.setup.load;
+        let Some(keys) = &load.keys else { return };
+        // Where the talk is too short, none is pressed: what is cut off tells nothing.
+        let over_ms = now_ms + 2 * KEYS_AFTER_MS + keys.0.len() as u64 * KEY_MS;
+        if over_ms <= began_ms + talk_ms {
+            self.timers.set(now_ms + KEYS_AFTER_MS, Timer::PressKeys(customer - agents));
+        }
+    }
+
+    /// An inbound caller presses what a menu asks for.
+    pub(crate) fn press_menu_keys(&mut self, index: usize) {
+        let attempt = &self.attempts[index];
+        if let (Some(keys), None) = (&self.setup.load.menu_keys, attempt.ended_ms) {
+            self.pump.tell(Command::Press { id: attempt.endpoint, keys: keys.0.clone() });
+        }
+    }
+
+    /// Both sides of a conversation press keys.
+    pub(crate) fn press_keys(&mut self, index: usize) {
+        let attempt = &self.attempts[index];
+        let (Some(keys), None) = (&self.setup.load.keys, attempt.ended_ms) else { return };
+        for id in
+            [Some(attempt.endpoint), attempt.agent.map(|agent| agent as EndpointId)].into_iter().flatten()
+        {
+            self.pump.tell(Command::Press { id, keys: keys.0.clone() });
         }
     }
 
@@ -301,13 +332,12 @@ impl Director {
         };
         let attempt = &mut self.attempts[index];
         attempt.answered_ms = Some(now_ms);
-        attempt.remote = Some(remote.rtp);
-        self.pump.tell(Command::Answered {
-            id: attempt.endpoint,
-            at_ns: clock::now_ns(),
-            remote: remote.rtp,
-        });
+        attempt.remote = Some(remote);
+        self.pump.tell(Command::Answered { id: attempt.endpoint, at_ns: clock::now_ns(), remote });
         let patience_ms = self.setup.load.patience.0;
+        if self.setup.load.menu_keys.is_some() {
+            self.timers.set(now_ms + self.setup.load.menu_after.0, Timer::PressMenuKeys(index));
+        }
         match self.orders[attempt.order].behaviour {
             Behaviour::EarlyHangup { after_ms, .. } => {
                 self.timers.set(now_ms + after_ms, Timer::TalkOver(index));
@@ -347,7 +377,7 @@ impl Director {
             endpoint: (self.agents.len() + index) as EndpointId,
             call,
             local: None,
-            remote: remote.map(|remote| remote.rtp),
+            remote,
             answered_ms: None,
             agent: None,
             hangup_asked_ms: None,

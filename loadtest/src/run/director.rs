@@ -17,7 +17,7 @@ use crate::media::sockets::PortPool;
 use crate::progress::Progress;
 use crate::rest::events::Feed;
 use crate::rest::pool::{HttpCounters, Job, Method, Pool, Reply};
-use crate::sip::{CallKey, UserAgent};
+use crate::sip::{CallKey, Remote, UserAgent};
 use crate::wire::Wire;
 
 /// One of the harness's two SIP addresses.
@@ -93,7 +93,7 @@ pub(crate) struct Director {
     pub(crate) agent_by_id: HashMap<String, usize>,
     pub(crate) phone_calls: HashMap<CallKey, usize>,
     /// Where a phone's RTP will go once it answers.
-    pub(crate) phone_remotes: HashMap<CallKey, SocketAddr>,
+    pub(crate) phone_remotes: HashMap<CallKey, Remote>,
     pub(crate) orders: Vec<Order>,
     pub(crate) order_by_number: HashMap<String, usize>,
     pub(crate) attempts: Vec<Attempt>,
@@ -266,6 +266,8 @@ impl Director {
             Timer::CustomerActs(attempt) => self.on_customer_acts(now_ms, attempt),
             Timer::TalkOver(attempt) => self.on_talk_over(now_ms, attempt),
             Timer::PatienceOver(attempt) => self.on_patience_over(now_ms, attempt),
+            Timer::PressMenuKeys(attempt) => self.press_menu_keys(attempt),
+            Timer::PressKeys(attempt) => self.press_keys(attempt),
             Timer::CloseSockets(attempt) => self.close_sockets(attempt),
         }
     }

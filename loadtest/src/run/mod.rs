@@ -69,8 +69,9 @@ pub(crate) fn run(setup: Setup) -> anyhow::Result<Finished> {
         .with_context(|| format!("cannot listen on {} (--trunk-listen)", load.trunk_listen))?;
     let stop = Arc::new(AtomicBool::new(false));
     let notes = sender.clone();
-    let pump =
-        Pump::start(setup.run, load.tail_packets, book, move |note| drop(notes.send(Input::Note(note))))?;
+    let pump = Pump::start(setup.run, load.tail_packets, book, !load.no_rtcp, move |note| {
+        drop(notes.send(Input::Note(note)));
+    })?;
     let replies = sender.clone();
     let rest = Pool::start(&setup.control, REST_THREADS, move |reply| drop(replies.send(Input::Rest(reply))));
     let feed = sender.clone();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::media::EndpointId;
 use crate::plan::{Behaviour, Kind};
-use crate::sip::CallKey;
+use crate::sip::{CallKey, Remote};
 
 /// An agent's telephone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +98,7 @@ pub(crate) struct Attempt {
     pub(crate) call: CallKey,
     /// None: refused without opening a port.
     pub(crate) local: Option<SocketAddr>,
-    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) remote: Option<Remote>,
     pub(crate) answered_ms: Option<u64>,
     /// First agent that heard it, or that it heard.
     pub(crate) agent: Option<usize>,

@@ -31,6 +31,10 @@ pub(crate) enum Timer {
     TalkOver(usize),
     /// The customer will not wait any longer for an agent or for the agent to hang up.
     PatienceOver(usize),
+    /// The inbound caller presses what a menu asks for.
+    PressMenuKeys(usize),
+    /// Both sides of a conversation press keys.
+    PressKeys(usize),
     CloseSockets(usize),
 }
 

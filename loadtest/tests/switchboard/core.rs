@@ -47,6 +47,8 @@ pub(crate) struct Core {
     phones: HashMap<CallKey, String>,
     customers: HashMap<CallKey, (String, LegId, u64, bool)>,
     waiting: VecDeque<Work>,
+    /// Callers who have not pressed what the menu asks for.
+    in_menu: Vec<Work>,
     records: Vec<Value>,
     listeners: Vec<Sender<String>>,
     offers: u64,
@@ -71,6 +73,7 @@ impl Core {
             phones: HashMap::new(),
             customers: HashMap::new(),
             waiting: VecDeque::new(),
+            in_menu: Vec::new(),
             records: Vec::new(),
             listeners: Vec::new(),
             offers: 0,
@@ -107,6 +110,9 @@ impl Core {
         for call in late {
             self.agent_of_sip.hang_up(now_ms, call);
         }
+        let relay = self.relay.clone();
+        let pressed = |work: &Work| work.call.is_some_and(|(_, leg)| relay.was_pressed(leg, "42"));
+        self.waiting.extend(self.in_menu.extract_if(.., |work| pressed(work)));
         self.route(now_ms);
     }
 
@@ -271,7 +277,12 @@ impl Core {
                 let (leg, local) = self.relay.open(false);
                 self.relay.connect(leg, offer.rtp);
                 self.agent_of_sip.answer(now_ms, call, &describe(local, leg as u64));
-                self.waiting.push_back(Work { kind: "inbound", number: from_user, call: Some((call, leg)) });
+                let work = Work { kind: "inbound", number: from_user, call: Some((call, leg)) };
+                if self.fault == Fault::Menu {
+                    self.in_menu.push(work);
+                } else {
+                    self.waiting.push_back(work);
+                }
             }
             Event::Ended { call, .. } => {
                 if let Some(id) = self.phones.remove(&call) {
@@ -296,6 +307,7 @@ impl Core {
     fn on_abandoned(&mut self, call: CallKey) {
         let is_theirs = |work: &Work| work.call.is_some_and(|(waiting, _)| waiting == call);
         self.waiting.retain(|work| !is_theirs(work));
+        self.in_menu.retain(|work| !is_theirs(work));
         let offered =
             self.agents.iter_mut().find(|(_, agent)| agent.customer.as_ref().is_some_and(is_theirs));
         if let Some((id, agent)) = offered {

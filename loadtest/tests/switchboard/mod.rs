@@ -31,6 +31,10 @@ pub(crate) enum Fault {
     NewStream,
     /// The records name the wrong agent.
     WrongRecord,
+    /// Each packet of a key is sent on as a key of its own.
+    RepeatKeys,
+    /// Inbound callers have to press 4 and 2 before they are let through: none, but a house of its own.
+    Menu,
 }
 
 /// A running switchboard; stops when dropped.
