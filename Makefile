@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo soak test behaviours sim fuzz bench compare lint docs fmt setup-demo setup-test setup-compare clean
+.PHONY: demo soak test behaviours sim fuzz bench compare compare-readme lint docs fmt setup-demo setup-test setup-compare clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -46,6 +46,10 @@ bench: setup-demo
 compare: setup-compare
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-benches
 	target/release/compare --engine target/release/offhook-engine $(COMPARE)
+
+# Puts what `make compare` found last into README.md: date, machine, plot, tables.
+compare-readme:
+	target/release/compare readme
 
 lint:
 	cargo fmt --all --check

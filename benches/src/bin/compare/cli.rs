@@ -29,6 +29,8 @@ pub(crate) enum Question {
     Scale(ScaleArgs),
     /// What does control spend on a call, and on agents who are off hook?
     SetUps(SetUpsArgs),
+    /// Puts the last comparison into a README.
+    Readme(ReadmeArgs),
     /// A bare programme to compare with (started by this one).
     #[command(hide = true)]
     Floor(FloorArgs),
@@ -134,6 +136,14 @@ pub(crate) struct SetUpsArgs {
     /// Milliseconds after which a customer hangs up.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
     pub(crate) talk_ms: u64,
+}
+
+/// What `readme` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReadmeArgs {
+    /// The README; the plot goes into the folder `benches` beside it.
+    #[arg(long, default_value = "README.md")]
+    pub(crate) readme: PathBuf,
 }
 
 /// What a floor takes.

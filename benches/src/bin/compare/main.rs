@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Some(Question::Splices(args)) => splices::run(&cli.bench, args),
         Some(Question::Scale(args)) => scale::run(&cli.bench, args),
         Some(Question::SetUps(args)) => set_ups::run(&cli.bench, args),
+        Some(Question::Readme(args)) => report::readme::write(&cli.bench, args),
         None => side_by_side::run(&cli.bench, &cli.side_by_side),
     };
     match outcome {

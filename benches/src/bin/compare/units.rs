@@ -1,9 +1,9 @@
 //! Medians with their ranges, and numbers for people.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The middle of several measurements, and how far they spread.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,

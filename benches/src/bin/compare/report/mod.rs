@@ -1,10 +1,11 @@
 //! Runs, put together.
 
 pub(crate) mod plot;
+pub(crate) mod readme;
 pub(crate) mod single;
 pub(crate) mod table;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::measure::Run;
@@ -12,7 +13,7 @@ use crate::systems::Kind;
 use crate::units::Spread;
 
 /// Everything that was measured.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) span_ms: u64,
