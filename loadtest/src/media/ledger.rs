@@ -18,8 +18,6 @@ pub(crate) struct Live {
     pub(crate) sent: AtomicU64,
     /// Stamped packets that arrived where they should.
     pub(crate) heard: AtomicU64,
-    /// Packets without a stamp: tone, prompt, silence, noise.
-    pub(crate) other: AtomicU64,
     pub(crate) violations: AtomicU64,
 }
 

@@ -266,7 +266,6 @@ impl Listener {
     }
 
     fn hear_other(&mut self, party: &mut Party, header: &Header, payload: &[u8]) -> Said {
-        self.live.other.fetch_add(1, Relaxed);
         let counts = &mut self.unstamped[self.phase as usize][usize::from(party.role == Role::Customer)];
         match header.payload_type {
             PCMU if payload.iter().all(|&byte| byte == 0xff || byte == 0x7f) => counts.silence += 1,
