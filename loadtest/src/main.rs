@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use offhook_loadtest::{sip, wire};
+use offhook_loadtest::{files, sip, wire};
 
 use cli::{Cli, Command, LoadArgs, RunArgs};
 use run::Setup;

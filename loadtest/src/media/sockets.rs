@@ -3,9 +3,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use crate::files;
 use crate::units::Ports;
 use crate::wire::bind;
 
@@ -64,20 +64,12 @@ impl PortPool {
     }
 }
 
-/// Raises the limit on open files to at least `needed`. Errors: the hard limit is lower, said with both numbers.
+/// Raises the limit on open files to at least `needed`. Errors: less is allowed, said with both numbers.
 pub(crate) fn raise_file_limit(needed: u64) -> io::Result<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= needed {
-        return Ok(());
-    }
-    // Root may raise the hard limit too.
-    if setrlimit(Resource::RLIMIT_NOFILE, needed, needed.max(hard)).is_ok() {
-        return Ok(());
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    if hard < needed {
+    let allowed = files::raise_limit(needed)?;
+    if allowed < needed {
         let message =
-            format!("this run needs {needed} open files and the limit is {hard}; raise it with ulimit -n");
+            format!("this run needs {needed} open files and the limit is {allowed}; raise it with ulimit -n");
         return Err(io::Error::other(message));
     }
     Ok(())

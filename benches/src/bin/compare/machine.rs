@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
+use offhook_loadtest::files::raise_limit;
 use serde::Serialize;
 
 use crate::cli::BenchArgs;
@@ -97,32 +97,16 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("cannot use processor {cpu}"))
 }
 
-/// Lets this process and its children open so many files, or as many as they may; returns how many.
-///
-/// # Errors
-/// The limits cannot be asked for.
-pub(crate) fn raise_nofile_as_far_as_allowed(files: u64) -> Result<u64> {
-    if raise_nofile(files).is_ok() {
-        return Ok(files);
-    }
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    Ok(hard)
-}
-
 /// Lets this process and its children open so many files.
 ///
 /// # Errors
-/// The limit is lower and cannot be raised.
+/// Fewer are allowed.
 pub(crate) fn raise_nofile(files: u64) -> Result<()> {
-    let (soft, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).context("cannot ask for the limit of open files")?;
-    if soft >= files {
-        return Ok(());
+    let allowed = raise_limit(files)?;
+    if allowed < files {
+        bail!(
+            "{files} open files are needed, {allowed} allowed: run as root, or raise LimitNOFILE (ulimit -Hn)"
+        );
     }
-    setrlimit(Resource::RLIMIT_NOFILE, files, hard.max(files)).with_context(|| {
-        format!(
-            "{files} open files are needed, {hard} allowed: run as root, or raise LimitNOFILE (ulimit -Hn)"
-        )
-    })
+    Ok(())
 }

@@ -4,11 +4,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
+use offhook_loadtest::files::raise_limit;
 use serde::Serialize;
 
 use crate::cli::{BenchArgs, ScaleArgs};
 use crate::generator::Generator;
-use crate::machine::{Cpus, Machine, pin, raise_nofile_as_far_as_allowed};
+use crate::machine::{Cpus, Machine, pin};
 use crate::report::single;
 use crate::systems::{Offhook, System as _, WINDOW, offhook};
 use crate::units::Spread;
@@ -40,7 +41,7 @@ struct Scale {
 /// The engine does not start, or refuses.
 pub(crate) fn run(args: &BenchArgs, asked: &ScaleArgs) -> Result<()> {
     let wanted = u64::from(asked.legs) * 2 + OTHER_FILES;
-    let files_allowed = raise_nofile_as_far_as_allowed(wanted)?;
+    let files_allowed = raise_limit(wanted)?;
     let workers = wanted.div_ceil(files_allowed) as usize;
     let cpus = Cpus::choose(args)?.with_processors(workers)?;
     pin(cpus.receiver)?;

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::socket::{setsockopt, sockopt};
+use offhook_loadtest::wire::bind;
 
 /// Sockets that the phones of one side share.
 const SOCKETS_PER_SIDE: usize = 4;
@@ -26,15 +27,10 @@ impl Phones {
         while phones.rtp.len() < 2 * SOCKETS_PER_SIDE {
             let Some(port) = ports.next() else { bail!("no free ports for phones on {ADDRESS}") };
             let (Ok(rtp), Ok(rtcp)) =
-                (UdpSocket::bind((ADDRESS, port)), UdpSocket::bind((ADDRESS, port + 1)))
+                (bind((ADDRESS, port).into(), RECEIVE_BUFFER_BYTES), UdpSocket::bind((ADDRESS, port + 1)))
             else {
                 continue;
             };
-            rtp.set_nonblocking(true)?;
-            // Forced beyond rmem_max where that is allowed; otherwise what the limit leaves must do.
-            if setsockopt(&rtp, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-                setsockopt(&rtp, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES)?;
-            }
             setsockopt(&rtp, sockopt::ReceiveTimestampns, &true)?;
             phones.addresses.push(rtp.local_addr()?);
             phones.rtp.push(rtp);

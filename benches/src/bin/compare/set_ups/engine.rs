@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use nix::sys::socket::{setsockopt, sockopt};
+use offhook_loadtest::wire;
 use offhook_proto::{
     Codec, Command, EngineInfo, Error, ErrorCode, Event, EventBody, Idle, LatchMode, LegCounters, LegCreated,
     LegList, PlayStarted, Reply, Request, SpliceAudio, Subscribed, frame,
@@ -19,11 +19,8 @@ use super::tally::Tally;
 
 /// Runs on a thread of its own, for as long as the process lives; where it listens.
 pub(super) fn start(tally: Arc<Tally>) -> Result<SocketAddr> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let size = 16 << 20;
-    if setsockopt(&socket, sockopt::RcvBufForce, &size).is_err() {
-        setsockopt(&socket, sockopt::RcvBuf, &size)?;
-    }
+    let socket = wire::bind(([127, 0, 0, 1], 0).into(), RECEIVE_BYTES)?;
+    socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(RESEND))?;
     let address = socket.local_addr()?;
     thread::spawn(move || Engine::new(socket, tally).run());
@@ -179,6 +176,7 @@ fn gone() -> Reply {
 }
 
 const INSTANCE: &str = "stand-in";
+const RECEIVE_BYTES: usize = 16 << 20;
 const RESEND: Duration = Duration::from_millis(250);
 const RESENT_AT_ONCE: usize = 64;
 
