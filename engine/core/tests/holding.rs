@@ -106,6 +106,20 @@ fn by_01_packets_that_a_latch_needed_to_learn_are_not_lost_either() {
 }
 
 #[test]
+fn by_01_a_packet_too_long_to_be_held_is_dropped_and_those_around_it_are_not() {
+    let mut rig = ringing(setup(2));
+    rig.splice_since(1, 2, rig.now);
+    let mut customer = Talker::new(2);
+    let elsewhere = address("10.0.0.3:4002");
+    let packets = [customer.packet(1), [customer.packet(2), vec![2; 1_600]].concat(), customer.packet(3)];
+    for packet in &packets {
+        let _ = rig.receive_from(2, elsewhere, packet);
+    }
+    assert_eq!(words(&rig.take_heard(1)), [1, 3], "the second is the one that the latch learns with");
+    assert_eq!(rig.info(2).counters.drops.stranger, 1);
+}
+
+#[test]
 fn by_01_the_agents_first_word_waits_for_its_gate() {
     let mut rig = ringing(setup(2));
     rig.gates(1, 2, true, false);

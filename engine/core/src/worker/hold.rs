@@ -10,7 +10,7 @@ use super::forward::Setback;
 use super::{Queued, Worker};
 use crate::leg::hold::{Held, Hold};
 use crate::leg::{Leg, count};
-use crate::limits::{HELD_BYTES, HELD_MS};
+use crate::limits::{HELD_MS, HELD_PACKET_BYTES};
 use crate::rtp::Header;
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
@@ -25,22 +25,23 @@ impl Worker {
         packet: &[u8],
     ) -> Verdict {
         let from = &self.legs[leg.index()];
-        let fits = (1..=HELD_BYTES / 8).contains(&packet.len());
-        if fits && from.leaving.is_none() && self.may_pass(leg, reason, source) {
+        if fits(packet) && from.leaving.is_none() && self.may_pass(leg, reason, source) {
             self.hold(leg, at, source, reason, packet);
             return Verdict::Drop(reason);
         }
         self.dropped(leg, at, reason)
     }
 
-    pub(super) fn hold(
-        &mut self,
-        leg: LegIx,
-        at: Time,
-        source: SocketAddr,
-        reason: DropReason,
-        packet: &[u8],
-    ) {
+    /// Keeps a packet that has to wait for those of its leg which are held.
+    pub(super) fn hold_behind(&mut self, leg: LegIx, at: Time, source: SocketAddr, packet: &[u8]) -> Verdict {
+        if !fits(packet) {
+            return self.dropped(leg, at, DropReason::Stranger);
+        }
+        self.hold(leg, at, source, DropReason::Stranger, packet);
+        Verdict::Consume
+    }
+
+    fn hold(&mut self, leg: LegIx, at: Time, source: SocketAddr, reason: DropReason, packet: &[u8]) {
         let Leg { hold, drops, recent_drops, .. } = &mut *self.legs[leg.index()];
         let hold = hold.get_or_insert_with(|| Box::new(Hold::new()));
         hold.push(at, source, reason, packet, |held| {
@@ -138,4 +139,9 @@ impl Worker {
         };
         rings || awaited()
     }
+}
+
+/// Whether a packet may be held: an empty one says nothing, a long one would take the room of many.
+fn fits(packet: &[u8]) -> bool {
+    (1..=HELD_PACKET_BYTES).contains(&packet.len())
 }
