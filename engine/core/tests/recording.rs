@@ -2,9 +2,9 @@
 
 mod support;
 
-use offhook_engine_core::{LegId, OpId, RecordChange, RecordId, Side, WorkerCommand};
-use offhook_proto::Codec;
-use support::{Rig, Talker};
+use offhook_engine_core::{LegId, LegSetup, OpId, RecordChange, RecordId, Side, WorkerCommand};
+use offhook_proto::{Codec, Media, SuperviseMode};
+use support::{Rig, Talker, setup};
 
 fn record(rig: &mut Rig, leg: u64, change: RecordChange) {
     rig.done(|op| WorkerCommand::Record { op, leg: LegId(leg), change });
@@ -54,16 +54,26 @@ fn a_pause_leaves_out_and_a_recording_ends_once() {
 
 #[test]
 fn the_payload_is_told_in_the_encoding_that_lies_in_the_buffer() {
-    let mut rig = Rig::with_legs(1);
-    let media = offhook_proto::Media { codec: Codec::Pcma, payload_type: 8, ..Default::default() };
-    rig.create(offhook_engine_core::LegSetup { media, ..support::setup(2) });
-    rig.latch(2);
-    rig.splice(1, 2);
-    record(&mut rig, 1, RecordChange::Start(RecordId(7)));
-    let mut customer = Talker { payload_type: 8, ..Talker::new(2) };
-    let sent = customer.talk(&mut rig, 0xD5).expect("it is sent on");
-    let tap = rig.worker.take_tap().expect("it is recorded");
-    assert_eq!((tap.codec, tap.payload.clone()), (Codec::Pcmu, 12..172));
-    assert_eq!(sent.bytes[tap.payload], [0xFE; 160], "its neighbour in the other law");
-    assert_eq!((tap.ssrc, tap.clock_rate_hz), (customer.ssrc, 8_000));
+    for supervised in [false, true] {
+        let mut rig = Rig::with_legs(1);
+        let media = Media { codec: Codec::Pcma, payload_type: 8, ..Default::default() };
+        rig.create(LegSetup { media, ..setup(2) });
+        rig.create(setup(3));
+        rig.latch(2);
+        rig.splice(1, 2);
+        if supervised {
+            let (leg, of, with, mode) = (LegId(3), LegId(1), None, SuperviseMode::Listen);
+            rig.done(|op| WorkerCommand::Supervise { op, leg, of, with, mode });
+        }
+        record(&mut rig, 1, RecordChange::Start(RecordId(7)));
+        let mut customer = Talker { payload_type: 8, ..Talker::new(2) };
+        let sent = customer.talk(&mut rig, 0xD5).expect("it is sent on");
+        let tap = rig.worker.take_tap().expect("it is recorded");
+        assert_eq!((tap.codec, tap.payload.clone()), (Codec::Pcmu, 12..172), "supervised: {supervised}");
+        assert_eq!(sent.bytes[tap.payload], [0xFE; 160], "its neighbour in the other law");
+        assert_eq!((tap.ssrc, tap.clock_rate_hz), (customer.ssrc, 8_000));
+        customer.sequence -= 2;
+        assert!(customer.talk(&mut rig, 0xD5).is_err(), "late");
+        assert!(rig.worker.take_tap().is_none(), "what is not sent on is not recorded");
+    }
 }
