@@ -198,7 +198,12 @@ fn what_is_held_moves_with_its_leg_to_another_worker() {
     let mut customer = Talker::new(2);
     let answered = right.now;
     let _ = customer.talk(&mut right, 7);
-    right.tell(WorkerCommand::Detach { op: OpId(900), leg: LegId(2), replace: false });
+    let detach = WorkerCommand::Detach { op: OpId(900), leg: LegId(2), replace: false };
+    right.worker.handle_command(right.now, detach);
+    // Taken from the socket before its receive could be ended.
+    let leaving = right.ix(2);
+    let _ = right.worker.handle_rtp(right.now, leaving, phone(2), &mut customer.packet(8));
+    right.drain();
     let Some(offhook_engine_core::Disarmed::Moved(offhook_engine_core::WorkerReport::Detached {
         leg, ..
     })) = right.disarmed.pop()
@@ -207,7 +212,8 @@ fn what_is_held_moves_with_its_leg_to_another_worker() {
     };
     left.tell(WorkerCommand::Adopt { leg });
     left.splice_since(1, 2, answered);
-    assert_eq!(words(&left.take_heard(1)), [7]);
+    assert!(customer.talk(&mut left, 9).is_ok());
+    assert_eq!(words(&left.take_heard(1)), [7, 8, 9]);
 }
 
 #[test]

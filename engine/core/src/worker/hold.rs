@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::forward::Setback;
 use super::{Queued, Worker};
 use crate::leg::hold::{Held, Hold};
-use crate::leg::{Leg, count};
+use crate::leg::{Leaving, Leg, count};
 use crate::limits::{HELD_MS, HELD_PACKET_BYTES};
 use crate::rtp::Header;
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
@@ -24,8 +24,8 @@ impl Worker {
         reason: DropReason,
         packet: &[u8],
     ) -> Verdict {
-        let from = &self.legs[leg.index()];
-        if fits(packet) && from.leaving.is_none() && self.may_pass(leg, reason, source) {
+        let ends = matches!(self.legs[leg.index()].leaving, Some(Leaving::Ends(_)));
+        if fits(packet) && !ends && self.may_pass(leg, reason, source) {
             self.hold(leg, at, source, reason, packet);
             return Verdict::Drop(reason);
         }
