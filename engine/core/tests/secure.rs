@@ -234,6 +234,19 @@ fn an_update_with_the_same_key_goes_on_and_another_key_begins_anew() {
 }
 
 #[test]
+fn a_number_that_comes_twice_is_sent_once_under_one_key() {
+    let (mut rig, mut secure, mut plain) = secure_and_plain(SUITE);
+    let (packet, other) = (plain.packet(1), [8; 160]);
+    let sent = rig.receive(plain.leg, &packet).expect("it is sent on");
+    assert_eq!(secure.hears(&sent), [1; 160]);
+    let again = [&packet[..12], &other].concat();
+    assert_eq!(rig.receive(plain.leg, &again), Err(Verdict::Consume), "not sent");
+    assert_eq!(rig.info(1).counters.drops.late, 1);
+    let sent = plain.talk(&mut rig, 2).expect("it is sent on");
+    assert_eq!(secure.hears(&sent), [2; 160]);
+}
+
+#[test]
 fn a_leg_that_turns_secure_forgets_whom_it_learnt_in_the_clear() {
     let mut rig = Rig::new();
     rig.create(LegSetup { latch: LatchMode::Any, remote: None, ..setup(1) });

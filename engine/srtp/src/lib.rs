@@ -1,7 +1,8 @@
 //! SRTP and SRTCP of one direction (RFC 3711, RFC 6188, RFC 7714): protects packets, and takes the protection off.
 //!
 //! It sits on the crate `rtc-srtp` and adds what a socket that strangers reach needs: replay protection is always on, a sender
-//! (SSRC) costs memory only once a packet of its has been authenticated, and SRTCP that is not encrypted is refused.
+//! (SSRC) costs memory only once a packet of its has been authenticated, SRTCP that is not encrypted is refused, and no two
+//! packets are sent under one key stream.
 //! It opens no socket, reads no clock, and keeps its keys to itself.
 //!
 //! Drive it: a [`Protector`] for what is sent, an [`Unprotector`] for what is received, one of each per leg.
@@ -9,7 +10,7 @@
 mod protect;
 mod unprotect;
 
-pub use protect::Protector;
+pub use protect::{Protector, Unprotected};
 pub use unprotect::{Refusal, Unprotector};
 
 use offhook_proto::{SrtpKey, SrtpSuite};
@@ -56,4 +57,9 @@ fn profile(suite: SrtpSuite) -> ProtectionProfile {
 fn put_back(result: &[u8], buffer: &mut [u8]) -> Option<usize> {
     buffer.get_mut(..result.len())?.copy_from_slice(result);
     Some(result.len())
+}
+
+fn word(packet: &[u8], at: usize) -> Option<u32> {
+    let bytes = packet.get(at..)?.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*bytes))
 }

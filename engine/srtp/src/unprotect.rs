@@ -6,7 +6,7 @@ use offhook_proto::{SrtpKey, SrtpSuite};
 use rtc_shared::error::{Error, Result};
 use rtc_srtp::context::Context;
 
-use crate::{MAX_SENDERS, context, put_back};
+use crate::{MAX_SENDERS, context, put_back, word};
 
 /// Takes the protection off the packets of one direction.
 pub struct Unprotector {
@@ -128,11 +128,6 @@ fn is_encrypted(suite: SrtpSuite, packet: &[u8]) -> bool {
     };
     let flag_at = packet.len().checked_sub(after_index + 4);
     flag_at.and_then(|at| packet.get(at)).is_some_and(|byte| byte & 0x80 != 0)
-}
-
-fn word(packet: &[u8], at: usize) -> Option<u32> {
-    let bytes = packet.get(at..)?.first_chunk::<4>()?;
-    Some(u32::from_be_bytes(*bytes))
 }
 
 fn refusal(error: &Error) -> Refusal {
