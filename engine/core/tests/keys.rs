@@ -308,7 +308,20 @@ fn a_flood_of_keys_leaves_a_leg_with_no_more_than_its_limit() {
 
 #[test]
 fn a_recording_holds_no_blocked_key_and_what_was_heard_instead() {
+    let rig = call(media(Codec::Pcmu), media(Codec::Pcma), DtmfMode::Block);
+    assert_recorded_without_keys(rig);
     let mut rig = call(media(Codec::Pcmu), media(Codec::Pcma), DtmfMode::Block);
+    rig.unsplice(PRESSER);
+    for leg in [HEARER, SUPERVISOR] {
+        if leg == SUPERVISOR {
+            rig.create(setup(leg));
+        }
+        rig.done(|op| WorkerCommand::Listen { op, leg: LegId(leg), of: LegId(PRESSER) });
+    }
+    assert_recorded_without_keys(rig);
+}
+
+fn assert_recorded_without_keys(mut rig: Rig) {
     let change = RecordChange::Start(RecordId(7));
     rig.done(|op| WorkerCommand::Record { op, leg: LegId(PRESSER), change });
     let mut phone = Speaker::new(PRESSER, media(Codec::Pcmu));

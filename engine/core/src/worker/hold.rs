@@ -97,13 +97,12 @@ impl Worker {
             (Ok(Verdict::Forward { to, len, address }), ..) => {
                 return Some(WorkerOutput::Transmit { leg: to, socket: Socket::Rtp, len, address });
             }
-            (Ok(Verdict::Consume), ..) if self.tap.is_some() => return Some(WorkerOutput::Heard),
             (_, None, Some(reason)) => {
                 self.dropped(leg, held.at, reason);
             }
             _ => {}
         }
-        None
+        self.tap.is_some().then_some(WorkerOutput::Heard)
     }
 
     fn retry(&mut self, leg: LegIx, held: &Held, packet: &mut [u8]) -> Result<Verdict, Setback> {
