@@ -10,7 +10,7 @@ use support::{Rig, Sent, Talker, address, phone, prompt, rtp, setup};
 const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
 
 fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
-    SrtpKey { suite, key: vec![seed; suite.key_bytes() + suite.salt_bytes()].into() }
+    SrtpKey::new(suite, vec![seed; suite.key_bytes() + suite.salt_bytes()])
 }
 
 /// Keys of a leg: its peer encrypts with `seed`, the engine with the one above.

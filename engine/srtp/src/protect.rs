@@ -5,13 +5,16 @@ use std::fmt;
 use offhook_proto::SrtpKey;
 use rtc_srtp::context::Context;
 
-use crate::{context, put_back, word};
+use crate::mki::{Place, places};
+use crate::{context, word};
 
 /// Protects the packets of one direction. Counts rollovers by itself: give it the packets in about the order of their numbers.
 ///
 /// It keeps a few bytes for each SSRC: they are ours, one per leg.
 pub struct Protector {
     context: Context,
+    /// Where RTP and RTCP carry the key's identifier.
+    mki: [Option<Place>; 2],
     sent: Vec<Sent>,
 }
 
@@ -31,7 +34,7 @@ impl Protector {
     /// # Panics
     /// When the key has not the length of its suite.
     pub fn new(key: &SrtpKey) -> Self {
-        Self { context: context(key), sent: Vec::new() }
+        Self { context: context(key), mki: places(key), sent: Vec::new() }
     }
 
     /// Protects the RTP packet in the first `len` bytes of `buffer`. Returns how long it is then: up to
@@ -48,7 +51,7 @@ impl Protector {
             return Err(Unprotected::Repeated);
         }
         let protected = self.context.encrypt_rtp(packet).map_err(|_| Unprotected::Impossible)?;
-        let len = put_back(&protected, buffer).ok_or(Unprotected::Impossible)?;
+        let len = put_back(&protected, self.mki[0], buffer)?;
         match known {
             Some(sent) => sent.note(sequence),
             None => self.sent.push(Sent { ssrc, highest: sequence, seen: 1 }),
@@ -64,8 +67,18 @@ impl Protector {
     pub fn rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Unprotected> {
         let packet = buffer.get(..len).ok_or(Unprotected::Impossible)?;
         let protected = self.context.encrypt_rtcp(packet).map_err(|_| Unprotected::Impossible)?;
-        put_back(&protected, buffer).ok_or(Unprotected::Impossible)
+        put_back(&protected, self.mki[1], buffer)
     }
+}
+
+/// Puts what the library returned where the packet lay, with the identifier of its key.
+fn put_back(protected: &[u8], mki: Option<Place>, buffer: &mut [u8]) -> Result<usize, Unprotected> {
+    let room = buffer.len().checked_sub(mki.map_or(0, Place::size_bytes));
+    if room.is_none_or(|room| protected.len() > room) {
+        return Err(Unprotected::Impossible);
+    }
+    let len = crate::put_back(protected, buffer).ok_or(Unprotected::Impossible)?;
+    Ok(mki.map_or(len, |mki| mki.put_in(buffer, len)))
 }
 
 /// The sequence numbers of one SSRC that were protected.

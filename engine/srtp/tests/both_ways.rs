@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
     let len = suite.key_bytes() + suite.salt_bytes();
-    SrtpKey { suite, key: (0..len).map(|at| seed.wrapping_mul(31).wrapping_add(at as u8)).collect() }
+    SrtpKey::new(suite, (0..len).map(|at| seed.wrapping_mul(31).wrapping_add(at as u8)).collect::<Vec<_>>())
 }
 
 fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
