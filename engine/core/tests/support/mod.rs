@@ -1,6 +1,7 @@
 //! A worker on a virtual clock, with phones that are nothing but addresses.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod asking;
 pub mod speaker;
 pub mod world;
 
