@@ -62,8 +62,8 @@ pub(crate) struct WorkerThread {
     arriving: Option<(LegId, LegSockets)>,
     /// Tokens of receives to be armed again.
     rearm: Vec<u32>,
-    /// Legs whose receives have ended for good.
-    quiet: Vec<LegIx>,
+    /// Legs on their way out: their receives have ended for good, or could not be cancelled yet.
+    leaving: Vec<LegIx>,
     /// A buffer for the next packet of our own making.
     spare: Option<Buffer>,
     last_expiry: Time,
@@ -100,7 +100,7 @@ impl WorkerThread {
             ports: Vec::new(),
             arriving: None,
             rearm: Vec::new(),
-            quiet: Vec::new(),
+            leaving: Vec::new(),
             spare: None,
             last_expiry: Time(0),
             wakeups: 0,
@@ -175,7 +175,7 @@ impl WorkerThread {
         }
         let recorder = &self.recorder;
         self.endings.retain(|&(record, at, leg_ends)| !recorder.end(record, at, leg_ends));
-        for leg in std::mem::take(&mut self.quiet) {
+        for leg in std::mem::take(&mut self.leaving) {
             self.leave(leg);
         }
         if self.core.has_outputs() {
@@ -202,7 +202,7 @@ impl WorkerThread {
     fn longest_wait(&self, listening: bool) -> Duration {
         let unfinished = !listening
             || !self.rearm.is_empty()
-            || !self.quiet.is_empty()
+            || !self.leaving.is_empty()
             || !self.endings.is_empty()
             || self.core.has_outputs()
             || self.steered.as_ref().is_some_and(Steered::is_unfinished)

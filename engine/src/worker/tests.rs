@@ -64,6 +64,14 @@ fn create(leg: u64) -> ToWorker {
     ToWorker { command, sockets: Some(LegSockets { rtp: rtp.into(), rtcp: rtcp.into() }) }
 }
 
+/// Where a leg receives RTP.
+fn rtp_of(message: &ToWorker) -> SocketAddr {
+    match &message.command {
+        WorkerCommand::Create { setup, .. } => setup.rtp,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Operations that were done, in order.
 fn done(thread: &mut WorkerThread, reports: &Receiver<FromWorker>) -> Vec<u64> {
     assert!(thread.control.flush(), "control takes them all");
@@ -99,4 +107,31 @@ fn what_no_buffer_is_free_for_is_done_a_moment_later_and_in_order() {
     assert_eq!(done(&mut thread, &reports), [2]);
     assert_eq!(thread.ports.iter().flatten().filter(|ports| ports.rtp.receiving).count(), 2);
     assert_eq!(thread.longest_wait(true), LONGEST_WAIT);
+}
+
+#[test]
+fn a_leg_leaves_though_the_ring_had_no_room_to_cancel_its_receives_at_first() {
+    let (mut thread, commands, reports) = worker();
+    let created = create(1);
+    let rtp = rtp_of(&created);
+    commands.send(created).expect("there is room");
+    let now = thread.clock.now();
+    assert!(thread.take_commands(now));
+    assert_eq!(done(&mut thread, &reports), [1]);
+    thread.core.handle_command(now, WorkerCommand::Delete { op: OpId(2), leg: LegId(1) });
+    // As a full queue leaves it.
+    assert!(matches!(thread.core.poll_output(&mut [0; PACKET_BYTES]), Some(WorkerOutput::Disarm { .. })));
+    thread.ports[0].as_mut().expect("it is there").leaving = true;
+    thread.leaving.push(LegIx(0));
+    let closed = loop {
+        thread.retry();
+        assert!(thread.control.flush());
+        if let Ok(message) = reports.try_recv() {
+            break message.report;
+        }
+        thread.wait(now, true).expect("it waits");
+        thread.take_completions();
+    };
+    assert!(matches!(closed, WorkerReport::Closed { op: OpId(2), .. }), "{closed:?}");
+    assert!(UdpSocket::bind(rtp).is_ok(), "its port is free again");
 }
