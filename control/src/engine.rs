@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use anyhow::Context as _;
-use offhook_control_core::{EngineId, EngineReply, Input, RequestId};
+use offhook_control_core::{EngineId, EngineReply, Input, RequestId, news as news_of};
 use offhook_proto::auth::Key;
 use offhook_proto::{AsyncClient, ClientEvent, Command, Config};
 use tokio::sync::mpsc;
@@ -84,7 +84,8 @@ fn read_key(path: &Path) -> anyhow::Result<Key> {
 async fn tell(engine: EngineId, mut news: mpsc::Receiver<ClientEvent>, inputs: mpsc::Sender<Input>) {
     let mut run = String::new();
     while let Some(event) = news.recv().await {
-        for input in translate(engine, event, &mut run) {
+        log(engine, &event);
+        for input in news_of(engine, event, &mut run) {
             if inputs.send(input).await.is_err() {
                 return;
             }
@@ -95,70 +96,23 @@ async fn tell(engine: EngineId, mut news: mpsc::Receiver<ClientEvent>, inputs: m
     let _ = inputs.send(Input::EngineDown { engine }).await;
 }
 
-/// What a piece of news means to the core. `run` is the engine's run as known so far.
-fn translate(engine: EngineId, event: ClientEvent, run: &mut String) -> Vec<Input> {
+fn log(engine: EngineId, event: &ClientEvent) {
     match event {
-        ClientEvent::Event(event) => vec![Input::EngineEvent { engine, event: event.body }],
-        ClientEvent::EngineUp { instance } => {
-            tracing::info!(%engine, %instance, "the engine is there");
-            run.clone_from(&instance);
-            vec![Input::EngineUp { engine, instance, restarted: false }]
-        }
+        ClientEvent::EngineUp { instance } => tracing::info!(%engine, %instance, "the engine is there"),
         ClientEvent::EngineRestarted { new, .. } => {
             tracing::warn!(%engine, instance = %new, "the engine was restarted; its legs are gone");
-            run.clone_from(&new);
-            vec![Input::EngineUp { engine, instance: new, restarted: true }]
         }
-        ClientEvent::EngineSilent => {
-            tracing::warn!(%engine, "the engine is silent");
-            vec![Input::EngineDown { engine }]
-        }
-        ClientEvent::EngineBack => {
-            tracing::info!(%engine, "the engine is back");
-            vec![Input::EngineUp { engine, instance: run.clone(), restarted: false }]
-        }
-        // Whoever has missed events has to look at everything again, as after an outage.
+        ClientEvent::EngineSilent => tracing::warn!(%engine, "the engine is silent"),
+        ClientEvent::EngineBack => tracing::info!(%engine, "the engine is back"),
         ClientEvent::EventsMissed => {
             tracing::warn!(%engine, "events of the engine were missed; its legs are listed again");
-            vec![
-                Input::EngineDown { engine },
-                Input::EngineUp { engine, instance: run.clone(), restarted: false },
-            ]
         }
         ClientEvent::SubscribeRefused(error) => {
             tracing::error!(%engine, %error, "the engine refuses the subscription");
-            Vec::new()
         }
-        // Replies are handed to whoever called.
-        ClientEvent::Reply { .. } => Vec::new(),
+        ClientEvent::Event(_) | ClientEvent::Reply { .. } => {}
     }
 }
 
 /// An engine that is alive is heard at least so often before it counts as silent.
 const PINGS_BEFORE_SILENCE: u64 = 4;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ENGINE: EngineId = EngineId(0);
-
-    #[test]
-    fn missed_events_make_the_core_look_at_the_same_run_again() {
-        let mut run = String::new();
-        translate(ENGINE, ClientEvent::EngineUp { instance: "one".into() }, &mut run);
-        let inputs = translate(ENGINE, ClientEvent::EventsMissed, &mut run);
-        assert!(
-            matches!(&inputs[..], [Input::EngineDown { .. }, Input::EngineUp { instance, restarted: false, .. }] if instance == "one")
-        );
-    }
-
-    #[test]
-    fn a_new_run_is_told_as_a_restart() {
-        let mut run = String::from("one");
-        let event = ClientEvent::EngineRestarted { old: "one".into(), new: "two".into() };
-        let inputs = translate(ENGINE, event, &mut run);
-        assert!(matches!(&inputs[..], [Input::EngineUp { restarted: true, .. }]));
-        assert_eq!(run, "two");
-    }
-}

@@ -71,6 +71,8 @@ async fn by_10_our_re_invite_and_bye_go_out_after_a_restart_with_a_higher_cseq()
     assert!(again.header("To").ends_with("tag=t"), "{}", again.header("To"));
     peer.answer(&again, "t").await;
     peer.hear("ACK").await;
+    // The peer's media are the same, and news for this run.
+    port.until(call, |event| matches!(event, SipEvent::Updated(_))).await;
     port.until(call, |event| matches!(event, SipEvent::Snapshot { data } if data.contains("32000"))).await;
     port.hang_up(call);
     let bye = peer.hear("BYE").await;

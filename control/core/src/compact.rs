@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::ledger::CampaignKind;
+use crate::compliance::US_DAYS;
+use crate::ledger::{CallsSummed, Campaign, CampaignKind, DAY_MS};
 use crate::limits::REPORT_ROWS;
 use crate::record::{Fact, Record};
 use crate::view::AgentStatus;
@@ -24,6 +25,8 @@ pub struct Compactor {
     /// The record that put a number onto the do-not-call list.
     listed_by: BTreeMap<String, u64>,
     listings: BTreeMap<u64, Listing>,
+    /// The last sums of each campaign's days.
+    sums: BTreeMap<Campaign, BTreeMap<u64, u64>>,
     /// Finished cases, oldest first.
     finished: VecDeque<(u64, CaseKey)>,
     dead: Vec<u64>,
@@ -157,6 +160,7 @@ impl Compactor {
                 };
                 self.on_case(seq, key, record.at_ms, |_| {});
             }
+            Fact::CallsSummed(summed) => self.on_summed(seq, summed, record.at_ms),
             Fact::NumbersListed { numbers } => self.on_listed(seq, numbers),
             Fact::NumberUnlisted { number } => self.on_unlisted(seq, number),
             Fact::ContactResult { id, again_ms, .. } => {
@@ -234,6 +238,14 @@ impl Compactor {
             Some(trail) => self.dead.extend(place(trail).replace(seq)),
             None => self.dead.push(seq),
         }
+    }
+
+    /// The last sum of a day is enough, and none of a day that the ledger does not hold any more.
+    fn on_summed(&mut self, seq: u64, summed: &CallsSummed, at_ms: u64) {
+        let days = self.sums.entry(summed.campaign.clone()).or_default();
+        self.dead.extend(days.insert(summed.day, seq));
+        let held = days.split_off(&(at_ms / DAY_MS + 1).saturating_sub(US_DAYS));
+        self.dead.extend(std::mem::replace(days, held).into_values());
     }
 
     fn on_listed(&mut self, seq: u64, numbers: &[String]) {

@@ -263,6 +263,13 @@ impl Core {
     }
 
     pub(crate) fn record(&mut self, fact: Fact) {
+        self.put_on_record(fact);
+        for sum in self.ledger.due_sums(self.now.unix_ms) {
+            self.put_on_record(Fact::CallsSummed(Box::new(sum)));
+        }
+    }
+
+    fn put_on_record(&mut self, fact: Fact) {
         let record = Record::new(self.now.unix_ms, fact);
         self.report(&record);
         self.push(Output::Record(record));

@@ -1,14 +1,17 @@
 //! The compliance ledger: each campaign's calls by day, as they follow from the journal's records (BY-08).
 //!
-//! After a restart it holds what the journal still does: 30 days, of at most 200,000 finished callbacks and contacts.
+//! Compaction may forget calls that the ledger still counts. So the sums of a day go on record, when the day is over and
+//! whenever that much has happened since the last time that compaction might forget some of it. A sum stands for all that came
+//! before it; what comes after it is added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::CallId;
 use crate::compliance::{AGENT_WITHIN_MS, RING_MS, Rule, US_DAYS, UkRate, uk_rate, us_percent};
+use crate::limits::REPORT_ROWS;
 use crate::record::{CallSummary, Fact, Record};
 
 /// Calls that belong together.
@@ -53,6 +56,10 @@ pub(crate) struct Ledger {
     /// Campaigns of callbacks and contacts that are not done.
     campaigns: BTreeMap<String, Arc<Campaign>>,
     running: BTreeMap<CallId, Running>,
+    /// Days and campaigns of which more is known than the sums on record say.
+    unsummed: BTreeSet<(u64, Arc<Campaign>)>,
+    /// Calls, and beginnings or ends of customers' histories, since the last sum.
+    since_sum: usize,
 }
 
 #[derive(Debug)]
@@ -61,19 +68,32 @@ struct Running {
     connected_ms: Option<u64>,
 }
 
+/// What a campaign's calls of a day came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsSummed {
+    /// Whose.
+    pub campaign: Campaign,
+    /// Day since 1970 UTC.
+    pub day: u64,
+    /// What happened to them.
+    pub tally: Tally,
+}
+
 /// What happened to calls that were made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    dialled: u64,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Calls made.
+    pub dialled: u64,
     /// Answered, and with an agent in time.
-    human: u64,
+    pub human: u64,
     /// Answered by a machine, a fax or a tone.
-    machine: u64,
+    pub machine: u64,
     /// Answered, and without an agent in time.
-    dropped: u64,
+    pub dropped: u64,
     /// Given up before the phone had rung for long enough.
-    short_ring: u64,
-    refused: BTreeMap<Rule, u64>,
+    pub short_ring: u64,
+    /// Not made, by the rule that refused them.
+    pub refused: BTreeMap<Rule, u64>,
 }
 
 impl Tally {
@@ -142,12 +162,8 @@ impl Ledger {
             Fact::CallbackAdded(spec) => self.begin(&spec.id.0, Campaign::of_service(&spec.service)),
             Fact::ContactDialled { id, call, .. } => self.dialled(&id.0, *call, at_ms),
             Fact::CallbackDialled { id, call, .. } => self.dialled(&id.0, *call, at_ms),
-            Fact::ContactRemoved { id } | Fact::ContactResult { id, again_ms: None, .. } => {
-                self.campaigns.remove(&id.0);
-            }
-            Fact::CallbackEnded { id, .. } => {
-                self.campaigns.remove(&id.0);
-            }
+            Fact::ContactRemoved { id } | Fact::ContactResult { id, again_ms: None, .. } => self.end(&id.0),
+            Fact::CallbackEnded { id, .. } => self.end(&id.0),
             Fact::Connected { call, .. } => {
                 if let Some(running) = self.running.get_mut(call) {
                     running.connected_ms.get_or_insert(at_ms);
@@ -158,6 +174,9 @@ impl Ledger {
                 let campaign = self.known(refused.campaign.clone());
                 *self.tally(&campaign, at_ms).refused.entry(refused.rule).or_default() += 1;
             }
+            // Callers count for what compaction keeps too.
+            Fact::InboundArrived { .. } => self.since_sum += 1,
+            Fact::CallsSummed(summed) => self.summed(summed, at_ms),
             Fact::ContactResult { .. }
             | Fact::Booted { .. }
             | Fact::AgentSaved(_)
@@ -166,7 +185,6 @@ impl Ledger {
             | Fact::ModeInForce { .. }
             | Fact::LegUp { .. }
             | Fact::Dialog { .. }
-            | Fact::InboundArrived { .. }
             | Fact::AgentRequested { .. }
             | Fact::CallbackAttempted { .. }
             | Fact::CallbackMoved { .. }
@@ -188,6 +206,29 @@ impl Ledger {
         let campaign = self.known(campaign);
         self.days.entry(Arc::clone(&campaign)).or_default();
         self.campaigns.insert(id.to_owned(), campaign);
+    }
+
+    fn end(&mut self, id: &str) {
+        self.campaigns.remove(id);
+        self.since_sum += 1;
+    }
+
+    /// The sums that are to go on record now: of days that are over, or all of them after enough calls.
+    pub(crate) fn due_sums(&self, now_ms: u64) -> Vec<CallsSummed> {
+        let (today, all) = (now_ms / DAY_MS, self.since_sum >= SUM_EVERY);
+        let due = self.unsummed.iter().take_while(|(day, _)| all || *day < today);
+        let sum = |(day, campaign): &(u64, Arc<Campaign>)| {
+            let tally = self.days.get(campaign)?.get(day)?.clone();
+            Some(CallsSummed { campaign: Campaign::clone(campaign), day: *day, tally })
+        };
+        due.filter_map(sum).collect()
+    }
+
+    fn summed(&mut self, summed: &CallsSummed, at_ms: u64) {
+        let campaign = self.known(summed.campaign.clone());
+        self.since_sum = 0;
+        *self.tally_of(&campaign, summed.day, at_ms) = summed.tally.clone();
+        self.unsummed.remove(&(summed.day, campaign));
     }
 
     fn dialled(&mut self, id: &str, call: CallId, at_ms: u64) {
@@ -215,11 +256,18 @@ impl Ledger {
         }
     }
 
+    /// Today's, about to change.
     fn tally(&mut self, campaign: &Arc<Campaign>, at_ms: u64) -> &mut Tally {
         let today = at_ms / DAY_MS;
+        self.unsummed.insert((today, Arc::clone(campaign)));
+        self.since_sum += 1;
+        self.tally_of(campaign, today, at_ms)
+    }
+
+    fn tally_of(&mut self, campaign: &Arc<Campaign>, day: u64, at_ms: u64) -> &mut Tally {
         let days = self.days.entry(Arc::clone(campaign)).or_default();
-        days.retain(|day, _| day + US_DAYS > today);
-        days.entry(today).or_default()
+        days.retain(|day, _| day + US_DAYS > at_ms / DAY_MS);
+        days.entry(day).or_default()
     }
 
     /// All campaigns that made a call, or were refused one, within 30 days.
@@ -256,6 +304,8 @@ impl Ledger {
     }
 }
 
+/// Compaction keeps as many finished histories as reports have rows: what is summed up this often is never forgotten before.
+const SUM_EVERY: usize = REPORT_ROWS / 4;
 /// Results of calls that no person answered.
 const MACHINES: [&str; 3] = ["answering_machine", "fax", "error_tone"];
 pub(crate) const DAY_MS: u64 = 86_400_000;
@@ -325,5 +375,28 @@ mod tests {
         called(&mut ledger, 2, [None, Some(at + 30 * DAY_MS), None, Some(at + 30 * DAY_MS)], "hung_up");
         assert_eq!(ledger.days.values().map(BTreeMap::len).sum::<usize>(), 1, "old days are forgotten");
         assert!(ledger.campaigns.len() == 2 && ledger.running.is_empty());
+    }
+
+    #[test]
+    fn by_08_sums_are_due_when_their_day_is_over_and_after_many_calls_and_count_nothing_twice() {
+        let mut ledger = Ledger::default();
+        let at = 20_000 * DAY_MS;
+        called(&mut ledger, 1, [None, Some(at), None, Some(at + 9_000)], "hung_up");
+        assert!(ledger.due_sums(at).is_empty());
+        let sums = ledger.due_sums(at + DAY_MS);
+        assert!(matches!(&sums[..], [sum] if sum.day == 20_000 && sum.tally.dropped == 1));
+        let before = sales(&ledger, at);
+        ledger.on_record(&Record::new(at, Fact::CallsSummed(Box::new(sums[0].clone()))));
+        assert_eq!((sales(&ledger, at), ledger.due_sums(at + DAY_MS)), (before, Vec::new()));
+        // Each is counted when it is dialled and when it ends.
+        let calls = SUM_EVERY as u64 / 2 + 1;
+        for call in 2..=calls {
+            called(&mut ledger, call, [None, Some(at), None, Some(at + 9_000)], "hung_up");
+        }
+        let sums = ledger.due_sums(at);
+        assert_eq!(sums[0].tally.dropped, calls);
+        ledger.on_record(&Record::new(at, Fact::CallsSummed(Box::new(sums[0].clone()))));
+        assert!(ledger.due_sums(at).is_empty());
+        assert_eq!(sales(&ledger, at).us.abandoned, calls);
     }
 }

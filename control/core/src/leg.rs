@@ -100,6 +100,8 @@ pub(crate) struct Leg {
     pub(crate) since_us: Option<u64>,
     /// Delete even though nothing is known to exist: a create may have been executed.
     doubtful: bool,
+    /// The engine has one of this name that is not as wanted: it goes first.
+    stale: bool,
 }
 
 impl Leg {
@@ -124,6 +126,7 @@ impl Leg {
             failures: 0,
             since_us: None,
             doubtful: false,
+            stale: false,
         }
     }
 
@@ -218,6 +221,7 @@ impl Leg {
     pub(crate) fn on_gone(&mut self) {
         self.open = None;
         self.doubtful = false;
+        self.stale = false;
         self.verify = false;
         self.remote_known = None;
         self.keys_known = None;
@@ -263,6 +267,9 @@ impl Leg {
         if !self.wanted {
             return (self.open.is_some() || self.doubtful)
                 .then(|| Command::LegDelete(LegDelete { leg: self.name.clone() }));
+        }
+        if self.stale {
+            return Some(Command::LegDelete(LegDelete { leg: self.name.clone() }));
         }
         if self.open.is_none() {
             if !std::mem::replace(&mut self.doubtful, true) {
@@ -355,6 +362,12 @@ impl Leg {
                 Change::None
             }
             ErrorCode::LegNotFound => self.on_not_found(aspect, command),
+            // Made by a request that was on its way when the engine's new run was not known as one.
+            ErrorCode::LegExists if self.wanted && self.failures < crate::limits::ENGINE_RETRIES => {
+                self.failures += 1;
+                self.stale = true;
+                Change::None
+            }
             ErrorCode::LegExists
             | ErrorCode::BadRequest
             | ErrorCode::BadValue
@@ -493,6 +506,7 @@ impl Leg {
 
     fn on_not_found(&mut self, aspect: Aspect, command: &Command) -> Change {
         self.on_unknown(command);
+        self.stale = false;
         if !self.wanted && aspect == Aspect::Life {
             self.on_gone();
             return Change::Closed;

@@ -37,6 +37,7 @@ pub mod limits;
 mod line;
 pub mod modes;
 mod mutation;
+mod news;
 pub mod options;
 mod preview;
 mod projection;
@@ -56,4 +57,5 @@ pub use ids::{AgentId, CallId, CallbackId, ContactId, EngineId, OfferId, OpId, R
 pub use io::{EngineReply, Input, Key, Now, Output};
 #[doc(hidden)]
 pub use mutation::Mutation;
+pub use news::news;
 pub use record::Record;

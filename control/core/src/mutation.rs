@@ -40,11 +40,21 @@ pub enum Mutation {
     DropBeforeStore,
     /// A caller's callback begins its wait when it is asked for.
     LatePlace,
+    /// The legs of a dead engine are not moved to another.
+    StayOnDead,
+    /// The peer of a leg that was moved is not told where it is now.
+    ForgetReoffer,
+    /// An agent whose engine died is called again.
+    RedialOnMove,
+    /// What an engine kept of legs that were moved away while it was cut off is not deleted.
+    KeepStrays,
+    /// A customer who is to be asked, or to call, is dialled at once.
+    SkipConfirmation,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -63,5 +73,10 @@ impl Mutation {
         Self::ForgetMessage,
         Self::DropBeforeStore,
         Self::LatePlace,
+        Self::StayOnDead,
+        Self::ForgetReoffer,
+        Self::RedialOnMove,
+        Self::KeepStrays,
+        Self::SkipConfirmation,
     ];
 }

@@ -83,6 +83,7 @@ fn pc_04_on_answer_the_agent_hears_the_configured_file_and_then_the_leg_is_open(
 fn pc_05_a_lost_leg_is_called_again_before_the_next_customer() {
     let mut bench = available_agent(true);
     let call = bench.last_dial();
+    bench.pass_ms(3_000);
     bench.event(EventBody::LegSilent { leg: format!("a-ann-{call}"), silent_ms: 3_000 });
     bench.callback("+31201");
     bench.pass_ms(5_000);

@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::{Bench, available_agent, remote};
+use bench::{Bench, available_agent};
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter};
 use offhook_control_core::config::{Config, Secret};
 use offhook_control_core::hours::OfficeHours;
@@ -66,16 +66,7 @@ fn services(config: &mut Config) {
 
 fn calls_in(bench: &mut Bench, call: u64, from: &str) -> CallId {
     let call = CallId(call);
-    bench.sip(
-        call,
-        SipEvent::Incoming {
-            from: from.into(),
-            to: "100".into(),
-            remote: Some(remote()),
-            trunk: true,
-            headers: vec![],
-        },
-    );
+    bench.arrives(call, from, "100");
     bench.answer(call);
     call
 }

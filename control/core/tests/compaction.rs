@@ -126,6 +126,50 @@ fn pv_08_reports_after_compaction_have_the_same_rows_under_the_same_numbers() {
     assert!(left.len() < bench.records.len() / 2, "{} of {}", left.len(), bench.records.len());
 }
 
+/// What the ledger says of 30 days.
+fn month(bench: &mut Bench) -> Value {
+    let mut campaigns = bench.ask(ApiRequest::Compliance).body()["campaigns"].take();
+    for campaign in campaigns.as_array_mut().expect("a list") {
+        campaign["uk"].take();
+    }
+    campaigns
+}
+
+#[test]
+fn by_08_the_ledger_counts_calls_that_compaction_has_forgotten() {
+    let mut bench = available_agent(true);
+    for n in 0..5 {
+        talk(&mut bench, &format!("+3120{n}"));
+    }
+    bench.pass_ms(86_400_000);
+    talk(&mut bench, "+31299");
+    let all = month(&mut bench);
+    assert_eq!(all[0]["dialled"], 6);
+    check(&bench.records);
+    // Those of the day before are forgotten, down to the sum of that day.
+    let left = compacted(&bench.records, Some((bench.now().unix_ms, 3_600_000)));
+    let kept = |id: &Record| matches!(id.fact, Fact::CallbackDialled { .. });
+    assert_eq!(left.iter().filter(|record| kept(record)).count(), 1);
+    assert_eq!(month(&mut Bench::of(left)), all);
+}
+
+#[test]
+fn by_08_of_the_sums_of_a_day_the_last_is_kept_for_thirty_days() {
+    let summed = |day: u64, dialled: u64, at_day: u64| {
+        let tally = json!({ "dialled": dialled, "human": 0, "machine": 0, "dropped": 0, "short_ring": 0,
+            "refused": { "do_not_call": 1 } });
+        let campaign = json!({ "kind": "service", "name": "cb" });
+        json!({ "v": 1, "at_ms": at_day * 86_400_000, "fact": "calls_summed", "campaign": campaign, "day": day,
+            "tally": tally })
+    };
+    let facts = [summed(100, 1, 100), summed(100, 2, 101), summed(101, 3, 102), summed(129, 4, 130)];
+    let records: Vec<Record> =
+        facts.into_iter().map(|fact| serde_json::from_value(fact).expect("a record")).collect();
+    check(&records);
+    assert_eq!(compacted(&records[..3], None), records[1..3]);
+    assert_eq!(compacted(&records, None), records[2..], "day 100 is not within 30 days of day 130 any more");
+}
+
 #[test]
 fn what_is_not_finished_is_kept_however_old_it_is() {
     let mut bench = Bench::new();

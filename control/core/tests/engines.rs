@@ -3,11 +3,11 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::{Bench, remote};
+use bench::Bench;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Command, DtmfMode};
+use offhook_proto::{Command, DtmfMode, ErrorCode};
 
 const ONE: EngineId = EngineId(0);
 const TWO: EngineId = EngineId(1);
@@ -56,14 +56,7 @@ fn reoffered(bench: &Bench) -> Vec<(CallId, u16)> {
 
 fn incoming(bench: &mut Bench) -> CallId {
     let call = CallId(CallId::FIRST_INCOMING);
-    let event = SipEvent::Incoming {
-        from: "+31205".into(),
-        to: "100".into(),
-        remote: Some(remote()),
-        trunk: true,
-        headers: Vec::new(),
-    };
-    bench.sip(call, event);
+    bench.arrives(call, "+31205", "100");
     bench.answer(call);
     call
 }
@@ -242,6 +235,43 @@ fn by_09_by_10_a_leg_that_is_moved_after_a_restart_is_made_as_it_was() {
     bench.pass_ms(5_000);
     assert_eq!(created(&bench, ann), Some(TWO));
     assert!(before.is_some() && settings(&bench) == before, "{before:?}: {:?}", settings(&bench));
+}
+
+#[test]
+fn by_10_a_phone_that_had_not_followed_its_leg_when_control_died_is_told_again_and_not_given_up() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    // The leg is on its new engine, where nothing has come yet.
+    bench.packet_age_ms = u64::MAX;
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    bench.pass_ms(4_000);
+    bench.sip(ann, SipEvent::Restored);
+    assert_eq!(reoffered(&bench).len(), 1);
+    bench.callback("+31201");
+    bench.pass_ms(1_000);
+    assert_eq!(bench.dials(), 0, "the leg is not proved, and the phone is not called again");
+    bench.packet_age_ms = 20;
+    bench.pass_ms(1_000);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn by_09_a_leg_that_the_new_run_of_an_engine_has_already_is_made_again_and_nobody_is_called_again() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    let dials = bench.dials();
+    bench.refuse_next_create(ErrorCode::LegExists);
+    bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
+    bench.pass_ms(1_000);
+    assert_eq!((deleted(&bench, ann), created(&bench, ann)), (Some(ONE), Some(ONE)));
+    let of_life = |command: &&Command| matches!(command, Command::LegCreate(_) | Command::LegDelete(_));
+    let last = bench.engine.iter().rev().find(of_life);
+    assert!(matches!(last, Some(Command::LegCreate(_))), "{last:?}");
+    assert_eq!(bench.dials(), dials);
+    assert!(!bench.sip.iter().any(|(_, command)| matches!(command, SipCommand::HangUp { .. })));
 }
 
 #[test]

@@ -146,14 +146,7 @@ fn pv_06_the_contacts_event_has_the_result_code_of_its_leg() {
 fn pv_08_a_caller_has_a_queue_event_and_the_events_of_both_sides() {
     let mut bench = Bench::new();
     let call = CallId(CallId::FIRST_INCOMING + 1);
-    let event = SipEvent::Incoming {
-        from: "+49301".into(),
-        to: "100".into(),
-        remote: Some(bench::remote()),
-        trunk: true,
-        headers: vec![],
-    };
-    bench.sip(call, event);
+    bench.arrives(call, "+49301", "100");
     bench.answer(call);
     bench.pass_ms(12_000);
     bench.add_agent("ann", true);

@@ -5,6 +5,7 @@ mod bench;
 
 use bench::{Bench, agent};
 use offhook_control_core::api::{ApiReply, ApiRequest, TransferBody, TransferMode};
+use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
 use offhook_control_core::sip::{SipCommand, SipEvent};
@@ -180,6 +181,38 @@ fn pv_07_a_queue_gives_the_customer_to_the_next_agent_in_the_place_of_their_arri
     let offer = bench.agent("bob").offer.expect("an offer");
     assert_eq!(offer.number, "+31201", "the older arrival");
     bench.ask(ApiRequest::Accept("bob".into()));
+    let bob = bench.agent_leg("bob");
+    assert_eq!(joined(&bench, &bob), Some(format!("c-{customer}")));
+}
+
+#[test]
+fn by_10_a_customer_passed_on_to_a_queue_has_the_same_place_there_after_a_restart() {
+    let queues = |vip: i32| {
+        move |config: &mut Config| {
+            config.queues[0].priority = 3;
+            let (name, skill) = ("vip".into(), Some("sales".into()));
+            config.queues.push(QueueConfig { name, skill, priority: vip, ..QueueConfig::default() });
+        }
+    };
+    let mut bench = Bench::with(queues(7));
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let customer = bench.customer();
+    bench.answer(customer);
+    let caller = CallId(CallId::FIRST_INCOMING + 1);
+    bench.arrives(caller, "+31202", "100");
+    bench.answer(caller);
+    for call in [customer, caller] {
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    }
+    transfer(&mut bench, Destination::Queue("vip".into()), TransferMode::Blind);
+    // Another priority is for those who come from now on.
+    let mut bench = bench.restart_with(queues(1));
+    for call in [caller, customer] {
+        bench.sip(call, SipEvent::Restored);
+    }
+    bench.add_agent("bob", true);
+    bench.pass_ms(2_000);
     let bob = bench.agent_leg("bob");
     assert_eq!(joined(&bench, &bob), Some(format!("c-{customer}")));
 }

@@ -112,14 +112,7 @@ fn by_07_callers_keep_the_order_of_their_arrival_through_a_restart() {
     let mut bench = bench::Bench::new();
     let calls = [1, 2].map(|number| CallId(CallId::FIRST_INCOMING + number));
     for call in calls {
-        let event = SipEvent::Incoming {
-            from: format!("+3120{call}"),
-            to: "100".into(),
-            remote: Some(bench::remote()),
-            trunk: true,
-            headers: Vec::new(),
-        };
-        bench.sip(call, event);
+        bench.arrives(call, &format!("+3120{call}"), "100");
         bench.pass_ms(100);
     }
     // The second is through first.

@@ -61,6 +61,8 @@ pub(crate) struct Established {
     pub(crate) offering: Option<LocalMedia>,
     /// An offer to make when the present exchange is over.
     pub(crate) next_offer: Option<LocalMedia>,
+    /// The call is of an earlier run: this one has not heard of the peer's media.
+    untold: bool,
     /// How often our offer met the peer's (491).
     pub(crate) glares: u32,
     /// We hang up as soon as the ACK is there (RFC 3261 section 15).
@@ -94,6 +96,7 @@ impl Established {
             answer_in_ack: false,
             offering: None,
             next_offer: None,
+            untold: false,
             glares: 0,
             leaving: None,
         }
@@ -230,7 +233,8 @@ impl Established {
     /// The peer's media, first or changed.
     pub(crate) async fn on_remote(&mut self, remote: RemoteMedia) {
         let first = self.remote.is_none();
-        let changed = self.remote.as_ref() != Some(&remote);
+        // A leg that is opened anew after a restart has to know where the peer receives, be it where it was.
+        let changed = std::mem::take(&mut self.untold) || self.remote.as_ref() != Some(&remote);
         self.remote = Some(remote.clone());
         if first {
             self.answered_at_us = Some(self.shared.mono_us());
@@ -342,6 +346,7 @@ pub(crate) async fn restore(
     let mut established = Established::new(&shared, call, sender, key, dialog);
     established.set_media(snapshot.local(), snapshot.remote(), snapshot.session);
     established.peer_takes_update = snapshot.peer_takes_update;
+    established.untold = true;
     shared.emit(call, SipEvent::Restored).await;
     established.tell_snapshot().await;
     established.run(inbox, Vec::new()).await;

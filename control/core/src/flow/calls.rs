@@ -200,6 +200,9 @@ impl Core {
         if call.state != State::Up || call.deaf || call.offered == Some(rtp) {
             return;
         }
+        if self.mutated(Mutation::ForgetReoffer) {
+            return;
+        }
         if let Some(local) = self.local_media(id) {
             self.push(Output::Sip { call: id, command: SipCommand::ReOffer { local } });
         }
@@ -417,6 +420,7 @@ impl Core {
                 self.past_incoming.push_back(id);
             }
             self.legs.remove(&name);
+            self.leave_old_legs(&name);
         }
     }
 }

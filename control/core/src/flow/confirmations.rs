@@ -8,6 +8,7 @@ use crate::api::ApiError;
 use crate::core::{Changed, Core};
 use crate::flow::api::Answer;
 use crate::interaction::{Source, Way};
+use crate::mutation::Mutation;
 use crate::options::{CallDirection, Unconfirmed};
 use crate::record::{CallbackReason, Fact};
 use crate::timer::Timer;
@@ -22,7 +23,7 @@ impl Core {
         let waits = |callback: &crate::callback::Callback| {
             !callback.confirmed && callback.spec.options.confirm.is_some()
         };
-        if !self.callbacks.get(&id).is_some_and(waits) {
+        if !self.callbacks.get(&id).is_some_and(waits) || self.mutated(Mutation::SkipConfirmation) {
             return false;
         }
         self.leave_queue(interaction);

@@ -1,6 +1,6 @@
 //! How a customer's way ends, or goes back to where it came from.
 
-use crate::agent::{Activity, Wanted};
+use crate::agent::{Activity, Agent, Wanted};
 use crate::call::Role;
 use crate::core::Core;
 use crate::flow::calls::End;
@@ -186,7 +186,7 @@ impl Core {
 
     /// The agent did not react: the next one is asked (PV-04).
     pub(crate) fn on_offer_timeout(&mut self, agent: &AgentId) {
-        let Some(id) = self.agents.get(agent).and_then(super::super::agent::Agent::interaction) else {
+        let Some(id) = self.agents.get(agent).and_then(Agent::interaction) else {
             return;
         };
         if self.interactions.get(&id).is_none_or(|interaction| interaction.stage != Stage::Offered) {

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use offhook_proto::{Command, EventBody, LegDelete, LegInfo, LegQuery, SpliceAudio};
 
+use crate::agent::Agent;
 use crate::call::{Role, State};
 use crate::core::Core;
 use crate::engines::State as EngineState;
+use crate::flow::proof::FIRST_PACKET_MS;
 use crate::interaction::{Event, Outcome, Stage};
 use crate::io::{EngineReply, Key, Output};
 use crate::leg::{ASPECTS, Aspect, Change, Link};
@@ -24,13 +26,29 @@ pub(crate) struct Asked {
 /// What a request was for.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
-    Leg { call: CallId, aspect: Aspect, command: Command },
-    Proof { interaction: u64 },
+    Leg {
+        call: CallId,
+        aspect: Aspect,
+        command: Command,
+    },
+    Proof {
+        interaction: u64,
+    },
     List,
     Sweep,
-    Query { leg: String },
-    Orphan { leg: String },
-    Detect { interaction: u64 },
+    Query {
+        leg: String,
+    },
+    Orphan {
+        leg: String,
+    },
+    /// A leg that has been moved elsewhere since its creation was asked for.
+    Left {
+        leg: String,
+    },
+    Detect {
+        interaction: u64,
+    },
 }
 
 impl Core {
@@ -100,6 +118,11 @@ impl Core {
             Pending::List => self.on_listed(engine, result),
             Pending::Sweep => self.on_swept(engine, result),
             Pending::Query { leg } => self.on_queried(engine, leg, result),
+            Pending::Left { leg } => {
+                if unanswered(&result) || matches!(result, Ok(offhook_proto::Reply::Ok(_))) {
+                    self.on_old_leg(engine, leg);
+                }
+            }
             Pending::Orphan { leg } => {
                 if unanswered(&result) && !self.is_on(&leg, engine) {
                     self.delete_orphan(engine, leg);
@@ -143,6 +166,7 @@ impl Core {
 
     pub(crate) fn on_engine_retry(&mut self) {
         self.retry_reconciling();
+        self.retry_sweeping();
         for id in std::mem::take(&mut self.retry) {
             self.drive(id);
             self.reap(id);
@@ -190,8 +214,7 @@ impl Core {
         let Some(call) = self.calls.get(&id) else { return };
         let both = matches!(call.leg.link_wanted(), Link::Spliced { hears: true, heard: true, .. });
         if let (true, Role::Agent(agent)) = (both, call.role.clone())
-            && let Some(interaction) =
-                self.agents.get(&agent).and_then(super::super::agent::Agent::interaction)
+            && let Some(interaction) = self.agents.get(&agent).and_then(Agent::interaction)
         {
             self.on_spliced(interaction);
         }
@@ -201,19 +224,12 @@ impl Core {
     fn on_leg_gone(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.leg.failures += 1;
-        let agents: Vec<CallId> = self
-            .calls
-            .get(&id)
-            .and_then(|call| match call.role {
-                Role::Customer(interaction) => self.agent_call_of(interaction),
-                Role::Agent(_) | Role::Orphan => None,
-            })
-            .into_iter()
-            .collect();
-        for agent in agents {
-            if let Some(agent) = self.calls.get_mut(&agent) {
-                agent.leg.on_partner_gone();
-            }
+        let agent = match call.role {
+            Role::Customer(interaction) => self.agent_call_of(interaction),
+            Role::Agent(_) | Role::Orphan => None,
+        };
+        if let Some(agent) = agent.and_then(|agent| self.calls.get_mut(&agent)) {
+            agent.leg.on_partner_gone();
         }
         self.drive(id);
     }
@@ -234,7 +250,7 @@ impl Core {
         match call.role.clone() {
             Role::Agent(agent) => {
                 let spliced = matches!(call.leg.link_wanted(), Link::Spliced { .. });
-                let interaction = self.agents.get(&agent).and_then(super::super::agent::Agent::interaction);
+                let interaction = self.agents.get(&agent).and_then(Agent::interaction);
                 match (aspect, interaction) {
                     (Aspect::Link, Some(interaction)) if spliced => {
                         self.give_up(interaction, Outcome::Engine);
@@ -255,6 +271,7 @@ impl Core {
             | EventBody::LegAlive { leg }
             | EventBody::LegReleased { leg, .. }
             | EventBody::PlayEnded { leg, .. } => Some(leg),
+            EventBody::SpliceAudio(audio) => Some(&audio.from),
             _ => None,
         };
         if of_leg.is_some_and(|leg| !self.is_on(leg, engine)) {
@@ -312,17 +329,25 @@ impl Core {
         if call.state != State::Up {
             return;
         }
+        // The first packet after an answer, or after a move, may be on its way.
+        let due_us = call.answered_us.max(call.opened_us).unwrap_or(0) + FIRST_PACKET_MS * 1_000;
+        if self.now.mono_us < due_us {
+            if let Role::Agent(agent) = call.role.clone() {
+                self.arm(Timer::Silent(agent), (due_us - self.now.mono_us).div_ceil(1_000));
+            }
+            return;
+        }
         match call.role.clone() {
             Role::Agent(agent) => {
                 let talking = self
                     .agents
                     .get(&agent)
-                    .and_then(super::super::agent::Agent::interaction)
+                    .and_then(Agent::interaction)
                     .and_then(|interaction| self.interactions.get(&interaction))
                     .is_some_and(|interaction| {
                         matches!(interaction.stage, Stage::Joining | Stage::Connected)
                     });
-                let up = self.agents.get(&agent).is_some_and(super::super::agent::Agent::is_up);
+                let up = self.agents.get(&agent).is_some_and(Agent::is_up);
                 if talking {
                     self.arm(Timer::Silent(agent), u64::from(self.config.agents.silent_in_call_ms));
                 } else if up {
@@ -372,7 +397,6 @@ impl Core {
 
     pub(crate) fn on_engine_up(&mut self, engine: EngineId, restarted: bool) {
         if restarted {
-            self.engines.take_strays(engine);
             self.on_legs_lost(engine);
         } else {
             for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
@@ -399,6 +423,7 @@ impl Core {
 
     pub(crate) fn on_engine_down(&mut self, engine: EngineId) {
         self.engines.set_state(engine, EngineState::Down, self.now.mono_us);
+        self.stop_reconciling(engine);
         self.arm(Timer::FailOver, crate::flow::failover::PATIENCE_MS);
     }
 
@@ -406,26 +431,44 @@ impl Core {
     pub(crate) fn on_legs_lost(&mut self, engine: EngineId) {
         for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
             call.leg.relocate();
+            // What was silent there may speak elsewhere.
+            if let Role::Agent(agent) = &call.role {
+                self.timers.stop(&Timer::Silent(agent.clone()));
+            }
         }
         let mut proofs = BTreeSet::new();
-        self.requests.retain(|_, asked| {
-            match &asked.pending {
-                Pending::Proof { interaction } if asked.engine == engine => {
-                    proofs.insert(*interaction);
-                }
-                Pending::Proof { .. }
-                | Pending::Leg { .. }
-                | Pending::List
-                | Pending::Sweep
-                | Pending::Query { .. }
-                | Pending::Orphan { .. }
-                | Pending::Detect { .. } => {}
+        self.forget_requests(|asked| {
+            let lost = asked.engine == engine;
+            if let (Pending::Proof { interaction }, true) = (&asked.pending, lost) {
+                proofs.insert(*interaction);
             }
-            asked.engine != engine
+            lost
         });
         for interaction in proofs {
             self.step_back(interaction, 1_000);
         }
+    }
+
+    /// Does not wait for these any more. A leg that may be created all the same is deleted then.
+    pub(crate) fn forget_requests(&mut self, mut forgotten: impl FnMut(&Asked) -> bool) {
+        self.requests.retain(|_, asked| {
+            if !forgotten(asked) {
+                return true;
+            }
+            let left = match &asked.pending {
+                Pending::Leg { command: Command::LegCreate(create), .. } => create.leg.clone(),
+                Pending::Left { .. } => return true,
+                Pending::Leg { .. }
+                | Pending::Proof { .. }
+                | Pending::List
+                | Pending::Sweep
+                | Pending::Query { .. }
+                | Pending::Orphan { .. }
+                | Pending::Detect { .. } => return false,
+            };
+            asked.pending = Pending::Left { leg: left };
+            true
+        });
     }
 
     pub(crate) fn call_ids(&self) -> Vec<CallId> {

@@ -10,6 +10,7 @@ use crate::engines::State;
 use crate::flow::engine::Pending;
 use crate::io::EngineReply;
 use crate::leg::Link;
+use crate::mutation::Mutation;
 use crate::timer::Timer;
 use crate::{CallId, EngineId};
 
@@ -83,8 +84,7 @@ impl Core {
     }
 
     fn forget_requests_of(&mut self, id: CallId) {
-        let own = |pending: &Pending| matches!(pending, Pending::Leg { call, .. } if *call == id);
-        self.requests.retain(|_, asked| !own(&asked.pending));
+        self.forget_requests(|asked| matches!(asked.pending, Pending::Leg { call, .. } if call == id));
     }
 
     /// The peer has agreed to our present address: what it left falls silent at once, lest it hear two streams.
@@ -94,10 +94,15 @@ impl Core {
             return;
         }
         let name = call.leg.name.clone();
-        let left = |engine: &EngineId| self.timers.is_armed(&Timer::OldLeg(*engine, name.clone()));
+        self.leave_old_legs(&name);
+    }
+
+    /// Deletes what is still left of a leg on other engines.
+    pub(crate) fn leave_old_legs(&mut self, name: &str) {
+        let left = |engine: &EngineId| self.timers.is_armed(&Timer::OldLeg(*engine, name.to_owned()));
         for engine in self.engines.ids().filter(left).collect::<Vec<_>>() {
-            self.timers.stop(&Timer::OldLeg(engine, name.clone()));
-            self.on_old_leg(engine, name.clone());
+            self.timers.stop(&Timer::OldLeg(engine, name.to_owned()));
+            self.on_old_leg(engine, name.to_owned());
         }
     }
 
@@ -121,7 +126,7 @@ impl Core {
 
     /// Engines that have been down for too long lose their legs to those that are up. Who talks goes first.
     pub(crate) fn fail_over(&mut self) {
-        if !self.engines.is_any_up() {
+        if !self.engines.is_any_up() || self.mutated(Mutation::StayOnDead) {
             return;
         }
         let mut moved = BTreeSet::new();
@@ -138,6 +143,11 @@ impl Core {
         let mut order: Vec<CallId> = moved.into_iter().collect();
         order.sort_by_key(|id| self.urgency(*id));
         for id in order {
+            if self.mutated(Mutation::RedialOnMove)
+                && let Some(Role::Agent(agent)) = self.calls.get(&id).map(|call| call.role.clone())
+            {
+                self.lose_leg(&agent, "engine");
+            }
             self.drive(id);
             self.reap(id);
         }
@@ -156,15 +166,27 @@ impl Core {
 
     /// An engine may hold legs that were moved away from it: they are found and deleted.
     pub(crate) fn sweep(&mut self, engine: EngineId, after: Option<String>) {
+        if self.mutated(Mutation::KeepStrays) {
+            return;
+        }
         let owner = Some(self.config.controller.clone());
         let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
         self.ask(engine, Pending::Sweep, Command::LegList(request));
     }
 
+    /// Engines that did not say what they hold are asked again.
+    pub(crate) fn retry_sweeping(&mut self) {
+        for engine in self.engines.in_state(State::Up).collect::<Vec<_>>() {
+            if self.engines.take_strays(engine) {
+                self.sweep(engine, None);
+            }
+        }
+    }
+
     pub(crate) fn on_swept(&mut self, engine: EngineId, result: EngineReply) {
         let Ok(list) = result.and_then(offhook_proto::Reply::parse::<LegList>) else {
-            // It is tried again when the engine is heard again, and the lease ends what is left.
             self.engines.note_strays(engine);
+            self.arm(Timer::Engine, SWEEP_RETRY_MS);
             return;
         };
         for leg in list.legs.iter().filter(|leg| !self.is_on(leg, engine)).cloned().collect::<Vec<_>>() {
@@ -176,6 +198,7 @@ impl Core {
     }
 }
 
+const SWEEP_RETRY_MS: u64 = 1_000;
 /// How long an engine may be down before its legs are moved: longer than the moment in which it is only looked at again.
 pub(crate) const PATIENCE_MS: u64 = 200;
 /// How long a leg outlives its move to another engine when the peer does not say that it has followed.

@@ -29,6 +29,7 @@ pub(crate) mod modes;
 pub(crate) mod originating;
 pub(crate) mod proof;
 pub(crate) mod queue_callback;
+pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod transfer;

@@ -25,6 +25,11 @@ impl Core {
             self.step_back(id, 1_000);
             return;
         };
+        // A leg that is being opened elsewhere has nothing to prove yet.
+        if !self.is_agent_leg_open(id) {
+            self.arm(Timer::Proof(id), PROOF_STEP_MS);
+            return;
+        }
         let request = self.ask_proof(engine, id, leg);
         let now_us = self.now.mono_us;
         if let Some(interaction) = self.interactions.get_mut(&id) {
@@ -32,6 +37,11 @@ impl Core {
             interaction.proof_sent_us = now_us;
             interaction.proof_tries += 1;
         }
+    }
+
+    fn is_agent_leg_open(&self, id: u64) -> bool {
+        let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
+        call.is_some_and(|call| call.leg.open.is_some())
     }
 
     /// The engine's answer: only a packet within the last second proves the leg.
@@ -125,6 +135,6 @@ impl Core {
 /// Proofs asked for before the agent is passed over.
 const PROOF_TRIES: u32 = 3;
 /// How long a phone may take to its next packet, or to its first after it was picked up, before it counts as dead.
-const FIRST_PACKET_MS: u64 = 3_000;
+pub(crate) const FIRST_PACKET_MS: u64 = 3_000;
 /// How long to wait before such a leg is asked for again.
 const PROOF_STEP_MS: u64 = 100;

@@ -28,6 +28,8 @@ pub(crate) struct Replayed {
     pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
     /// On their way to somebody else.
     pub(super) transferred: BTreeMap<CallId, Destination>,
+    /// The queue that a customer was passed on to last, and the priority there.
+    pub(super) requeued: BTreeMap<CallId, (String, Option<i32>)>,
     /// What the engine says, by name of the leg.
     pub(super) found: BTreeMap<String, (EngineId, LegInfo)>,
     pub(super) asked: BTreeSet<(EngineId, String)>,
@@ -63,6 +65,7 @@ impl Replayed {
         self.dialled.remove(&call);
         self.connected.remove(&call);
         self.transferred.remove(&call);
+        self.requeued.remove(&call);
         if let Some(agent) = self.leg_of.remove(&call)
             && self.legs_up.get(&agent) == Some(&call)
         {
@@ -149,14 +152,17 @@ impl Core {
             | Fact::ContactDialled { .. }
             | Fact::ContactResult { .. }
             | Fact::ContactDisposed { .. }) => self.on_contact_record(fact, at_ms),
-            Fact::Transferred { call, agent: _, to } => {
+            Fact::Transferred { call, agent: _, to, priority } => {
+                if let Destination::Queue(queue) = &to {
+                    self.replayed.requeued.insert(call, (queue.clone(), priority));
+                }
                 self.replayed.transferred.insert(call, to);
             }
             Fact::NumbersListed { numbers } => self.do_not_call.extend(numbers),
             Fact::NumberUnlisted { number } => {
                 self.do_not_call.remove(&number);
             }
-            Fact::DialRefused(_) => {}
+            Fact::DialRefused(_) | Fact::CallsSummed(_) => {}
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);
             }

@@ -1,19 +1,16 @@
-//! A new run over the journal: what the records say, what the engine kept, and what follows (BY-10).
+//! A new run over the journal: what follows from the records and from what the engines kept (BY-10).
 
 use std::collections::BTreeSet;
 
-use offhook_proto::{Command, LegInfo, LegList, LegListRequest, LegQuery, LegState, PlaySource};
+use offhook_proto::{LegInfo, LegState, PlaySource};
 
 use crate::agent::{Activity, Agent, Wanted};
 use crate::call::{Role, State as CallState};
 use crate::connection;
 use crate::core::Core;
-use crate::engines::State as EngineState;
 use crate::flow::calls::{NewCall, leg_name};
-use crate::flow::engine::Pending;
 use crate::flow::replay::{Caller, Replayed, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
-use crate::io::EngineReply;
 use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
@@ -54,134 +51,8 @@ impl Core {
         }
     }
 
-    /// Asks an engine which of our legs it kept.
-    pub(crate) fn begin_reconciling(&mut self, engine: EngineId) {
-        self.replayed.found.retain(|_, (found, _)| *found != engine);
-        self.replayed.asked.retain(|(asked, _)| *asked != engine);
-        self.replayed.listed.remove(&engine);
-        self.ask_list(engine, None);
-        if !self.timers.is_armed(&Timer::Reconcile) && !self.replayed.overdue {
-            self.arm(Timer::Reconcile, RECONCILE_MS);
-        }
-    }
-
-    /// The engines that are silent until now are taken as dead.
-    pub(crate) fn on_reconciling_overdue(&mut self) {
-        self.replayed.overdue = true;
-        self.decide_if_known();
-    }
-
-    fn ask_list(&mut self, engine: EngineId, after: Option<String>) {
-        let owner = Some(self.config.controller.clone());
-        let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
-        self.ask(engine, Pending::List, Command::LegList(request));
-    }
-
-    pub(crate) fn on_listed(&mut self, engine: EngineId, result: EngineReply) {
-        if self.engines.state(engine) != EngineState::Reconciling {
-            return;
-        }
-        let Ok(list) = result.and_then(offhook_proto::Reply::parse::<LegList>) else {
-            self.arm(Timer::Engine, LIST_RETRY_MS);
-            return;
-        };
-        let interesting = self.replayed.interesting();
-        for leg in &list.legs {
-            if interesting.contains(leg) {
-                self.replayed.asked.insert((engine, leg.clone()));
-                self.ask(
-                    engine,
-                    Pending::Query { leg: leg.clone() },
-                    Command::LegQuery(LegQuery { leg: leg.clone() }),
-                );
-            } else if !self.legs.contains_key(leg) {
-                self.delete_orphan(engine, leg.clone());
-            }
-        }
-        match list.legs.last() {
-            Some(last) if list.more => self.ask_list(engine, Some(last.clone())),
-            Some(_) | None => {
-                self.replayed.listed.insert(engine);
-            }
-        }
-        self.decide_if_known();
-    }
-
-    pub(crate) fn on_queried(&mut self, engine: EngineId, leg: String, result: EngineReply) {
-        let asked = (engine, leg);
-        if self.engines.state(engine) != EngineState::Reconciling || !self.replayed.asked.contains(&asked) {
-            return;
-        }
-        match result.and_then(offhook_proto::Reply::parse::<LegInfo>) {
-            Ok(info) => {
-                self.replayed.asked.remove(&asked);
-                self.note_found(engine, asked.1, info);
-            }
-            Err(error) if error.code == offhook_proto::ErrorCode::LegNotFound => {
-                self.replayed.asked.remove(&asked);
-            }
-            Err(_) => {
-                let leg = asked.1;
-                self.ask(engine, Pending::Query { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
-            }
-        }
-        self.decide_if_known();
-    }
-
-    /// Of a leg that was being moved, the engine that its phone sends to has the living one.
-    fn note_found(&mut self, engine: EngineId, leg: String, info: LegInfo) {
-        let age = |info: &LegInfo| info.last_packet_ms.unwrap_or(u64::MAX);
-        match self.replayed.found.get(&leg) {
-            Some((_, before)) if age(before) <= age(&info) => self.delete_orphan(engine, leg),
-            Some((other, _)) => {
-                let other = *other;
-                self.delete_orphan(other, leg.clone());
-                self.replayed.found.insert(leg, (engine, info));
-            }
-            None => {
-                self.replayed.found.insert(leg, (engine, info));
-            }
-        }
-    }
-
-    /// The lists are asked for again.
-    pub(crate) fn retry_reconciling(&mut self) {
-        let engines: Vec<EngineId> = self.engines.in_state(EngineState::Reconciling).collect();
-        for engine in engines {
-            if !self.replayed.listed.contains(&engine) {
-                self.begin_reconciling(engine);
-            }
-        }
-    }
-
-    fn decide_if_known(&mut self) {
-        if !self.replayed.pending {
-            return;
-        }
-        let any = self.engines.in_state(EngineState::Reconciling).next().is_some();
-        let all =
-            self.engines.in_state(EngineState::Reconciling).all(|id| self.replayed.listed.contains(&id));
-        let silent = self.engines.in_state(EngineState::Down).next().is_some();
-        if any && all && self.replayed.asked.is_empty() && (self.replayed.overdue || !silent) {
-            self.decide();
-        }
-    }
-
-    /// What the silent ones kept is deleted when they are heard.
-    fn take_engines_up(&mut self) {
-        let known: Vec<EngineId> = self.engines.in_state(EngineState::Reconciling).collect();
-        let silent: Vec<EngineId> = self.engines.in_state(EngineState::Down).collect();
-        for engine in known {
-            self.engines.set_state(engine, EngineState::Up, self.now.mono_us);
-        }
-        for engine in silent {
-            self.engines.note_strays(engine);
-        }
-        self.timers.stop(&Timer::Reconcile);
-    }
-
     /// Journal and engine are known: every call of the earlier run is taken up, or ended.
-    fn decide(&mut self) {
+    pub(super) fn decide(&mut self) {
         let replayed = std::mem::take(&mut self.replayed);
         let Replayed {
             mut dialogs,
@@ -191,6 +62,7 @@ impl Core {
             dialled,
             connected,
             transferred,
+            requeued,
             mut found,
             ..
         } = replayed;
@@ -214,6 +86,7 @@ impl Core {
                 dialled: dialled.get(&call),
                 connected: connected.get(&call),
                 transferred: transferred.get(&call),
+                requeued: requeued.get(&call),
                 info,
             };
             self.take_up_customer(past);
@@ -287,7 +160,7 @@ impl Core {
             beside: None,
             remote: None,
         });
-        let unix_ms = self.now.unix_ms;
+        let (now_us, unix_ms) = (self.now.mono_us, self.now.unix_ms);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.signalled = true;
         call.answering = true;
@@ -295,7 +168,9 @@ impl Core {
         call.deaf = deaf;
         call.answered_ms = Some(unix_ms);
         if let Some((_, info)) = info {
-            call.offered = Some(info.rtp);
+            // A phone that was never heard there has not been told, or not followed: control died while its leg was moved.
+            call.offered = info.last_packet_ms.map(|_| info.rtp);
+            call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);
         }
         if let Some((engine, _)) = info {
@@ -346,11 +221,11 @@ impl Core {
             .as_ref()
             .and_then(|agent| self.agents.get(agent))
             .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
-        let requeued = matches!(past.transferred, Some(Destination::Queue(_)));
+        let waits_again = matches!(past.transferred, Some(Destination::Queue(_)));
         let interaction = match (heard || moved, &past.snapshot, past.caller) {
             // A machine was being left a message, or was being hung up on.
             _ if self.is_attempt_over(&past) => None,
-            (_, Some(_), _) if requeued => Some((Stage::Waiting, None)),
+            (_, Some(_), _) if waits_again => Some((Stage::Waiting, None)),
             (true, _, _) if reachable => Some((Stage::Connected, agent)),
             (true, Some(_), _) => Some((Stage::Held, agent)),
             (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent)),
@@ -390,10 +265,13 @@ impl Core {
         interaction.connected = past.connected.is_some();
         interaction.last_agent.clone_from(&agent);
         interaction.way = if stage == Stage::Waiting { Way::Inbound } else { Way::Resumed };
-        match past.transferred {
-            Some(Destination::Queue(queue)) if stage == Stage::Waiting => interaction.queue.clone_from(queue),
-            Some(Destination::Agent(to)) if stage == Stage::Held => interaction.last_agent = Some(to.clone()),
-            Some(_) | None => {}
+        if let Some((queue, priority)) = past.requeued {
+            let own = self.config.queue(queue).map_or(0, |queue| queue.priority);
+            interaction.queue.clone_from(queue);
+            interaction.priority = priority.unwrap_or(own);
+        }
+        if let (Some(Destination::Agent(to)), Stage::Held) = (past.transferred, stage) {
+            interaction.last_agent = Some(to.clone());
         }
         let (kind, number) = (interaction.kind(), interaction.number.clone());
         let unrecorded = past.connected.is_none() && past.dialled.is_some() && past.is_heard();
@@ -545,6 +423,7 @@ struct Past<'a> {
     dialled: Option<&'a (Source, AgentId)>,
     connected: Option<&'a (AgentId, u64)>,
     transferred: Option<&'a Destination>,
+    requeued: Option<&'a (String, Option<i32>)>,
     info: Option<(EngineId, LegInfo)>,
 }
 
@@ -567,8 +446,5 @@ impl Past<'_> {
 
 /// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).
 const UNKNOWN_RETRY_MS: u64 = 90_000;
-/// How long the other engines are waited for once the first is heard.
-const RECONCILE_MS: u64 = 3_000;
-const LIST_RETRY_MS: u64 = 500;
 /// Time for the dialogs that nobody wants to be taken up and ended.
 const DISCARD_MS: u64 = 2_000;

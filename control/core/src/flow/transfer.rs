@@ -27,14 +27,15 @@ impl Core {
             Destination::Number(number) => self.invite(number),
             Destination::Queue(queue) => {
                 let queue = queue.clone();
-                self.record(Fact::Transferred { call, agent: by.clone(), to });
-                self.pass_to_queue(id, by, queue);
+                let priority = self.config.queue(&queue).map_or(0, |queue| queue.priority);
+                self.record(Fact::Transferred { call, agent: by.clone(), to, priority: Some(priority) });
+                self.pass_to_queue(id, by, queue, priority);
                 return self.shown(by);
             }
         };
         match body.mode {
             TransferMode::Blind => {
-                self.record(Fact::Transferred { call, agent: by.clone(), to });
+                self.record(Fact::Transferred { call, agent: by.clone(), to, priority: None });
                 self.pass_on(id, by, &other);
             }
             TransferMode::Attended => self.consult(id, by, &other),
@@ -153,10 +154,9 @@ impl Core {
         self.agents.get(id).is_some_and(|agent| agent.profile.guest)
     }
 
-    fn pass_to_queue(&mut self, id: u64, by: &AgentId, queue: String) {
+    fn pass_to_queue(&mut self, id: u64, by: &AgentId, queue: String, priority: i32) {
         self.release_agent(id, true);
         let until_us = self.now.mono_us + REFUSED_MS * 1_000;
-        let priority = self.config.queue(&queue).map_or(0, |queue| queue.priority);
         if let Some(interaction) = self.interactions.get_mut(&id) {
             interaction.queue = queue;
             interaction.priority = priority;
@@ -276,7 +276,7 @@ impl Core {
             None => Destination::Agent(to.clone()),
         };
         if let Some(call) = self.interactions.get(&id).and_then(|found| found.call) {
-            self.record(Fact::Transferred { call, agent: by.clone(), to: destination });
+            self.record(Fact::Transferred { call, agent: by.clone(), to: destination, priority: None });
         }
         self.let_go(id, &by, true);
         self.resume_with(id, &by, &to);

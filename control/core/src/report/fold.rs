@@ -98,6 +98,7 @@ impl Reports {
             | Fact::Dialog { .. }
             | Fact::CallbackConfirmed { .. }
             | Fact::CallbackCalledIn { .. }
+            | Fact::CallsSummed(_)
             | Fact::NumbersListed { .. }
             | Fact::NumberUnlisted { .. } => {}
         }

@@ -1,5 +1,7 @@
 //! The core between an engine that answers at once and a SIP network that does what the test says.
 
+pub(crate) mod flow;
+
 use std::collections::BTreeMap;
 
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest, LoginBody, StatusBody, WantedStatus};
@@ -29,6 +31,7 @@ pub(crate) struct Bench {
     pub(crate) webhooks: Vec<Value>,
     /// Files that the engine does not have.
     pub(crate) broken_prompts: Vec<String>,
+    refused_create: Option<ErrorCode>,
     flows: Vec<FlowConfig>,
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
@@ -52,10 +55,16 @@ impl Bench {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(Vec::new(), Legs::default(), 1_000_000, change)
+        Self::over(Vec::new(), Legs::default(), 1_000_000, RECENT_MS, change)
     }
 
-    fn over(records: Vec<Record>, legs: Legs, now_us: u64, change: impl FnOnce(&mut Config)) -> Self {
+    fn over(
+        records: Vec<Record>,
+        legs: Legs,
+        now_us: u64,
+        packet_age_ms: u64,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let queue = QueueConfig {
             name: "sales".into(),
             skill: Some("sales".into()),
@@ -74,7 +83,7 @@ impl Bench {
             core,
             config,
             now_us,
-            packet_age_ms: 100,
+            packet_age_ms,
             sip: Vec::new(),
             engine: Vec::new(),
             engine_of: Vec::new(),
@@ -82,6 +91,7 @@ impl Bench {
             notes: Vec::new(),
             webhooks: Vec::new(),
             broken_prompts: Vec::new(),
+            refused_create: None,
             flows,
             order: Vec::new(),
             replies: BTreeMap::new(),
@@ -96,7 +106,7 @@ impl Bench {
 
     /// Over a journal.
     pub(crate) fn of(records: Vec<Record>) -> Self {
-        Self::over(records, Legs::default(), 1_000_000, |_| {})
+        Self::over(records, Legs::default(), 1_000_000, RECENT_MS, |_| {})
     }
 
     /// Control dies; another run takes its journal over.
@@ -107,7 +117,7 @@ impl Bench {
 
     /// The same, with other settings.
     pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(self.records, self.legs, self.now_us + 1_000_000, change)
+        Self::over(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
     }
 
     /// Control dies while these two hear each other.
@@ -164,6 +174,10 @@ impl Bench {
 
     fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
         match command {
+            Command::LegCreate(_) if self.refused_create.is_some() => {
+                let code = self.refused_create.take().unwrap_or(ErrorCode::System);
+                Reply::Error(Error::new(code, "refused"))
+            }
             Command::LegCreate(create) => {
                 self.legs.names.push(create.leg.clone());
                 let (rtp, rtcp) = addresses(engine);
@@ -189,6 +203,11 @@ impl Bench {
             }
             _ => Reply::done(),
         }
+    }
+
+    /// The engine will not create the next leg.
+    pub(crate) fn refuse_next_create(&mut self, code: ErrorCode) {
+        self.refused_create = Some(code);
     }
 
     fn is_broken(&self, sources: &[PlaySource]) -> bool {
@@ -244,6 +263,12 @@ impl Bench {
 
     pub(crate) fn sip(&mut self, call: CallId, event: SipEvent) {
         self.take(Input::Sip { call, event });
+    }
+
+    /// Somebody calls in from the trunk.
+    pub(crate) fn arrives(&mut self, call: CallId, from: &str, to: &str) {
+        let (from, to, remote) = (from.to_owned(), to.to_owned(), Some(remote()));
+        self.sip(call, SipEvent::Incoming { from, to, remote, trunk: true, headers: Vec::new() });
     }
 
     pub(crate) fn event(&mut self, event: EventBody) {
@@ -426,6 +451,9 @@ pub(crate) fn remote() -> RemoteMedia {
         rtcp_mux: false,
     }
 }
+
+/// Age of every leg's last packet, unless a test says otherwise.
+const RECENT_MS: u64 = 100;
 
 fn addresses(engine: EngineId) -> (std::net::SocketAddr, std::net::SocketAddr) {
     let port = 1_024 + 1_000 * engine.0;

@@ -1,0 +1,79 @@
+//! Calls as they are kept.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::AgentId;
+use crate::report::Direction;
+
+/// Where a customer is passed on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// Another agent.
+    Agent(AgentId),
+    /// A telephone number through the trunk.
+    Number(String),
+    /// A queue.
+    Queue(String),
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// An agent's persistent leg.
+    AgentLeg,
+    /// A customer who asked to be called back.
+    Callback,
+    /// A contact that an agent has seen before.
+    Preview,
+    /// A caller.
+    Inbound,
+}
+
+/// A call with a customer, once it is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallSummary {
+    /// What it was for.
+    pub kind: CallKind,
+    /// The customer's number.
+    pub number: String,
+    /// Agent.
+    pub agent: Option<AgentId>,
+    /// Milliseconds since 1970 UTC.
+    pub started_ms: u64,
+    /// When their phone began to ring, in milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rang_ms: Option<u64>,
+    /// Milliseconds since 1970 UTC.
+    pub answered_ms: Option<u64>,
+    /// Milliseconds from answer to audio in both directions (BY-01).
+    pub answer_to_audio_ms: Option<f64>,
+    /// How it ended.
+    pub result: String,
+    /// What was attached to it (CB-11).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
+    /// The contact's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<u64>,
+    /// Who called, or whom we called (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ani: Option<String>,
+    /// What was called, or the number that was shown (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnis: Option<String>,
+    /// The ANI of the call that a queued callback was made from (QC-06).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_ani: Option<String>,
+    /// Its DNIS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_dnis: Option<String>,
+    /// As what it is reported (QC-13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Direction>,
+    /// As what it is billed (QC-13).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Direction>,
+}
