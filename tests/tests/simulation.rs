@@ -1,20 +1,21 @@
 //! The control core in a hostile world, seed by seed.
 //!
-//! `OFFHOOK_HISTORIES` sets how many seeds are played (100,000), `OFFHOOK_SEED` plays one and prints its trace.
+//! `OFFHOOK_HISTORIES` sets how many seeds are played over modelled engines (100,000), `OFFHOOK_REAL_HISTORIES` how many over
+//! the real engine core (1,000); `OFFHOOK_SEED` plays one of each and prints its trace.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use offhook_control_core::{Core, Mutation, Transition};
-use offhook_tests::simulation::{Outcome, history};
+use offhook_tests::simulation::{Engines, Outcome, history};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// Plays seeds on all processors until one fails or all are played.
-fn play(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)>, Sum) {
+fn play(seeds: u64, engines: Engines, mutation: Option<Mutation>) -> (Option<(u64, String)>, Sum) {
     let next = AtomicU64::new(0);
     let found: Mutex<Option<(u64, String)>> = Mutex::new(None);
     let sum = Mutex::new(Sum::default());
@@ -28,7 +29,7 @@ fn play(seeds: u64, mutation: Option<Mutation>) -> (Option<(u64, String)>, Sum) 
                     if seed >= seeds || found.lock().expect("no panic").is_some() {
                         break;
                     }
-                    let outcome = history(seed, mutation, false);
+                    let outcome = history(seed, engines, mutation, false);
                     own.add(&outcome);
                     if let Some(violation) = outcome.violation {
                         found.lock().expect("no panic").get_or_insert((seed, violation));
@@ -46,7 +47,9 @@ struct Sum {
     histories: u64,
     steps: u64,
     crashes: u64,
+    outages: u64,
     conversations: u64,
+    heard: u64,
     callbacks: u64,
     transitions: BTreeMap<Transition, u64>,
 }
@@ -56,6 +59,8 @@ impl Sum {
         self.histories += 1;
         self.steps += outcome.steps;
         self.crashes += outcome.crashes;
+        self.outages += outcome.outages;
+        self.heard += outcome.heard;
         self.conversations += outcome.conversations;
         self.callbacks += outcome.callbacks;
         for (transition, count) in &outcome.transitions {
@@ -67,6 +72,8 @@ impl Sum {
         self.histories += other.histories;
         self.steps += other.steps;
         self.crashes += other.crashes;
+        self.outages += other.outages;
+        self.heard += other.heard;
         self.conversations += other.conversations;
         self.callbacks += other.callbacks;
         for (transition, count) in other.transitions {
@@ -76,9 +83,13 @@ impl Sum {
 
     fn print(&self) {
         println!(
-            "{} histories, {} inputs, {} crashes of control, {} conversations, {} callbacks completed",
-            self.histories, self.steps, self.crashes, self.conversations, self.callbacks
+            "{} histories, {} inputs, {} crashes of control, {} outages of engines, {} conversations, {} callbacks \
+             completed",
+            self.histories, self.steps, self.crashes, self.outages, self.conversations, self.callbacks
         );
+        if self.heard > 0 {
+            println!("{} packets of one phone were sent to another", self.heard);
+        }
         let known = Core::known_transitions();
         let reached = known.iter().filter(|transition| self.transitions.contains_key(*transition)).count();
         println!("{reached} of {} transitions reached", known.len());
@@ -112,28 +123,40 @@ fn why((entity, state, event): Transition) -> Option<&'static str> {
     }
 }
 
-#[test]
-fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
-    if let Some(seed) = number("OFFHOOK_SEED") {
-        let outcome = history(seed, None, true);
+/// Plays so many seeds, or the one that is asked for.
+fn hold(seeds: u64, engines: Engines) -> Sum {
+    let asked = number("OFFHOOK_SEED");
+    let (found, sum) = match asked {
+        Some(seed) => (Some((seed, String::new())), Sum::default()),
+        None => play(seeds, engines, None),
+    };
+    if asked.is_none() {
+        sum.print();
+    }
+    if let Some((seed, _)) = found {
+        let outcome = history(seed, engines, None, true);
         for line in &outcome.trace {
             println!("{line}");
         }
-        assert_eq!(outcome.violation, None, "seed {seed}");
-        return;
+        let again = format!("play it again with OFFHOOK_SEED={seed}");
+        assert_eq!(outcome.violation, None, "seed {seed} over engines that are {engines:?}; {again}");
     }
-    let (found, sum) = play(number("OFFHOOK_HISTORIES").unwrap_or(100_000), None);
-    sum.print();
-    if let Some((seed, violation)) = found {
-        for line in history(seed, None, true).trace {
-            println!("{line}");
-        }
-        panic!("seed {seed}: {violation}; play it again with OFFHOOK_SEED={seed}");
-    }
+    sum
+}
+
+#[test]
+fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
+    let sum = hold(number("OFFHOOK_HISTORIES").unwrap_or(100_000), Engines::Modelled);
     if sum.histories >= ENOUGH {
         let blind: Vec<_> = sum.missed().filter(|transition| why(*transition).is_none()).collect();
         assert!(blind.is_empty(), "neither reached nor explained: {blind:?}");
     }
+}
+
+#[test]
+fn by_09_over_real_engines_that_die_nobody_is_overheard_and_every_conversation_goes_on() {
+    let sum = hold(number("OFFHOOK_REAL_HISTORIES").unwrap_or(1_000), Engines::Real);
+    assert!(sum.histories < 1_000 || sum.heard > 100_000, "phones were heard {} times", sum.heard);
 }
 
 /// As many histories reach every transition that can be reached.
@@ -143,7 +166,7 @@ const ENOUGH: u64 = 100_000;
 fn the_oracle_finds_every_planted_fault() {
     let mut blind = Vec::new();
     for mutation in Mutation::ALL {
-        let (found, sum) = play(20_000, Some(mutation));
+        let (found, sum) = play(20_000, Engines::Modelled, Some(mutation));
         match found {
             Some((seed, violation)) => {
                 println!("{mutation:?}: found by seed {seed} ({} played): {violation}", sum.histories);
@@ -156,7 +179,10 @@ fn the_oracle_finds_every_planted_fault() {
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
-    for seed in 0..20 {
-        assert_eq!(history(seed, None, true).trace, history(seed, None, true).trace);
+    for engines in [Engines::Modelled, Engines::Real] {
+        for seed in 0..20 {
+            let tell = || history(seed, engines, None, true).trace;
+            assert_eq!(tell(), tell());
+        }
     }
 }

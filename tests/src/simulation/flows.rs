@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use offhook_control_core::inbound_flow::{Action, CallbackAction, FlowConfig, StepConfig};
 use offhook_control_core::record::{CallbackSpec, Fact};
 use offhook_control_core::sip::{SipCommand, SipEvent};
-use offhook_control_core::{CallId, EngineId, Input};
+use offhook_control_core::{CallId, Input};
 use offhook_proto::EventBody;
 use rand::RngExt as _;
 
@@ -74,19 +74,16 @@ impl World {
 
     pub(super) fn press(&mut self, call: CallId, digit: char) {
         let up = self.network.peers.get(&call).is_some_and(|peer| peer.state == PeerState::Up);
-        if !up || self.engine.down || !self.engine.reachable {
-            return;
-        }
-        let leg = self.engine.legs.iter().find(|(_, leg)| leg.call == call).map(|(name, _)| name.clone());
-        let Some(leg) = leg else { return };
+        let Some((engine, leg)) = self.fed_leg(call).filter(|_| up) else { return };
         self.trace(|| format!("peer {call} presses {digit}"));
         if digit == '1' {
             self.oracle.callers.wished.insert(call);
         }
-        // Events are numbered: none comes twice.
+        if self.wire.is_some() {
+            return self.send_key(call, digit);
+        }
         let delay = self.rng.random_range(100..4_000_u64);
-        let event = EventBody::Dtmf { leg, digit, duration_ms: 100 };
-        self.tell_once(delay, Input::EngineEvent { engine: EngineId(0), event });
+        self.raise(engine, delay, EventBody::Dtmf { leg, digit, duration_ms: 100 });
     }
 
     /// Control hears something.
@@ -117,6 +114,11 @@ impl World {
                 callers.arrived.insert(*call, known);
             }
             Fact::AgentRequested { call, priority, .. } => {
+                if let Some(known) = callers.arrived.get_mut(call) {
+                    known.2 = *priority;
+                }
+            }
+            Fact::Transferred { call, priority: Some(priority), .. } => {
                 if let Some(known) = callers.arrived.get_mut(call) {
                     known.2 = *priority;
                 }

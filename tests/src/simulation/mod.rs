@@ -1,19 +1,25 @@
 //! One history: a seed, a world, an oracle.
 
-mod engine;
+mod callbacks;
+mod engines;
+mod failures;
 mod flows;
+mod model;
 mod network;
 mod oracle;
 mod reports;
 mod shell;
+mod switch;
 mod users;
+mod voices;
+mod wire;
 mod world;
 
 use std::collections::BTreeMap;
 
 use offhook_control_core::{Mutation, Transition};
 
-pub use world::World;
+pub use world::{Engines, World};
 
 /// What one seed came to.
 #[derive(Debug, Default)]
@@ -30,13 +36,17 @@ pub struct Outcome {
     pub crashes: u64,
     /// Customers who talked with an agent.
     pub conversations: u64,
+    /// Engines that died or were cut off.
+    pub outages: u64,
+    /// Packets of one phone that another was sent.
+    pub heard: u64,
     /// Callbacks that were completed.
     pub callbacks: u64,
 }
 
 /// Plays one seed to its end.
-pub fn history(seed: u64, mutation: Option<Mutation>, trace: bool) -> Outcome {
-    let mut world = World::new(seed, mutation, trace);
+pub fn history(seed: u64, engines: Engines, mutation: Option<Mutation>, trace: bool) -> Outcome {
+    let mut world = World::new(seed, engines, mutation, trace);
     world.run();
     world.into_outcome()
 }

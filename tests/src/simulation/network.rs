@@ -1,13 +1,16 @@
 //! The SIP network: an adaptor that keeps its contract, phones and customers that do as they please.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
 use offhook_control_core::{AgentId, CallId, EngineId, Input};
-use offhook_proto::{EventBody, Media, Remote, Srtp};
+use offhook_proto::{Media, Remote, Srtp};
 use rand::RngExt as _;
 
 use super::flows::FLOW;
+use super::model::SILENT_US;
+use super::voices::{Voice, voice_address};
 use super::world::{Happening, SECOND, World};
 
 #[derive(Debug, Default)]
@@ -31,7 +34,14 @@ pub(super) struct Peer {
     pub(super) answered_us: Option<u64>,
     over_us: u64,
     /// Sends no packet from then on.
-    dead_us: Option<u64>,
+    pub(super) dead_us: Option<u64>,
+    /// Where it sends to: as it was last told by SIP.
+    pub(super) sends_to: Option<SocketAddr>,
+    /// The running control has heard of its media.
+    told: bool,
+    pub(super) voice: Voice,
+    /// When the last re-INVITE is agreed on: they are dealt with one by one.
+    follows_us: u64,
     event_at_us: u64,
     /// The next BYE or CANCEL that reaches it is honoured; a late answer may come first.
     answers_late: bool,
@@ -71,6 +81,8 @@ pub(super) enum PeerAct {
     HangUp,
     /// Presses a key.
     Press(char),
+    /// Agrees to a re-INVITE: sends to another address from now on.
+    Follow(SocketAddr),
     /// Stops sending.
     Die,
     /// The ACK never came, or nobody cancelled: gives up.
@@ -79,7 +91,7 @@ pub(super) enum PeerAct {
 
 impl World {
     /// A caller dials in.
-    pub(super) fn call_in(&mut self, number: String) {
+    pub(super) fn call_in(&mut self, number: String, to: &str) {
         self.network.next_incoming += 1;
         let call = CallId(CallId::FIRST_INCOMING + self.network.next_incoming);
         if self.shell.core.is_none() {
@@ -87,15 +99,14 @@ impl World {
         }
         let peer = self.new_peer(Who::Caller, number.clone());
         self.network.peers.insert(call, peer);
-        self.trace(|| format!("caller {number} calls as {call}"));
-        let flow = self.chance(60);
-        if flow {
+        self.trace(|| format!("caller {number} calls {to} as {call}"));
+        if to == FLOW {
             self.plan_keys(call);
         }
         let event = SipEvent::Incoming {
             from: number,
-            to: if flow { FLOW } else { "100" }.into(),
-            remote: Some(remote()),
+            to: to.to_owned(),
+            remote: Some(remote(call)),
             trunk: true,
             headers: vec![],
         };
@@ -115,6 +126,10 @@ impl World {
             answered_us: None,
             over_us: 0,
             dead_us: None,
+            sends_to: None,
+            told: true,
+            voice: Voice::default(),
+            follows_us: 0,
             event_at_us: self.now_us,
             answers_late: false,
             talked: false,
@@ -153,9 +168,10 @@ impl World {
             return;
         }
         match command {
-            SipCommand::Dial { target, .. } => self.invite(call, target),
-            SipCommand::Answer { .. } => {
+            SipCommand::Dial { target, local, .. } => self.invite(call, target, local.rtp),
+            SipCommand::Answer { local } => {
                 let Some(peer) = self.network.peers.get_mut(&call) else { return };
+                peer.sends_to = Some(local.rtp);
                 if peer.state == PeerState::Invited {
                     self.answer(call);
                 }
@@ -165,13 +181,44 @@ impl World {
                 self.report(call, SipEvent::Failed { status, reason: "rejected".into(), network: false });
             }
             SipCommand::HangUp { .. } => self.on_hang_up(call),
-            SipCommand::ReOffer { .. } => self.report(call, SipEvent::Updated(remote())),
+            SipCommand::ReOffer { local } => self.reinvite(call, local.rtp),
             SipCommand::Restore { .. } => self.restore(call),
             SipCommand::Ring { .. } => {}
         }
     }
 
-    fn invite(&mut self, call: CallId, target: Target) {
+    /// A re-INVITE is answered at once, or after a glare (RFC 3261 section 14.1).
+    fn reinvite(&mut self, call: CallId, to: SocketAddr) {
+        let delay = if self.chance(10) { self.between_ms(100, 2_000) } else { self.between_ms(1, 60) };
+        let now_us = self.now_us;
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        peer.follows_us = (now_us + delay).max(peer.follows_us + 1);
+        let at = peer.follows_us;
+        self.at(at, Happening::Peer { call, act: PeerAct::Follow(to) });
+    }
+
+    /// The peer's answer to a re-INVITE, which may find nobody there any more.
+    fn follow(&mut self, call: CallId, to: SocketAddr) {
+        let arrives = self.chance(50);
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        if !peer.known && !arrives {
+            return;
+        }
+        peer.sends_to = Some(to);
+        let told = std::mem::replace(&mut peer.told, true);
+        let sends = peer.dead_us.is_none();
+        self.trace(|| format!("peer {call} sends to {to}"));
+        if let Some((engine, leg)) = self.fed_leg(call).filter(|_| sends) {
+            self.begin_to_hear(engine, leg);
+        }
+        // The adaptor tells what is new.
+        if !told {
+            self.report(call, SipEvent::Updated(remote(call)));
+        }
+        self.report(call, SipEvent::Snapshot { data: call.to_string() });
+    }
+
+    fn invite(&mut self, call: CallId, target: Target, local: SocketAddr) {
         let (who, number) = match target {
             Target::Registered { aor } => (Who::Phone(AgentId(aor.clone())), aor),
             Target::Uri(uri) => (Who::Phone(AgentId(uri.clone())), uri),
@@ -186,6 +233,7 @@ impl World {
         };
         let phone = matches!(who, Who::Phone(_));
         let mut peer = self.new_peer(who, number);
+        peer.sends_to = Some(local);
         peer.answers_late = self.chance(25);
         peer.hung_up = self.oracle.hung_up.contains(&call);
         self.network.peers.insert(call, peer);
@@ -235,7 +283,7 @@ impl World {
             (PeerAct::Ring { early }, PeerState::Invited) => {
                 peer.state = PeerState::Ringing;
                 self.trace(|| format!("peer {call} rings"));
-                self.report(call, if early { SipEvent::EarlyMedia(remote()) } else { SipEvent::Ringing });
+                self.report(call, if early { SipEvent::EarlyMedia(remote(call)) } else { SipEvent::Ringing });
             }
             (PeerAct::Answer, PeerState::Invited | PeerState::Ringing) => self.answer(call),
             (PeerAct::Refuse { status, network }, PeerState::Invited | PeerState::Ringing) => {
@@ -254,19 +302,13 @@ impl World {
                 self.report(call, SipEvent::Ended { by_peer: true, reason: "bye".into() });
             }
             (PeerAct::Press(key), PeerState::Up) => self.press(call, key),
+            (PeerAct::Follow(to), PeerState::Up) => self.follow(call, to),
             (PeerAct::Die, PeerState::Up) => {
                 peer.dead_us = Some(self.now_us);
                 self.trace(|| format!("peer {call} sends no packet any more"));
-                let leg =
-                    self.engine.legs.iter().find(|(_, leg)| leg.call == call).map(|(name, _)| name.clone());
-                if let Some(leg) = leg {
-                    self.tell(
-                        3 * SECOND,
-                        Input::EngineEvent {
-                            engine: EngineId(0),
-                            event: EventBody::LegSilent { leg, silent_ms: 3_000 },
-                        },
-                    );
+                if let Some((engine, leg)) = self.fed_leg(call) {
+                    let instance = self.engine(engine).instance;
+                    self.after(SILENT_US, Happening::Silence { engine, instance, leg });
                 }
             }
             (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {
@@ -294,7 +336,8 @@ impl World {
             self.after(32 * SECOND, Happening::Peer { call, act: PeerAct::GiveUp });
             return;
         }
-        self.report(call, SipEvent::Answered { remote: remote(), at_mono_us: now_us });
+        self.begin_to_speak(call);
+        self.report(call, SipEvent::Answered { remote: remote(call), at_mono_us: now_us });
         self.report(call, SipEvent::Snapshot { data: call.to_string() });
         if who != Who::Caller && !matches!(who, Who::Phone(_)) {
             let patient = self.chance(8);
@@ -341,7 +384,10 @@ impl World {
         peer.known = true;
         peer.event_at_us = self.now_us;
         match peer.state {
-            PeerState::Up => self.report(call, SipEvent::Restored),
+            PeerState::Up => {
+                self.report(call, SipEvent::Restored);
+                self.report(call, SipEvent::Snapshot { data: call.to_string() });
+            }
             _ if chance => self.report(call, SipEvent::RestoreFailed { reason: "no such dialog".into() }),
             // Its BYE was lost with the process that it went to; it is noticed later.
             _ => {
@@ -367,6 +413,7 @@ impl World {
         let mut lost = Vec::new();
         for (call, peer) in &mut self.network.peers {
             peer.known = false;
+            peer.told = false;
             if peer.state == PeerState::Up && !peer.snapshot_durable {
                 lost.push(*call);
             }
@@ -384,11 +431,12 @@ impl World {
         }
     }
 
-    /// Age of the last packet that the engine has of a leg's peer.
-    pub(super) fn packet_age_us(&mut self, leg: &str) -> Option<u64> {
+    /// Age of the last packet that an engine has of a leg's peer; none where it sends elsewhere.
+    pub(super) fn packet_age_us(&mut self, engine: EngineId, leg: &str) -> Option<u64> {
         let parked = self.rng.random_range(0..640_000_u64);
-        let call = self.engine.legs.get(leg)?.call;
-        let peer = self.network.peers.get(&call)?;
+        let leg = self.engine(engine).legs.get(leg)?;
+        let (call, rtp) = (leg.call, leg.rtp);
+        let peer = self.network.peers.get(&call).filter(|peer| peer.sends_to == Some(rtp))?;
         peer.answered_us?;
         match (peer.state, peer.dead_us) {
             (PeerState::Up, None) => Some(parked),
@@ -401,9 +449,9 @@ impl World {
 /// Numbers that customers are passed on to, and that are no customers.
 pub(super) const GUESTS: &str = "+9910";
 
-fn remote() -> RemoteMedia {
+fn remote(call: CallId) -> RemoteMedia {
     RemoteMedia {
-        remote: Remote { rtp: ([127, 0, 0, 2], 4_000).into(), rtcp: None },
+        remote: Remote { rtp: voice_address(call), rtcp: None },
         media: Media::default(),
         direction: Direction::SendRecv,
         srtp: Srtp::Off,

@@ -7,14 +7,16 @@ use offhook_control_core::sip::{SipCommand, Target};
 use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
 
-use super::engine::call_of;
+use super::callbacks::Requests;
+use super::engines::{SimLeg, call_of};
 use super::flows::Callers;
-use super::network::{GUESTS, PeerState, Who};
+use super::network::{GUESTS, Peer, PeerState, Who};
 use super::world::{SECOND, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     pub(super) callers: Callers,
+    pub(super) requests: Requests,
     callbacks: BTreeMap<CallbackId, Fate>,
     contacts: BTreeMap<ContactId, bool>,
     /// Attempts on durable record, by call.
@@ -22,7 +24,12 @@ pub(super) struct Oracle {
     /// Every agent whom control ever named for a call.
     booked: BTreeMap<CallId, BTreeSet<AgentId>>,
     last_booked: BTreeMap<CallId, AgentId>,
-    pub(super) engine_crashes: Vec<u64>,
+    /// When an engine died last.
+    pub(super) engine_died_us: Option<u64>,
+    /// Callbacks of whose conversation nothing may be left but the customer's memory: control and an engine died together.
+    forgotten: BTreeSet<CallbackId>,
+    /// Legs that an engine had no room for.
+    pub(super) refused: BTreeSet<String>,
     /// Control has asked for the end of these.
     pub(super) hung_up: BTreeSet<CallId>,
     /// Callbacks whose customer talked with an agent.
@@ -44,8 +51,18 @@ impl Oracle {
         self.callbacks.values().all(|fate| fate.ended) && self.contacts.values().all(|done| *done)
     }
 
+    /// Nobody is left who knows of the conversations until now.
+    pub(super) fn forget_talks(&mut self) {
+        self.forgotten.extend(self.talked.iter().cloned());
+    }
+
+    /// Whether the customer of a callback talked with an agent, and somebody knows.
+    pub(super) fn was_talked_about(&self, id: &CallbackId) -> bool {
+        self.talked.contains(id) && !self.forgotten.contains(id)
+    }
+
     /// Callbacks and contacts on durable record.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(super) fn on_record(&self) -> Vec<String> {
         let callbacks = self.callbacks.keys().map(|id| id.0.clone());
         callbacks.chain(self.contacts.keys().map(|id| id.0.clone())).collect()
     }
@@ -55,6 +72,7 @@ impl World {
     /// A record became durable.
     pub(super) fn judge_record(&mut self, fact: &Fact) {
         self.judge_caller_record(fact);
+        self.judge_request_record(fact);
         match fact {
             Fact::CallbackAdded(spec) => {
                 self.oracle.callbacks.insert(spec.id.clone(), Fate::default());
@@ -71,7 +89,7 @@ impl World {
                 if ended {
                     self.violate(format!("callback {id} is dialled although it ended, or was never taken"));
                 }
-                if self.oracle.talked.contains(id) && self.oracle.engine_crashes.is_empty() {
+                if self.oracle.was_talked_about(id) {
                     self.violate(format!("callback {id} is done twice"));
                 }
                 self.oracle.dialled.insert(*call, (Some(id.clone()), agent.clone()));
@@ -103,6 +121,16 @@ impl World {
         self.oracle.last_booked.insert(call, agent);
     }
 
+    /// Whether either of two agents ever asked to speak with another.
+    pub(super) fn may_consult(&self, agents: [&AgentId; 2]) -> bool {
+        agents.into_iter().any(|agent| self.users.consulting.contains(agent))
+    }
+
+    /// Whether control ever named an agent for a call.
+    pub(super) fn is_booked(&self, customer: CallId, agent: &AgentId) -> bool {
+        self.oracle.booked.get(&customer).is_some_and(|agents| agents.contains(agent))
+    }
+
     pub(super) fn judge_call_view(&mut self, view: &CallView) {
         if let (Some(agent), Ok(call)) = (&view.agent, view.id.parse())
             && view.ended_ms.is_none()
@@ -116,6 +144,9 @@ impl World {
         self.judge_drop(call, command);
         match command {
             SipCommand::HangUp { .. } | SipCommand::Reject { .. } => {
+                if let SipCommand::HangUp { reason } = command {
+                    self.judge_hang_up(call, reason);
+                }
                 self.oracle.hung_up.insert(call);
                 if let Some(peer) = self.network.peers.get_mut(&call) {
                     peer.hung_up = true;
@@ -127,11 +158,10 @@ impl World {
                 let calling = |who: &Who, state, hung_up: bool| {
                     *who == Who::Phone(AgentId(aor.clone())) && state != PeerState::Over && !hung_up
                 };
-                let twice = self
-                    .network
-                    .peers
-                    .values()
-                    .any(|peer| calling(&peer.who, peer.state, peer.hung_up || !peer.known));
+                // One that sends nothing has been given up, and is hung up on as soon as the disk allows.
+                let over = |peer: &Peer| peer.hung_up || !peer.known || peer.dead_us.is_some();
+                let twice =
+                    self.network.peers.values().any(|peer| calling(&peer.who, peer.state, over(peer)));
                 if twice {
                     self.violate(format!("the phone of {aor} is called twice"));
                 }
@@ -159,7 +189,8 @@ impl World {
         }
         // The leg may have been closed while the attempt was being written; a CANCEL follows then.
         let prefix = format!("a-{agent}-");
-        let asked = self.engine.asked.iter().filter(|(name, _)| name.starts_with(&prefix));
+        let asked = self.engines.iter().flat_map(|engine| &engine.asked);
+        let asked = asked.filter(|(name, _)| name.starts_with(&prefix));
         let proof = asked.map(|(_, asked)| *asked).max_by_key(|(at, _)| *at);
         match proof {
             Some((at, Some(age))) if self.now_us - at + age <= 1_150_000 => {}
@@ -204,38 +235,43 @@ impl World {
         let now_us = self.now_us;
         let mut talked = Vec::new();
         let mut overheard = BTreeSet::new();
-        for (name, leg) in &self.engine.legs {
+        let legs = self.engines.iter().flat_map(|engine| engine.legs.iter().map(move |leg| (engine, leg)));
+        for (engine, (name, leg)) in legs {
             let Some(partner) = &leg.partner else { continue };
             if !name.starts_with("a-") || !leg.hears {
                 continue;
             }
-            let Some(other) = self.engine.legs.get(partner) else { continue };
+            let Some(other) = engine.legs.get(partner) else { continue };
             let agent = agent_of(name);
             let Some(customer) = call_of(partner) else { continue };
             if partner.starts_with("a-") {
-                let asked = [&agent, &agent_of(partner)].map(|agent| self.users.consulting.contains(agent));
-                if asked == [false, false] {
+                if !self.may_consult([&agent, &agent_of(partner)]) {
                     violation =
                         Some(format!("{agent} hears the agent of {partner} without having asked for it"));
                 }
                 continue;
             }
-            if self.oracle.passed.get(&customer).is_some_and(|(by, _)| *by == agent) {
+            // Whoever sends to another address is not heard here.
+            let feeds = |leg: &SimLeg| {
+                let peer = self.network.peers.get(&leg.call);
+                leg.has_remote && peer.is_some_and(|peer| peer.sends_to == Some(leg.rtp))
+            };
+            let passed = self.oracle.passed.get(&customer).is_some_and(|(by, _)| *by == agent);
+            if passed && engine.is_reachable() && feeds(other) {
                 overheard.insert(customer);
             }
-            let booked = self.oracle.booked.get(&customer).is_some_and(|agents| agents.contains(&agent));
-            if !booked && other.hears {
+            if other.hears && !self.is_booked(customer, &agent) {
                 violation = Some(format!(
                     "{agent} and call {customer} hear each other, but control never booked that"
                 ));
             }
-            if other.hears {
+            if other.hears && feeds(leg) && feeds(other) {
                 talked.push((customer, leg.call));
             }
         }
-        let engine_obeys = self.engine.reachable && self.shell.core.is_some();
+        let control_lives = self.shell.core.is_some();
         for (call, (agent, since_us)) in &mut self.oracle.passed {
-            if !overheard.contains(call) || !engine_obeys {
+            if !overheard.contains(call) || !control_lives {
                 *since_us = None;
             } else if now_us - *since_us.get_or_insert(now_us) > OVERHEARD_US {
                 violation = Some(format!("{agent} still hears call {call}, which was passed on"));
@@ -250,9 +286,11 @@ impl World {
                     self.outcome.conversations += 1;
                 }
                 let since_us = *peer.talking_us.get_or_insert(now_us);
+                let dialled = self.oracle.dialled.get(customer).and_then(|(callback, _)| callback.as_ref());
+                let callback = dialled.or_else(|| self.oracle.requests.called_in.get(customer));
                 if now_us - since_us > CONVERSATION_US
                     && !self.oracle.machines.contains_key(customer)
-                    && let Some((Some(callback), _)) = self.oracle.dialled.get(customer)
+                    && let Some(callback) = callback
                 {
                     self.oracle.talked.insert(callback.clone());
                 }
@@ -260,8 +298,9 @@ impl World {
             }
         }
         let served: BTreeSet<CallId> = talked.iter().map(|(customer, _)| *customer).collect();
+        let legs = self.engines.iter().flat_map(|engine| engine.legs.values());
         let entertained: BTreeSet<CallId> =
-            self.engine.legs.values().filter(|leg| leg.play.is_some()).map(|leg| leg.call).collect();
+            legs.filter(|leg| leg.play.is_some() && leg.has_remote).map(|leg| leg.call).collect();
         for (call, peer) in &mut self.network.peers {
             let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
             let message = self.oracle.machines.get(call).is_some_and(|at| now_us < at + MESSAGE_US);
@@ -311,6 +350,7 @@ impl World {
         self.shell.core.as_ref().is_some_and(offhook_control_core::Core::is_quiet)
             && self.network.peers.values().all(|peer| peer.state == PeerState::Over)
             && self.oracle.all_done()
+            && self.are_engines_settled()
     }
 
     /// At the very end.
@@ -340,14 +380,16 @@ impl World {
         if !self.shell.core.as_ref().is_some_and(offhook_control_core::Core::is_quiet) {
             self.violate("control holds on to a call, a request or an interaction".to_owned());
         }
-        if let Some(leg) = self.engine.legs.keys().next().cloned() {
+        let mut legs = self.engines.iter().flat_map(|engine| engine.legs.keys());
+        if let Some(leg) = legs.next().cloned() {
             self.violate(format!("engine leg {leg} was left open"));
         }
         self.judge_reports();
     }
 }
 
-fn agent_of(leg: &str) -> AgentId {
+/// Whose leg it is; of a number that was called for one customer, under the name that it has as an agent.
+pub(super) fn agent_of(leg: &str) -> AgentId {
     let rest = leg.strip_prefix("a-").and_then(|rest| rest.rsplit_once('-'));
     AgentId(rest.map_or("", |(agent, _)| agent).to_owned())
 }

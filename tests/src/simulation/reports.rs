@@ -43,7 +43,7 @@ impl World {
                 told.entry(row.call_id).or_default()[1] += 1;
             }
         }
-        for id in self.oracle.requests() {
+        for id in self.oracle.on_record() {
             let found = told.get(&id).copied().unwrap_or_default();
             if found != [1, 1] {
                 self.violate(format!("{id} was queued and archived {found:?} times by the reports"));

@@ -14,6 +14,8 @@ pub(super) struct Shell {
     pub(super) core: Option<Core>,
     /// Counts lives of the process.
     pub(super) run: u64,
+    /// Engines that it has heard in this life, each with the engine's life.
+    pub(super) heard: BTreeMap<EngineId, u64>,
     /// What survives.
     pub(super) journal: Vec<Record>,
     /// Written, not durable: with the batch that makes it so.
@@ -30,6 +32,7 @@ impl Shell {
         Self {
             core: Some(core),
             run: 0,
+            heard: BTreeMap::new(),
             journal: Vec::new(),
             unsynced: Vec::new(),
             waiting: Vec::new(),
@@ -49,6 +52,7 @@ impl World {
     pub(super) fn start_control(&mut self) {
         let now = self.now();
         self.shell.run += 1;
+        self.shell.heard.clear();
         self.forget_tick();
         let seed = self.rng.random();
         let mut core = Core::new(self.config.clone(), seed);
@@ -80,10 +84,12 @@ impl World {
         for output in rest {
             self.perform(output);
         }
-        if self.engine.reachable {
-            let instance = self.engine.instance.to_string();
-            let delay = self.between_ms(1, 50);
-            self.tell_once(delay, Input::EngineUp { engine: EngineId(0), instance, restarted: false });
+        self.open_links();
+        for engine in self.engine_ids() {
+            if self.engine(engine).is_reachable() {
+                let delay = self.between_ms(1, 50);
+                self.tell_up(engine, delay);
+            }
         }
         self.users_after_start();
         self.wake();
@@ -119,6 +125,8 @@ impl World {
         self.shell.pending_keys.clear();
         // What was not carried out when it died is not carried out: the customer is back with whoever had them.
         self.oracle.passed.clear();
+        self.judge_control_crash();
+        self.cut_links();
         self.network_after_crash();
         let pause = self.between_ms(50, 3_000);
         self.after(pause, Happening::ControlStart);
@@ -238,13 +246,17 @@ impl World {
                 let delay = self.network_in_order(call, delay);
                 self.after(delay, Happening::Signal { run, call, command });
             }
-            Output::Engine { engine: _, request, key: _, command } => {
+            Output::Engine { engine, request, key: _, command } if self.wire.is_some() => {
+                self.send_command(engine, request, command);
+            }
+            Output::Engine { engine, request, key: _, command } => {
                 let delay = self.rng.random_range(50..5_000_u64);
-                self.after(delay, Happening::Command { run, request, command });
+                self.after(delay, Happening::Command { run, engine, request, command });
             }
             Output::Reply { op, reply } => self.on_reply(op, &reply),
             Output::Notify(notification) => self.on_notification(notification),
-            Output::Webhook { .. } | Output::Push { .. } => {}
+            Output::Push { body, .. } => self.on_push(&body),
+            Output::Webhook { .. } => {}
         }
     }
 }

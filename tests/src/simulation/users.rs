@@ -14,6 +14,9 @@ use offhook_proto::PlaySource;
 use rand::RngExt as _;
 use serde_json::json;
 
+use super::callbacks::ACCESS;
+use super::engines::SimLeg;
+use super::flows::FLOW;
 use super::network::GUESTS;
 use super::world::{Happening, SECOND, World};
 
@@ -35,9 +38,11 @@ pub(super) struct Users {
 }
 
 #[derive(Clone, Debug)]
-enum Asked {
+pub(super) enum Asked {
     Store(AgentId),
     Mode(AgentId),
+    /// A callback for a customer.
+    Callback(u32),
     Other,
 }
 
@@ -49,6 +54,10 @@ pub(super) enum Deed {
     /// The same, over and over.
     Routine(AgentId),
     Callback(u32),
+    /// The customer of a callback is ready.
+    Confirm(CallbackId),
+    /// The customer of a callback calls the access number.
+    CallForCallback(String),
     CancelCallbacks,
     Contact(u32),
     CallIn(u32),
@@ -85,7 +94,7 @@ impl World {
         self.users.asked.clear();
     }
 
-    fn ask(&mut self, request: ApiRequest, asked: Asked) {
+    pub(super) fn ask(&mut self, request: ApiRequest, asked: Asked) {
         self.users.next_op += 1;
         let op = OpId(self.users.next_op);
         self.users.asked.insert(op, asked);
@@ -104,6 +113,10 @@ impl World {
             (Some(Asked::Mode(agent)), ApiReply::ModeAsked(asked)) => {
                 let body = ConfirmModeBody { change: asked.change.clone() };
                 self.ask(ApiRequest::ConfirmMode(agent, body), Asked::Other);
+            }
+            (Some(Asked::Callback(number)), ApiReply::CallbackAccess { id, .. }) => {
+                self.users.callbacks.insert(id.clone());
+                self.plan_own_call(format!("+3120{number}"));
             }
             (Some(_), ApiReply::CallbackStored(id)) => {
                 self.users.callbacks.insert(id.clone());
@@ -137,16 +150,11 @@ impl World {
                 self.after(pause, Happening::User(Deed::Routine(agent)));
             }
             Deed::Look(agent) => self.look(&agent),
-            Deed::Callback(number) => {
-                let mut params = serde_json::Map::new();
-                params.insert("_customer_number".into(), format!("+3120{number}").into());
-                params.insert("_call_direction".into(), "USERTERMINATED".into());
-                if self.chance(25) {
-                    let later = self.now().unix_ms / 1_000 + self.rng.random_range(1..10_u64);
-                    params.insert("_desired_time".into(), later.to_string().into());
-                }
-                self.ask(ApiRequest::StartCallback { service: "cb".into(), params }, Asked::Other);
+            Deed::Callback(number) => self.ask_for_callback(number),
+            Deed::Confirm(id) => {
+                self.ask(ApiRequest::ConfirmCallback { service: "cb".into(), id }, Asked::Other);
             }
+            Deed::CallForCallback(number) => self.call_in(number, ACCESS),
             Deed::CancelCallbacks => {
                 let Some(id) = self.users.callbacks.first().cloned() else { return };
                 let request = if self.chance(50) {
@@ -167,7 +175,10 @@ impl World {
                 };
                 self.ask(ApiRequest::AddContact(body), Asked::Other);
             }
-            Deed::CallIn(number) => self.call_in(format!("+4930{number}")),
+            Deed::CallIn(number) => {
+                let to = if self.chance(60) { FLOW } else { "100" };
+                self.call_in(format!("+4930{number}"), to);
+            }
         }
     }
 
@@ -272,7 +283,10 @@ impl World {
     /// The digits that the engine speaks to the agent's phone.
     fn heard_pin(&self, id: &AgentId) -> Option<String> {
         let prefix = format!("a-{id}-");
-        let (_, leg) = self.engine.legs.iter().find(|(name, _)| name.starts_with(&prefix))?;
+        let legs = self.engines.iter().flat_map(|engine| &engine.legs);
+        // Of a leg that moves there are two.
+        let spoken = |leg: &&SimLeg| !leg.spoken.is_empty();
+        let leg = legs.filter(|(name, _)| name.starts_with(&prefix)).map(|(_, leg)| leg).find(spoken)?;
         let sources = &leg.spoken;
         let digits = sources.iter().filter_map(|source| match source {
             PlaySource::File(name) => name.strip_suffix(".wav").filter(|digit| digit.len() == 1),

@@ -6,18 +6,21 @@ use std::collections::BinaryHeap;
 use offhook_control_core::config::{
     AgentConfig, Config, DetectionConfig, ModesConfig, OnMachine, OnTone, QueueConfig, ServiceConfig,
 };
+use offhook_control_core::options::Unconfirmed;
 use offhook_control_core::sip::SipCommand;
-use offhook_control_core::{CallId, Core, Input, Mutation, Now, RequestId};
-use offhook_proto::Command;
+use offhook_control_core::{CallId, Core, EngineId, Input, Mutation, Now, RequestId};
+use offhook_proto::{Command, EventBody};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::Outcome;
-use super::engine::SimEngine;
+use super::callbacks::ACCESS;
+use super::engines::SimEngine;
 use super::network::{Network, PeerAct};
 use super::oracle::Oracle;
 use super::shell::Shell;
 use super::users::{Deed, Users};
+use super::wire::Wire;
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
@@ -32,17 +35,31 @@ pub(super) enum Happening {
         run: u64,
         batch: u64,
     },
-    /// A command reaches the engine.
+    /// A command reaches an engine.
     Command {
         run: u64,
+        engine: EngineId,
         request: RequestId,
         command: Command,
     },
     /// A play of an engine leg ends.
     PlayEnds {
+        engine: EngineId,
         instance: u64,
         leg: String,
         play: String,
+    },
+    /// An engine leg has had time to be heard.
+    Silence {
+        engine: EngineId,
+        instance: u64,
+        leg: String,
+    },
+    /// An engine tells something.
+    Event {
+        engine: EngineId,
+        instance: u64,
+        event: EventBody,
     },
     /// The SIP adaptor's message reaches the peer.
     Signal {
@@ -62,16 +79,62 @@ pub(super) enum Happening {
         run: u64,
         due_us: u64,
     },
+    /// A datagram of a life of control reaches an engine.
+    ToEngine {
+        engine: EngineId,
+        run: u64,
+        datagram: Vec<u8>,
+    },
+    /// An engine's datagram reaches control.
+    ToControl {
+        run: u64,
+        engine: EngineId,
+        datagram: Vec<u8>,
+    },
+    /// A client's timer is due.
+    LinkTick {
+        run: u64,
+        engine: EngineId,
+        due_us: u64,
+    },
+    /// An engine's timer is due.
+    SwitchTick {
+        engine: EngineId,
+        instance: u64,
+        due_us: u64,
+    },
+    /// A phone sends a packet.
+    Speak {
+        call: CallId,
+    },
     ControlCrash,
     ControlStart,
-    EngineCrash,
-    EngineStart,
-    EngineLost,
-    EngineBack,
+    /// An engine dies, and is started again after so long.
+    EngineCrash {
+        engine: EngineId,
+        pause_us: u64,
+    },
+    EngineStart(EngineId),
+    /// An engine and control cannot hear each other for so long.
+    EngineLost {
+        engine: EngineId,
+        pause_us: u64,
+    },
+    EngineBack(EngineId),
     /// Nothing new begins from here on.
     Evening,
     /// Agents go home.
     Night,
+}
+
+/// What the engines of a history are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engines {
+    /// A model of the protocol, which is fast and answers whatever it likes.
+    Modelled,
+    /// The real engine core, behind the real client and a network that loses, doubles and overtakes datagrams; phones send
+    /// packets.
+    Real,
 }
 
 /// Everything.
@@ -83,7 +146,9 @@ pub struct World {
     pub(super) config: Config,
     pub(super) mutation: Option<Mutation>,
     pub(super) shell: Shell,
-    pub(super) engine: SimEngine,
+    pub(super) engines: Vec<SimEngine>,
+    /// In histories with real engine cores.
+    pub(super) wire: Option<Wire>,
     pub(super) network: Network,
     pub(super) users: Users,
     pub(super) oracle: Oracle,
@@ -119,9 +184,11 @@ const START_MS: u64 = 1_800_000_000_000;
 
 impl World {
     /// A world before its first moment.
-    pub fn new(seed: u64, mutation: Option<Mutation>, tracing: bool) -> Self {
+    pub fn new(seed: u64, engines: Engines, mutation: Option<Mutation>, tracing: bool) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let config = config(seed);
+        let config = config(seed, engines);
+        let wire = (engines == Engines::Real).then(Wire::default);
+        let engines = (0..config.engines).map(|_| SimEngine::default()).collect();
         let core = Core::new(config.clone(), rng.random());
         let mut world = Self {
             rng,
@@ -131,7 +198,8 @@ impl World {
             config,
             mutation,
             shell: Shell::new(core),
-            engine: SimEngine { reachable: true, ..SimEngine::default() },
+            engines,
+            wire,
             network: Network::default(),
             users: Users::default(),
             oracle: Oracle::default(),
@@ -144,6 +212,9 @@ impl World {
     }
 
     fn plan(&mut self) {
+        for engine in self.engine_ids() {
+            self.start_switch(engine);
+        }
         self.start_control();
         self.plan_users();
         let day_us = 40 * SECOND;
@@ -153,14 +224,7 @@ impl World {
                 self.at(at, Happening::ControlCrash);
             }
         }
-        if self.chance(15) {
-            let at = self.rng.random_range(2 * SECOND..day_us);
-            self.at(at, Happening::EngineCrash);
-        }
-        if self.chance(10) {
-            let at = self.rng.random_range(2 * SECOND..day_us);
-            self.at(at, Happening::EngineLost);
-        }
+        self.plan_outages(day_us);
         self.at(day_us, Happening::Evening);
     }
 
@@ -191,8 +255,14 @@ impl World {
         match happening {
             Happening::Hear { run, input } => self.hear(run, input),
             Happening::Durable { run, batch } => self.on_durable(run, batch),
-            Happening::Command { run, request, command } => self.on_command(run, request, &command),
-            Happening::PlayEnds { instance, leg, play } => self.on_play_ends(instance, leg, play),
+            Happening::Command { run, engine, request, command } => {
+                self.on_command(run, engine, request, &command);
+            }
+            Happening::PlayEnds { engine, instance, leg, play } => {
+                self.on_play_ends(engine, instance, leg, play);
+            }
+            Happening::Silence { engine, instance, leg } => self.on_silence(engine, instance, leg),
+            Happening::Event { engine, instance, event } => self.on_event(engine, instance, event),
             Happening::Signal { run, call, command } => self.on_signal(run, call, command),
             Happening::Peer { call, act } => self.on_peer(call, act),
             Happening::User(deed) => self.on_deed(deed),
@@ -203,12 +273,19 @@ impl World {
                     self.hear(run, Input::Tick);
                 }
             }
+            Happening::ToEngine { engine, run, datagram } => self.on_request(run, engine, &datagram),
+            Happening::ToControl { run, engine, datagram } => self.on_answer(run, engine, &datagram),
+            Happening::LinkTick { run, engine, due_us } => self.on_link_tick(run, engine, due_us),
+            Happening::SwitchTick { engine, instance, due_us } => {
+                self.on_switch_tick(engine, instance, due_us);
+            }
+            Happening::Speak { call } => self.on_speak(call),
             Happening::ControlCrash => self.crash_control(),
             Happening::ControlStart => self.start_control(),
-            Happening::EngineCrash => self.crash_engine(),
-            Happening::EngineStart => self.start_engine(),
-            Happening::EngineLost => self.lose_engine(),
-            Happening::EngineBack => self.find_engine(),
+            Happening::EngineCrash { engine, pause_us } => self.crash_engine(engine, pause_us),
+            Happening::EngineStart(engine) => self.start_engine(engine),
+            Happening::EngineLost { engine, pause_us } => self.lose_engine(engine, pause_us),
+            Happening::EngineBack(engine) => self.find_engine(engine),
             Happening::Evening => self.evening(),
             Happening::Night => self.fall_night(),
         }
@@ -306,11 +383,13 @@ fn detection(seed: u64) -> DetectionConfig {
     }
 }
 
-fn config(seed: u64) -> Config {
+fn config(seed: u64, engines: Engines) -> Config {
+    // Here nobody says anything that could be told from a machine.
+    let detection = if engines == Engines::Real { DetectionConfig::default() } else { detection(seed) };
     let queue = QueueConfig {
         name: "sales".into(),
         skill: Some("sales".into()),
-        dnis: vec!["100".into()],
+        dnis: vec!["100".into(), ACCESS.into()],
         ring_timeout_ms: 20_000,
         setup_timeout_ms: 4_000,
         offer_timeout_ms: 5_000,
@@ -318,7 +397,7 @@ fn config(seed: u64) -> Config {
         max_attempts: 2,
         retry_s: 3,
         max_wait_s: 20,
-        detection: detection(seed),
+        detection: detection.clone(),
         ..QueueConfig::default()
     };
     let service = ServiceConfig {
@@ -327,7 +406,11 @@ fn config(seed: u64) -> Config {
         max_dial_attempts: 3,
         dial_retry_timeout_s: 3,
         ttl_s: 600,
-        detection: detection(seed),
+        access_number: ACCESS.into(),
+        push_url: "http://customers".into(),
+        user_confirm_timeout_s: 5,
+        on_user_confirm_timeout: if seed % 3 == 0 { Unconfirmed::ConnectAnyway } else { Unconfirmed::Fail },
+        detection,
         ..ServiceConfig::default()
     };
     Config {
@@ -348,6 +431,8 @@ fn config(seed: u64) -> Config {
             ..ModesConfig::default()
         },
         customer_silent_after_ms: 8_000,
+        // One history in four has a single engine.
+        engines: if seed % 4 == 3 { 1 } else { 2 },
         ..Config::default()
     }
 }
