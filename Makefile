@@ -22,7 +22,7 @@ test: setup-test
 behaviours: setup-test
 	cargo run --quiet -p offhook-tests --bin behaviours
 
-# A million seeded histories of the control core instead of the hundred thousand of `make test`.
+# A million seeded histories of the control core instead of the eight thousand of `make test`.
 sim:
 	OFFHOOK_HISTORIES=$${OFFHOOK_HISTORIES:-1000000} cargo test --release -p offhook-tests --test simulation -- --nocapture
 

@@ -1,6 +1,6 @@
 //! The control core in a hostile world, seed by seed.
 //!
-//! `OFFHOOK_HISTORIES` sets how many seeds are played over modelled engines (100,000), `OFFHOOK_REAL_HISTORIES` how many over
+//! `OFFHOOK_HISTORIES` sets how many seeds are played over modelled engines (8,000), `OFFHOOK_REAL_HISTORIES` how many over
 //! the real engine core (1,000); `OFFHOOK_SEED` plays one of each and prints its trace.
 
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ fn hold(seeds: u64, engines: Engines) -> Sum {
 
 #[test]
 fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
-    let sum = hold(number("OFFHOOK_HISTORIES").unwrap_or(100_000), Engines::Modelled);
+    let sum = hold(number("OFFHOOK_HISTORIES").unwrap_or(8_000), Engines::Modelled);
     if sum.histories >= ENOUGH {
         let blind: Vec<_> = sum.missed().filter(|transition| why(*transition).is_none()).collect();
         assert!(blind.is_empty(), "neither reached nor explained: {blind:?}");

@@ -20,7 +20,6 @@ mod error;
 mod event;
 pub mod frame;
 pub mod limits;
-mod mki;
 mod parse;
 mod reply;
 mod request;
@@ -40,7 +39,6 @@ pub use client::{Client, ClientEvent, Config, RequestId};
 pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
-pub use mki::Mki;
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, Reply, RtcpReport,
     Subscribed, Supervising, VoipMetrics, WorkerInfo,

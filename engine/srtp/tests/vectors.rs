@@ -61,7 +61,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn key(vector: &Vector) -> SrtpKey {
-    SrtpKey::new(vector.suite, bytes(vector.key))
+    SrtpKey { suite: vector.suite, key: bytes(vector.key).into() }
 }
 
 #[test]

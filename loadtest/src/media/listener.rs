@@ -172,9 +172,7 @@ impl Listener {
         key: char,
         parties: &mut [Option<Party>],
     ) {
-        // An agent's last customer has gone, and the next one may not have said a word.
-        match customer_of(&self.oracle, listener, role, parties).filter(|customer| customer.remote.is_some())
-        {
+        match customer_of(&self.oracle, listener, role, parties) {
             Some(customer) => customer.keys.hear(role.other(), key),
             None => self.stray_keys += 1,
         }
@@ -192,7 +190,7 @@ impl Listener {
         if customer.heard.heard.is_some() || customer.hears.heard.is_some() {
             customer.keys.press(role, key);
         } else {
-            customer.keys.press_alone(key);
+            customer.keys.alone += 1;
         }
     }
 

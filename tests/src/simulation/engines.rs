@@ -212,7 +212,8 @@ impl World {
     pub(super) fn are_engines_settled(&self) -> bool {
         let settled =
             |engine: &SimEngine| engine.is_reachable() && self.now_us >= engine.back_us + SETTLING_US;
-        self.engines.iter().all(|engine| engine.down || settled(engine))
+        self.now_us >= self.shell.started_us + SETTLING_US
+            && self.engines.iter().all(|engine| engine.down || settled(engine))
     }
 }
 

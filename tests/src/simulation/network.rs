@@ -82,7 +82,10 @@ pub(super) enum PeerAct {
     /// Presses a key.
     Press(char),
     /// Agrees to a re-INVITE: sends to another address from now on.
-    Follow(SocketAddr),
+    Follow {
+        run: u64,
+        to: SocketAddr,
+    },
     /// Stops sending.
     Die,
     /// The ACK never came, or nobody cancelled: gives up.
@@ -193,15 +196,16 @@ impl World {
         let now_us = self.now_us;
         let Some(peer) = self.network.peers.get_mut(&call) else { return };
         peer.follows_us = (now_us + delay).max(peer.follows_us + 1);
-        let at = peer.follows_us;
-        self.at(at, Happening::Peer { call, act: PeerAct::Follow(to) });
+        let (at, run) = (peer.follows_us, self.shell.run);
+        self.at(at, Happening::Peer { call, act: PeerAct::Follow { run, to } });
     }
 
-    /// The peer's answer to a re-INVITE, which may find nobody there any more.
-    fn follow(&mut self, call: CallId, to: SocketAddr) {
-        let arrives = self.chance(50);
+    /// The peer's answer to a re-INVITE, which may find nobody there any more: one that met glare is not sent again then.
+    fn follow(&mut self, call: CallId, run: u64, to: SocketAddr) {
+        let answered = self.shell.core.is_none() && self.chance(50);
+        let sender_lives = run == self.shell.run;
         let Some(peer) = self.network.peers.get_mut(&call) else { return };
-        if !peer.known && !arrives {
+        if !sender_lives && !answered {
             return;
         }
         peer.sends_to = Some(to);
@@ -302,7 +306,7 @@ impl World {
                 self.report(call, SipEvent::Ended { by_peer: true, reason: "bye".into() });
             }
             (PeerAct::Press(key), PeerState::Up) => self.press(call, key),
-            (PeerAct::Follow(to), PeerState::Up) => self.follow(call, to),
+            (PeerAct::Follow { run, to }, PeerState::Up) => self.follow(call, run, to),
             (PeerAct::Die, PeerState::Up) => {
                 peer.dead_us = Some(self.now_us);
                 self.trace(|| format!("peer {call} sends no packet any more"));

@@ -14,6 +14,8 @@ pub(super) struct Shell {
     pub(super) core: Option<Core>,
     /// Counts lives of the process.
     pub(super) run: u64,
+    /// When the present life began.
+    pub(super) started_us: u64,
     /// Engines that it has heard in this life, each with the engine's life.
     pub(super) heard: BTreeMap<EngineId, u64>,
     /// What survives.
@@ -32,6 +34,7 @@ impl Shell {
         Self {
             core: Some(core),
             run: 0,
+            started_us: 0,
             heard: BTreeMap::new(),
             journal: Vec::new(),
             unsynced: Vec::new(),
@@ -52,6 +55,7 @@ impl World {
     pub(super) fn start_control(&mut self) {
         let now = self.now();
         self.shell.run += 1;
+        self.shell.started_us = self.now_us;
         self.shell.heard.clear();
         self.forget_tick();
         let seed = self.rng.random();
