@@ -18,9 +18,10 @@ pub(crate) struct Receive {
 enum Filtering {
     #[default]
     Off,
-    On,
-    /// The filter is gone; the gap up to the next packet may still be its doing.
-    Ending,
+    /// One in so many packets passes, by number.
+    On { keep_one_in: u16 },
+    /// The filter is gone. Gaps are its doing up to a packet that it would have kept: what it has passed may still be on its way.
+    Ending { keep_one_in: u16 },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +60,9 @@ impl Receive {
     /// backwards, which is only believed with the second.
     pub(crate) fn on_packet(&mut self, ssrc: u32, sequence: u16) -> bool {
         let filtering = self.filtering;
-        if filtering == Filtering::Ending {
+        if let Filtering::Ending { keep_one_in } = filtering
+            && (keep_one_in <= 1 || !sequence.is_multiple_of(keep_one_in))
+        {
             self.filtering = Filtering::Off;
         }
         match &mut self.run {
@@ -102,13 +105,16 @@ impl Receive {
         run.transit_ts = transit;
     }
 
-    /// Tells that the park filter was put on or taken off.
-    pub(crate) fn on_filter(&mut self, on: bool) {
-        self.filtering = match (on, self.filtering) {
-            (true, _) => Filtering::On,
-            (false, Filtering::Off) => Filtering::Off,
-            (false, Filtering::On | Filtering::Ending) => Filtering::Ending,
-        };
+    /// Tells that the park filter was put on, which passes packets whose number `keep_one_in` divides.
+    pub(crate) fn on_park(&mut self, keep_one_in: u16) {
+        self.filtering = Filtering::On { keep_one_in };
+    }
+
+    /// Tells that the park filter was taken off.
+    pub(crate) fn on_unpark(&mut self) {
+        if let Filtering::On { keep_one_in } = self.filtering {
+            self.filtering = Filtering::Ending { keep_one_in };
+        }
     }
 
     /// SSRC last received.
@@ -205,11 +211,11 @@ mod tests {
     #[test]
     fn what_the_park_filter_kept_is_not_lost() {
         let mut receive = receive(0..100);
-        receive.on_filter(true);
+        receive.on_park(32);
         for sequence in (128..=60_000).step_by(32) {
             assert!(receive.on_packet(7, sequence));
         }
-        receive.on_filter(false);
+        receive.on_unpark();
         for sequence in 60_010..60_020 {
             receive.on_packet(7, sequence);
         }
@@ -218,6 +224,21 @@ mod tests {
         assert_eq!(totals.lost(), 5, "only the gap after the unpark's");
         assert_eq!(totals.expected, 60_026);
         assert_eq!(receive.fraction_lost(), (5 * 256 / (totals.expected - totals.filtered)) as u8);
+    }
+
+    #[test]
+    fn a_packet_that_passed_the_park_filter_and_is_read_after_its_end_leaves_no_loss() {
+        let mut receive = receive(0..100);
+        receive.on_park(32);
+        receive.on_packet(7, 128);
+        receive.on_unpark();
+        receive.on_packet(7, 160);
+        for sequence in 170..180 {
+            receive.on_packet(7, sequence);
+        }
+        assert_eq!(receive.totals().lost(), 0);
+        receive.on_packet(7, 192);
+        assert_eq!(receive.totals().lost(), 12, "what is missing once the end is certain is lost");
     }
 
     #[test]

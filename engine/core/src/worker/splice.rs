@@ -97,7 +97,7 @@ impl Worker {
             return Err(Error::new(ErrorCode::AlreadySpliced, "a spliced leg cannot be parked"));
         }
         if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
-            parked.receive.on_filter(true);
+            parked.receive.on_park(keep_one_in);
             parked.fresh = false;
             let (telephone_event, rtcp_mux) = (parked.media.telephone_event, parked.rtcp_mux);
             self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux });
@@ -109,7 +109,7 @@ impl Worker {
     pub(super) fn unpark(&mut self, leg: LegIx) {
         let parked = &mut self.legs[leg.index()];
         if parked.parked.take().is_some() {
-            parked.receive.on_filter(false);
+            parked.receive.on_unpark();
             // A conversation is reported on sooner than a parked leg.
             let soon = Reports::next(self.now, false, self.spread.next());
             if soon < parked.deadlines.of(Timer::Report) {
