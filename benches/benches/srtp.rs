@@ -12,7 +12,7 @@ fn srtp(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("SRTP packet of 20 ms");
     group.throughput(Throughput::Elements(1));
     for suite in SrtpSuite::ALL {
-        let key = SrtpKey { suite, key: vec![7; suite.key_bytes() + suite.salt_bytes()].into() };
+        let key = SrtpKey::new(suite, vec![7; suite.key_bytes() + suite.salt_bytes()]);
         let mut protector = Protector::new(&key);
         let mut sequence = 0;
         group.bench_function(BenchmarkId::new("protect", suite), |bench| {

@@ -50,6 +50,8 @@ pub const KEYS_WAITING: usize = 32;
 pub const HELD_BYTES: usize = 8_192;
 /// How many packets these are at most: 64 ms of a phone that sends every millisecond.
 pub const HELD_PACKETS: usize = 64;
+/// Bytes of the longest packet that is kept.
+pub const HELD_PACKET_BYTES: usize = HELD_BYTES / 8;
 /// Longest time that a packet is kept before it is sent on after all, in milliseconds.
 pub const HELD_MS: u64 = 160;
 /// How long before the moment named by a splice a packet may have come to count as having come after it, in microseconds:

@@ -69,7 +69,7 @@ pub enum DropReason {
     GateClosed,
     /// A payload type that was not negotiated on one of the sides.
     PayloadType,
-    /// Older than what the other side has already been sent.
+    /// Older than what the other side has already been sent; where that is secure, also the same number again.
     Late,
     /// The other leg plays a prompt or tone.
     Covered,

@@ -3,6 +3,9 @@
 /// Bytes of the fixed header.
 pub(crate) const HEADER_BYTES: usize = 12;
 
+/// Says in the first byte that padding follows the payload.
+const PADDED: u8 = 0x20;
+
 /// What a packet's header says, and where its payload lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -40,7 +43,7 @@ impl Header {
             payload_at += 4 + 4 * usize::from(u16::from_be_bytes([extension[2], extension[3]]));
         }
         let mut payload_len = packet.len().checked_sub(payload_at)?;
-        if fixed[0] & 0x20 != 0 {
+        if fixed[0] & PADDED != 0 {
             let padding = usize::from(*packet.last()?);
             if padding == 0 {
                 return None;
@@ -73,6 +76,11 @@ impl Stamp {
         packet[0] = 0x80;
         self.rewrite(packet);
     }
+}
+
+/// Tells in a packet whose end is cut off that nothing follows its payload.
+pub(crate) fn forget_padding(packet: &mut [u8]) {
+    packet[0] &= !PADDED;
 }
 
 /// Whether a packet on a media port is RTCP by its second byte (RFC 5761 section 4).

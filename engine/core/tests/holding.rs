@@ -106,6 +106,20 @@ fn by_01_packets_that_a_latch_needed_to_learn_are_not_lost_either() {
 }
 
 #[test]
+fn by_01_a_packet_too_long_to_be_held_is_dropped_and_those_around_it_are_not() {
+    let mut rig = ringing(setup(2));
+    rig.splice_since(1, 2, rig.now);
+    let mut customer = Talker::new(2);
+    let elsewhere = address("10.0.0.3:4002");
+    let packets = [customer.packet(1), [customer.packet(2), vec![2; 1_600]].concat(), customer.packet(3)];
+    for packet in &packets {
+        let _ = rig.receive_from(2, elsewhere, packet);
+    }
+    assert_eq!(words(&rig.take_heard(1)), [1, 3], "the second is the one that the latch learns with");
+    assert_eq!(rig.info(2).counters.drops.stranger, 1);
+}
+
+#[test]
 fn by_01_the_agents_first_word_waits_for_its_gate() {
     let mut rig = ringing(setup(2));
     rig.gates(1, 2, true, false);
@@ -184,7 +198,12 @@ fn what_is_held_moves_with_its_leg_to_another_worker() {
     let mut customer = Talker::new(2);
     let answered = right.now;
     let _ = customer.talk(&mut right, 7);
-    right.tell(WorkerCommand::Detach { op: OpId(900), leg: LegId(2), replace: false });
+    let detach = WorkerCommand::Detach { op: OpId(900), leg: LegId(2), replace: false };
+    right.worker.handle_command(right.now, detach);
+    // Taken from the socket before its receive could be ended.
+    let leaving = right.ix(2);
+    let _ = right.worker.handle_rtp(right.now, leaving, phone(2), &mut customer.packet(8));
+    right.drain();
     let Some(offhook_engine_core::Disarmed::Moved(offhook_engine_core::WorkerReport::Detached {
         leg, ..
     })) = right.disarmed.pop()
@@ -193,7 +212,8 @@ fn what_is_held_moves_with_its_leg_to_another_worker() {
     };
     left.tell(WorkerCommand::Adopt { leg });
     left.splice_since(1, 2, answered);
-    assert_eq!(words(&left.take_heard(1)), [7]);
+    assert!(customer.talk(&mut left, 9).is_ok());
+    assert_eq!(words(&left.take_heard(1)), [7, 8, 9]);
 }
 
 #[test]

@@ -111,17 +111,31 @@ fn press(rig: &mut Rig, phone: &mut Speaker, event: u8, ends: u32) {
     phone.say(rig, &silence(100));
 }
 
+/// A phone that has pressed some keys, with silence before and after.
+fn presses(rig: &mut Rig, codec: Codec, events: &[u8], ends: u32) -> Speaker {
+    let mut phone = Speaker::new(PRESSER, media(codec));
+    phone.say(rig, &silence(400));
+    for event in events {
+        press(rig, &mut phone, *event, ends);
+    }
+    phone.say(rig, &silence(800));
+    phone
+}
+
+/// Lets a third leg supervise the hearer.
+fn supervise(rig: &mut Rig, mode: SuperviseMode) {
+    rig.create(setup(SUPERVISOR));
+    rig.latch(SUPERVISOR);
+    let (leg, of, with) = (LegId(SUPERVISOR), LegId(HEARER), None);
+    rig.done(|op| WorkerCommand::Supervise { op, leg, of, with, mode });
+}
+
 #[test]
 fn a_telephone_event_is_one_tone_for_a_leg_without_events_in_every_pair_of_encodings() {
     for from in ALL {
         for to in ALL {
             let mut rig = call(media(from), without_events(to), DtmfMode::Convert);
-            let mut phone = Speaker::new(PRESSER, media(from));
-            phone.say(&mut rig, &silence(300));
-            for event in [1, 5, 11] {
-                press(&mut rig, &mut phone, event, 3);
-            }
-            phone.say(&mut rig, &silence(600));
+            presses(&mut rig, from, &[1, 5, 11], 3);
             let heard = heard(&mut rig, HEARER, &without_events(to));
             assert_eq!(names(&heard.tones), "15#", "{from:?} to {to:?}");
             assert!(
@@ -137,12 +151,7 @@ fn a_telephone_event_is_one_tone_for_a_leg_without_events_in_every_pair_of_encod
 fn a_key_whose_end_packets_are_lost_is_still_one_tone() {
     for ends in [0, 1] {
         let mut rig = call(media(Codec::Pcma), without_events(Codec::Pcmu), DtmfMode::Convert);
-        let mut phone = Speaker::new(PRESSER, media(Codec::Pcma));
-        phone.say(&mut rig, &silence(100));
-        for event in [7, 7, 3] {
-            press(&mut rig, &mut phone, event, ends);
-        }
-        phone.say(&mut rig, &silence(1_000));
+        presses(&mut rig, Codec::Pcma, &[7, 7, 3], ends);
         let heard = heard(&mut rig, HEARER, &without_events(Codec::Pcmu));
         assert_eq!(names(&heard.tones), "773", "{ends} end packets");
     }
@@ -151,10 +160,7 @@ fn a_key_whose_end_packets_are_lost_is_still_one_tone() {
 #[test]
 fn after_a_key_the_packets_of_the_partner_go_on_as_they_are() {
     let mut rig = call(media(Codec::Pcmu), without_events(Codec::Pcmu), DtmfMode::Convert);
-    let mut phone = Speaker::new(PRESSER, media(Codec::Pcmu));
-    phone.say(&mut rig, &silence(100));
-    press(&mut rig, &mut phone, 9, 3);
-    phone.say(&mut rig, &silence(500));
+    let mut phone = presses(&mut rig, Codec::Pcmu, &[9], 3);
     assert_eq!(names(&heard(&mut rig, HEARER, &without_events(Codec::Pcmu)).tones), "9");
     let speech = prompt_samples("thank_you.wav");
     phone.say(&mut rig, &speech);
@@ -252,10 +258,7 @@ fn what_becomes_of_keys_may_change_in_a_call_and_the_stream_stays_one() {
 fn a_supervisor_hears_no_blocked_key_either_and_neither_does_the_mix() {
     for mode in [SuperviseMode::Listen, SuperviseMode::Whisper, SuperviseMode::Barge] {
         let mut rig = call(media(Codec::Pcmu), media(Codec::Pcma), DtmfMode::Block);
-        rig.create(setup(SUPERVISOR));
-        rig.latch(SUPERVISOR);
-        let (leg, of, with) = (LegId(SUPERVISOR), LegId(HEARER), None);
-        rig.done(|op| WorkerCommand::Supervise { op, leg, of, with, mode });
+        supervise(&mut rig, mode);
         let mut phone = Speaker::new(PRESSER, media(Codec::Pcmu));
         phone.say(&mut rig, &silence(400));
         phone.say(&mut rig, &keys("4929"));
@@ -278,16 +281,8 @@ fn a_supervisor_hears_no_blocked_key_either_and_neither_does_the_mix() {
 fn a_key_is_heard_as_a_tone_beside_a_supervisor_too() {
     for mode in [SuperviseMode::Listen, SuperviseMode::Barge] {
         let mut rig = call(media(Codec::Pcmu), without_events(Codec::Pcma), DtmfMode::Convert);
-        rig.create(setup(SUPERVISOR));
-        rig.latch(SUPERVISOR);
-        let (leg, of, with) = (LegId(SUPERVISOR), LegId(HEARER), None);
-        rig.done(|op| WorkerCommand::Supervise { op, leg, of, with, mode });
-        let mut phone = Speaker::new(PRESSER, media(Codec::Pcmu));
-        phone.say(&mut rig, &silence(400));
-        for event in [3, 3, 8] {
-            press(&mut rig, &mut phone, event, 3);
-        }
-        phone.say(&mut rig, &silence(600));
+        supervise(&mut rig, mode);
+        presses(&mut rig, Codec::Pcmu, &[3, 3, 8], 3);
         let heard = heard(&mut rig, HEARER, &without_events(Codec::Pcma));
         assert_eq!(names(&heard.tones), "338", "{mode:?}");
     }
@@ -308,7 +303,20 @@ fn a_flood_of_keys_leaves_a_leg_with_no_more_than_its_limit() {
 
 #[test]
 fn a_recording_holds_no_blocked_key_and_what_was_heard_instead() {
+    let rig = call(media(Codec::Pcmu), media(Codec::Pcma), DtmfMode::Block);
+    assert_recorded_without_keys(rig);
     let mut rig = call(media(Codec::Pcmu), media(Codec::Pcma), DtmfMode::Block);
+    rig.unsplice(PRESSER);
+    for leg in [HEARER, SUPERVISOR] {
+        if leg == SUPERVISOR {
+            rig.create(setup(leg));
+        }
+        rig.done(|op| WorkerCommand::Listen { op, leg: LegId(leg), of: LegId(PRESSER) });
+    }
+    assert_recorded_without_keys(rig);
+}
+
+fn assert_recorded_without_keys(mut rig: Rig) {
     let change = RecordChange::Start(RecordId(7));
     rig.done(|op| WorkerCommand::Record { op, leg: LegId(PRESSER), change });
     let mut phone = Speaker::new(PRESSER, media(Codec::Pcmu));

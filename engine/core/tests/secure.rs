@@ -10,7 +10,7 @@ use support::{Rig, Sent, Talker, address, phone, prompt, rtp, setup};
 const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
 
 fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
-    SrtpKey { suite, key: vec![seed; suite.key_bytes() + suite.salt_bytes()].into() }
+    SrtpKey::new(suite, vec![seed; suite.key_bytes() + suite.salt_bytes()])
 }
 
 /// Keys of a leg: its peer encrypts with `seed`, the engine with the one above.
@@ -231,6 +231,19 @@ fn an_update_with_the_same_key_goes_on_and_another_key_begins_anew() {
     assert_eq!(again.hears(&sent), [14; 160]);
     update(&mut rig, 1, LegUpdate { srtp: Some(Srtp::Off), ..LegUpdate::default() });
     assert_eq!(plain.talk(&mut rig, 15).expect("it is sent on").bytes[12..], [15; 160], "plain again");
+}
+
+#[test]
+fn a_number_that_comes_twice_is_sent_once_under_one_key() {
+    let (mut rig, mut secure, mut plain) = secure_and_plain(SUITE);
+    let (packet, other) = (plain.packet(1), [8; 160]);
+    let sent = rig.receive(plain.leg, &packet).expect("it is sent on");
+    assert_eq!(secure.hears(&sent), [1; 160]);
+    let again = [&packet[..12], &other].concat();
+    assert_eq!(rig.receive(plain.leg, &again), Err(Verdict::Consume), "not sent");
+    assert_eq!(rig.info(1).counters.drops.late, 1);
+    let sent = plain.talk(&mut rig, 2).expect("it is sent on");
+    assert_eq!(secure.hears(&sent), [2; 160]);
 }
 
 #[test]

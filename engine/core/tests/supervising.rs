@@ -335,6 +335,24 @@ fn a_key_of_the_customer_reaches_the_agent_beside_the_mix_and_a_prompt_covers_it
 }
 
 #[test]
+fn padding_goes_through_beside_a_supervisor_and_is_gone_where_a_packet_is_blended() {
+    let mut call = Call::plain();
+    let mut padded = rtp(0, 1, 160, 9, &[0xD5; 164]);
+    padded[0] |= 0x20;
+    padded[175] = 4;
+    call.supervise(SuperviseMode::Listen);
+    let sent = call.rig.receive(CUSTOMER, &padded).expect("it is sent on");
+    assert_eq!((sent.bytes[0], &sent.bytes[12..]), (0xA0, &padded[12..]));
+    call.supervise(SuperviseMode::Barge);
+    call.hum(400);
+    call.stop();
+    padded[3] = 2;
+    let sent = call.rig.receive(CUSTOMER, &padded).expect("it is sent on");
+    assert_ne!(sent.bytes[12..172], padded[12..172], "the mix ends in it");
+    assert_eq!((sent.bytes[0], sent.bytes.len()), (0x80, 172));
+}
+
+#[test]
 fn a_change_of_encoding_goes_on_with_the_supervision() {
     let mut call = Call::plain();
     call.supervise(SuperviseMode::Barge);

@@ -137,6 +137,7 @@ impl Dialogue {
         section.ends.iter_mut().for_each(|end| (end.joined, end.takes_part) = (None, None));
         let agreed = section.agree(offerer, random)?;
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
+        let anew = section.ends.iter().any(|end| !end.told);
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
         for ((end, side), agreed) in section.ends.iter_mut().zip(sides).zip(agreed) {
             let Some(Choice(media)) = choose(formats, end.signalled.ptime_ms) else { continue };
@@ -149,7 +150,7 @@ impl Dialogue {
             commands.push(Command::Unsplice(Unsplice { leg, park: Vec::new() }));
         }
         commands.extend(updates);
-        if !section.spliced || codec_changes {
+        if !section.spliced || codec_changes || anew {
             section.spliced = true;
             commands.push(section.splice([sides[0].blocked, sides[1].blocked]));
         }

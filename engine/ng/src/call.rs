@@ -156,6 +156,11 @@ impl Call {
         self.dialogues.iter().flat_map(Dialogue::legs).chain(self.solos.iter().flat_map(Solo::legs))
     }
 
+    /// Has the next answers tell the engine everything, since it has refused something that it was told.
+    pub(crate) fn forget_told(&mut self) {
+        self.ends_mut().for_each(|end| end.told = false);
+    }
+
     /// Every end.
     pub(crate) fn ends_mut(&mut self) -> impl Iterator<Item = &mut End> {
         let sections = self.dialogues.iter_mut().flat_map(|dialogue| dialogue.sections.iter_mut().flatten());

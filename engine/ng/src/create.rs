@@ -56,7 +56,7 @@ impl Ng {
         call.signalled = now;
         let solo = call.solo_mut(tag).filter(|solo| solo.direction == Direction::SendRecv);
         let solo = solo.ok_or_else(|| Failure::error("From-tag given, but no such tag exists"))?;
-        Ok(Plan::checked(solo.take_answer(&sdp, flags)?))
+        Ok(Plan::new(solo.take_answer(&sdp, flags)?, Then::Taken(call_id.to_vec())))
     }
 
     /// The name under a key, or a new one where the client leaves that to us.

@@ -32,6 +32,8 @@ pub(crate) struct End {
     /// As the engine knows it.
     pub(crate) srtp: Srtp,
     pub(crate) mux: bool,
+    /// Whether the engine knows all this: it may have refused some of it.
+    pub(crate) told: bool,
     /// Whom `connect` has joined it to. It holds for as long as that end says the same.
     pub(crate) joined: Option<Joined>,
     /// The pair in which `mesh` has let it take part.
@@ -83,6 +85,7 @@ impl End {
             written: Written::default(),
             srtp: Srtp::Off,
             mux: false,
+            told: true,
             joined: None,
             takes_part: None,
         }
@@ -107,14 +110,15 @@ impl End {
     /// The command that tells the leg what is new, if anything is.
     pub(crate) fn update(&mut self, media: Media, latch: LatchMode, agreed: Agreed) -> Option<Command> {
         // On hold the old way it says nowhere: what it said before still holds.
-        let remote = self.signalled.remote.filter(|remote| self.remote.as_ref() != Some(remote));
+        let anew = !std::mem::replace(&mut self.told, true);
+        let remote = self.signalled.remote.filter(|remote| anew || self.remote.as_ref() != Some(remote));
         let update = LegUpdate {
             leg: self.leg.clone(),
             remote,
-            media: (media != self.media).then(|| media.clone()),
-            latch: (latch != self.latch).then_some(latch),
-            srtp: (agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
-            rtcp_mux: (agreed.mux != self.mux).then_some(agreed.mux),
+            media: (anew || media != self.media).then(|| media.clone()),
+            latch: (anew || latch != self.latch).then_some(latch),
+            srtp: (anew || agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
+            rtcp_mux: (anew || agreed.mux != self.mux).then_some(agreed.mux),
             ..LegUpdate::default()
         };
         (self.media, self.latch) = (media, latch);

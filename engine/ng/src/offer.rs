@@ -226,6 +226,7 @@ impl Ng {
         let opened = rewrite.opened.clone();
         self.close_legs(opened);
         let Some(call) = self.calls.get_mut(&rewrite.call_id) else { return };
+        call.forget_told();
         if let Some(dialogue) = call.find_mut(rewrite.dialogue) {
             for place in &mut dialogue.sections {
                 if place.as_ref().is_some_and(|section| rewrite.opened.contains(&section.ends[0].leg)) {

@@ -258,6 +258,7 @@ impl Ng {
             Then::Nothing => return,
             Then::Reply(dict) => Ok(dict),
             Then::Check(dict) => first_error(&results).map_or(Ok(dict), |error| Err(error.into())),
+            Then::Taken(call_id) => self.finish_taken(&call_id, &results),
             Then::Rewrite(rewrite) => self.finish_rewrite(&rewrite, &results),
             Then::Opening(opening) => self.finish_opening(&opening, &results),
             Then::Transform(transforming) => self.finish_transform(&transforming, &results),

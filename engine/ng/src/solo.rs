@@ -246,6 +246,19 @@ impl Ng {
         }
     }
 
+    /// Success, unless the engine has refused something: then it is told all of it by the next answer.
+    pub(crate) fn finish_taken(
+        &mut self,
+        call_id: &[u8],
+        results: &[Result<Body, Error>],
+    ) -> Result<Dict, Failure> {
+        let Some(error) = first_error(results) else { return Ok(Dict::default().with("result", "ok")) };
+        if let Some(call) = self.calls.get_mut(call_id) {
+            call.forget_told();
+        }
+        Err(error.into())
+    }
+
     /// What tells the ports of a party whose legs are still being opened.
     pub(crate) fn ports_of(solo: &Solo) -> Vec<Command> {
         let opening = solo.open_ends().filter(|end| end.ports.is_none());

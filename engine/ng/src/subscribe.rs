@@ -60,7 +60,7 @@ impl Ng {
         call.signalled = now;
         let solo = call.solo_mut(tag).filter(|solo| solo.direction == Direction::SendOnly);
         let solo = solo.ok_or_else(|| Failure::error("To-tag given, but no such tag exists"))?;
-        Ok(Plan::checked(solo.take_answer(&sdp, flags)?))
+        Ok(Plan::new(solo.take_answer(&sdp, flags)?, Then::Taken(call_id.to_vec())))
     }
 
     /// Ends a subscription.

@@ -26,6 +26,8 @@ pub(crate) enum Then {
     Reply(Dict),
     /// A reply, unless one of them is an error.
     Check(Dict),
+    /// A party's answer has taken effect, unless one of them is an error.
+    Taken(Vec<u8>),
     /// A session description.
     Rewrite(Box<Rewrite>),
     /// A description of the engine's own.

@@ -20,6 +20,7 @@ mod error;
 mod event;
 pub mod frame;
 pub mod limits;
+mod mki;
 mod parse;
 mod reply;
 mod request;
@@ -39,6 +40,7 @@ pub use client::{Client, ClientEvent, Config, RequestId};
 pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
+pub use mki::Mki;
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, Reply, RtcpReport,
     Subscribed, Supervising, VoipMetrics, WorkerInfo,

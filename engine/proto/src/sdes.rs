@@ -14,19 +14,16 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// Reads what follows `a=crypto:`. None when it cannot be used: a suite that we do not know, no key of its length, an
-    /// MKI, more than one key, or parameters that switch protection off or change it (RFC 4568 section 6.3).
+    /// Reads what follows `a=crypto:`. None when it cannot be used: a suite that we do not know, no key of its length, more than
+    /// one key, or parameters that switch protection off or change it (RFC 4568 section 6.3).
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
         let tag = words.next().filter(|tag| (1..=9).contains(&tag.len()))?.parse().ok()?;
         let suite: SrtpSuite = words.next()?.parse().ok()?;
         let keys = words.next()?;
         let (method, info) = keys.split_once(':')?;
-        let mut info = info.split('|');
-        let key = SrtpKey::from_inline(suite, info.next()?)?;
-        let plain = method.eq_ignore_ascii_case("inline") && !keys.contains(';');
-        // After the key comes its lifetime, which our calls never reach, or an MKI (with a colon).
-        if !plain || info.any(|part| part.contains(':')) {
+        let key = SrtpKey::from_inline(suite, info)?;
+        if !method.eq_ignore_ascii_case("inline") {
             return None;
         }
         // A hint about the peer's window is all that may follow.
@@ -55,7 +52,7 @@ impl SdesKeys {
         let keys = SrtpSuite::ALL.into_iter().map(|suite| {
             let mut key = vec![0; suite.key_bytes() + suite.salt_bytes()].into_boxed_slice();
             fill(&mut key);
-            SrtpKey { suite, key }
+            SrtpKey::new(suite, key)
         });
         Self(keys.collect())
     }
@@ -102,9 +99,12 @@ mod tests {
             (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20"), 1),
             (format!("2 AES_CM_128_HMAC_SHA1_32 inline:{KEY}"), 2),
             (format!("31 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^48 WSH=64"), 31),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4"), 1),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4"), 1),
         ] {
             let crypto = Crypto::parse(&line).unwrap_or_else(|| panic!("{line}"));
-            assert_eq!((crypto.tag, crypto.key.inline().as_str()), (tag, KEY));
+            let mki = if line.ends_with(":4") { "|1:4" } else { "" };
+            assert_eq!((crypto.tag, crypto.key.inline()), (tag, format!("{KEY}{mki}")));
             assert_eq!(Crypto::parse(&crypto.to_string()), Some(crypto));
         }
     }
@@ -118,9 +118,9 @@ mod tests {
             format!("1 F8_128_HMAC_SHA1_80 inline:{KEY}"),
             "1 AES_CM_128_HMAC_SHA1_80 inline:AAAA".to_owned(),
             format!("1 AEAD_AES_128_GCM inline:{KEY}"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4"),
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|256:1"),
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY};inline:{KEY}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4;inline:{KEY}|2:4"),
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTP"),
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} KDR=1"),
         ] {

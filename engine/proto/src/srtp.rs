@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Mki;
+use crate::mki::is_number;
+
 /// Whether a leg's packets are encrypted, and with what.
 ///
 /// On the wire `"off"`, or a dictionary as [`SrtpKeys`].
@@ -55,6 +58,9 @@ pub struct SrtpKey {
     /// `inline:` of SDP.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub key: Box<[u8]>,
+    /// What each packet says of its key, when signalling wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mki: Option<Mki>,
 }
 
 /// Suites, as shown of a leg: never with keys.
@@ -151,16 +157,30 @@ impl FromStr for SrtpSuite {
 }
 
 impl SrtpKey {
-    /// A key from the base64 of `inline:`; none when it is not base64 or not of the suite's length.
+    /// A key whose packets have no [`Mki`].
+    pub fn new(suite: SrtpSuite, key: impl Into<Box<[u8]>>) -> Self {
+        Self { suite, key: key.into(), mki: None }
+    }
+
+    /// A key from what follows `inline:` in SDP (RFC 4568 section 6.1): base64, a lifetime, which our calls never reach, and an
+    /// MKI. None when it is not base64 of the suite's length, or anything else stands there.
     pub fn from_inline(suite: SrtpSuite, inline: &str) -> Option<Self> {
-        let key = BASE64.decode(inline).ok()?.into_boxed_slice();
-        let key = Self { suite, key };
+        let (mki, inline) = match inline.rsplit_once('|') {
+            Some((before, mki)) if mki.contains(':') => (Some(Mki::parse(mki)?), before),
+            _ => (None, inline),
+        };
+        let key = inline.split_once('|').map_or(Some(inline), |(key, lifetime)| {
+            let lifetime = lifetime.strip_prefix("2^").unwrap_or(lifetime);
+            is_number(lifetime).then_some(key)
+        });
+        let key = Self { mki, ..Self::new(suite, BASE64.decode(key?).ok()?) };
         key.has_its_length().then_some(key)
     }
 
     /// What follows `inline:` in SDP.
     pub fn inline(&self) -> String {
-        BASE64.encode(&self.key)
+        let mki = self.mki.map(|mki| format!("|{mki}")).unwrap_or_default();
+        BASE64.encode(&self.key) + &mki
     }
 
     /// Whether key and salt together have the suite's length.
@@ -246,6 +266,27 @@ mod tests {
         for json in [r#"{"send":{"suite":"AEAD_AES_128_GCM","key":"S3cret!!"}}"#, r#""S3cret!!""#] {
             let error = serde_json::from_str::<Srtp>(json).expect_err("it is no key").to_string();
             assert!(!error.contains("S3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_key_in_sdp_is_read_or_the_key_is_refused() {
+        let suite = SrtpSuite::AeadAes128Gcm;
+        let key = BASE64.encode([7; 28]);
+        let read = |more: &str| SrtpKey::from_inline(suite, &format!("{key}{more}")).map(|key| key.mki);
+        for (more, mki) in [("", None), ("|2^20", None), ("|1048576", None)] {
+            assert_eq!(read(more), Some(mki), "{more}");
+        }
+        for (more, value, len) in [("|1:4", 1, 4), ("|2^31|66051:3", 66_051, 3), ("|0:128", 0, 128)] {
+            let mki = read(more).expect("it is sound").expect("there is one");
+            assert_eq!(Some(mki), Mki::new(value, len));
+            let again = SrtpKey { mki: Some(mki), ..SrtpKey::new(suite, [7; 28]) };
+            assert_eq!(SrtpKey::from_inline(suite, &again.inline()), Some(again));
+        }
+        for more in
+            ["|", "|x", "|2^", "|2^20|", "|1:", "|:4", "|1:0", "|1:129", "|256:1", "|1:4|2^20", "|2^3|2^4"]
+        {
+            assert_eq!(read(more), None, "{more}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod detect_args;
+mod leg_args;
 mod print;
 mod raw;
 mod record_args;

@@ -42,7 +42,8 @@ impl<W: Write + Seek> Recording<W> {
         Ok(Self { writer, mode, began, tracks, window: VecDeque::new(), written: 0, flushed: 0 })
     }
 
-    /// Puts a frame where its timestamp says. One that is too late, or cannot be decoded, is left out.
+    /// Puts a frame where its timestamp says, in place of what may be there: a packet that came twice is no louder. One that is
+    /// too late, or cannot be decoded, is left out.
     pub(crate) fn add(&mut self, side: Side, frame: &Frame) {
         if self.mode == RecordMode::Leg && side == Side::Far {
             return;
@@ -57,7 +58,7 @@ impl<W: Write + Seek> Recording<W> {
             self.window.resize(start + samples.len(), [0; 2]);
         }
         for (both, sample) in self.window.range_mut(start..).zip(samples) {
-            both[channel] = both[channel].saturating_add(*sample);
+            both[channel] = *sample;
         }
     }
 
@@ -152,6 +153,18 @@ mod tests {
         let level = |ms: usize| samples[ms * 8 + 4];
         assert!(level(105) > 900 && level(125) == 0, "{} {}", level(105), level(125));
         assert!(level(145) > 1_900 && level(165) > 2_900 && level(185) == 0);
+    }
+
+    #[test]
+    fn what_came_twice_is_as_loud_as_what_came_once() {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed).expect("a file");
+        for (ms, timestamp) in [(0, 0), (1, 0), (20, 160), (25, 0)] {
+            recording.add(Side::Near, &frame(ms, timestamp, 1_000));
+        }
+        recording.end(Time::from_ms(40)).expect("it is written");
+        let (_, samples) = wav(file.get_ref());
+        assert_eq!(samples, [988; 320]);
     }
 
     #[test]

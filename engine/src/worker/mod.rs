@@ -4,6 +4,8 @@ mod pace;
 mod ports;
 mod sockets;
 mod steer;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
@@ -60,8 +62,8 @@ pub(crate) struct WorkerThread {
     arriving: Option<(LegId, LegSockets)>,
     /// Tokens of receives to be armed again.
     rearm: Vec<u32>,
-    /// Legs whose receives have ended for good.
-    quiet: Vec<LegIx>,
+    /// Legs on their way out: their receives have ended for good, or could not be cancelled yet.
+    leaving: Vec<LegIx>,
     /// A buffer for the next packet of our own making.
     spare: Option<Buffer>,
     last_expiry: Time,
@@ -98,7 +100,7 @@ impl WorkerThread {
             ports: Vec::new(),
             arriving: None,
             rearm: Vec::new(),
-            quiet: Vec::new(),
+            leaving: Vec::new(),
             spare: None,
             last_expiry: Time(0),
             wakeups: 0,
@@ -134,14 +136,16 @@ impl WorkerThread {
     /// Executes waiting commands. False when control has hung up.
     fn take_commands(&mut self, now: Time) -> bool {
         for _ in 0..COMMANDS_PER_ROUND {
+            // When no buffer was free, what the last command brought is still to be claimed.
+            if self.core.has_outputs() {
+                break;
+            }
             match self.control.commands.try_recv() {
                 Ok(ToWorker { command, sockets }) => {
                     self.pace.on_command(now);
                     self.arriving = command.carries_sockets_of().zip(sockets);
                     self.core.handle_command(now, command);
                     self.act();
-                    // A leg that was refused has left its sockets here: they close.
-                    self.arriving = None;
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return false,
@@ -171,7 +175,7 @@ impl WorkerThread {
         }
         let recorder = &self.recorder;
         self.endings.retain(|&(record, at, leg_ends)| !recorder.end(record, at, leg_ends));
-        for leg in std::mem::take(&mut self.quiet) {
+        for leg in std::mem::take(&mut self.leaving) {
             self.leave(leg);
         }
         if self.core.has_outputs() {
@@ -180,25 +184,30 @@ impl WorkerThread {
     }
 
     fn wait(&mut self, now: Time, listening: bool) -> io::Result<()> {
-        let unfinished = !listening
-            || !self.rearm.is_empty()
-            || !self.quiet.is_empty()
-            || !self.endings.is_empty()
-            || self.core.has_outputs()
-            || self.steered.as_ref().is_some_and(Steered::is_unfinished)
-            || !self.control.commands.is_empty();
         let timer = self
             .core
             .poll_timeout()
             .map(|deadline| self.clock.until(deadline.max(self.last_expiry + TIMER_GRAIN_US)));
         // Without any time-out the kernel would end a gathering wait with nothing gathered.
-        let longest = if unfinished { RETRY_AFTER } else { LONGEST_WAIT };
+        let longest = self.longest_wait(listening);
         let timeout = timer.map_or(longest, |timer| timer.min(longest));
         let gather = self.pace.gather(now, self.core.has_splices());
         let batch = gather.map_or(1, |gather| gather.batch);
         self.ring.submit_and_wait(batch, Some(timeout), gather.map(|gather| gather.longest))?;
         self.wakeups += 1;
         Ok(())
+    }
+
+    /// How long nothing but the kernel, a command or a timer need wake it.
+    fn longest_wait(&self, listening: bool) -> Duration {
+        let unfinished = !listening
+            || !self.rearm.is_empty()
+            || !self.leaving.is_empty()
+            || !self.endings.is_empty()
+            || self.core.has_outputs()
+            || self.steered.as_ref().is_some_and(Steered::is_unfinished)
+            || !self.control.commands.is_empty();
+        if unfinished { RETRY_AFTER } else { LONGEST_WAIT }
     }
 
     fn take_completions(&mut self) {
@@ -244,13 +253,15 @@ impl WorkerThread {
         self.act();
     }
 
-    /// Does what the core asks for.
+    /// Does what the core asks for, as long as there are buffers.
     fn act(&mut self) {
         loop {
             let Some(mut buffer) = self.spare.take().or_else(|| self.ring.buffer()) else { return };
             buffer.resize(PACKET_BYTES).expect("send buffers hold the largest packet");
             let Some(output) = self.core.poll_output(&mut buffer) else {
                 self.spare = Some(buffer);
+                // A leg that was refused has left its sockets here: they close.
+                self.arriving = None;
                 return;
             };
             if let Some(tap) = self.core.take_tap() {

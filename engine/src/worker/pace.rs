@@ -21,7 +21,7 @@ pub(crate) struct Pace {
     longest: Duration,
     window_began: Time,
     completions: u64,
-    busy: bool,
+    per_s: u64,
     /// How long a small batch takes to come together.
     fills_in: Duration,
     /// Until when somebody may be waiting.
@@ -35,7 +35,7 @@ impl Pace {
             longest,
             window_began: Time(0),
             completions: 0,
-            busy: false,
+            per_s: 0,
             fills_in: longest,
             heard_until: Time(0),
         }
@@ -46,7 +46,7 @@ impl Pace {
         self.completions += completions;
         let window_us = now.since(self.window_began);
         if window_us >= WINDOW_US {
-            self.busy = self.completions * 1_000_000 >= BUSY_PER_S * window_us;
+            self.per_s = self.completions * 1_000_000 / window_us;
             self.fills_in =
                 Duration::from_micros(u64::from(HEARD_BATCH) * window_us / self.completions.max(1));
             self.completions = 0;
@@ -76,13 +76,19 @@ impl Pace {
             return None;
         }
         let heard = now < self.heard_until;
-        match (self.busy, heard, joined) {
-            (_, false, false) => Some(Gather { batch: UNHEARD_BATCH, longest: self.longest.max(NOBODY) }),
-            (true, false, true) => Some(Gather { batch: UNHEARD_BATCH, longest: self.longest.max(UNHEARD) }),
-            // One steered socket is one thing that is ready, however much lies in it: the batch alone would not end the wait.
-            (true, true, _) => Some(Gather { batch: HEARD_BATCH, longest: self.longest.min(self.fills_in) }),
-            (false, ..) => None,
+        if !heard && !joined {
+            let longest = self.longest.max(NOBODY);
+            return (self.per_s >= SOME_PER_S).then_some(Gather { batch: UNHEARD_BATCH, longest });
         }
+        if self.per_s < BUSY_PER_S {
+            return None;
+        }
+        Some(if heard {
+            // One steered socket is one thing that is ready, however much lies in it: the batch alone would not end the wait.
+            Gather { batch: HEARD_BATCH, longest: self.longest.min(self.fills_in) }
+        } else {
+            Gather { batch: UNHEARD_BATCH, longest: self.longest.max(UNHEARD) }
+        })
     }
 }
 
@@ -91,7 +97,10 @@ const HEARD_BATCH: u32 = 16;
 /// The same when nobody does.
 const UNHEARD_BATCH: u32 = 256;
 const WINDOW_US: u64 = 10_000;
+/// Completions a second from which on gathering pays.
 const BUSY_PER_S: u64 = 2_000;
+/// The same for the long wait that nobody minds; below it, what is measured in single packets stays exact.
+const SOME_PER_S: u64 = 200;
 /// How long what was heard makes it likely that more will be.
 const HEARD_US: u64 = 100_000;
 /// How long packets that nobody hears may wait while others are spliced.
@@ -141,6 +150,7 @@ mod tests {
         assert_eq!(longest_at(20_000, PARKED, false), Some(NOBODY));
         assert_eq!(longest_at(1_000, PARKED, false), Some(NOBODY));
         assert_eq!(gathers_at(1_000, PARKED, false).map(|gather| gather.batch), Some(UNHEARD_BATCH));
+        assert_eq!(gathers_at(100, PARKED, false), None);
         let mut pace = Pace::new(LIMIT);
         for packet in 0..1_000 {
             pace.count(Time(packet * 20), 1);

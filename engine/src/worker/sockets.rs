@@ -88,7 +88,7 @@ impl WorkerThread {
         ports.port_mut(socket).receiving = false;
         if ports.leaving {
             if ports.are_quiet() {
-                self.quiet.push(leg);
+                self.leaving.push(leg);
             }
             return;
         }
@@ -107,28 +107,44 @@ impl WorkerThread {
     /// Begins the end of a leg's stay: its receives are cancelled, and what they still report is handled.
     pub(super) fn disarm(&mut self, leg: LegIx) {
         let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else {
-            return self.quiet.push(leg);
+            return self.leaving.push(leg);
         };
         ports.leaving = true;
         if let Some((address, steered)) = ports.steered.zip(self.steered.as_mut()) {
             steered.leave(leg, address.port());
             ports.draining = true;
         }
+        self.end_receives(leg);
+    }
+
+    /// Cancels what a leaving leg still receives, a moment later where the ring has no room for that now.
+    fn end_receives(&mut self, leg: LegIx) {
+        let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { return };
+        let mut again = false;
         for socket in [Socket::Rtp, Socket::Rtcp] {
             let port = ports.port_mut(socket);
-            if port.receiving
-                && matches!(self.ring.cancel_receive(port.slot), Err(SlotError::Idle | SlotError::Stale))
-            {
-                port.receiving = false;
+            if !port.receiving {
+                continue;
+            }
+            match self.ring.cancel_receive(port.slot) {
+                Ok(()) => {}
+                Err(SlotError::Idle | SlotError::Stale) => port.receiving = false,
+                Err(SlotError::QueueFull | SlotError::Full | SlotError::Armed | SlotError::Os(_)) => {
+                    again = true;
+                }
             }
         }
-        if ports.are_quiet() {
-            self.quiet.push(leg);
+        if again || ports.are_quiet() {
+            self.leaving.push(leg);
         }
     }
 
-    /// Ends it: nothing more can come from its sockets, which go with the report or close.
+    /// Ends a leg's stay once nothing more can come from its sockets, which go with the report or close.
     pub(super) fn leave(&mut self, leg: LegIx) {
+        let ports = self.ports.get(leg.index()).and_then(Option::as_ref);
+        if ports.is_some_and(|ports| !ports.are_quiet()) {
+            return self.end_receives(leg);
+        }
         let now = self.clock.now();
         let sockets = match self.ports.get_mut(leg.index()).and_then(Option::take) {
             None => None,
@@ -136,7 +152,7 @@ impl WorkerThread {
                 Ok(sockets) => sockets,
                 Err(error) if is_for_now(&error) => {
                     self.ports[leg.index()] = Some(ports);
-                    return self.quiet.push(leg);
+                    return self.leaving.push(leg);
                 }
                 Err(error) => {
                     warn!(worker = self.control.worker, leg = ports.id.0, %error, "the sockets of a leg cannot be taken out");

@@ -132,7 +132,7 @@ impl WorkerThread {
             let Some(ports) = self.ports.get_mut(leg.index()).and_then(Option::as_mut) else { continue };
             ports.draining = false;
             if ports.leaving && ports.are_quiet() {
-                self.quiet.push(leg);
+                self.leaving.push(leg);
             }
         }
         None

@@ -1,25 +1,27 @@
 //! SRTP and SRTCP of one direction (RFC 3711, RFC 6188, RFC 7714): protects packets, and takes the protection off.
 //!
 //! It sits on the crate `rtc-srtp` and adds what a socket that strangers reach needs: replay protection is always on, a sender
-//! (SSRC) costs memory only once a packet of its has been authenticated, and SRTCP that is not encrypted is refused.
+//! (SSRC) costs memory only once a packet of its has been authenticated, SRTCP that is not encrypted is refused, no two packets
+//! are sent under one key stream, and packets carry the identifier of their key (MKI) where it has one.
 //! It opens no socket, reads no clock, and keeps its keys to itself.
 //!
 //! Drive it: a [`Protector`] for what is sent, an [`Unprotector`] for what is received, one of each per leg.
 
+mod mki;
 mod protect;
 mod unprotect;
 
-pub use protect::Protector;
+pub use protect::{Protector, Unprotected};
 pub use unprotect::{Refusal, Unprotector};
 
-use offhook_proto::{SrtpKey, SrtpSuite};
+use offhook_proto::{Mki, SrtpKey, SrtpSuite};
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::providers::RingCrypto;
 use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
 
-/// Most bytes that protection adds: the tag of GCM and SRTCP's index.
-pub const OVERHEAD_BYTES: usize = 20;
+/// Most bytes that protection adds: the tag of GCM, SRTCP's index, and a key's identifier.
+pub const OVERHEAD_BYTES: usize = 20 + Mki::MAX_BYTES;
 
 /// Packets that may come late by so many and are still taken (RFC 3711 section 3.3.2 asks for at least 64).
 pub const REPLAY_WINDOW_PACKETS: usize = 128;
@@ -56,4 +58,9 @@ fn profile(suite: SrtpSuite) -> ProtectionProfile {
 fn put_back(result: &[u8], buffer: &mut [u8]) -> Option<usize> {
     buffer.get_mut(..result.len())?.copy_from_slice(result);
     Some(result.len())
+}
+
+fn word(packet: &[u8], at: usize) -> Option<u32> {
+    let bytes = packet.get(at..)?.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*bytes))
 }

@@ -6,12 +6,15 @@ use offhook_proto::{SrtpKey, SrtpSuite};
 use rtc_shared::error::{Error, Result};
 use rtc_srtp::context::Context;
 
-use crate::{MAX_SENDERS, context, put_back};
+use crate::mki::{Place, places};
+use crate::{MAX_SENDERS, context, put_back, word};
 
 /// Takes the protection off the packets of one direction.
 pub struct Unprotector {
     key: SrtpKey,
     context: Context,
+    /// Where RTP and RTCP carry the key's identifier.
+    mki: [Option<Place>; 2],
     /// Senders of whom a packet was authenticated: only they have state in `context`.
     rtp_senders: Senders,
     rtcp_senders: Senders,
@@ -48,6 +51,7 @@ impl Unprotector {
         Self {
             key: key.clone(),
             context: context(key),
+            mki: places(key),
             rtp_senders: Senders::default(),
             rtcp_senders: Senders::default(),
             trial: None,
@@ -59,6 +63,10 @@ impl Unprotector {
     /// # Errors
     /// The packet is left as it was.
     pub fn rtp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        without(self.mki[0], packet, |packet| self.open_rtp(packet))
+    }
+
+    fn open_rtp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
         let ssrc = word(packet, 8).ok_or(Refusal::Unauthentic)?;
         if !self.rtp_senders.knows(ssrc) {
             self.try_first(packet, |context, packet| context.decrypt_rtp(packet).map(|_| ()))?;
@@ -74,6 +82,10 @@ impl Unprotector {
     /// The packet is left as it was. SRTCP that is not encrypted (E flag 0, RFC 3711 section 3.4) is `Unauthentic`: no suite
     /// here allows it, and the library below would take it without looking at its tag.
     pub fn rtcp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        without(self.mki[1], packet, |packet| self.open_rtcp(packet))
+    }
+
+    fn open_rtcp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
         let ssrc = word(packet, 4).ok_or(Refusal::Unauthentic)?;
         if !is_encrypted(self.key.suite, packet) {
             return Err(Refusal::Unauthentic);
@@ -102,6 +114,21 @@ impl Unprotector {
     }
 }
 
+/// Opens a packet without the identifier of its key, which is put back when the packet is refused.
+fn without(
+    mki: Option<Place>,
+    packet: &mut [u8],
+    open: impl FnOnce(&mut [u8]) -> std::result::Result<usize, Refusal>,
+) -> std::result::Result<usize, Refusal> {
+    let Some(mki) = mki else { return open(packet) };
+    let len = mki.take_out(packet).ok_or(Refusal::Unauthentic)?;
+    let opened = open(&mut packet[..len]);
+    if opened.is_err() {
+        mki.put_in(packet, len);
+    }
+    opened
+}
+
 impl Senders {
     fn knows(&self, ssrc: u32) -> bool {
         self.0.contains(&ssrc)
@@ -128,11 +155,6 @@ fn is_encrypted(suite: SrtpSuite, packet: &[u8]) -> bool {
     };
     let flag_at = packet.len().checked_sub(after_index + 4);
     flag_at.and_then(|at| packet.get(at)).is_some_and(|byte| byte & 0x80 != 0)
-}
-
-fn word(packet: &[u8], at: usize) -> Option<u32> {
-    let bytes = packet.get(at..)?.first_chunk::<4>()?;
-    Some(u32::from_be_bytes(*bytes))
 }
 
 fn refusal(error: &Error) -> Refusal {

@@ -1,12 +1,14 @@
 //! What protection must do with every suite: come out as it went in, and let nothing else through.
 
 use offhook_proto::{SrtpKey, SrtpSuite};
-use offhook_srtp::{MAX_SENDERS, OVERHEAD_BYTES, Protector, REPLAY_WINDOW_PACKETS, Refusal, Unprotector};
+use offhook_srtp::{
+    MAX_SENDERS, OVERHEAD_BYTES, Protector, REPLAY_WINDOW_PACKETS, Refusal, Unprotected, Unprotector,
+};
 use proptest::prelude::*;
 
 fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
     let len = suite.key_bytes() + suite.salt_bytes();
-    SrtpKey { suite, key: (0..len).map(|at| seed.wrapping_mul(31).wrapping_add(at as u8)).collect() }
+    SrtpKey::new(suite, (0..len).map(|at| seed.wrapping_mul(31).wrapping_add(at as u8)).collect::<Vec<_>>())
 }
 
 fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
@@ -167,10 +169,37 @@ fn forged_senders_leave_room_for_the_real_one_and_its_own_change() {
 }
 
 #[test]
+fn no_two_packets_of_one_number_are_protected() {
+    for suite in SrtpSuite::ALL {
+        let (mut protector, mut unprotector) = pair(suite);
+        let mut sends = |ssrc, sequence: u32| -> Result<(), Unprotected> {
+            let packet = rtp(ssrc, sequence as u16);
+            let mut buffer = [&packet[..], &[0; OVERHEAD_BYTES]].concat();
+            let len = protector.rtp(&mut buffer, packet.len())?;
+            assert_eq!(opened(&mut unprotector, &buffer[..len]), Ok(packet), "{suite} {sequence}");
+            Ok(())
+        };
+        // Every third is left out at first, over a wrap of the numbers.
+        for sequence in (65_400..65_700).filter(|sequence| sequence % 3 != 0) {
+            assert_eq!(sends(9, sequence), Ok(()));
+        }
+        for sequence in 65_600..65_700 {
+            let first = if sequence % 3 == 0 { Ok(()) } else { Err(Unprotected::Repeated) };
+            assert_eq!(sends(9, sequence), first, "{suite} {sequence}");
+            assert_eq!(sends(9, sequence), Err(Unprotected::Repeated), "{suite} {sequence}");
+        }
+        assert_eq!(sends(9, 65_403), Err(Unprotected::Repeated), "too long ago to tell");
+        assert_eq!(sends(10, 65_700), Ok(()), "another sender has numbers of its own");
+        assert_eq!(sends(9, 66_700), Ok(()));
+        assert_eq!(sends(9, 66_699), Ok(()));
+    }
+}
+
+#[test]
 fn without_room_nothing_is_protected() {
     let packet = rtp(9, 1);
     let mut exact = packet.clone();
-    assert_eq!(pair(SrtpSuite::AeadAes128Gcm).0.rtp(&mut exact, packet.len()), None);
+    assert_eq!(pair(SrtpSuite::AeadAes128Gcm).0.rtp(&mut exact, packet.len()), Err(Unprotected::Impossible));
     assert_eq!(exact, packet);
 }
 

@@ -61,7 +61,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn key(vector: &Vector) -> SrtpKey {
-    SrtpKey { suite: vector.suite, key: bytes(vector.key).into() }
+    SrtpKey::new(vector.suite, bytes(vector.key))
 }
 
 #[test]

@@ -8,7 +8,7 @@ use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
 use crate::support::{Engine, PATIENCE, Packet, Phone, leg_towards, number, spoken};
 
 fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
-    SrtpKey { suite, key: vec![seed; suite.key_bytes() + suite.salt_bytes()].into() }
+    SrtpKey::new(suite, vec![seed; suite.key_bytes() + suite.salt_bytes()])
 }
 
 fn secure_leg(leg: &str, phone: &Phone, suite: SrtpSuite) -> LegCreate {

@@ -118,8 +118,11 @@ impl KeyEar {
 pub(crate) struct Keys {
     by_agent: OneWay,
     by_customer: OneWay,
-    /// Pressed by the customer before it was joined to an agent, for a menu.
+    /// Pressed by the customer before it was joined to an agent, for a menu; and the last of them.
     pub(crate) alone: u64,
+    last_alone: Option<char>,
+    /// Whose end the agent heard, being joined before the key was over.
+    pub(crate) ends: u64,
 }
 
 /// From one to the other.
@@ -135,8 +138,19 @@ impl Keys {
         remember(&mut self.of(by).pressed, key);
     }
 
+    /// The customer has begun to press a key with nobody there but a menu.
+    pub(crate) fn press_alone(&mut self, key: char) {
+        self.alone += 1;
+        self.last_alone = Some(key);
+    }
+
     /// The other side of `by` has heard a key.
     pub(crate) fn hear(&mut self, by: Role, key: char) {
+        if by == Role::Customer && self.by_customer.pressed.is_empty() && self.last_alone == Some(key) {
+            self.last_alone = None;
+            self.ends += 1;
+            return;
+        }
         remember(&mut self.of(by).heard, key);
     }
 
@@ -232,5 +246,16 @@ mod tests {
         keys.hear(Role::Customer, '1');
         assert!(!keys.agree(), "nobody pressed it");
         assert_eq!(keys.counts(), (1, 2));
+    }
+
+    #[test]
+    fn the_end_of_a_menu_s_key_may_be_heard_by_the_agent_once() {
+        let mut keys = Keys::default();
+        keys.press_alone('1');
+        keys.hear(Role::Customer, '1');
+        assert!(keys.agree());
+        assert_eq!((keys.alone, keys.ends), (1, 1));
+        keys.hear(Role::Customer, '1');
+        assert!(!keys.agree());
     }
 }

@@ -105,7 +105,7 @@ pub(crate) struct Ledger {
     pub(crate) rtcp: Rtcp,
     /// From a report of ours to the one that answers it, without the time that the other side kept it.
     pub(crate) round_trip_ns: Histogram<u64>,
-    /// Keys heard by an agent who had no customer.
+    /// Keys heard by an agent between two customers.
     pub(crate) stray_keys: u64,
     pub(crate) violations: Vec<Violation>,
     pub(crate) violation_count: u64,

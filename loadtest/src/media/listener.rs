@@ -172,7 +172,9 @@ impl Listener {
         key: char,
         parties: &mut [Option<Party>],
     ) {
-        match customer_of(&self.oracle, listener, role, parties) {
+        // An agent's last customer has gone, and the next one may not have said a word.
+        match customer_of(&self.oracle, listener, role, parties).filter(|customer| customer.remote.is_some())
+        {
             Some(customer) => customer.keys.hear(role.other(), key),
             None => self.stray_keys += 1,
         }
@@ -190,7 +192,7 @@ impl Listener {
         if customer.heard.heard.is_some() || customer.hears.heard.is_some() {
             customer.keys.press(role, key);
         } else {
-            customer.keys.alone += 1;
+            customer.keys.press_alone(key);
         }
     }
 

@@ -276,6 +276,7 @@ fn keys(ledger: &Ledger) -> Keys {
     for conversation in &ledger.conversations {
         let (pressed, heard) = conversation.keys.counts();
         keys.in_menus += conversation.keys.alone;
+        keys.menu_ends += conversation.keys.ends;
         keys.pressed += pressed;
         keys.heard += heard;
         keys.conversations_wrong += u64::from(!conversation.keys.agree());

@@ -250,7 +250,9 @@ pub(crate) struct Keys {
     pub(crate) heard: u64,
     /// Conversations in which other keys were heard than pressed.
     pub(crate) conversations_wrong: u64,
-    /// By agents who were in no conversation.
+    /// Keys of menus whose end the agent heard, being joined before the key was over.
+    pub(crate) menu_ends: u64,
+    /// Heard by agents between two conversations, before a word of the next customer: at most ends of keys pressed in menus.
     pub(crate) stray: u64,
     /// Presses that the other side's description did not allow.
     pub(crate) not_taken: u64,

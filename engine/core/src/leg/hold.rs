@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::limits::{HELD_BYTES, HELD_PACKETS};
+use crate::limits::{HELD_BYTES, HELD_PACKET_BYTES, HELD_PACKETS};
 use crate::{DropReason, Time};
 
 /// The latest packets of one leg that could not be sent on yet, in the order in which they came.
@@ -43,7 +43,7 @@ impl Hold {
         }
     }
 
-    /// Keeps a packet of at most [`HELD_BYTES`]. Hands those that give way for it to `on_dropped`.
+    /// Keeps a packet of at most [`HELD_PACKET_BYTES`]. Hands those that give way for it to `on_dropped`.
     pub(crate) fn push(
         &mut self,
         at: Time,
@@ -52,7 +52,7 @@ impl Hold {
         packet: &[u8],
         mut on_dropped: impl FnMut(Held),
     ) {
-        assert!(packet.len() <= HELD_BYTES, "longer packets are not held");
+        assert!(packet.len() <= HELD_PACKET_BYTES, "longer packets are not held");
         let start = if self.next + packet.len() > HELD_BYTES { 0 } else { self.next };
         let end = start + packet.len();
         let overlaps = |held: &Held| held.start < end && start < held.start + held.len;

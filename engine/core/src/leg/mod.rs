@@ -301,6 +301,11 @@ impl Leg {
             || self.listens_to.is_some()
     }
 
+    /// Whether what others say can be sent to it: nothing plays to it, and its address is known.
+    pub(crate) fn may_hear(&self) -> bool {
+        self.player.is_none() && self.latch.destination().is_some()
+    }
+
     /// Whether it takes part in a call of two others.
     pub(crate) fn supervises(&self) -> bool {
         self.supervision.as_ref().is_some_and(|part| part.role == Role::Supervisor)

@@ -1,7 +1,7 @@
 //! A leg's SRTP: a key and a context for each direction.
 
 use offhook_proto::{SrtpInfo, SrtpKey, SrtpKeys};
-use offhook_srtp::{Protector, Refusal, Unprotector};
+use offhook_srtp::{Protector, Refusal, Unprotected, Unprotector};
 
 use crate::DropReason;
 
@@ -45,7 +45,10 @@ impl Secure {
     pub(crate) fn seal(&mut self, reports: bool, buffer: &mut [u8], len: usize) -> Result<usize, DropReason> {
         let (_, protector) = self.send.as_mut().ok_or(DropReason::NoKey)?;
         let sealed = if reports { protector.rtcp(buffer, len) } else { protector.rtp(buffer, len) };
-        sealed.ok_or(DropReason::SendFailed)
+        sealed.map_err(|unprotected| match unprotected {
+            Unprotected::Repeated => DropReason::Late,
+            Unprotected::Impossible => DropReason::SendFailed,
+        })
     }
 
     /// What may be shown of it.

@@ -68,7 +68,7 @@ struct Anchor {
     source: Source,
     /// The source's highest sequence number so far.
     highest: u16,
-    /// Sequence numbers since the anchor: how far back a late packet still belongs to this source.
+    /// Sequence numbers since the anchor, or since one was left out: how far back a late packet still has a number of its own.
     reach: u16,
     sequence_shift: u16,
     timestamp_shift: u32,
@@ -180,6 +180,7 @@ impl Stream {
             && sequence == anchor.highest.wrapping_add(1)
         {
             anchor.highest = sequence;
+            anchor.reach = 0;
             anchor.sequence_shift = anchor.sequence_shift.wrapping_sub(1);
         }
     }
@@ -272,6 +273,17 @@ mod tests {
             "and may come yet"
         );
         assert_eq!(stamp(&mut stream, 80, &audio(7, 34, 1_540)), Ok((1_004, 50_640, false)));
+    }
+
+    #[test]
+    fn a_late_packet_from_before_one_that_was_left_out_takes_nobodys_number() {
+        let mut stream = Stream::new(1, 1_000, 50_000);
+        assert_eq!(stamp(&mut stream, 0, &audio(7, 30, 900)), Ok((1_000, 50_000, true)));
+        assert_eq!(stamp(&mut stream, 40, &audio(7, 32, 1_220)), Ok((1_002, 50_320, false)));
+        stream.swallow(Source::Partner(7), 33);
+        assert_eq!(stamp(&mut stream, 60, &audio(7, 35, 1_700)), Ok((1_004, 50_800, false)));
+        assert_eq!(stamp(&mut stream, 61, &audio(7, 31, 1_060)), Err(DropReason::Late));
+        assert_eq!(stamp(&mut stream, 62, &audio(7, 34, 1_540)), Ok((1_003, 50_640, false)), "it came after");
     }
 
     #[test]

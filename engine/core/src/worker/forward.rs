@@ -50,10 +50,7 @@ impl Worker {
         match self.judge(leg, now, source, packet) {
             Ok(verdict) => verdict,
             Err(Setback::Reason(reason)) => self.hold_or_drop(leg, now, source, reason, packet),
-            Err(Setback::Behind) => {
-                self.hold(leg, now, source, DropReason::Stranger, packet);
-                Verdict::Consume
-            }
+            Err(Setback::Behind) => self.hold_behind(leg, now, source, packet),
         }
     }
 

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use super::forward::Setback;
 use super::{Queued, Worker};
 use crate::leg::hold::{Held, Hold};
-use crate::leg::{Leg, count};
-use crate::limits::{HELD_BYTES, HELD_MS};
+use crate::leg::{Leaving, Leg, count};
+use crate::limits::{HELD_MS, HELD_PACKET_BYTES};
 use crate::rtp::Header;
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
@@ -24,23 +24,24 @@ impl Worker {
         reason: DropReason,
         packet: &[u8],
     ) -> Verdict {
-        let from = &self.legs[leg.index()];
-        let fits = (1..=HELD_BYTES / 8).contains(&packet.len());
-        if fits && from.leaving.is_none() && self.may_pass(leg, reason, source) {
+        let ends = matches!(self.legs[leg.index()].leaving, Some(Leaving::Ends(_)));
+        if fits(packet) && !ends && self.may_pass(leg, reason, source) {
             self.hold(leg, at, source, reason, packet);
             return Verdict::Drop(reason);
         }
         self.dropped(leg, at, reason)
     }
 
-    pub(super) fn hold(
-        &mut self,
-        leg: LegIx,
-        at: Time,
-        source: SocketAddr,
-        reason: DropReason,
-        packet: &[u8],
-    ) {
+    /// Keeps a packet that has to wait for those of its leg which are held.
+    pub(super) fn hold_behind(&mut self, leg: LegIx, at: Time, source: SocketAddr, packet: &[u8]) -> Verdict {
+        if !fits(packet) {
+            return self.dropped(leg, at, DropReason::Stranger);
+        }
+        self.hold(leg, at, source, DropReason::Stranger, packet);
+        Verdict::Consume
+    }
+
+    fn hold(&mut self, leg: LegIx, at: Time, source: SocketAddr, reason: DropReason, packet: &[u8]) {
         let Leg { hold, drops, recent_drops, .. } = &mut *self.legs[leg.index()];
         let hold = hold.get_or_insert_with(|| Box::new(Hold::new()));
         hold.push(at, source, reason, packet, |held| {
@@ -96,13 +97,12 @@ impl Worker {
             (Ok(Verdict::Forward { to, len, address }), ..) => {
                 return Some(WorkerOutput::Transmit { leg: to, socket: Socket::Rtp, len, address });
             }
-            (Ok(Verdict::Consume), ..) if self.tap.is_some() => return Some(WorkerOutput::Heard),
             (_, None, Some(reason)) => {
                 self.dropped(leg, held.at, reason);
             }
             _ => {}
         }
-        None
+        self.tap.is_some().then_some(WorkerOutput::Heard)
     }
 
     fn retry(&mut self, leg: LegIx, held: &Held, packet: &mut [u8]) -> Result<Verdict, Setback> {
@@ -138,4 +138,9 @@ impl Worker {
         };
         rings || awaited()
     }
+}
+
+/// Whether a packet may be held: an empty one says nothing, a long one would take the room of many.
+fn fits(packet: &[u8]) -> bool {
+    (1..=HELD_PACKET_BYTES).contains(&packet.len())
 }

@@ -49,8 +49,7 @@ impl Worker {
     /// Whether a leg hears its partner, and its keys as tones if at all.
     fn hears_tones(&self, leg: LegIx) -> bool {
         let to = &self.legs[leg.index()];
-        let hears = to.splice.is_some_and(|half| half.hears) && to.player.is_none();
-        hears && to.media.telephone_event.is_none() && to.latch.destination().is_some()
+        to.splice.is_some_and(|half| half.hears) && to.may_hear() && to.media.telephone_event.is_none()
     }
 
     /// The tones that `partner` hears for keys of `leg`; none when the codec library makes none for it.

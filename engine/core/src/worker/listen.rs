@@ -5,9 +5,9 @@ use offhook_proto::{DtmfMode, Error, ErrorCode, SuperviseEnd};
 use super::Worker;
 use super::splice::already_spliced;
 use super::spread::turn;
-use crate::leg::Payload;
 use crate::leg::conversion::Conversion;
 use crate::leg::timer::Timer;
+use crate::leg::{Leg, Payload};
 use crate::limits::LISTENERS;
 use crate::rtp::Header;
 use crate::{LegIx, Time};
@@ -88,12 +88,26 @@ impl Worker {
             self.copy_to(leg, listener, header, payload, packet);
         }
         self.legs[leg.index()].listeners = listeners;
+        if payload == Payload::Audio {
+            self.note_copied(leg, header);
+        }
+    }
+
+    /// Who hears a leg on behalf of all that listen to it, where nobody else hears it; none when nobody does at all.
+    pub(super) fn ear(&self, leg: LegIx) -> Option<LegIx> {
+        let hears = |leg: &Leg| leg.splice.is_some_and(|half| half.hears) && leg.may_hear();
+        if self.partner(leg).is_some_and(|partner| hears(&self.legs[partner.index()])) {
+            return None;
+        }
+        let from = &self.legs[leg.index()];
+        let mut listeners = from.listeners.iter().flat_map(|listeners| listeners.iter()).copied();
+        listeners.find(|ear| from.parked.is_none() && self.legs[ear.index()].may_hear())
     }
 
     fn copy_to(&mut self, of: LegIx, listener: LegIx, header: &Header, payload: Payload, packet: &[u8]) {
         let now = self.now;
         let hearer = &self.legs[listener.index()];
-        if hearer.player.is_some() || hearer.latch.destination().is_none() {
+        if !hearer.may_hear() {
             return;
         }
         if hearer.conversion.is_none() {

@@ -14,7 +14,7 @@ use crate::leg::supervision::{Role, Supervision, Trio};
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
 use crate::limits::PACKET_BYTES;
-use crate::rtp::{HEADER_BYTES, Header};
+use crate::rtp::{HEADER_BYTES, Header, forget_padding};
 use crate::{DropReason, LegId, LegIx, Time, Verdict, WorkerOutput};
 
 const ROLES: [Role; 3] = [Role::Supervisor, Role::Agent, Role::Customer];
@@ -195,10 +195,10 @@ impl Worker {
         if !from.is_heard_as_it_is(to) {
             return self.convert(leg, partner, header, payload, packet);
         }
-        if payload == Payload::Audio {
-            self.note_heard(leg, partner, header, false);
-        }
         let verdict = self.pass_in_place(leg, partner, header, payload, packet)?;
+        if payload == Payload::Audio {
+            self.note_heard(leg, partner, header, true);
+        }
         self.legs[leg.index()].packets_forwarded += 1;
         self.on_first_audio(partner, at);
         Ok(verdict)
@@ -216,12 +216,13 @@ impl Worker {
         let now = self.now;
         let (from, to) = both(&mut self.legs, leg, partner);
         let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
-        let mut payload_len = header.payload_len;
+        let (mut payload_len, mut len) = (header.payload_len, packet.len());
         if payload == Payload::Audio {
-            let body = &mut packet[header.payload_at..header.payload_at + header.payload_len];
+            let body = &mut packet[header.payload_at..header.payload_at + payload_len];
             convert(from.media.codec, to.media.codec, body);
-            if let Some(len) = to.on_direct(now, body) {
-                payload_len = len;
+            if let Some(blended) = to.on_direct(now, body) {
+                (payload_len, len) = (blended, header.payload_at + blended);
+                forget_padding(packet);
             }
         }
         if to.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
@@ -235,7 +236,7 @@ impl Worker {
         let numbered = from.numbered(header, payload, payload_type);
         to.stream.stamp(now, &numbered, payload_len)?.rewrite(packet);
         let address = to.latch.address_of(destination);
-        Ok(Verdict::Forward { to: partner, len: header.payload_at + payload_len, address })
+        Ok(Verdict::Forward { to: partner, len, address })
     }
 
     /// Takes a packet of a leg that is not spliced: a supervisor's is heard by whom the mode says, nobody else's at all.

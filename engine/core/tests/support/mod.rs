@@ -1,6 +1,7 @@
 //! A worker on a virtual clock, with phones that are nothing but addresses.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod asking;
 pub mod speaker;
 pub mod world;
 
@@ -119,7 +120,8 @@ pub struct Rig {
     /// Everything but packets and reports, in words.
     pub actions: Vec<String>,
     pub disarmed: Vec<Disarmed>,
-    /// What was recorded of packets that were made.
+    /// What was recorded of the last packet that came, and of packets that were made or had been held.
+    pub tap: Option<Tap>,
     pub tapped: Vec<(Tap, Vec<u8>)>,
     legs: HashMap<LegId, LegIx>,
     buffer: Vec<u8>,
@@ -141,6 +143,7 @@ impl Rig {
             reports: Vec::new(),
             actions: Vec::new(),
             disarmed: Vec::new(),
+            tap: None,
             tapped: Vec::new(),
             legs: HashMap::new(),
             buffer: vec![0; 1_500],
@@ -183,6 +186,7 @@ impl Rig {
     pub fn receive_from(&mut self, leg: u64, source: SocketAddr, packet: &[u8]) -> Result<Sent, Verdict> {
         let mut packet = packet.to_vec();
         let verdict = self.worker.handle_rtp(self.now, self.ix(leg), source, &mut packet);
+        self.tap = self.worker.take_tap();
         self.drain();
         match verdict {
             Verdict::Forward { to, len, address } => {
@@ -317,7 +321,10 @@ impl Rig {
                     let with_rtcp = if rtcp_mux { " rtcp" } else { "" };
                     self.actions.push(format!("park {} {keep_one_in} {telephone_event:?}{with_rtcp}", leg.0));
                 }
-                WorkerOutput::Heard => {}
+                WorkerOutput::Heard => {
+                    let tap = self.worker.take_tap().expect("it is about what was heard");
+                    self.tapped.push((tap, self.buffer.clone()));
+                }
                 WorkerOutput::RecordEnd { record, leg_ends, .. } => {
                     self.actions.push(format!("record end {} {leg_ends}", record.0));
                 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_ng::{Dict, Value};
-use offhook_proto::DtmfMode;
+use offhook_proto::{Command, DtmfMode};
 
 use crate::world::{SDP, World, command, joined, offer};
 
@@ -110,6 +110,32 @@ fn an_answer_that_cannot_be_accepted_changes_nothing_and_loses_no_leg() {
     assert_eq!(world.legs.len(), 4);
     world.ask(&command("delete").with("delete-delay", 0_u64));
     assert!(world.legs.is_empty(), "{:?}", world.legs);
+}
+
+#[test]
+fn what_the_engine_has_refused_of_an_answer_it_is_told_again_by_the_next_one() {
+    let answered = || command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP);
+    let mut world = World::new();
+    world.ask(&offer());
+    world.no_updates = true;
+    assert_eq!(world.refused(&answered()), "remote.rtp");
+    world.no_updates = false;
+    let told = world.told_by(&answered());
+    let remotes = told.iter().filter(|command| match command {
+        Command::LegUpdate(update) => update.remote.is_some() && update.latch.is_some(),
+        _ => false,
+    });
+    assert_eq!(remotes.count(), 2, "{told:?}");
+    assert!(told.iter().any(|command| matches!(command, Command::Splice(_))), "{told:?}");
+    assert!(world.told_by(&answered()).is_empty(), "and once is enough");
+    world.ask(&command("create").with("from-tag", "x"));
+    let answered = || command("create answer").with("from-tag", "x").with("sdp", SDP);
+    world.no_updates = true;
+    assert_eq!(world.refused(&answered()), "remote.rtp");
+    world.no_updates = false;
+    let told = world.told_by(&answered());
+    let [Command::LegUpdate(update)] = &told[..] else { panic!("{told:?}") };
+    assert!(update.remote.is_some() && update.media.is_some());
 }
 
 #[test]

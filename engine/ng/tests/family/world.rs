@@ -16,6 +16,8 @@ pub(crate) struct World {
     pub(crate) silent_ms: Option<u64>,
     pub(crate) full: bool,
     pub(crate) no_recorder: bool,
+    /// Whether every change of a leg is refused.
+    pub(crate) no_updates: bool,
     /// What was asked of the recorder, in words.
     pub(crate) recorded: Vec<String>,
     /// Who hears a copy of whom.
@@ -51,6 +53,7 @@ impl World {
             silent_ms: None,
             full: false,
             no_recorder: false,
+            no_updates: false,
             recorded: Vec::new(),
             listens: Vec::new(),
             keys: Vec::new(),
@@ -159,6 +162,9 @@ impl World {
                 }
             }
             Command::LegQuery(body) if self.legs.contains(&body.leg) => Reply::ok(&self.info(&body.leg)),
+            Command::LegUpdate(_) if self.no_updates => {
+                Reply::Error(Error::new(ErrorCode::BadValue, "remote.rtp"))
+            }
             Command::LegUpdate(body) if self.legs.contains(&body.leg) => {
                 self.keys.extend(body.dtmf.map(|dtmf| (body.leg.clone(), dtmf)));
                 Reply::ok(&self.info(&body.leg))

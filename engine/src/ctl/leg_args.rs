@@ -1,0 +1,179 @@
+//! What is typed to open a leg or to change it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::Args;
+use offhook_proto::{Codec, DtmfMode, Idle, LatchMode, LegCreate, LegUpdate, Media, Remote};
+
+use super::args::parse_word;
+use super::secure_args::SecureArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    leg: String,
+    /// Local address to receive on.
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    /// Local worker to live on.
+    #[arg(long)]
+    worker: Option<u16>,
+    /// Leg whose worker to live on.
+    #[arg(long, value_name = "LEG")]
+    beside: Option<String>,
+    /// Start parked.
+    #[arg(long)]
+    park: bool,
+    #[command(flatten)]
+    media: MediaArgs,
+    #[command(flatten)]
+    secure: SecureArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    leg: String,
+    /// Forget the learnt source and learn again.
+    #[arg(long)]
+    relatch: bool,
+    #[command(flatten)]
+    media: MediaArgs,
+    #[command(flatten)]
+    secure: SecureArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// Where the peer receives RTP.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    remote: Option<SocketAddr>,
+    /// Where the peer receives RTCP, when it is not the port after that of RTP.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "remote")]
+    rtcp: Option<SocketAddr>,
+    /// How the source is learnt: signalled, any or strict.
+    #[arg(long, value_parser = parse_word::<LatchMode>)]
+    latch: Option<LatchMode>,
+    #[arg(
+        long,
+        help = "What it is sent while it hears nobody: none, silence, comfort_noise[:MS] or keepalive[:MS]",
+        value_parser = parse_idle
+    )]
+    idle: Option<Idle>,
+    /// Report the leg after so many milliseconds without a packet; 0 never.
+    #[arg(long, value_name = "MS")]
+    silent_after_ms: Option<u32>,
+    /// What becomes of the keys pressed on it: pass, convert or block.
+    #[arg(long, value_parser = parse_word::<DtmfMode>)]
+    dtmf: Option<DtmfMode>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MediaArgs {
+    /// PCMU, PCMA, G722, opus or L16.
+    #[arg(long, value_parser = parse_word::<Codec>)]
+    codec: Option<Codec>,
+    /// RTP payload type of the audio, when it is not the codec's static one.
+    #[arg(long, value_name = "N")]
+    payload_type: Option<u8>,
+    /// RTP payload type of telephone-events; 101 when absent.
+    #[arg(long, value_name = "N")]
+    telephone_event: Option<u8>,
+    /// Milliseconds of audio in a packet; 20 when absent.
+    #[arg(long, value_name = "MS")]
+    ptime: Option<u8>,
+}
+
+impl CreateArgs {
+    pub(super) fn command(self) -> LegCreate {
+        let default = LegCreate::default();
+        LegCreate {
+            leg: self.leg,
+            address: self.address,
+            remote: self.common.remote(),
+            media: self.media.media().unwrap_or_default(),
+            latch: self.common.latch.unwrap_or(default.latch),
+            idle: self.common.idle.unwrap_or(default.idle),
+            worker: self.worker,
+            beside: self.beside,
+            park: self.park,
+            silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
+            srtp: self.secure.srtp().unwrap_or_default(),
+            rtcp_mux: self.secure.rtcp_mux.unwrap_or(false),
+            dtmf: self.common.dtmf.unwrap_or_default(),
+        }
+    }
+}
+
+impl UpdateArgs {
+    pub(super) fn command(self) -> LegUpdate {
+        LegUpdate {
+            leg: self.leg,
+            remote: self.common.remote(),
+            media: self.media.media(),
+            latch: self.common.latch,
+            idle: self.common.idle,
+            silent_after_ms: self.common.silent_after_ms,
+            srtp: self.secure.srtp(),
+            rtcp_mux: self.secure.rtcp_mux,
+            dtmf: self.common.dtmf,
+            relatch: self.relatch,
+        }
+    }
+}
+
+impl CommonArgs {
+    fn remote(&self) -> Option<Remote> {
+        self.remote.map(|rtp| Remote { rtp, rtcp: self.rtcp })
+    }
+}
+
+impl MediaArgs {
+    /// `None` when nothing was said about the media.
+    fn media(&self) -> Option<Media> {
+        if self.codec.is_none()
+            && self.payload_type.is_none()
+            && self.telephone_event.is_none()
+            && self.ptime.is_none()
+        {
+            return None;
+        }
+        let default = Media::default();
+        let codec = self.codec.unwrap_or(default.codec);
+        Some(Media {
+            codec,
+            payload_type: self.payload_type.unwrap_or(usual_payload_type(codec)),
+            telephone_event: self.telephone_event.or(default.telephone_event),
+            comfort_noise: default.comfort_noise,
+            ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
+        })
+    }
+}
+
+/// Static payload type (RFC 3551 table 4), or the first dynamic one.
+fn usual_payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus | Codec::L16 => 96,
+    }
+}
+
+fn parse_idle(text: &str) -> Result<Idle, String> {
+    let (kind, interval) =
+        text.split_once(':').map_or((text, None), |(kind, interval)| (kind, Some(interval)));
+    let interval_ms = |default: u32| match interval {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| format!("{text:?} is not a number of milliseconds")),
+    };
+    match kind {
+        "none" => Ok(Idle::None),
+        "silence" => Ok(Idle::Silence),
+        "comfort_noise" => Ok(Idle::ComfortNoise { interval_ms: interval_ms(1_000)? }),
+        "keepalive" => Ok(Idle::Keepalive { interval_ms: interval_ms(15_000)? }),
+        _ => Err("none, silence, comfort_noise[:MS] or keepalive[:MS]".into()),
+    }
+}
