@@ -409,7 +409,11 @@ fn config(seed: u64, engines: Engines) -> Config {
         access_number: ACCESS.into(),
         push_url: "http://customers".into(),
         user_confirm_timeout_s: 5,
-        on_user_confirm_timeout: if seed % 3 == 0 { Unconfirmed::ConnectAnyway } else { Unconfirmed::Fail },
+        on_user_confirm_timeout: if seed.is_multiple_of(3) {
+            Unconfirmed::ConnectAnyway
+        } else {
+            Unconfirmed::Fail
+        },
         detection,
         ..ServiceConfig::default()
     };
