@@ -161,6 +161,11 @@ impl Leg {
         self.remote_wanted = Some(remote);
     }
 
+    /// Whether we could tell another engine where the peer is: not after our own restart, until the peer says it again.
+    pub(crate) fn knows_peer(&self) -> bool {
+        self.remote_wanted.is_some()
+    }
+
     /// What becomes of the keys that are pressed on it.
     pub(crate) fn keys(&mut self, mode: DtmfMode) {
         self.keys_wanted = mode;

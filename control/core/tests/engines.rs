@@ -258,6 +258,27 @@ fn by_10_a_phone_that_had_not_followed_its_leg_when_control_died_is_told_again_a
 }
 
 #[test]
+fn by_09_by_10_a_phone_whose_address_went_with_the_engine_after_a_restart_is_asked_for_it() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    bench.pass_ms(4_000);
+    bench.sip(ann, SipEvent::Restored);
+    assert_eq!(reoffered(&bench), []);
+    // The leg is made again at the very port that it had: the phone has nothing to follow, yet only it knows where it is.
+    bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
+    assert_eq!(reoffered(&bench).len(), 1);
+    bench.sip(ann, SipEvent::Updated(bench::remote()));
+    let told = bench
+        .engine
+        .iter()
+        .any(|command| matches!(command, Command::LegUpdate(update) if update.remote.is_some()));
+    assert!(told, "the engine is told where the phone is");
+}
+
+#[test]
 fn by_09_a_leg_that_the_new_run_of_an_engine_has_already_is_made_again_and_nobody_is_called_again() {
     let mut bench = two_engines();
     bench.add_agent("ann", true);

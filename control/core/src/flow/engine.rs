@@ -178,6 +178,10 @@ impl Core {
         let now_us = self.now.mono_us;
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.opened_us = Some(now_us);
+        if matches!(call.state, State::Up | State::Restoring) && !call.leg.knows_peer() {
+            // Only the engine's former run knew where the peer is: the peer is asked, even if we are where we were.
+            call.offered = None;
+        }
         match (call.state, call.role.clone()) {
             (State::Opening, Role::Agent(_)) => self.send_dial(id),
             (State::Opening, Role::Customer(interaction)) => self.on_customer_leg_open(interaction),
