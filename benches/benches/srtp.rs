@@ -49,6 +49,13 @@ fn srtp(criterion: &mut Criterion) {
                 spent
             });
         });
+        // A forged packet, as seldom as these may be searched: ROLLOVERS signatures that do not fit.
+        group.bench_function(BenchmarkId::new("search for a rollover counter in vain", suite), |bench| {
+            let mut unprotector = Unprotector::new(&key);
+            let mut buffer = [0; PACKET_BYTES + OVERHEAD_BYTES];
+            write(&mut buffer, &mut 0);
+            bench.iter(|| unprotector.rtp_rolled_over(&mut buffer));
+        });
     }
     group.finish();
 }

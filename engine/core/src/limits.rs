@@ -5,6 +5,9 @@ pub const PACKET_BYTES: usize = 1_500;
 
 /// Most bytes that protecting a packet adds to it.
 pub const SRTP_OVERHEAD_BYTES: usize = offhook_srtp::OVERHEAD_BYTES;
+/// Milliseconds between two searches for the rollover counter of a secure leg's peer, each at the price of some hundred packets:
+/// a leg that is sent forged ones has five a second.
+pub const ROLLOVER_SEARCH_MS: u64 = 200;
 /// Packets of unknown sources that a latch looks at before only the signalled source can latch.
 pub const LATCH_BUDGET_PACKETS: u16 = 50;
 /// Packets that another port of the signalled address must send to latch.

@@ -3,63 +3,10 @@
 mod support;
 
 use offhook_engine_core::{DropReason, LegId, LegSetup, Socket, Verdict, WorkerCommand};
-use offhook_proto::{LatchMode, LegUpdate, Srtp, SrtpKey, SrtpKeys, SrtpSuite};
-use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
-use support::{Rig, Sent, Talker, address, phone, prompt, rtp, setup};
-
-const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
-
-fn key(suite: SrtpSuite, seed: u8) -> SrtpKey {
-    SrtpKey::new(suite, vec![seed; suite.key_bytes() + suite.salt_bytes()])
-}
-
-/// Keys of a leg: its peer encrypts with `seed`, the engine with the one above.
-fn keys(suite: SrtpSuite, seed: u8) -> Srtp {
-    Srtp::from(SrtpKeys { receive: Some(key(suite, seed)), send: Some(key(suite, seed + 1)) })
-}
-
-/// A phone with SRTP.
-struct SecurePhone {
-    talker: Talker,
-    protector: Protector,
-    unprotector: Unprotector,
-}
-
-impl SecurePhone {
-    fn new(leg: u64, suite: SrtpSuite, seed: u8) -> Self {
-        Self {
-            talker: Talker::new(leg),
-            protector: Protector::new(&key(suite, seed)),
-            unprotector: Unprotector::new(&key(suite, seed + 1)),
-        }
-    }
-
-    fn packet(&mut self, byte: u8) -> Vec<u8> {
-        let plain = self.talker.packet(byte);
-        let len = plain.len();
-        let mut buffer = [plain, vec![0; OVERHEAD_BYTES]].concat();
-        let len = self.protector.rtp(&mut buffer, len).expect("there is room");
-        buffer.truncate(len);
-        buffer
-    }
-
-    fn talk(&mut self, rig: &mut Rig, byte: u8) -> Result<Sent, Verdict> {
-        let packet = self.packet(byte);
-        rig.receive(self.talker.leg, &packet)
-    }
-
-    /// What a packet sent to it says.
-    fn hears(&mut self, sent: &Sent) -> Vec<u8> {
-        let mut bytes = sent.bytes.clone();
-        let len = self.unprotector.rtp(&mut bytes).expect("it is for this phone");
-        bytes[12..len].to_vec()
-    }
-}
-
-fn update(rig: &mut Rig, leg: u64, change: LegUpdate) {
-    let change = Box::new(LegUpdate { leg: format!("leg-{leg}"), ..change });
-    rig.done(|op| WorkerCommand::Update { op, leg: LegId(leg), change });
-}
+use offhook_proto::{LatchMode, LegUpdate, Srtp, SrtpKeys, SrtpSuite};
+use offhook_srtp::OVERHEAD_BYTES;
+use support::secure::{SUITE, SecurePhone, key, keys, update};
+use support::{Rig, Talker, address, phone, prompt, rtp, setup};
 
 /// Leg 1 secure, leg 2 plain, spliced.
 fn secure_and_plain(suite: SrtpSuite) -> (Rig, SecurePhone, Talker) {

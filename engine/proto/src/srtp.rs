@@ -73,6 +73,9 @@ pub struct SrtpInfo {
     /// What the engine encrypts with, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send: Option<SrtpSuite>,
+    /// How often a rollover counter was searched for, of a peer that goes on with a stream or of packets that nobody has signed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rollover_searches: u64,
 }
 
 /// Encryption and authentication of packets, by its name in SDP (RFC 4568 section 6.2, RFC 6188, RFC 7714).
@@ -230,6 +233,10 @@ impl<'de> Visitor<'de> for OffOrKeys {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Srtp, A::Error> {
         SrtpKeys::deserialize(MapAccessDeserializer::new(map)).map(Srtp::from)
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn to_base64<S: Serializer>(key: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

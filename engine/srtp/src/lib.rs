@@ -2,13 +2,16 @@
 //!
 //! It sits on the crate `rtc-srtp` and adds what a socket that strangers reach needs: replay protection is always on, a sender
 //! (SSRC) costs memory only once a packet of its has been authenticated, SRTCP that is not encrypted is refused, no two packets
-//! are sent under one key stream, and packets carry the identifier of their key (MKI) where it has one.
+//! are sent under one key stream, packets carry the identifier of their key (MKI) where it has one, and a stream that has rolled
+//! over before it was first heard is taken up.
 //! It opens no socket, reads no clock, and keeps its keys to itself.
 //!
 //! Drive it: a [`Protector`] for what is sent, an [`Unprotector`] for what is received, one of each per leg.
 
 mod mki;
 mod protect;
+mod rollover;
+mod senders;
 mod unprotect;
 
 pub use protect::{Protector, Unprotected};
@@ -25,6 +28,10 @@ pub const OVERHEAD_BYTES: usize = 20 + Mki::MAX_BYTES;
 
 /// Packets that may come late by so many and are still taken (RFC 3711 section 3.3.2 asks for at least 64).
 pub const REPLAY_WINDOW_PACKETS: usize = 128;
+
+/// Rollover counters that are looked through for a stream that has begun elsewhere: 93 hours of packets of 20 ms, or two days of
+/// 10 ms. Nobody is off hook longer than that, and to look through them in vain takes as long as some hundred packets.
+pub const ROLLOVERS: u32 = 256;
 
 /// Senders that one key may have: with it, a new SSRC beyond them is refused.
 pub const MAX_SENDERS: usize = 16;

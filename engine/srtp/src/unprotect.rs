@@ -7,7 +7,9 @@ use rtc_shared::error::{Error, Result};
 use rtc_srtp::context::Context;
 
 use crate::mki::{Place, places};
-use crate::{MAX_SENDERS, context, put_back, word};
+use crate::rollover::Signature;
+use crate::senders::Senders;
+use crate::{REPLAY_WINDOW_PACKETS, context, put_back, word};
 
 /// Takes the protection off the packets of one direction.
 pub struct Unprotector {
@@ -31,9 +33,6 @@ pub enum Refusal {
     Replayed,
 }
 
-#[derive(Debug, Default)]
-struct Senders(Vec<u32>);
-
 struct Trial {
     context: Context,
     tries: usize,
@@ -41,6 +40,9 @@ struct Trial {
 
 /// SSRCs that one trial context is used for.
 const TRIES: usize = 64;
+/// Packets between two by which a context is brought to a rollover counter: fewer than half the sequence numbers, so that each
+/// is taken as ahead of the last.
+const STRIDE: usize = 0x5555;
 
 impl Unprotector {
     /// One that knows no sender yet.
@@ -66,14 +68,80 @@ impl Unprotector {
         without(self.mki[0], packet, |packet| self.open_rtp(packet))
     }
 
-    fn open_rtp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
-        let ssrc = word(packet, 8).ok_or(Refusal::Unauthentic)?;
-        if !self.rtp_senders.knows(ssrc) {
-            self.try_first(packet, |context, packet| context.decrypt_rtp(packet).map(|_| ()))?;
-            self.rtp_senders.add(ssrc)?;
+    /// Whether [`Unprotector::rtp_rolled_over`] could open a packet that was refused: its sender is not known, or its number is
+    /// not among the latest.
+    pub fn may_have_rolled_over(&self, packet: &[u8]) -> bool {
+        let Some((ssrc, sequence)) = numbers(packet) else { return false };
+        match self.rtp_senders.find(ssrc) {
+            Some(at) => {
+                let behind = (self.rtp_senders.index(at) as u16).wrapping_sub(sequence);
+                usize::from(behind) >= REPLAY_WINDOW_PACKETS
+            }
+            None => !self.rtp_senders.is_full(),
         }
+    }
+
+    /// Opens a packet that [`Unprotector::rtp`] refused, if its sender only has a higher rollover counter than
+    /// is known here: a stream that began elsewhere, or of which half the numbers were not heard.
+    ///
+    /// Looks through [`crate::ROLLOVERS`] counters, each at the price of authenticating a packet: to be called seldom. No packet
+    /// from before one that was opened passes.
+    ///
+    /// # Errors
+    /// The packet is left as it was.
+    pub fn rtp_rolled_over(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        without(self.mki[0], packet, |packet| self.open_rolled_over(packet))
+    }
+
+    fn open_rtp(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        let (ssrc, sequence) = numbers(packet).ok_or(Refusal::Unauthentic)?;
+        let at = match self.rtp_senders.find(ssrc) {
+            Some(at) => at,
+            None => {
+                self.try_first(packet, |context, packet| context.decrypt_rtp(packet).map(|_| ()))?;
+                self.rtp_senders.add(ssrc, u64::from(sequence)).ok_or(Refusal::Unauthentic)?
+            }
+        };
         let plain = self.context.decrypt_rtp(packet).map_err(|error| refusal(&error))?;
+        self.rtp_senders.note(at, sequence);
         put_back(&plain, packet).ok_or(Refusal::Unauthentic)
+    }
+
+    fn open_rolled_over(&mut self, packet: &mut [u8]) -> std::result::Result<usize, Refusal> {
+        let (ssrc, sequence) = numbers(packet).ok_or(Refusal::Unauthentic)?;
+        let known = self.rtp_senders.find(ssrc);
+        if known.is_none() && self.rtp_senders.is_full() {
+            return Err(Refusal::Unauthentic);
+        }
+        let highest = known.map(|at| self.rtp_senders.index(at));
+        let first = highest.map_or(1, |highest| {
+            let counter = (highest >> 16) as u32;
+            if sequence > highest as u16 { counter } else { counter.saturating_add(1) }
+        });
+        let counter = Signature::new(&self.key).find(packet, first).ok_or(Refusal::Unauthentic)?;
+        let index = u64::from(counter) << 16 | u64::from(sequence);
+        self.bring_to(ssrc, highest, index).map_err(|error| refusal(&error))?;
+        let plain = self.context.decrypt_rtp(packet).map_err(|error| refusal(&error))?;
+        match known {
+            Some(at) => self.rtp_senders.move_on(at, index),
+            None => _ = self.rtp_senders.add(ssrc, index),
+        }
+        put_back(&plain, packet).ok_or(Refusal::Unauthentic)
+    }
+
+    /// Brings a sender's counter from its highest index to the last stride before one. The library below has no other way
+    /// than packets: those made here are headers alone and leave nowhere.
+    fn bring_to(&mut self, ssrc: u32, highest: Option<u64>, index: u64) -> Result<()> {
+        let mut maker = context(&self.key);
+        for stride in (0..index).step_by(STRIDE) {
+            let [high, low] = (stride as u16).to_be_bytes();
+            let [a, b, c, d] = ssrc.to_be_bytes();
+            let made = maker.encrypt_rtp(&[0x80, 0, high, low, 0, 0, 0, 0, a, b, c, d])?;
+            if highest.is_none_or(|highest| stride > highest) {
+                self.context.decrypt_rtp(&made)?;
+            }
+        }
+        Ok(())
     }
 
     /// Checks the SRTCP packet in `packet` and decrypts it where it lies. Returns its length as RTCP.
@@ -90,9 +158,10 @@ impl Unprotector {
         if !is_encrypted(self.key.suite, packet) {
             return Err(Refusal::Unauthentic);
         }
-        if !self.rtcp_senders.knows(ssrc) {
+        if self.rtcp_senders.find(ssrc).is_none() {
             self.try_first(packet, |context, packet| context.decrypt_rtcp(packet).map(|_| ()))?;
-            self.rtcp_senders.add(ssrc)?;
+            // The index of SRTCP stands in each packet.
+            self.rtcp_senders.add(ssrc, 0).ok_or(Refusal::Unauthentic)?;
         }
         let plain = self.context.decrypt_rtcp(packet).map_err(|error| refusal(&error))?;
         put_back(&plain, packet).ok_or(Refusal::Unauthentic)
@@ -129,19 +198,9 @@ fn without(
     opened
 }
 
-impl Senders {
-    fn knows(&self, ssrc: u32) -> bool {
-        self.0.contains(&ssrc)
-    }
-
-    /// None gives way: a sender that was forgotten could be replayed from its first packet on.
-    fn add(&mut self, ssrc: u32) -> std::result::Result<(), Refusal> {
-        if self.0.len() >= MAX_SENDERS {
-            return Err(Refusal::Unauthentic);
-        }
-        self.0.push(ssrc);
-        Ok(())
-    }
+/// SSRC and sequence number of an RTP packet; none when it is shorter than those.
+fn numbers(packet: &[u8]) -> Option<(u32, u16)> {
+    Some((word(packet, 8)?, word(packet, 0)? as u16))
 }
 
 /// Whether the E flag is set.

@@ -14,6 +14,7 @@ fuzz_target!(|data: &[u8]| {
     for key in [plain, marked] {
         let mut unprotector = Unprotector::new(&key);
         assert!(unprotector.rtp(&mut packet.to_vec()).is_err());
+        assert!(unprotector.rtp_rolled_over(&mut packet.to_vec()).is_err());
         assert!(unprotector.rtcp(&mut packet.to_vec()).is_err());
     }
 });

@@ -82,6 +82,11 @@ impl Latch {
         remote.rtp == source || packets_needed(self.mode, Some(remote.rtp), source).is_some()
     }
 
+    /// Whether a source is the peer, or could still become it.
+    pub(crate) fn may_be_peer(&self, source: SocketAddr) -> bool {
+        self.latched().map_or_else(|| self.may_learn(source), |latched| latched == source)
+    }
+
     /// Where RTP goes: to the source learnt, before that to the signalled address, never to a guess.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         self.latched().or(self.remote.map(|remote| remote.rtp))

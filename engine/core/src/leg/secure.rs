@@ -3,13 +3,17 @@
 use offhook_proto::{SrtpInfo, SrtpKey, SrtpKeys};
 use offhook_srtp::{Protector, Refusal, Unprotected, Unprotector};
 
-use crate::DropReason;
+use crate::limits::ROLLOVER_SEARCH_MS;
+use crate::{DropReason, Time};
 
 /// The encryption of one leg; absent on a plain one.
 #[derive(Debug, Default)]
 pub(crate) struct Secure {
     receive: Option<(SrtpKey, Unprotector)>,
     send: Option<(SrtpKey, Protector)>,
+    /// When a rollover counter may be searched for again, and how often that was done.
+    search_at: Time,
+    searches: u64,
 }
 
 impl Secure {
@@ -25,6 +29,7 @@ impl Secure {
     pub(crate) fn rekey(&mut self, keys: &SrtpKeys) {
         if self.receive.as_ref().map(|(key, _)| key) != keys.receive.as_ref() {
             self.receive = keys.receive.clone().map(|key| (key.clone(), Unprotector::new(&key)));
+            self.search_at = Time::default();
         }
         if self.send.as_ref().map(|(key, _)| key) != keys.send.as_ref() {
             self.send = keys.send.clone().map(|key| (key.clone(), Protector::new(&key)));
@@ -39,6 +44,23 @@ impl Secure {
             Refusal::Unauthentic => DropReason::AuthFailed,
             Refusal::Replayed => DropReason::Replayed,
         })
+    }
+
+    /// Takes an RTP packet that [`Secure::open`] refused to be from a stream that has rolled over unheard: a phone whose leg was
+    /// made anew goes on with its counter. It is searched for at most once in [`ROLLOVER_SEARCH_MS`].
+    pub(crate) fn open_rolled_over(
+        &mut self,
+        now: Time,
+        refused: DropReason,
+        packet: &mut [u8],
+    ) -> Result<usize, DropReason> {
+        let Some((_, unprotector)) = &mut self.receive else { return Err(refused) };
+        if now < self.search_at || !unprotector.may_have_rolled_over(packet) {
+            return Err(refused);
+        }
+        self.search_at = now.plus_ms(ROLLOVER_SEARCH_MS);
+        self.searches += 1;
+        unprotector.rtp_rolled_over(packet).map_err(|_| refused)
     }
 
     /// Protects the packet in the first `len` bytes of a buffer. Returns its length then.
@@ -56,6 +78,7 @@ impl Secure {
         SrtpInfo {
             receive: self.receive.as_ref().map(|(key, _)| key.suite),
             send: self.send.as_ref().map(|(key, _)| key.suite),
+            rollover_searches: self.searches,
         }
     }
 }

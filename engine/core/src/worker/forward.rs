@@ -40,7 +40,16 @@ impl Worker {
         let packet = match &mut from.secure {
             None => packet,
             Some(secure) if !packet.is_empty() => {
-                match secure.open(from.rtcp_mux && is_rtcp(packet), packet) {
+                let reports = from.rtcp_mux && is_rtcp(packet);
+                let opened = match secure.open(reports, packet) {
+                    Err(reason @ (DropReason::AuthFailed | DropReason::Replayed))
+                        if !reports && from.latch.may_be_peer(source) =>
+                    {
+                        secure.open_rolled_over(now, reason, packet)
+                    }
+                    opened => opened,
+                };
+                match opened {
                     Ok(len) => &mut packet[..len],
                     Err(reason) => return self.hold_or_drop(leg, now, source, reason, packet),
                 }

@@ -43,6 +43,7 @@ impl Worker {
             (Srtp::On(keys), None) => *secure = Some(Box::new(Secure::new(keys))),
         }
         let Some(hold) = hold else { return };
+        let now = self.now;
         let unopened = if was_plain { DropReason::Stranger } else { DropReason::NoKey };
         hold.revise(
             |held, packet| {
@@ -50,7 +51,14 @@ impl Worker {
                     return if was_plain { Err(DropReason::AuthFailed) } else { Ok((held.len, held.reason)) };
                 }
                 let secure = secure.as_mut().ok_or(DropReason::NoKey)?;
-                match secure.open(*rtcp_mux && is_rtcp(packet), packet) {
+                let reports = *rtcp_mux && is_rtcp(packet);
+                let opened = match secure.open(reports, packet) {
+                    Err(DropReason::AuthFailed) if !reports => {
+                        secure.open_rolled_over(now, DropReason::AuthFailed, packet)
+                    }
+                    opened => opened,
+                };
+                match opened {
                     Ok(len) => Ok((len, DropReason::Stranger)),
                     Err(DropReason::NoKey) => Ok((held.len, DropReason::NoKey)),
                     Err(reason) => Err(reason),
