@@ -69,7 +69,8 @@ pub enum DropReason {
     GateClosed,
     /// A payload type that was not negotiated on one of the sides.
     PayloadType,
-    /// Older than what the other side has already been sent; where that is secure, also the same number again.
+    /// Older than what the other side has already been sent; where that is secure, also the same number again. Or the rest of a
+    /// key that was pressed before the other side heard the leg.
     Late,
     /// The other leg plays a prompt or tone.
     Covered,

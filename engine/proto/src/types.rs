@@ -233,7 +233,8 @@ pub struct Drops {
     pub gate_closed: u64,
     /// A payload type that was not negotiated.
     pub payload_type: u64,
-    /// Older than what the other side has already been sent; where that is secure, also the same number again.
+    /// Older than what the other side has already been sent; where that is secure, also the same number again. Or the rest of a
+    /// key that was pressed before the other side heard the leg.
     pub late: u64,
     /// Larger than the receive buffer.
     pub truncated: u64,

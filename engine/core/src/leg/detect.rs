@@ -11,7 +11,6 @@ use offhook_audio::playout::Playout;
 use offhook_audio::resample::Resampler;
 use offhook_proto::{AmdParameters, Codec, DetectStart, DetectWhat, DetectedCause, DetectedKind};
 
-use super::digits::Digit;
 use super::encoding::audio_codec;
 use crate::Time;
 
@@ -40,7 +39,7 @@ pub(crate) struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Finding(Finding),
-    Digit(Digit),
+    Key { key: char, duration_ms: u32 },
 }
 
 /// The received stream as samples.
@@ -142,7 +141,7 @@ impl Detect {
                 keys.push(&self.samples, |event| {
                     let DtmfEvent::Released { key, duration_ms } = event else { return };
                     if self.presses.tells(now, key) {
-                        tell(Told::Digit(Digit { key, duration_ms }));
+                        tell(Told::Key { key, duration_ms });
                     }
                 });
             }

@@ -16,14 +16,23 @@ const KEYS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*',
 pub(crate) struct Digit {
     pub(crate) key: char,
     pub(crate) duration_ms: u32,
+    /// When its first packet came.
+    pub(crate) began_at: Time,
 }
 
 /// The receiver of one leg's telephone-events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Digits {
     held: Option<Held>,
-    /// Timestamp of the last key reported, and when: its packets may come again for a while.
-    reported: Option<(u32, Time)>,
+    /// The last key reported: its packets may come again for a while.
+    reported: Option<Reported>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    timestamp: u32,
+    at: Time,
+    began_at: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +44,7 @@ struct Held {
     segment: u32,
     segments_ts: u32,
     duration_ts: u32,
+    began_at: Time,
     last: Time,
 }
 
@@ -52,8 +62,8 @@ impl Digits {
         let &[event, flags, high, low, ..] = payload else { return None };
         let key = *KEYS.get(usize::from(event))?;
         let (end, duration_ts) = (flags & 0x80 != 0, u32::from(u16::from_be_bytes([high, low])));
-        if self.reported.is_some_and(|(last, at)| {
-            now.since(at) < REPEATS_FOR_MS * 1_000 && (timestamp == last || is_before(timestamp, last))
+        if self.reported.is_some_and(|reported| {
+            now.since(reported.at) < REPEATS_FOR_MS * 1_000 && !is_before(reported.timestamp, timestamp)
         }) {
             return None;
         }
@@ -80,6 +90,7 @@ impl Digits {
                     segment: timestamp,
                     segments_ts: 0,
                     duration_ts,
+                    began_at: now,
                     last: now,
                 };
                 self.held = Some(held);
@@ -96,6 +107,13 @@ impl Digits {
         self.held.map(|held| (held.key, held.began))
     }
 
+    /// When the first packet of a key came, by the timestamp of any of them; none of what is no key, or was not the last.
+    pub(crate) fn began_at(&self, timestamp: u32) -> Option<Time> {
+        let held = self.held.filter(|held| held.segment == timestamp).map(|held| held.began_at);
+        let reported = self.reported.filter(|reported| reported.timestamp == timestamp);
+        held.or(reported.map(|reported| reported.began_at))
+    }
+
     /// When a held key whose end never comes is given up.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.held.map(|held| held.last.plus_ms(END_LOST_AFTER_MS))
@@ -108,11 +126,13 @@ impl Digits {
 
     fn release(&mut self, now: Time, clock_rate: u32) -> Option<Digit> {
         let held = self.held.take()?;
-        self.reported = Some((held.segment, now));
+        let began_at = held.began_at;
+        self.reported = Some(Reported { timestamp: held.segment, at: now, began_at });
         debug_assert!(!is_before(held.segment, held.began));
         let duration_ts = u64::from(held.segments_ts) + u64::from(held.duration_ts);
         let duration_ms = duration_ts * 1_000 / u64::from(clock_rate.max(1));
-        Some(Digit { key: held.key, duration_ms: u32::try_from(duration_ms).unwrap_or(u32::MAX) })
+        let duration_ms = u32::try_from(duration_ms).unwrap_or(u32::MAX);
+        Some(Digit { key: held.key, duration_ms, began_at })
     }
 }
 
@@ -203,6 +223,18 @@ mod tests {
         phone.send(0xFFFF, 7, false, 800);
         phone.send(0xFFFF, 7, true, 1_600);
         assert_eq!(phone.heard, [('7', (0xFFFF + 1_600) / 8)]);
+    }
+
+    #[test]
+    fn a_key_began_with_its_first_packet_also_when_it_is_over_or_long() {
+        let mut phone = Phone::new();
+        phone.send(1_000, 5, false, 160);
+        phone.send(1_000, 5, true, 320);
+        phone.send(1_000, 5, true, 320);
+        phone.send(4_000, 6, false, 0xFFFF);
+        phone.send(4_000 + 0xFFFF, 6, false, 160);
+        let began = |timestamp| phone.digits.began_at(timestamp).map(Time::as_ms);
+        assert_eq!([began(1_000), began(4_000 + 0xFFFF), began(9)], [Some(20), Some(80), None]);
     }
 
     #[test]

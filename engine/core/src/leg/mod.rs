@@ -112,6 +112,8 @@ pub(crate) struct Half {
     pub(crate) awaits: Option<Awaits>,
     /// Packets of the partner that were held since then are still sent on.
     pub(crate) replay_from: Time,
+    /// Keys that the partner pressed before are not heard: they were for somebody else.
+    pub(crate) keys_from: Time,
     /// The moment that was last measured from, when the controller named one.
     pub(crate) measured_from: Option<Time>,
     /// When this leg was last sent a packet of its partner's.

@@ -6,7 +6,6 @@ use super::Worker;
 use super::spread::turn;
 use crate::LegIx;
 use crate::leg::detect::{Detect, TICK_US, Told};
-use crate::leg::digits::Digit;
 use crate::leg::timer::Timer;
 
 impl Worker {
@@ -47,7 +46,7 @@ impl Worker {
                     frequency_hz: found.frequency_hz,
                     duration_ms: found.duration_ms,
                 }),
-                Told::Digit(Digit { key, duration_ms }) => EventBody::Dtmf { leg, digit: key, duration_ms },
+                Told::Key { key, duration_ms } => EventBody::Dtmf { leg, digit: key, duration_ms },
             });
         }
     }

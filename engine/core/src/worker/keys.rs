@@ -10,13 +10,22 @@ use crate::leg::digits::Digit;
 use crate::leg::press::{KeyPacket, KeyTones};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
-use crate::leg::{Leg, Payload};
+use crate::leg::{Leg, Payload, count};
 use crate::rtp::{HEADER_BYTES, Header};
 use crate::{DropReason, LegIx, Time, Verdict, WorkerOutput};
 
 impl Worker {
-    /// Takes a telephone-event of `leg` for its partner. Returns whether it goes no further: it is blocked, or a tone instead.
+    /// Takes a telephone-event of `leg` for its partner. Returns whether it goes no further: it is blocked, or a tone instead, or
+    /// the rest of a key that began before the partner heard the leg, say the one that a menu was answered with.
     pub(super) fn keep_key(&mut self, leg: LegIx, partner: LegIx, header: &Header) -> bool {
+        let began_at = self.legs[leg.index()].digits.began_at(header.timestamp);
+        if began_at.is_some_and(|began_at| self.is_early(partner, began_at)) {
+            self.legs[partner.index()].stream.swallow(Source::Partner(header.ssrc), header.sequence);
+            // It was heard by whom it was for: no drop that a splice came too late for.
+            count(&mut self.totals.drops, DropReason::Late);
+            count(&mut self.legs[leg.index()].drops, DropReason::Late);
+            return true;
+        }
         let mode = self.legs[leg.index()].dtmf;
         let kept = match mode {
             DtmfMode::Pass => false,
@@ -40,10 +49,16 @@ impl Worker {
     pub(super) fn release_tone(&mut self, leg: LegIx, digit: Digit) {
         if self.legs[leg.index()].dtmf == DtmfMode::Convert
             && let Some(partner) = self.partner(leg).filter(|partner| self.hears_tones(*partner))
+            && !self.is_early(partner, digit.began_at)
             && let Some(tones) = self.tones(leg, partner)
         {
             tones.release(digit.key, digit.duration_ms);
         }
+    }
+
+    /// Whether a leg hears its partner, but did not yet when a key began.
+    fn is_early(&self, leg: LegIx, began_at: Time) -> bool {
+        self.legs[leg.index()].splice.is_some_and(|half| half.hears && began_at < half.keys_from)
     }
 
     /// Whether a leg hears its partner, and its keys as tones if at all.

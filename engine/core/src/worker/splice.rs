@@ -147,12 +147,14 @@ impl Worker {
             hears,
             awaits: None,
             replay_from: self.now + 1,
+            keys_from: self.now,
             measured_from: gates.replay.then_some(gates.since),
             heard_at: None,
         };
         if hears {
             if gates.replay {
                 half.replay_from = gates.since - HELD_ALLOWANCE_US;
+                half.keys_from = half.replay_from;
             }
             // What is too old counts as dropped before the measurement looks at the drops.
             self.drop_held(partner, half.replay_from);
