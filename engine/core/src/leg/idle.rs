@@ -8,9 +8,8 @@ use super::report::PARKED_INTERVAL_US;
 use super::stream::{Numbered, Source};
 use super::timer::Timer;
 use super::{Leg, Payload};
+use crate::Time;
 use crate::rtp::HEADER_BYTES;
-use crate::worker::spread::turn;
-use crate::{LegIx, Time};
 
 /// Level of comfort noise in −dBov (RFC 3389 section 3): barely there.
 const NOISE_LEVEL: u8 = 70;
@@ -45,17 +44,10 @@ impl Leg {
         }
     }
 
-    /// When a report that is due `at` leaves: a parked leg's with its next idle packet, if such are about as seldom as reports:
-    /// the second to leave finds socket and route warm.
-    pub(crate) fn with_idle(&self, leg: LegIx, at: Time) -> Time {
-        match self.idle_interval_us() {
-            Some(interval_us)
-                if self.parked.is_some() && (SELDOM_US..=PARKED_INTERVAL_US).contains(&interval_us) =>
-            {
-                turn(at, leg, interval_us).at_shared_tick()
-            }
-            _ => at,
-        }
+    /// Time between two packets of idle sending that reports leave with: a parked leg's, if they are about as seldom as reports.
+    pub(crate) fn reports_share_us(&self) -> Option<u64> {
+        let seldom = SELDOM_US..=PARKED_INTERVAL_US;
+        self.idle_interval_us().filter(|interval_us| self.parked.is_some() && seldom.contains(interval_us))
     }
 
     /// Writes one packet of idle sending. Returns its bytes: 0 is an empty datagram (RFC 6263 section 4.1).

@@ -13,7 +13,7 @@ mod record;
 mod reports;
 mod secure;
 mod splice;
-pub(crate) mod spread;
+mod spread;
 mod supervise;
 mod timeout;
 mod wheel;

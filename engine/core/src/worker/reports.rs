@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use offhook_proto::EventBody;
 
+use super::spread::turn;
 use super::{Queued, Worker};
 use crate::leg::latch::Admission;
-use crate::leg::report::ntp_of;
+use crate::leg::report::{Reports, ntp_of};
 use crate::limits::PACKET_BYTES;
 use crate::rtcp::{self, Item};
 use crate::{DropReason, LegIx, Socket, Time, WorkerOutput};
@@ -67,6 +68,17 @@ impl Worker {
         if gone && reported.allowance.take(now) {
             let body = EventBody::LegBye { leg: reported.name().to_owned() };
             self.event(body);
+        }
+    }
+
+    /// When a leg reports next. A parked leg's report leaves with its next idle packet where it may: the second to leave finds
+    /// socket and route warm.
+    pub(super) fn next_report(&mut self, leg: LegIx) -> Time {
+        let reporting = &self.legs[leg.index()];
+        let due = Reports::next(self.now, reporting.parked.is_some(), self.spread.next());
+        match reporting.reports_share_us() {
+            Some(interval_us) => turn(due, leg, interval_us).at_shared_tick(),
+            None => due,
         }
     }
 

@@ -7,7 +7,6 @@ use offhook_proto::EventBody;
 use super::spread::turn;
 use super::{Queued, Worker};
 use crate::leg::digits::Digit;
-use crate::leg::report::Reports;
 use crate::leg::timer::Timer;
 use crate::limits::PACKET_BYTES;
 use crate::{LegIx, Socket, Time, WorkerOutput};
@@ -93,10 +92,8 @@ impl Worker {
                 None
             }
             Timer::Report => {
-                let parked = self.legs[leg.index()].parked.is_some();
-                let next = Reports::next(self.now, parked, self.spread.next());
-                let reporting = &mut self.legs[leg.index()];
-                reporting.deadlines.set(Timer::Report, reporting.with_idle(leg, next));
+                let next = self.next_report(leg);
+                self.legs[leg.index()].deadlines.set(Timer::Report, next);
                 self.look_at_quality(leg);
                 self.write_report(leg, false, buffer)
             }
