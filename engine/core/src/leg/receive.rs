@@ -20,7 +20,8 @@ enum Filtering {
     Off,
     /// One in so many packets passes, by number.
     On { keep_one_in: u16 },
-    /// The filter is gone. Gaps are its doing up to a packet that it would have kept: what it has passed may still be on its way.
+    /// The filter is gone. Gaps are its doing up to a packet that it would not have passed: what it has passed may still be on its
+    /// way.
     Ending { keep_one_in: u16 },
 }
 
