@@ -24,10 +24,6 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     park: bool,
     #[command(flatten)]
-    media: MediaArgs,
-    #[command(flatten)]
-    secure: SecureArgs,
-    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -38,15 +34,15 @@ pub(crate) struct UpdateArgs {
     #[arg(long)]
     relatch: bool,
     #[command(flatten)]
-    media: MediaArgs,
-    #[command(flatten)]
-    secure: SecureArgs,
-    #[command(flatten)]
     common: CommonArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CommonArgs {
+    #[command(flatten)]
+    media: MediaArgs,
+    #[command(flatten)]
+    secure: SecureArgs,
     /// Where the peer receives RTP.
     #[arg(long, value_name = "ADDRESS:PORT")]
     remote: Option<SocketAddr>,
@@ -93,15 +89,15 @@ impl CreateArgs {
             leg: self.leg,
             address: self.address,
             remote: self.common.remote(),
-            media: self.media.media().unwrap_or_default(),
+            media: self.common.media.media().unwrap_or_default(),
             latch: self.common.latch.unwrap_or(default.latch),
             idle: self.common.idle.unwrap_or(default.idle),
             worker: self.worker,
             beside: self.beside,
             park: self.park,
             silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
-            srtp: self.secure.srtp().unwrap_or_default(),
-            rtcp_mux: self.secure.rtcp_mux.unwrap_or(false),
+            srtp: self.common.secure.srtp().unwrap_or_default(),
+            rtcp_mux: self.common.secure.rtcp_mux.unwrap_or(false),
             dtmf: self.common.dtmf.unwrap_or_default(),
         }
     }
@@ -112,12 +108,12 @@ impl UpdateArgs {
         LegUpdate {
             leg: self.leg,
             remote: self.common.remote(),
-            media: self.media.media(),
+            media: self.common.media.media(),
             latch: self.common.latch,
             idle: self.common.idle,
             silent_after_ms: self.common.silent_after_ms,
-            srtp: self.secure.srtp(),
-            rtcp_mux: self.secure.rtcp_mux,
+            srtp: self.common.secure.srtp(),
+            rtcp_mux: self.common.secure.rtcp_mux,
             dtmf: self.common.dtmf,
             relatch: self.relatch,
         }
