@@ -1,6 +1,7 @@
 //! The one task that owns the core: feeds it inputs, performs its outputs, keeps the write-ahead rule.
 
 mod gate;
+mod replay;
 mod start;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

@@ -1,23 +1,22 @@
 //! Start-up: the journal is replayed, sockets are opened, agents of the configuration are put in place.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest};
 use offhook_control_core::compact::Compactor;
-use offhook_control_core::record::{AgentProfile, Fact, VERSION};
-use offhook_control_core::{AgentId, Core, EngineId, Input, OpId, Record};
+use offhook_control_core::record::{AgentProfile, Fact};
+use offhook_control_core::{AgentId, Core, EngineId, Input, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gate::Gate;
+use super::replay::replay;
 use super::{Ask, Inbox, Progress, Runtime, VOID_RECORDS};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineLink;
 use crate::feed::Feed;
-use crate::journal::{Durable, Journal};
 use crate::passwords::Passwords;
 use crate::sip::{SipConfig, SipPort};
 use crate::webhook::Webhooks;
@@ -43,7 +42,7 @@ impl Runtime {
         let mut known = HashMap::new();
         let mut compactor = Compactor::default();
         let mut void = Vec::new();
-        let mut journal = open(&config.journal, progress_sender, |seq, record| {
+        let mut journal = replay(&config.journal, progress_sender, |seq, record| {
             passwords.note(&record);
             compactor.note(seq, &record);
             if compactor.dead() >= VOID_RECORDS {
@@ -131,52 +130,6 @@ impl Runtime {
             }
         });
     }
-}
-
-fn open(
-    path: &Path,
-    progress: watch::Sender<Progress>,
-    mut replay: impl FnMut(u64, Record),
-) -> anyhow::Result<Journal> {
-    let mut broken = None;
-    let read = |seq: u64, body: &[u8]| {
-        if broken.is_some() {
-            return;
-        }
-        match parse(body) {
-            Ok(record) => replay(seq, record),
-            Err(reason) => broken = Some(anyhow::anyhow!("record {seq} {reason}")),
-        }
-    };
-    let journal = Journal::open(path, read, move |durable| {
-        progress.send_modify(|progress| match durable {
-            Durable::UpTo(seq) => *progress = Progress { durable: seq, stalled: None },
-            Durable::Stalled(reason) => progress.stalled = Some(reason),
-        });
-    })?;
-    match broken {
-        Some(error) => bail!(error.context(format!("the journal {}", path.display()))),
-        None => Ok(journal),
-    }
-}
-
-/// One record of the journal, or what is wrong with it.
-fn parse(body: &[u8]) -> Result<Record, String> {
-    let newer = |v| format!("has version {v}, newer than this software's {VERSION}");
-    match serde_json::from_slice::<Record>(body) {
-        Ok(record) if record.v > VERSION => Err(newer(record.v)),
-        Ok(record) => Ok(record),
-        // A newer one may well hold what this software has no words for.
-        Err(error) => match serde_json::from_slice::<Version>(body) {
-            Ok(Version { v }) if v > VERSION => Err(newer(v)),
-            Ok(_) | Err(_) => Err(format!("cannot be read: {error}")),
-        },
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Version {
-    v: u16,
 }
 
 fn sip_config(config: &Config, clock: Clock, passwords: &Arc<Passwords>) -> SipConfig {
