@@ -8,7 +8,7 @@ use offhook_control_core::api::{
     ApiReply, ApiRequest, ContactBody, DispositionBody, TransferBody, TransferMode,
 };
 use offhook_control_core::record::Destination;
-use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report};
+use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report, before};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, ContactId};
@@ -179,6 +179,21 @@ fn pv_08_pages_follow_one_another_without_a_gap_or_a_row_twice() {
     }
     let all: Vec<_> = (0..25).map(|number| format!("+44{number}")).collect();
     assert_eq!(seen, all);
+}
+
+#[test]
+fn pv_08_a_page_begins_with_the_rows_of_the_time_that_is_asked_for() {
+    let mut bench = Bench::new();
+    for number in 0..3 {
+        contact(&mut bench, &format!("+44{number}"));
+        bench.pass_ms(1_500);
+    }
+    let second = events(&mut bench, Report::QueueEvents).remove(1);
+    let after = before(&second.dte_start).expect("a time as reports write it");
+    let Page::Events(rows) = page(&mut bench, Report::QueueEvents, after, 10) else { panic!("events") };
+    let numbers: Vec<_> = rows.iter().map(|(_, row)| row.originating.as_str()).collect();
+    assert_eq!(numbers, ["+441", "+442"]);
+    assert_eq!(before("2026-11-31T09:30:00Z"), None, "November has 30 days");
 }
 
 #[test]

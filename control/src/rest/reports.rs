@@ -1,7 +1,8 @@
 //! `/queue_events`, `/call_events`, `/archive`, `/callback_records`, `/refused_dials`: reports, page by page, as JSON or CSV (PV-08).
 //!
-//! `?after=N` goes on after row N, `?limit=N` takes at most N rows, `?format=csv` gives CSV with a heading line. JSON says in
-//! `next` where the next page begins, CSV in the header `x-next`; both are absent on an empty page.
+//! `?from=2026-11-20T09:30:00Z` begins with the rows of that time, `?after=N` goes on after row N, `?limit=N` takes at most N
+//! rows, `?format=csv` gives CSV with a heading line. JSON says in `next` where the next page begins, CSV in the header
+//! `x-next`; both are absent on an empty page.
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -10,7 +11,7 @@ use axum::routing::{MethodRouter, get};
 use http::header;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::limits::REPORT_PAGE;
-use offhook_control_core::report::{Page, Report};
+use offhook_control_core::report::{Page, Report, before};
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -52,9 +53,16 @@ impl Wish {
         for (name, value) in fields {
             match (name.as_str(), value.as_str()) {
                 ("after", number) => {
-                    wish.after = number
+                    let row: u64 = number
                         .parse()
                         .map_err(|_| Problem::bad("after takes the number of a row".to_owned()))?;
+                    wish.after = wish.after.max(row);
+                }
+                ("from", time) => {
+                    let row = before(time).ok_or_else(|| {
+                        Problem::bad("from takes a time such as 2026-11-20T09:30:00Z".to_owned())
+                    })?;
+                    wish.after = wish.after.max(row);
                 }
                 ("limit", number) => {
                     let limit = number.parse().ok().filter(|limit| (1..=REPORT_PAGE).contains(limit));
@@ -65,7 +73,7 @@ impl Wish {
                 ("format", "json") => wish.csv = false,
                 ("format", _) => return Err(Problem::bad("format takes csv or json".to_owned())),
                 (other, _) => {
-                    let known = "after, limit and format";
+                    let known = "from, after, limit and format";
                     return Err(Problem::bad(format!("{other} is not known here; known are {known}")));
                 }
             }

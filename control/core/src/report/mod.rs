@@ -18,7 +18,7 @@ pub use row::{ArchiveRow, Direction, EventRow, Page, Report};
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits::{REPORT_PAGE, REPORT_ROWS};
-use crate::{CallId, CallbackId};
+use crate::{CallId, CallbackId, calendar};
 use callback::Asked;
 use talk::{Request, Talk};
 
@@ -48,6 +48,11 @@ impl Reports {
             Report::Archive => Page::Archive(self.archive.above(after, limit)),
         }
     }
+}
+
+/// Where a page goes on from that begins with the rows of a time such as `2026-11-20T09:30:00Z`; none when it is no such time.
+pub fn before(time: &str) -> Option<u64> {
+    calendar::parse(time).map(|ms| (ms * ROWS_PER_MS).saturating_sub(1))
 }
 
 /// Numbered rows, oldest first.
