@@ -7,7 +7,7 @@ use offhook_proto::{
     Command, EngineInfo, ErrorCode, EventBody, LegDelete, RecordEnd, RecordMode, RecordStart, Recorded,
 };
 
-use crate::support::{Client, Engine, Phone};
+use crate::support::{Client, Engine, Phone, number};
 
 fn start(leg: &str, file: &str, mode: RecordMode) -> Command {
     Command::RecordStart(RecordStart { leg: leg.into(), file: file.into(), mode })
@@ -110,6 +110,30 @@ fn a_killed_engine_leaves_a_file_that_can_be_played() {
     let (channels, samples) = read(&path);
     assert_eq!(channels, 1);
     assert!(samples.len() >= 8_000 && count(&samples, 5_000) > 4_000, "{}", samples.len());
+}
+
+#[test]
+fn a_disk_without_room_ends_the_recording_with_an_event_and_a_figure_and_the_call_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let arguments = ["--recordings", directory.path().to_str().expect("UTF-8")];
+    // No file is longer than 48 KiB, a second and a half of two channels.
+    let engine = Engine::start_limited("trap '' XFSZ; ulimit -f 96", &arguments);
+    let mut client = engine.subscriber("test", 0);
+    let (mut ann, bob) = (Phone::new(), Phone::new());
+    let a = client.create("ann", &ann);
+    client.create("bob", &bob);
+    client.splice("ann", "bob");
+    client.done(start("ann", "a.wav", RecordMode::Stereo));
+    let (file, end, duration_ms) = ended(&mut client);
+    assert_eq!((file.as_str(), end), ("a.wav", RecordEnd::Failed));
+    assert!((1_000..=2_500).contains(&duration_ms), "{duration_ms}");
+    let figures: EngineInfo = client.ask(Command::Statistics);
+    assert_eq!((figures.recordings, figures.recordings_failed), (0, 1));
+    for n in 0..20 {
+        ann.say(a.rtp, n);
+        assert_eq!(number(&bob.hear()), n);
+    }
+    assert!(read(&directory.path().join(file)).1.len() >= 16_000, "the first second can be played");
 }
 
 #[test]

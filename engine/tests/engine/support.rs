@@ -35,9 +35,14 @@ impl Engine {
 
     /// The same with fewer open files.
     pub(crate) fn start_with_files(files: u32, arguments: &[&str]) -> Self {
+        Self::start_limited(&format!("ulimit -n {files}"), arguments)
+    }
+
+    /// The same after some words of a shell.
+    pub(crate) fn start_limited(words: &str, arguments: &[&str]) -> Self {
         let engine = engine(arguments);
         let mut limited = Process::new("sh");
-        limited.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+        limited.args(["-c", &format!("{words}; exec \"$0\" \"$@\"")]);
         limited.arg(engine.get_program()).args(engine.get_args()).stdin(Stdio::null());
         Self::spawn(limited)
     }
