@@ -81,8 +81,8 @@ impl Unprotector {
         }
     }
 
-    /// Opens a packet that [`Unprotector::rtp`] refused, if its sender only has a higher rollover counter than
-    /// is known here: a stream that began elsewhere, or of which half the numbers were not heard.
+    /// Opens a packet that [`Unprotector::rtp`] refused, if its sender only has a higher rollover counter than is known here: a
+    /// stream that began elsewhere, or of which half the numbers were not heard.
     ///
     /// Looks through [`crate::ROLLOVERS`] counters, each at the price of authenticating a packet: to be called seldom. No packet
     /// from before one that was opened passes.

@@ -93,6 +93,43 @@ fn a_phone_with_srtp_talks_with_one_without_in_every_suite() {
 }
 
 #[test]
+fn by_09_a_phone_with_srtp_that_has_rolled_over_is_heard_when_its_leg_is_made_on_another_engine() {
+    for suite in SrtpSuite::ALL {
+        let (mut ann, mut bob) = (SecurePhone::new(suite), Phone::new());
+        let first = Engine::start();
+        let mut client = first.client();
+        let leg = client.create_with(secure_leg("a", &ann.phone, suite));
+        for n in 0..12 {
+            ann.say(leg.rtp, n);
+            ann.phone.next.sequence = ann.phone.next.sequence.wrapping_add(0x3FFF);
+        }
+        client
+            .await_leg("a", |leg| leg.counters.packets_received == 12 && leg.counters.drops.auth_failed == 0);
+        first.signal("KILL");
+        let _ = first.wait();
+        let second = Engine::start();
+        let mut client = second.client();
+        let ann_leg = client.create_with(secure_leg("a", &ann.phone, suite));
+        let bob_leg = client.create("b", &bob);
+        client.splice("a", "b");
+        for n in 0..50 {
+            ann.say(ann_leg.rtp, n);
+            assert_eq!(number(&bob.hear()), n, "{suite}");
+        }
+        let srtp = client.query("a").srtp.expect("it is secure");
+        assert_eq!(srtp.rollover_searches, 1, "{suite}");
+        bob.say(bob_leg.rtp, 7);
+        let heard = loop {
+            let (rtcp, heard) = ann.hear();
+            if !rtcp {
+                break heard;
+            }
+        };
+        assert_eq!(number(&Packet::parse(&heard)), 7, "{suite}: and hears a stream that is new to it");
+    }
+}
+
+#[test]
 fn reports_of_a_parked_leg_come_and_go_over_its_rtp_port() {
     let engine = Engine::start();
     let mut client = engine.subscriber("north", 0);
