@@ -65,6 +65,12 @@ impl Conversion {
         })
     }
 
+    /// Tells the encoder what share of its packets the hearer reports as lost (0 to 1): Opus then sends copies of them along, for
+    /// a loss of a quarter at most.
+    pub(crate) fn expect_loss(&mut self, share: f32) {
+        self.transcoder.expect_loss((share * 100.0).ceil().clamp(0.0, 25.0) as u8);
+    }
+
     /// Packet time of what it makes, in microseconds.
     pub(crate) fn ptime_us(&self) -> u64 {
         u64::from(self.transcoder.ptime_ms()) * 1_000

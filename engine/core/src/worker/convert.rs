@@ -93,5 +93,9 @@ impl Worker {
 pub(super) fn conversion(from: &Leg, to: &Leg) -> Option<Conversion> {
     let filters = from.filters_keys(&to.media);
     let events = filters && from.dtmf == DtmfMode::Convert;
-    Conversion::new(&from.media, &to.media, filters, events, from.is_heard_as_it_is(to))
+    let mut made = Conversion::new(&from.media, &to.media, filters, events, from.is_heard_as_it_is(to))?;
+    if let Some(report) = to.reports.peer() {
+        made.expect_loss(report.fraction_lost);
+    }
+    Some(made)
 }

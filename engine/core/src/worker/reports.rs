@@ -59,7 +59,12 @@ impl Worker {
         let mut gone = false;
         rtcp::parse(packet, |item| match item {
             Item::Sender { ntp_middle, .. } => reported.reports.on_sender(now, ntp_middle),
-            Item::Block(block) if block.of == ssrc => reported.reports.on_block(ntp, &block, clock_rate),
+            Item::Block(block) if block.of == ssrc => {
+                reported.reports.on_block(ntp, &block, clock_rate);
+                if let Some(conversion) = &mut reported.conversion {
+                    conversion.expect_loss(f32::from(block.fraction_lost) / 256.0);
+                }
+            }
             Item::Block(_) => {}
             Item::Voip { of, metrics } if of == ssrc => reported.reports.on_voip(metrics),
             Item::Voip { .. } => {}
