@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use offhook_loadtest::files::raise_limit;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::BenchArgs;
 use crate::clock;
 
 /// What a reader must know to judge the figures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) date: String,
     pub(crate) processor: String,
@@ -39,7 +39,7 @@ impl Machine {
 }
 
 /// Which processor does what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Cpus {
     pub(crate) system: usize,
     /// More of the system's, which it shares with the generator.

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::BenchArgs;
 use crate::generator::Generator;
@@ -12,7 +12,7 @@ use crate::machine::Cpus;
 use crate::systems::{Kind, System};
 
 /// What one round found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) system: Kind,
     pub(crate) calls: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Run {
 }
 
 /// What a rate did to a system.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Probe {
     pub(crate) packets_per_s: f64,
     pub(crate) sent: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Probe {
 }
 
 /// Quantiles of the delay, in microseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct DelayUs {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
@@ -54,7 +54,7 @@ pub(crate) struct DelayUs {
 }
 
 /// The highest rate without a loss.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Capacity {
     pub(crate) packets_per_s: f64,
     /// The generator gave up first: it may be more.

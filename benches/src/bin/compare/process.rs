@@ -27,9 +27,9 @@ impl Process {
     pub(crate) fn start(cpus: &str, programme: &Path, arguments: &[String]) -> Result<Self> {
         let name = programme.file_name().unwrap_or(programme.as_os_str()).to_string_lossy().into_owned();
         let log = tempfile::tempfile().context("cannot make a temporary file")?;
-        // taskset becomes the programme: the child's id stays the same.
-        let child = Command::new("taskset")
-            .arg("--cpu-list")
+        // setpriv becomes taskset, and that the programme: the child's id stays the same. It ends when we are killed.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "taskset", "--cpu-list"])
             .arg(cpus)
             .arg(programme)
             .args(arguments)
@@ -37,7 +37,7 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(log.try_clone()?)
             .spawn()
-            .with_context(|| format!("cannot start {name} with taskset"))?;
+            .with_context(|| format!("cannot start {name} with setpriv and taskset"))?;
         Ok(Self { child, name, log })
     }
 

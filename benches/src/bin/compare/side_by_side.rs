@@ -33,12 +33,16 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
     let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
     raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
     let machine = Machine::here();
-    let heading = table::heading(&machine, &cpus);
-    println!("{heading}");
     let mut generator = Generator::new(cpus.clone())?;
     let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity };
-    let mut report =
-        Report { machine, span_ms: args.span_ms, engine_args: args.engine_args.clone(), runs: Vec::new() };
+    let mut report = Report {
+        machine,
+        cpus: cpus.clone(),
+        span_ms: args.span_ms,
+        engine_args: args.engine_args.clone(),
+        runs: Vec::new(),
+    };
+    println!("{}", table::heading(&report));
     for &calls in &asked.calls {
         for round in 0..asked.pairs {
             for &system in &asked.systems {
@@ -51,18 +55,16 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
         }
         println!("{}", table::of_calls(&report, calls));
         // A run that is cut short keeps what it has.
-        keep(&report, &heading, &args.results)?;
+        keep(&report, &args.results)?;
     }
-    println!("{}", table::warnings(&report));
+    println!("{}\n{}", table::in_short(&report), table::warnings(&report));
     println!("Written: compare.json, compare.md and compare.svg in {}", args.results.display());
     Ok(())
 }
 
 /// Writes figures for machines, tables for people, and the plot.
-fn keep(report: &Report, heading: &str, results: &Path) -> Result<()> {
-    let calls = report.calls().into_iter();
-    let tables: Vec<String> = calls.map(|calls| table::of_calls(report, calls)).collect();
-    let text = format!("{heading}\n{}\n{}", tables.join("\n"), table::warnings(report));
+fn keep(report: &Report, results: &Path) -> Result<()> {
+    let text = format!("{}\n{}\n{}", table::heading(report), table::in_short(report), table::all(report));
     fs::create_dir_all(results)?;
     let path = |name: &str| results.join(name);
     for (name, contents) in [("compare.json", serde_json::to_string_pretty(report)?), ("compare.md", text)] {

@@ -5,17 +5,18 @@ pub(crate) mod readme;
 pub(crate) mod single;
 pub(crate) mod table;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use crate::machine::{Cpus, Machine};
 use crate::measure::Run;
 use crate::systems::Kind;
 use crate::units::Spread;
 
 /// Everything that was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    pub(crate) cpus: Cpus,
     pub(crate) span_ms: u64,
     pub(crate) engine_args: Vec<String>,
     pub(crate) runs: Vec<Run>,

@@ -1,4 +1,4 @@
-//! The plot: four panels over the number of calls, a line per system with its range.
+//! The plot: four panels over the number of calls, a line per system with its range, which is cut off where it leaves the panel.
 
 use std::path::Path;
 
@@ -47,8 +47,9 @@ fn draw_panel(
             .filter_map(move |(at, &calls)| Some((at as f64, report.spread(system, calls, figure)?)))
     };
     let systems: Vec<Kind> = report.systems();
-    let highest = systems.iter().flat_map(|&system| spreads(system)).map(|(_, spread)| spread.max);
-    let highest = highest.fold(0.0, f64::max).max(1e-9) * 1.15;
+    // By the medians: one round in which the host took the processor away would flatten all others. The legend has its room.
+    let highest = systems.iter().flat_map(|&system| spreads(system)).map(|(_, spread)| spread.median);
+    let highest = highest.fold(0.0, f64::max).max(1e-9) * HEADROOM;
     let mut chart = ChartBuilder::on(panel)
         .caption(figure.name(), ("sans-serif", 16))
         .margin(12)
@@ -82,11 +83,9 @@ fn draw_panel(
             ))?
             .label(system.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
-        chart.draw_series(
-            points.iter().map(|(at, spread)| {
-                PathElement::new([(*at, spread.min), (*at, spread.max)], colour.mix(0.6))
-            }),
-        )?;
+        chart.draw_series(points.iter().map(|(at, spread)| {
+            PathElement::new([(*at, spread.min), (*at, spread.max.min(highest))], colour.mix(0.6))
+        }))?;
         chart.draw_series(
             points.iter().map(|(at, spread)| Circle::new((*at, spread.median), 3, colour.filled())),
         )?;
@@ -113,3 +112,5 @@ fn colour(system: Kind) -> RGBColor {
 }
 
 const PANELS: [Figure; 4] = [Figure::CpuUs, Figure::LosslessPerS, Figure::HalfLoadP99Us, Figure::KibPerCall];
+/// Height of a panel, in its highest medians.
+const HEADROOM: f64 = 1.65;

@@ -5,33 +5,41 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::{Report, plot, table};
 use crate::cli::{BenchArgs, ReadmeArgs};
 
-/// Reads `compare.md` and `compare.svg` from the results, and writes them between the two marks of the README.
+/// Reads `compare.json` from the results, and writes what it tells between the two marks of the README.
 ///
 /// # Errors
 /// There is no comparison in the results, or no place for it in the README.
 pub(crate) fn write(args: &BenchArgs, asked: &ReadmeArgs) -> Result<()> {
     let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("{}", path.display()));
-    let (readme, tables) = (read(&asked.readme)?, read(&args.results.join("compare.md"))?);
-    let text = put(&readme, &tables)
+    let found = args.results.join("compare.json");
+    let report: Report =
+        serde_json::from_str(&read(&found)?).with_context(|| format!("{}", found.display()))?;
+    let text = put(&read(&asked.readme)?, &section(&report))
         .with_context(|| format!("{} has no line {BEGIN} with {END} behind it", asked.readme.display()))?;
-    let plot = asked.readme.with_file_name(PLOT);
-    fs::copy(args.results.join("compare.svg"), &plot).with_context(|| format!("{}", plot.display()))?;
+    let to = asked.readme.with_file_name(PLOT);
+    plot::write(&report, &to)?;
     fs::write(&asked.readme, text)?;
-    println!("Written: {} and {}", asked.readme.display(), plot.display());
+    println!("Written: {} and {}", asked.readme.display(), to.display());
     Ok(())
 }
 
-/// The README with the tables in their place; none when it has no place for them.
-fn put(readme: &str, tables: &str) -> Option<String> {
+fn section(report: &Report) -> String {
+    format!(
+        "{}\n{}\n![{CAPTION}]({PLOT})\n\n<details><summary>All figures</summary>\n\n{}\n\n</details>",
+        table::heading(report),
+        table::in_short(report),
+        table::all(report).trim()
+    )
+}
+
+/// The README with the comparison in its place; none when it has no place for it.
+fn put(readme: &str, section: &str) -> Option<String> {
     let (before, rest) = readme.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    let (heading, tables) = tables.split_once("\n\n")?;
-    Some(format!(
-        "{before}{BEGIN}\n{heading}\n\n![{CAPTION}]({PLOT})\n\n<details><summary>All figures</summary>\n\n{}\n\n</details>\n{END}{after}",
-        tables.trim()
-    ))
+    Some(format!("{before}{BEGIN}\n{section}\n{END}{after}"))
 }
 
 const BEGIN: &str = "<!-- make compare-readme -->";
@@ -47,17 +55,14 @@ mod tests {
     #[test]
     fn the_last_comparison_takes_the_place_of_the_one_before_and_nothing_else_changes() {
         let readme = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let once = put(&readme, "2026-11-21, 4 processors.\n\n### 100 calls\n\n| |\n").expect("a place");
-        assert!(once.starts_with(&format!("a\n{BEGIN}\n2026-11-21, 4 processors.\n\n!")), "{once}");
-        assert!(once.contains("### 100 calls\n\n| |\n\n</details>"), "{once}");
-        assert!(once.ends_with(&format!("{END}\nb\n")) && !once.contains("old"), "{once}");
-        let again = put(&once, "2026-11-21, 4 processors.\n\n### 100 calls\n\n| |\n");
-        assert_eq!(again, Some(once));
+        let once = put(&readme, "new").expect("a place");
+        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
+        assert_eq!(put(&once, "new"), Some(once.clone()));
     }
 
     #[test]
     fn a_readme_without_a_place_stays_as_it_is() {
-        assert_eq!(put("a", "b\n\nc"), None);
-        assert_eq!(put(&format!("{END}{BEGIN}"), "b\n\nc"), None);
+        assert_eq!(put("a", "b"), None);
+        assert_eq!(put(&format!("{END}{BEGIN}"), "b"), None);
     }
 }

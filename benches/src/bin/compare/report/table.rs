@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{Figure, Report};
-use crate::machine::{Cpus, Machine};
+use crate::measure::Run;
 use crate::systems::Kind;
 use crate::units::{Spread, figure};
 
 /// Where and when.
-pub(crate) fn heading(machine: &Machine, cpus: &Cpus) -> String {
+pub(crate) fn heading(report: &Report) -> String {
+    let Report { machine, cpus, .. } = report;
     format!(
         "{}, {} processors ({}), Linux {}, load average {} at the start.\n\
          Systems on processor {}, receiver on {}, senders on {:?}.\n",
@@ -21,6 +22,51 @@ pub(crate) fn heading(machine: &Machine, cpus: &Cpus) -> String {
         cpus.receiver,
         cpus.senders,
     )
+}
+
+/// What it comes to: both ways of ours beside rtpengine with one thread, by medians. Nothing if those did not take part.
+pub(crate) fn in_short(report: &Report) -> String {
+    let peer = Kind::RtpengineOne;
+    let systems = report.systems();
+    let ours: Vec<Kind> =
+        [Kind::Offhook, Kind::Steered].into_iter().filter(|system| systems.contains(system)).collect();
+    if ours.is_empty() || !systems.contains(&peer) {
+        return String::new();
+    }
+    let mut text = format!(
+        "Medians; CPU per packet as a share of what {0} takes, lossless packets/s as a multiple of its.\n\n\
+         | calls | packets/s | lossless to: {0}",
+        peer.name()
+    );
+    let questions = ["CPU", "lossless", "p99 µs at half load"];
+    for question in questions {
+        for system in &ours {
+            let _ = write!(text, " | {question}: {}", system.name());
+        }
+    }
+    let _ = writeln!(text, " |\n|{}", "---|".repeat(3 + questions.len() * ours.len()));
+    for calls in report.calls() {
+        let asked = f64::from(calls) * PACKETS_PER_CALL;
+        let lossless = median(report.spread(peer, calls, Figure::LosslessPerS));
+        let _ = write!(text, "| {} | {} | {lossless}", figure(f64::from(calls)), figure(asked));
+        for wanted in [Figure::CpuUs, Figure::LosslessPerS] {
+            for &system in &ours {
+                let _ = write!(text, " | {}", median(report.ratio(system, peer, calls, wanted)));
+            }
+        }
+        for &system in &ours {
+            let _ = write!(text, " | {}", median(report.spread(system, calls, Figure::HalfLoadP99Us)));
+        }
+        text.push_str(" |\n");
+    }
+    text
+}
+
+/// Every table, and the warnings.
+pub(crate) fn all(report: &Report) -> String {
+    let calls = report.calls().into_iter();
+    let tables: Vec<String> = calls.map(|calls| of_calls(report, calls)).collect();
+    format!("{}\n{}", tables.join("\n"), warnings(report))
 }
 
 /// A number of calls: medians with their ranges, a column per system, and the ratios to rtpengine.
@@ -53,26 +99,41 @@ pub(crate) fn of_calls(report: &Report, calls: u32) -> String {
     text
 }
 
-/// What a reader must not overlook.
+/// What a reader must not overlook: a line for each system and number of calls, with its rounds.
 pub(crate) fn warnings(report: &Report) -> String {
     let mut text = String::new();
-    for run in &report.runs {
-        let who = format!("{}, {} calls, round {}", run.system.name(), run.calls, run.round + 1);
-        if run.nominal.generator_limited {
-            let _ =
-                writeln!(text, "! {who}: the generator did not keep up; its figures are not the system's.");
-        }
-        if run.capacity.is_some_and(|capacity| capacity.generator_limited) {
-            let _ = writeln!(
-                text,
-                "! {who}: the generator was the limit of the lossless rate; it may be higher."
-            );
-        }
-        if run.nominal.misrouted > 0 {
-            let _ = writeln!(text, "! {who}: {} packets reached the wrong side.", run.nominal.misrouted);
+    for calls in report.calls() {
+        for system in report.systems() {
+            for (applies, meaning) in WARNINGS {
+                let rounds: Vec<String> = report
+                    .of(system, calls)
+                    .filter(|run| applies(run))
+                    .map(|run| (run.round + 1).to_string())
+                    .collect();
+                if !rounds.is_empty() {
+                    let (who, rounds) = (system.name(), rounds.join(", "));
+                    let _ = writeln!(text, "- {who}, {calls} calls, round {rounds}: {meaning}");
+                }
+            }
         }
     }
     text
+}
+
+type Warning = (fn(&Run) -> bool, &'static str);
+const WARNINGS: [Warning; 3] = [
+    (|run| run.nominal.generator_limited, "the generator did not keep up; its figures are not the system's."),
+    (
+        |run| run.capacity.is_some_and(|capacity| capacity.generator_limited),
+        "the generator was the limit of the lossless rate; it may be higher.",
+    ),
+    (|run| run.nominal.misrouted > 0, "packets reached the wrong side."),
+];
+/// Both phones, a packet every 20 ms.
+const PACKETS_PER_CALL: f64 = 100.0;
+
+fn median(spread: Option<Spread>) -> String {
+    spread.map_or("–".into(), |spread| figure(spread.median))
 }
 
 fn cell(spread: Option<Spread>) -> String {
@@ -80,5 +141,73 @@ fn cell(spread: Option<Spread>) -> String {
         None => "–".into(),
         Some(Spread { median, min, max }) if min == max => figure(median),
         Some(Spread { median, min, max }) => format!("{} ({}–{})", figure(median), figure(min), figure(max)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Cpus, Machine};
+    use crate::measure::{Capacity, Probe};
+
+    fn run(system: Kind, round: u32, cpu_us_per_packet: f64, packets_per_s: f64) -> Run {
+        let nominal = Probe {
+            packets_per_s: 10_000.0,
+            sent: 1,
+            received: 1,
+            misrouted: 0,
+            cpu_us_per_packet,
+            cpu_share: 0.1,
+            delay_us: None,
+            generator_limited: false,
+        };
+        let capacity = Some(Capacity { packets_per_s, generator_limited: system == Kind::Offhook });
+        Run {
+            system,
+            calls: 100,
+            round,
+            nominal,
+            half_load: None,
+            capacity,
+            bytes_per_call: 1.0,
+            requests_per_s: None,
+            calls_set_up_per_s: None,
+        }
+    }
+
+    fn report() -> Report {
+        let cpus = Cpus { system: 0, shared: Vec::new(), receiver: 1, senders: vec![2] };
+        let rounds = [
+            run(Kind::Offhook, 0, 5.0, 300_000.0),
+            run(Kind::RtpengineOne, 0, 10.0, 150_000.0),
+            run(Kind::Offhook, 1, 6.0, 200_000.0),
+            run(Kind::RtpengineOne, 1, 10.0, 100_000.0),
+        ];
+        Report { machine: Machine::here(), cpus, span_ms: 1, engine_args: Vec::new(), runs: rounds.into() }
+    }
+
+    #[test]
+    fn in_short_each_round_is_set_beside_its_own_peer() {
+        let text = in_short(&report());
+        let last = text.lines().last().expect("a line");
+        assert_eq!(last, "| 100 | 10,000 | 125,000 | 0.550 | 2.00 | – |");
+        let columns = |line: &str| line.matches('|').count();
+        assert!(text.lines().skip(2).all(|line| columns(line) == columns(last)), "{text}");
+    }
+
+    #[test]
+    fn a_warning_names_all_its_rounds_at_once() {
+        let text = warnings(&report());
+        assert_eq!(
+            text,
+            "- offhook, 100 calls, round 1, 2: the generator was the limit of the lossless rate; it may be higher.\n"
+        );
+    }
+
+    #[test]
+    fn a_report_reads_as_it_was_written() {
+        let text = serde_json::to_string(&report()).expect("JSON");
+        let read: Report = serde_json::from_str(&text).expect("a report");
+        assert_eq!(all(&read), all(&report()));
     }
 }
