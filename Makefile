@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo soak test behaviours sim fuzz bench compare compare-readme lint docs fmt setup-demo setup-test setup-compare clean
+.PHONY: demo soak test behaviours sim fuzz bench compare compare-readme quality lint docs fmt setup-demo setup-test setup-compare setup-quality clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -51,6 +51,12 @@ compare: setup-compare
 compare-readme:
 	target/release/compare readme
 
+# Speech from every encoding to every other, with loss and with jitter, and the marks (MOS-LQO, ViSQOL) that it gets. A few minutes.
+quality: setup-quality
+	target/quality/venv/bin/python tests/quality.py say target/quality/speech
+	cargo run --quiet -p offhook-engine-core --example speech -- target/quality/speech/*
+	target/quality/venv/bin/python tests/quality.py judge target/quality/speech
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -69,6 +75,9 @@ setup-test:
 
 setup-compare:
 	@tests/setup.sh build compare
+
+setup-quality:
+	@tests/setup.sh build quality
 
 clean:
 	cargo clean

@@ -1,13 +1,16 @@
 #!/bin/sh
-# Installs what a build (`build`) and the tests with real peers (`peers`) need from Debian, and only what is missing.
+# Installs what a build (`build`), the tests with real peers (`peers`), `make compare` and `make quality` need, and only what is
+# missing.
 # Says exactly what is missing where it cannot install.
 set -eu
 
 SCHEMATHESIS=4.32.5
+QUALITY="visqol-python==3.8.0 ai-edge-litert==2.3.0 numpy==2.2.6 scipy==1.15.3 numba==0.61.2 llvmlite==0.44.0"
 
 missing=""
 problem=""
 schemathesis=""
+quality=""
 
 # need COMMAND-OR-FILE PACKAGE
 need() {
@@ -37,6 +40,11 @@ for group in "$@"; do
         compare)
             need rtpengine rtpengine-daemon
             need taskset util-linux
+            ;;
+        quality)
+            need espeak-ng espeak-ng
+            python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+            quality=yes
             ;;
         *)
             echo "setup: no such group: $group" >&2
@@ -82,6 +90,21 @@ if [ -n "$schemathesis" ] && [ ! -x "$venv/bin/schemathesis" ]; then
         echo "setup: schemathesis could not be installed (all of the output: $venv.log); the test of the OpenAPI document needs it." >&2
         exit 1
     fi
+fi
+
+# The judge of speech (all of it Apache-2.0 or BSD), without what its other modes need.
+venv="$(dirname "$0")/../target/quality/venv"
+if [ -n "$quality" ] && [ "$(cat "$venv/pinned" 2>/dev/null)" != "$QUALITY" ]; then
+    rm -rf "$venv"
+    mkdir -p "$(dirname "$venv")"
+    echo "setup: installing $QUALITY into $venv"
+    # shellcheck disable=SC2086
+    if ! { python3 -m venv "$venv" && "$venv/bin/pip" install -q --no-deps $QUALITY; } >"$venv.log" 2>&1; then
+        tail -n 5 "$venv.log" >&2
+        echo "setup: the judge of speech could not be installed (all of the output: $venv.log); make quality needs it." >&2
+        exit 1
+    fi
+    echo "$QUALITY" >"$venv/pinned"
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then
