@@ -51,7 +51,7 @@ compare: setup-compare
 compare-readme:
 	target/release/compare readme
 
-# Speech from every encoding to every other, with loss and with jitter, and the marks (MOS-LQO, ViSQOL) that it gets. A few minutes.
+# Speech from every encoding to every other, with loss and with jitter, and the marks (MOS-LQO, ViSQOL) that it gets. Sixteen minutes of one core.
 quality: setup-quality
 	target/quality/venv/bin/python tests/quality.py say target/quality/speech
 	cargo run --quiet -p offhook-engine-core --example speech -- target/quality/speech/*
