@@ -151,12 +151,16 @@ fn pv_08_reports_are_exported_page_by_page_as_json_and_csv() {
     let lines: Vec<&str> = csv.as_str().unwrap_or_default().split("\r\n").collect();
     assert!(lines[0].starts_with("call_id,internal_iq_session_id,call_sequence,dte_start,"), "{csv}");
     assert_eq!(lines.len(), 5, "a heading, three rows and the last line's end");
+    let since = |time: &str| control.read(&format!("/api/v1/queue_events?from={time}"))["rows"].clone();
+    assert_eq!(since("2020-02-29T09:30:00Z").as_array().map(Vec::len), Some(3));
+    assert_eq!(since("2999-01-01T00:00:00Z"), json!([]));
     for report in ["call_events", "archive", "callback_records"] {
         assert_eq!(control.read(&format!("/api/v1/{report}")), json!({ "rows": [] }));
     }
     refused(&control, "GET", "/api/v1/archive?format=xml", b"", 400, &["format"]);
     refused(&control, "GET", "/api/v1/archive?limit=10001", b"", 400, &["limit"]);
     refused(&control, "GET", "/api/v1/archive?after=x", b"", 400, &["after"]);
+    refused(&control, "GET", "/api/v1/archive?from=yesterday", b"", 400, &["from"]);
 }
 
 #[test]
@@ -219,14 +223,19 @@ fn live_events_are_numbered_and_replayed_from_the_last_one_seen() {
 }
 
 #[test]
-fn the_console_is_one_page_without_anything_from_elsewhere() {
-    let control = Place::new("", "").start();
+fn the_console_has_nothing_from_elsewhere_and_runs_no_script_but_its_own() {
+    let control = Place::new("token = \"correct-horse-battery\"", "").start();
     let address = control.http_address();
-    let page = exchange(address, &format!("GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
-    assert!(page.starts_with("HTTP/1.1 200"));
-    assert!(page.contains("content-security-policy: default-src 'none'"));
-    for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import"] {
-        assert!(!page.contains(elsewhere), "{elsewhere}");
+    for (path, kind) in [("/", "text/html"), ("/console.css", "text/css"), ("/console.js", "text/javascript")]
+    {
+        let get = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        let part = exchange(address, &get);
+        assert!(part.starts_with("HTTP/1.1 200"), "{path} is there without a token: {part}");
+        assert!(part.contains(&format!("content-type: {kind}; charset=utf-8")), "{part}");
+        assert!(part.contains("content-security-policy: default-src 'none'") && !part.contains("unsafe-"));
+        for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import", "style=", " onclick="] {
+            assert!(!part.contains(elsewhere), "{path}: {elsewhere}");
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use super::Api;
 use super::problem::Problem;
+use super::{Api, console};
 
 /// Passes a request on, or refuses it.
 pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let is_open = matches!(request.uri().path(), "/" | "/healthz" | "/api/v1/healthz" | "/favicon.ico");
+    let path = request.uri().path();
+    let is_open = console::is_part(path) || matches!(path, "/healthz" | "/api/v1/healthz");
     let verdict = match &api.token {
         Some(_) if is_open => Ok(()),
         Some(token) => bears(request.headers(), token),

@@ -269,8 +269,12 @@ impl Core {
             None => Err(ApiError::new(409, "no_validation", "no PIN is awaited")),
             Some(Ok(())) => self.show_agent(id),
             Some(Err(left)) => {
-                let mut error =
-                    ApiError::new(403, "wrong_pin", format!("this is not the PIN; {left} tries are left"));
+                let tries = match left {
+                    0 => "the call is ended".to_owned(),
+                    1 => "one try is left".to_owned(),
+                    _ => format!("{left} tries are left"),
+                };
+                let mut error = ApiError::new(403, "wrong_pin", format!("this is not the PIN; {tries}"));
                 error.attempts_left = Some(left);
                 Err(error)
             }
