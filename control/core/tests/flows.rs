@@ -5,15 +5,16 @@ mod bench;
 
 use bench::Bench;
 use bench::flow::{
-    announce, arrive, callback, example, flow, menu, music, request, set, step, stored, variable, with,
+    Caller, announce, arrive, arrive_at, callback, example, flow, menu, music, request, set, step, stored,
+    variable, with,
 };
 use offhook_control_core::api::ApiRequest;
-use offhook_control_core::config::QueueConfig;
+use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::inbound_flow::{Action, CallbackAction, FlowMedia, Key, check};
 use offhook_control_core::record::Fact;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
-use offhook_control_core::{Input, Record};
+use offhook_control_core::{CallId, Input, Record};
 use offhook_proto::Command;
 
 #[test]
@@ -284,4 +285,146 @@ fn a_flow_that_is_configured_no_more_leaves_its_callers_in_their_queue() {
     caller.hang_up(&mut bench);
     bench.take(Input::Tick);
     assert_eq!(bench.open_legs(), 0);
+}
+
+/// A flow that passes its caller on after a place in the queue was taken, and apologises when that fails.
+fn passing_on(number: &str, agent: &str) -> impl FnOnce(&mut Config) {
+    with(flow(vec![
+        step("ask", request(), &[("Default", "pass on")]),
+        step("pass on", transfer(number, agent), &[("OnError", "sorry")]),
+        step("sorry", announce("sorry.wav"), &[("Default", "keep")]),
+        step("keep", set("why", "{_ERR}"), &[("Default", "callback")]),
+        step("callback", Action::Callback(callback()), &[]),
+    ]))
+}
+
+fn transfer(number: &str, agent: &str) -> Action {
+    Action::Transfer { number: number.into(), agent: agent.into() }
+}
+
+fn fails(bench: &mut Bench, call: CallId, status: u16) {
+    bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false });
+}
+
+#[test]
+fn a_flow_calls_a_number_and_joins_its_caller_with_it() {
+    let mut bench = Bench::with(passing_on("+44700", ""));
+    let caller = arrive(&mut bench, 1, "+31201");
+    assert!(caller.hears(&bench)[0].contains("Ringback"), "{:?}", caller.hears(&bench));
+    assert_eq!(bench.dials_to_trunk(), 1);
+    let number = bench.last_dial();
+    bench.add_agent("ann", true);
+    assert_eq!(
+        bench.agent("ann").status,
+        AgentStatus::Available,
+        "the caller is not waiting for an agent now"
+    );
+    bench.answer(number);
+    let spliced = bench.engine.iter().rev().find_map(|command| match command {
+        Command::Splice(splice) if splice.b_hears_a => Some((splice.a.clone(), splice.b.clone())),
+        _ => None,
+    });
+    let (guest, partner) = spliced.expect("a splice");
+    assert!(guest.ends_with(&format!("-{number}")), "{guest}");
+    assert_eq!(partner, format!("c-{}", caller.0));
+    assert!(stored(&bench).is_empty() && !caller.was_dropped(&bench));
+    caller.hang_up(&mut bench);
+    assert!(Caller(number).was_dropped(&bench), "with the caller the number is let go");
+    bench.sip(number, SipEvent::Ended { by_peer: false, reason: String::new() });
+    assert!(bench.facts().any(|fact| matches!(fact, Fact::AgentRemoved { .. })), "and forgotten");
+}
+
+#[test]
+fn a_number_that_is_not_reached_takes_on_error_and_the_place_in_the_queue_is_the_same() {
+    let mut bench = Bench::with(passing_on("+44700", ""));
+    let first = arrive(&mut bench, 1, "+31201");
+    bench.pass_ms(1_000);
+    let second = arrive_at(&mut bench, 2, "+31202", "100");
+    let number = bench.last_dial();
+    fails(&mut bench, number, 486);
+    assert_eq!(first.hears(&bench), ["sorry.wav"]);
+    bench.pass_ms(60_000);
+    assert_eq!(bench.dials_to_trunk(), 1, "the number is not called again");
+    bench.add_agent("ann", true);
+    let call = bench.agent("ann").call;
+    assert_eq!(call, Some(first.0.to_string()), "who came first");
+    assert!(!second.was_dropped(&bench));
+}
+
+#[test]
+fn what_cannot_be_passed_on_takes_on_error_at_once_and_err_says_why() {
+    for (number, agent, why) in [
+        ("{DNIS}{Queue}", "", "number is not a telephone number of at most 32 digits"),
+        ("", "bob", "bob is not available"),
+    ] {
+        let mut bench = Bench::with(passing_on(number, agent));
+        let caller = arrive(&mut bench, 1, "+31201");
+        assert_eq!(caller.hears(&bench), ["sorry.wav"]);
+        assert_eq!(bench.dials_to_trunk(), 0);
+        bench.end_play(caller.0);
+        bench.end_play(caller.0);
+        assert_eq!(variable(&bench, "why"), why);
+    }
+}
+
+#[test]
+fn a_flow_asks_an_agent_and_goes_on_when_they_refuse() {
+    let mut bench = Bench::with(with(flow(vec![
+        step("pass on", transfer("", "bob"), &[("OnError", "sorry")]),
+        step("sorry", announce("sorry.wav"), &[]),
+    ])));
+    bench.add_agent("bob", false);
+    let caller = arrive(&mut bench, 1, "+31201");
+    assert_eq!(bench.agent("bob").status, AgentStatus::Offered);
+    bench.ask(ApiRequest::Reject("bob".into()));
+    assert_eq!(caller.hears(&bench), ["sorry.wav"]);
+    bench.add_agent("ann", true);
+    assert_eq!(bench.agent("ann").status, AgentStatus::Available, "nobody was asked for through a queue");
+    bench.end_play(caller.0);
+    assert!(caller.was_dropped(&bench), "the flow has ended");
+
+    bench.pass_ms(60_000);
+    let next = arrive(&mut bench, 2, "+31202");
+    bench.ask(ApiRequest::Accept("bob".into()));
+    assert_eq!(bench.agent("bob").call, Some(next.0.to_string()));
+}
+
+#[test]
+fn by_10_a_caller_on_the_way_to_a_number_is_on_the_way_again_after_a_restart() {
+    let mut bench = Bench::with(passing_on("+44700", ""));
+    let caller = arrive(&mut bench, 1, "+31201");
+    assert_eq!(bench.dials_to_trunk(), 1);
+    let mut bench = bench.restart();
+    bench.sip(caller.0, SipEvent::Restored);
+    bench.pass_ms(10_000);
+    let forgotten = bench.facts().filter(|fact| matches!(fact, Fact::AgentRemoved { .. })).count();
+    assert_eq!(forgotten, 1, "nobody waits for the number of the former run");
+    assert_eq!(
+        bench.dials_to_trunk(),
+        1,
+        "the flow goes on behind the place in the queue: it is called again"
+    );
+    let number = bench.customer();
+    fails(&mut bench, number, 480);
+    assert_eq!(caller.hears(&bench), ["sorry.wav"]);
+}
+
+#[test]
+fn a_transfer_names_a_number_or_an_agent() {
+    let faults = |number: &str, agent: &str| {
+        let found = check(&flow(vec![step("pass on", transfer(number, agent), &[])]), &[], &[]);
+        found.into_iter().map(|fault| (fault.key, fault.why)).collect::<Vec<_>>()
+    };
+    assert_eq!(faults("+44700", ""), []);
+    assert_eq!(faults("{ANI}", ""), []);
+    assert_eq!(faults("", "bob"), []);
+    for (number, agent, why) in [
+        ("", "", "or agent has to be named"),
+        ("+1", "bob", "not both"),
+        ("banana", "", "is not a telephone number"),
+    ] {
+        let found = faults(number, agent);
+        assert!(found.len() == 1 && found[0].0 == Key::Setting("number"), "{found:?}");
+        assert!(found[0].1.contains(why), "{found:?}");
+    }
 }

@@ -86,6 +86,10 @@ fn action(step: &mut Table<'_, '_>) -> Option<Action> {
             Action::EstimatedWait { longer_than_s: step.number("longer_than_s", 0..=86_400).unwrap_or(60) }
         }
         "callback" => Action::Callback(callback(step)),
+        "transfer" => Action::Transfer {
+            number: step.text("number").unwrap_or_default(),
+            agent: step.text("agent").unwrap_or_default(),
+        },
         "wait" => Action::Wait { seconds: step.number("seconds", 1..=604_800).unwrap_or(60) },
         "hang_up" => Action::HangUp,
         "set" => Action::Set {
@@ -122,8 +126,8 @@ fn callback(step: &mut Table<'_, '_>) -> CallbackAction {
     callback
 }
 
-const ACTIONS: &str = "\"announce\", \"music\", \"request_agent\", \"menu\", \"estimated_wait\", \"callback\", \"wait\", \
-                       \"hang_up\", \"set\"";
+const ACTIONS: &str = "\"announce\", \"music\", \"request_agent\", \"menu\", \"estimated_wait\", \"callback\", \"transfer\", \
+                       \"wait\", \"hang_up\", \"set\"";
 
 #[cfg(test)]
 mod tests {
@@ -197,6 +201,17 @@ branch = { Default = "menu" }
         assert_eq!(found.len(), 1, "{found:#?}");
         assert_eq!(found[0].0, 10);
         assert!(found[0].1.contains("request_agent"), "{}", found[0].1);
+    }
+
+    #[test]
+    fn a_transfer_that_names_nobody_or_two_is_a_mistake() {
+        let step = "[[flow]]\nname = \"f\"\n[[flow.step]]\ncaption = \"a\"\naction = \"transfer\"\n";
+        assert_eq!(mistakes(&format!("{step}number = \"+31201\"\n")), []);
+        for more in ["", "number = \"+31201\"\nagent = \"ann\"\n"] {
+            let found = mistakes(&format!("{step}{more}"));
+            assert_eq!(found.len(), 1, "{found:#?}");
+            assert!(found[0].1.contains("number or agent has to be named, and not both"), "{}", found[0].1);
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ impl Core {
             let (queue, place, way) = (interaction.queue.clone(), place(interaction), interaction.way);
             let call = interaction.call;
             if next == Stage::Waiting {
-                if !self.mutated(Mutation::ForgetPlace) {
+                // A flow's caller for whom no agent was requested has no place.
+                if !queue.is_empty() && !self.mutated(Mutation::ForgetPlace) {
                     self.queues.enter(&queue, place, way);
                 }
                 self.match_due = true;

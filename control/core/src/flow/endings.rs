@@ -80,6 +80,7 @@ impl Core {
         }
         self.step(id, Event::Refuse);
         self.return_to_sender(id);
+        self.on_not_reached(id);
     }
 
     /// Ends an interaction from our side, whatever its stage.

@@ -119,6 +119,11 @@ impl Core {
                     self.play_in_flow(*id, Vec::new(), 0);
                     return self.arm(Timer::Flow(owner), ms);
                 }
+                (Effect::Transfer(other), Owner::Caller(id)) => match self.transfer_in_flow(*id, other) {
+                    Ok(()) => return,
+                    Err(why) => Event::NotReached(why),
+                },
+                (Effect::Transfer(_), Owner::Callback(_)) => Event::NotReached("there is no call".to_owned()),
                 (Effect::Prompt { .. } | Effect::Music { .. } | Effect::Keys { .. }, Owner::Callback(_)) => {
                     Event::Failed("there is no call".to_owned())
                 }
@@ -129,7 +134,7 @@ impl Core {
         }
     }
 
-    fn play_in_flow(&mut self, id: u64, sources: Vec<PlaySource>, times: u32) {
+    pub(super) fn play_in_flow(&mut self, id: u64, sources: Vec<PlaySource>, times: u32) {
         if let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) {
             self.play_to(call, sources, times);
         }

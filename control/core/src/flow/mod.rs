@@ -27,6 +27,7 @@ mod lists;
 pub(crate) mod matching;
 pub(crate) mod modes;
 pub(crate) mod originating;
+mod passed_on;
 pub(crate) mod proof;
 pub(crate) mod queue_callback;
 pub(crate) mod reconcile;

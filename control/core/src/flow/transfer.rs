@@ -108,7 +108,7 @@ impl Core {
     }
 
     /// A number becomes an agent for one customer.
-    fn invite(&mut self, number: &str) -> AgentId {
+    pub(super) fn invite(&mut self, number: &str) -> AgentId {
         let id = AgentId(format!("{}{}", AgentId::GUEST, self.unique()));
         let profile = AgentProfile {
             id: id.clone(),

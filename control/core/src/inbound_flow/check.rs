@@ -128,6 +128,16 @@ impl Check<'_> {
                     }
                 }
             }
+            if let Action::Transfer { number, agent } = &step.action {
+                let literal = used(number).is_ok_and(|names| names.is_empty());
+                if number.is_empty() == agent.is_empty() {
+                    self.add(Some(index), "number", "or agent has to be named, and not both".to_owned());
+                } else if let (false, true, Err(error)) =
+                    (number.is_empty(), literal, crate::flow::api::check_number("", number))
+                {
+                    self.add(Some(index), "number", error.message.trim().to_owned());
+                }
+            }
             if let Action::Callback(callback) = &step.action
                 && used(&callback.call_delay_s).is_ok_and(|names| names.is_empty())
                 && !callback.call_delay_s.parse::<u32>().is_ok_and(|seconds| seconds < 60)
@@ -251,6 +261,7 @@ fn results(action: &Action) -> &'static str {
         | Action::Music { .. }
         | Action::RequestAgent { .. }
         | Action::Callback(_)
+        | Action::Transfer { .. }
         | Action::Wait { .. }
         | Action::Set { .. } => "Default and OnError",
     }
@@ -274,6 +285,7 @@ fn texts(action: &Action) -> Vec<(&'static str, &str)> {
             ("call_delay_s", &callback.call_delay_s),
             ("prompt", &callback.prompt),
         ],
+        Action::Transfer { number, agent } => vec![("number", number), ("agent", agent)],
         Action::Set { value, .. } => vec![("value", value)],
         Action::RequestAgent { .. } | Action::EstimatedWait { .. } | Action::Wait { .. } | Action::HangUp => {
             Vec::new()

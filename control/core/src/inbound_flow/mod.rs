@@ -9,7 +9,7 @@ mod step;
 mod variables;
 
 pub use check::{Fault, Key, check};
-pub(crate) use run::{Effect, Event, Order, Owner, Run};
+pub(crate) use run::{Effect, Event, Order, Other, Owner, Run};
 pub use step::{
     Action, CallbackAction, DEFAULT, FlowConfig, FlowMedia, LONGER, ON_ERROR, StepConfig, TIMEOUT,
 };

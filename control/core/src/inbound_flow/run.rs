@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::check::is_key;
 use super::step::{Action, CallbackAction, DEFAULT, FlowConfig, LONGER, ON_ERROR, TIMEOUT};
 use super::variables::fill;
-use crate::CallbackId;
+use crate::{AgentId, CallbackId};
 
 /// Whose flow it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Estimated { wait_s: Option<u64>, position: usize },
     /// What was asked for failed.
     Failed(String),
+    /// Whom the caller is passed on to is not reached, and why.
+    NotReached(String),
     /// What was played has ended.
     PlayEnded,
     /// The caller pressed a key.
@@ -54,10 +56,19 @@ pub(crate) enum Effect {
     MayCallBack(Order),
     /// Store the callback and drop the call; answered at once. After `Done` there is no call.
     CallBack(Order),
+    /// Join the caller with somebody. The flow ends when they talk; else `NotReached` follows.
+    Transfer(Other),
     /// End the call, or the callback.
     HangUp,
     /// The flow has ended.
     End,
+}
+
+/// Whom a flow passes its caller on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    Number(String),
+    Agent(AgentId),
 }
 
 /// A callback that a flow orders.
@@ -103,6 +114,7 @@ enum State {
     MayCallBack(Order),
     Confirming(Order),
     CallingBack(Order),
+    Transferring,
     Waiting,
     Over,
 }
@@ -163,6 +175,11 @@ impl Run {
         self.flow.steps.get(self.at).map_or("", |step| &step.caption)
     }
 
+    /// Whether it waits for somebody whom the caller is passed on to.
+    pub(crate) fn is_transferring(&self) -> bool {
+        self.state == State::Transferring
+    }
+
     fn action(&self) -> Option<&Action> {
         self.flow.steps.get(self.at).map(|step| &step.action)
     }
@@ -190,6 +207,7 @@ impl Run {
                 self.go(DEFAULT)
             }
             (State::Asking, Event::Estimated { wait_s, position }) => self.compare(wait_s, position),
+            (State::Transferring, Event::NotReached(why)) => self.fail(why),
             (State::Confirming(order), Event::PlayEnded) => Some(self.call_back(order)),
             (State::Announcing, Event::PlayEnded) => self.pass(DEFAULT),
             (State::Music | State::Waiting, Event::Elapsed) => self.pass(DEFAULT),
@@ -220,6 +238,7 @@ impl Run {
                 | State::MayCallBack(_)
                 | State::Confirming(_)
                 | State::CallingBack(_)
+                | State::Transferring
                 | State::Waiting,
                 _,
             ) => None,
@@ -269,6 +288,9 @@ impl Run {
                 let order = self.order(callback)?;
                 (State::MayCallBack(order.clone()), Effect::MayCallBack(order))
             }
+            Action::Transfer { number, agent } => {
+                (State::Transferring, Effect::Transfer(self.other(&number, &agent)?))
+            }
             Action::Wait { seconds } => {
                 let ms = u64::from(seconds) * 1_000;
                 self.waited_ms += ms;
@@ -287,6 +309,15 @@ impl Run {
 
     fn fill_all(&self, texts: &[String]) -> Result<Vec<String>, String> {
         texts.iter().map(|text| fill(text, &self.variables)).collect()
+    }
+
+    fn other(&self, number: &str, agent: &str) -> Result<Other, String> {
+        if number.is_empty() {
+            return Ok(Other::Agent(AgentId(fill(agent, &self.variables)?)));
+        }
+        let number = fill(number, &self.variables)?;
+        crate::flow::api::check_number("number", &number).map_err(|error| error.message)?;
+        Ok(Other::Number(number))
     }
 
     fn order(&self, callback: CallbackAction) -> Result<Order, String> {

@@ -97,6 +97,14 @@ pub enum Action {
     },
     /// Ends the call and keeps its place in the queue.
     Callback(CallbackAction),
+    /// Calls a number, or asks an agent, and joins them with the caller: the flow ends when they talk. When they are not
+    /// reached it takes [`ON_ERROR`]; the caller has the same place in the queue as before.
+    Transfer {
+        /// Number to call through the trunk; empty = an agent.
+        number: String,
+        /// Id of the agent; empty = a number.
+        agent: String,
+    },
     /// Waits without a voice.
     Wait {
         /// For how long.
@@ -159,7 +167,11 @@ impl Action {
     /// Whether it needs a call that is there.
     pub fn is_voice(&self) -> bool {
         match self {
-            Self::Announce { .. } | Self::Music { .. } | Self::Menu { .. } | Self::Callback(_) => true,
+            Self::Announce { .. }
+            | Self::Music { .. }
+            | Self::Menu { .. }
+            | Self::Callback(_)
+            | Self::Transfer { .. } => true,
             Self::RequestAgent { .. }
             | Self::EstimatedWait { .. }
             | Self::Wait { .. }
@@ -176,6 +188,7 @@ impl Action {
             | Self::Music { .. }
             | Self::Menu { .. }
             | Self::Callback(_)
+            | Self::Transfer { .. }
             | Self::Wait { .. }
             | Self::HangUp => false,
         }
@@ -190,6 +203,7 @@ impl Action {
             Self::Menu { .. } => "menu",
             Self::EstimatedWait { .. } => "estimated_wait",
             Self::Callback(_) => "callback",
+            Self::Transfer { .. } => "transfer",
             Self::Wait { .. } => "wait",
             Self::HangUp => "hang_up",
             Self::Set { .. } => "set",
