@@ -94,6 +94,7 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     let processes = Processes(Arc::clone(&victims));
     stop_on_signal(&victims)?;
     wait_until_healthy(&format!("http://{}/healthz", addresses.http), &victims, directory)?;
+    eprintln!("console  http://{}/ (while it runs)", addresses.http);
     let setup = Setup {
         run: run::run_id(args.load.seed),
         control: format!("http://{}", addresses.http),
