@@ -278,6 +278,9 @@ fn audio(
     if let Some(pt) = media.iter().find_map(|media| media.comfort_noise) {
         map(pt, "CN", 8_000, None);
     }
+    // What we lose of Opus is recovered from the packet after it (RFC 7587 section 6.1).
+    let opus = media.iter().filter(|media| media.codec == Codec::Opus).map(|media| media.payload_type);
+    stream.fmtp.extend(opus.map(|format| Fmtp { format, params: "useinbandfec=1".into() }));
     let mut events = Vec::new();
     for media in media {
         if let Some(pt) = media.telephone_event.filter(|pt| !events.contains(pt)) {

@@ -261,6 +261,7 @@ fn opus_and_its_keys_are_taken_at_their_own_clock() {
     for line in [
         "m=audio 30000 RTP/AVP 107 0 13 102 101",
         "a=rtpmap:107 opus/48000/2",
+        "a=fmtp:107 useinbandfec=1",
         "a=rtpmap:102 telephone-event/48000",
         "a=rtpmap:101 telephone-event/8000",
     ] {
@@ -276,6 +277,7 @@ fn opus_and_its_keys_are_taken_at_their_own_clock() {
     assert_eq!((remote.media.telephone_event, remote.media.comfort_noise), (Some(98), None));
     assert!(
         text.contains("m=audio 30000 RTP/AVP 96 98\r\n")
+            && text.contains("a=fmtp:96 useinbandfec=1\r\n")
             && text.contains("a=rtpmap:98 telephone-event/48000"),
         "{text}"
     );
