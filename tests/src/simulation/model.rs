@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use offhook_control_core::{EngineId, Input, RequestId};
 use offhook_proto::{
     Command, Detected, DetectedKind, Error, ErrorCode, EventBody, LegCreate, LegCreated, LegInfo, LegList,
-    LegState, Media, PlayEnd, PlayStarted, Reply, SpliceAudio,
+    LegState, PlayEnd, PlayStarted, Reply, SpliceAudio,
 };
 use rand::RngExt as _;
 
@@ -256,33 +256,13 @@ impl World {
             (None, false) => LegState::Idle,
         };
         Reply::ok(&LegInfo {
-            listens_to: None,
-            dtmf: offhook_proto::DtmfMode::Pass,
-            leg: name.to_owned(),
             owner: Some("control".into()),
             state,
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
-            quality: None,
-            supervises: None,
-            supervised_by: None,
             playing: leg.play.clone(),
-            worker: 0,
-            rtp: leg.rtp,
-            rtcp: SocketAddr::new(leg.rtp.ip(), leg.rtp.port() + 1),
-            remote: None,
-            latched: None,
-            latch: offhook_proto::LatchMode::Signalled,
-            idle: offhook_proto::Idle::default(),
-            codec: Media::default().codec,
-            srtp: None,
-            rtcp_mux: false,
-            ssrc: 1,
-            remote_ssrc: None,
-            age_ms: 1,
             last_packet_ms: age_us.map(|age| age / 1_000),
-            counters: offhook_proto::LegCounters::default(),
-            rtcp_report: None,
+            ..LegInfo::new(name, leg.rtp, SocketAddr::new(leg.rtp.ip(), leg.rtp.port() + 1))
         })
     }
 

@@ -224,33 +224,11 @@ impl Bench {
         let (rtp, rtcp) = addresses(engine);
         let pair = self.legs.spliced.as_ref().filter(|pair| pair.iter().any(|name| name == leg));
         LegInfo {
-            listens_to: None,
-            dtmf: offhook_proto::DtmfMode::Pass,
-            leg: leg.to_owned(),
-            owner: None,
             state: if pair.is_some() { LegState::Spliced } else { LegState::Parked },
             spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
             hears: pair.is_some(),
-            quality: None,
-            supervises: None,
-            supervised_by: None,
-            playing: None,
-            worker: 0,
-            rtp,
-            rtcp,
-            remote: None,
-            latched: None,
-            latch: offhook_proto::LatchMode::Signalled,
-            idle: offhook_proto::Idle::default(),
-            codec: Media::default().codec,
-            srtp: None,
-            rtcp_mux: false,
-            ssrc: 1,
-            remote_ssrc: None,
-            age_ms: 1,
             last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
-            counters: offhook_proto::LegCounters::default(),
-            rtcp_report: None,
+            ..LegInfo::new(leg, rtp, rtcp)
         }
     }
 
