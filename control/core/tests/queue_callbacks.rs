@@ -221,16 +221,22 @@ fn qc_06_afterwards_the_numbers_are_those_of_the_call_back_and_the_originals_sta
     assert_eq!(numbers.map(Option::unwrap), ["+316", "+31880", "+31201", "200"]);
 }
 
-#[test]
-fn qc_07_a_hang_up_step_ends_the_callback() {
+/// A caller has asked for a callback, and is gone; a hang-up step follows after so long.
+fn called_back_at_most_for(seconds: u32) -> Bench {
     let after = [
-        step("an hour", Action::Wait { seconds: 3_600 }, &[("Default", "enough")]),
+        step("a while", Action::Wait { seconds }, &[("Default", "enough")]),
         step("enough", Action::HangUp, &[]),
     ];
     let mut bench = Bench::with(with(example(callback(), &after)));
     let caller = arrive(&mut bench, 1, "+31201");
     caller.asks_for_callback(&mut bench);
     caller.is_gone(&mut bench);
+    bench
+}
+
+#[test]
+fn qc_07_a_hang_up_step_ends_the_callback() {
+    let mut bench = called_back_at_most_for(3_600);
     bench.pass_ms(1_800_000);
     let id = stored(&bench)[0].id.clone();
     assert_eq!(bench.ended(&id), None);
@@ -246,14 +252,7 @@ fn qc_07_a_hang_up_step_ends_the_callback() {
 
 #[test]
 fn qc_07_a_hang_up_step_does_not_part_those_who_talk() {
-    let after = [
-        step("a minute", Action::Wait { seconds: 60 }, &[("Default", "enough")]),
-        step("enough", Action::HangUp, &[]),
-    ];
-    let mut bench = Bench::with(with(example(callback(), &after)));
-    let caller = arrive(&mut bench, 1, "+31201");
-    caller.asks_for_callback(&mut bench);
-    caller.is_gone(&mut bench);
+    let mut bench = called_back_at_most_for(60);
     bench.add_agent("ann", true);
     let customer = bench.customer();
     bench.answer(customer);
