@@ -1,0 +1,67 @@
+//! An engine is heard, for the first time or again; it falls silent; it is another run of itself.
+
+use std::collections::BTreeSet;
+
+use crate::EngineId;
+use crate::call::Role;
+use crate::core::Core;
+use crate::engines::State;
+use crate::flow::engine::Pending;
+use crate::flow::failover::PATIENCE_MS;
+use crate::timer::Timer;
+
+impl Core {
+    pub(crate) fn on_engine_up(&mut self, engine: EngineId, restarted: bool) {
+        if restarted {
+            self.on_legs_lost(engine);
+        } else {
+            for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
+                call.leg.doubt();
+            }
+        }
+        let now_us = self.now.mono_us;
+        if self.replayed.is_pending() {
+            self.engines.set_state(engine, State::Reconciling, now_us);
+            self.begin_reconciling(engine);
+            return;
+        }
+        self.engines.set_state(engine, State::Up, now_us);
+        if self.engines.take_strays(engine) {
+            self.sweep(engine, None);
+        }
+        self.match_due = true;
+        for id in self.call_ids() {
+            self.drive(id);
+            self.reap(id);
+        }
+        self.fail_over();
+    }
+
+    pub(crate) fn on_engine_down(&mut self, engine: EngineId) {
+        self.engines.set_state(engine, State::Down, self.now.mono_us);
+        self.stop_reconciling(engine);
+        self.arm(Timer::FailOver, PATIENCE_MS);
+    }
+
+    /// A dead engine, or another run of it: none of our legs there exists, none of our requests will be answered.
+    pub(crate) fn on_legs_lost(&mut self, engine: EngineId) {
+        for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
+            call.leg.relocate();
+            // What was silent there may speak elsewhere.
+            if let Role::Agent(agent) = &call.role {
+                self.timers.stop(&Timer::Silent(agent.clone()));
+            }
+        }
+        let mut proofs = BTreeSet::new();
+        self.forget_requests(|asked| {
+            let lost = asked.engine == engine;
+            if let (Pending::Proof { interaction }, true) = (&asked.pending, lost) {
+                proofs.insert(*interaction);
+            }
+            lost
+        });
+        for interaction in proofs {
+            self.step_back(interaction, 1_000);
+        }
+    }
+}
