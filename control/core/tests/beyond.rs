@@ -1,0 +1,147 @@
+//! What no other product offers: measured audio, proof before dialling, resumption, fairness, restarts.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::available_agent;
+use offhook_control_core::api::{ApiReply, ApiRequest};
+use offhook_control_core::record::{DialResult, Fact};
+use offhook_control_core::sip::{SipCommand, SipEvent, Target};
+use offhook_control_core::view::AgentStatus;
+use offhook_proto::{Command, EventBody, PlaySource};
+
+#[test]
+fn by_01_the_answer_to_audio_time_is_the_slower_direction() {
+    let (mut bench, call) = bench::conversation();
+    let (agent, customer) = (bench.agent_leg("ann"), format!("c-{call}"));
+    bench.pass_ms(100);
+    for (from, to, after_us) in [(&agent, &customer, 7_000), (&customer, &agent, 3_000)] {
+        bench.event(EventBody::SpliceAudio(offhook_proto::SpliceAudio {
+            from: from.clone(),
+            to: to.clone(),
+            after_us,
+            dropped_packets: 0,
+        }));
+    }
+    let ApiReply::Call(view) = bench.ask(ApiRequest::Call(call)) else { panic!("no call") };
+    assert_eq!(view.answer_to_audio_ms, Some(7.0));
+}
+
+#[test]
+fn by_02_no_customer_is_dialled_for_an_agent_whose_last_packet_is_old() {
+    let mut bench = available_agent(true);
+    bench.packet_age_ms = 3_500;
+    bench.callback("+31201");
+    assert_eq!(bench.dials_to_trunk(), 0);
+    assert_ne!(bench.agent("ann").status, AgentStatus::Available);
+    bench.packet_age_ms = 100;
+    bench.pass_ms(2_000);
+    let call = bench.dialled("ann");
+    bench.answer(call);
+    bench.end_play(call);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn by_02_one_lost_packet_of_a_parked_leg_delays_the_dial_and_does_not_redial_the_phone() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_agent_dial("ann");
+    bench.packet_age_ms = 1_280;
+    bench.callback("+31201");
+    bench.pass_ms(500);
+    assert_eq!(
+        (bench.dials_to_trunk(), bench.last_agent_dial("ann")),
+        (0, leg),
+        "not proved, not dead either"
+    );
+    bench.packet_age_ms = 20;
+    bench.pass_ms(200);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, leg));
+}
+
+#[test]
+fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_is_called_again() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_agent_dial("ann");
+    // Not a packet yet.
+    bench.packet_age_ms = u64::MAX;
+    bench.callback("+31201");
+    bench.pass_ms(1_000);
+    assert_eq!(
+        (bench.dials_to_trunk(), bench.last_agent_dial("ann")),
+        (0, leg),
+        "its first packet is waited for"
+    );
+    bench.pass_ms(4_000);
+    assert_eq!(bench.dials_to_trunk(), 0);
+    let again = bench.last_agent_dial("ann");
+    assert_ne!(again, leg, "a phone that stays dumb is dead");
+    bench.answer(again);
+    bench.end_play(again);
+    bench.pass_ms(500);
+    bench.packet_age_ms = 10;
+    bench.pass_ms(500);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, again));
+}
+
+#[test]
+fn by_03_the_customer_of_a_lost_leg_is_held_and_joined_again() {
+    let (mut bench, customer) = bench::conversation();
+    let old = bench.last_agent_dial("ann");
+    bench.sip(old, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert!(bench.played(customer).contains(&PlaySource::File("hold.wav".into())));
+    bench.pass_ms(2_000);
+    let again = bench.last_agent_dial("ann");
+    assert_ne!(again, old);
+    bench.answer(again);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    let spliced = bench.engine.iter().rev().find_map(|command| match command {
+        Command::Splice(splice) => Some(splice.clone()),
+        _ => None,
+    });
+    let spliced = spliced.expect("joined again");
+    assert_eq!((spliced.a, spliced.b), (format!("a-ann-{again}"), format!("c-{customer}")));
+}
+
+#[test]
+fn by_07_never_more_callbacks_in_flight_than_agents() {
+    let mut bench = available_agent(true);
+    for number in 0..5 {
+        bench.callback(&format!("+3120{number}"));
+    }
+    assert_eq!(bench.dials_to_trunk(), 1);
+    let first = bench.sip.iter().find_map(|(_, command)| match command {
+        SipCommand::Dial { target: Target::Trunk { number }, .. } => Some(number.clone()),
+        _ => None,
+    });
+    assert_eq!(first.as_deref(), Some("+31200"));
+}
+
+#[test]
+fn by_10_a_restart_takes_up_the_open_leg_and_dials_nobody() {
+    let mut bench = available_agent(true);
+    let call = bench.last_dial();
+    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    let mut next = bench.restart();
+    assert!(
+        next.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::Restore { .. }))
+    );
+    next.sip(call, SipEvent::Restored);
+    assert_eq!(next.agent("ann").status, AgentStatus::Available);
+    next.pass_ms(10_000);
+    assert_eq!(next.dials(), 0);
+}
+
+#[test]
+fn by_10_a_callback_in_flight_at_a_crash_is_unknown_and_called_later() {
+    let mut bench = available_agent(true);
+    let id = bench.callback("+31201");
+    bench.customer();
+    let next = bench.restart();
+    assert!(next.facts().any(|fact| matches!(
+        fact,
+        Fact::CallbackAttempted { id: other, result: DialResult::Unknown, .. } if *other == id
+    )));
+    assert_eq!(next.ended(&id), None);
+    assert_eq!(next.dials_to_trunk(), 0);
+}
