@@ -82,6 +82,12 @@ pub(crate) struct Leg {
     doubtful: bool,
     /// The engine has one of this name that is not as wanted: it goes first.
     stale: bool,
+    /// The engine has reported that it hears nothing of the peer, and has heard nothing since.
+    silent: bool,
+    /// No such report has come since the engine was asked about it.
+    silence_asked: bool,
+    /// What it was known to be played when the engine was asked about it.
+    play_asked: Option<String>,
 }
 
 impl Leg {
@@ -107,6 +113,9 @@ impl Leg {
             since_us: None,
             doubtful: false,
             stale: false,
+            silent: false,
+            silence_asked: false,
+            play_asked: None,
         }
     }
 
@@ -121,6 +130,24 @@ impl Leg {
             LegState::Spliced => None,
         };
         self.play_known.clone_from(&info.playing);
+        self.silent = self.reported_silent(info);
+    }
+
+    /// The engine reports that it hears nothing of the peer any more, or hears it again.
+    pub(crate) fn on_silence(&mut self, silent: bool) {
+        self.silent = silent;
+        self.silence_asked = false;
+    }
+
+    /// Whether the peer is not heard, and has not been for long.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Whether the engine has reported the silence that it describes: it does so once, and maybe to a run that died.
+    fn reported_silent(&self, info: &LegInfo) -> bool {
+        let after_ms = u64::from(self.create.silent_after_ms);
+        after_ms > 0 && info.last_packet_ms.unwrap_or(info.age_ms) >= after_ms
     }
 
     /// No longer wanted.
@@ -212,6 +239,7 @@ impl Leg {
         self.keys_known = None;
         self.link_known = None;
         self.play_known = None;
+        self.silent = false;
     }
 
     /// Nothing is in flight any more: the engine is another one.

@@ -22,8 +22,10 @@ pub(crate) enum Timer {
     WrapUp(AgentId),
     /// The open leg has not been used for long.
     Idle(AgentId),
-    /// The agent's leg has been silent for too long during a conversation.
+    /// The agent's leg has been silent for as long as it may be.
     Silent(AgentId),
+    /// The customer has been silent since their phone was picked up, or was told where to send to.
+    Unheard(CallId),
     /// An agent's phone that was just picked up may have sent its first packet; for this interaction.
     Proof(u64),
     /// The customer's phone should ring by now.

@@ -7,7 +7,7 @@ use bench::Bench;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Command, DtmfMode, ErrorCode};
+use offhook_proto::{Command, DtmfMode, ErrorCode, EventBody};
 
 const ONE: EngineId = EngineId(0);
 const TWO: EngineId = EngineId(1);
@@ -276,6 +276,25 @@ fn by_09_by_10_a_phone_whose_address_went_with_the_engine_after_a_restart_is_ask
         .iter()
         .any(|command| matches!(command, Command::LegUpdate(update) if update.remote.is_some()));
     assert!(told, "the engine is told where the phone is");
+}
+
+#[test]
+fn by_09_by_10_a_phone_that_followed_its_leg_to_an_engine_that_died_with_control_is_told_of_the_old_leg() {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    // The engine that answers was cut off, and holds a leg that the phone has left since.
+    bench.packet_age_ms = 20_000;
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    bench.pass_ms(4_000);
+    bench.sip(ann, SipEvent::Restored);
+    assert_eq!(reoffered(&bench), [(ann, 1_024)]);
+    bench.packet_age_ms = 20;
+    bench
+        .take(Input::EngineEvent { engine: ONE, event: EventBody::LegAlive { leg: format!("a-ann-{ann}") } });
+    bench.pass_ms(60_000);
+    assert_eq!(bench.dials(), 0, "nobody is called again");
 }
 
 #[test]

@@ -287,6 +287,7 @@ impl Core {
         }
         self.drive(id);
         self.reoffer_if_moved(id);
+        self.on_silent(id);
     }
 
     fn on_restored(&mut self, id: CallId) {
@@ -301,6 +302,7 @@ impl Core {
             (_, Role::Orphan) => self.hang_up(id, "restart"),
         }
         self.reoffer_if_moved(id);
+        self.on_silent(id);
     }
 
     /// Ends a call from our side. Its leg is closed at once.
@@ -355,6 +357,7 @@ impl Core {
             Timer::Message(id),
             Timer::Hold(id),
             Timer::MaxWait(id),
+            Timer::Unheard(id),
             Timer::Ended(id),
         ] {
             self.timers.stop(&timer);

@@ -139,6 +139,7 @@ impl Core {
             Change::Opened => self.on_leg_open(id),
             Change::Linked => self.on_linked(id),
             Change::Keys => self.changed(crate::core::Changed::Call(id)),
+            Change::Seen { silent, ended } => self.on_leg_seen(id, silent, ended.as_deref()),
             Change::Gone => self.on_leg_gone(id),
             Change::Refused(aspect, code) => self.on_leg_refused(id, aspect, code),
             Change::Mute => {

@@ -2,16 +2,17 @@
 
 use offhook_proto::{EventBody, SpliceAudio};
 
-use crate::EngineId;
 use crate::agent::Agent;
-use crate::call::{Role, State};
+use crate::call::{Call, Role, State};
 use crate::core::Core;
 use crate::flow::proof::FIRST_PACKET_MS;
 use crate::interaction::{Outcome, Stage};
 use crate::timer::Timer;
+use crate::{AgentId, CallId, EngineId};
 
 impl Core {
     pub(crate) fn on_engine_event(&mut self, engine: EngineId, event: EventBody) {
+        self.replayed.hear(engine, &event);
         // What an engine says of a leg that lives on another one by now is of no interest.
         let of_leg = match &event {
             EventBody::LegSilent { leg, .. }
@@ -25,10 +26,18 @@ impl Core {
             return;
         }
         match event {
-            EventBody::LegSilent { leg, .. } => self.on_silent(&leg),
+            EventBody::LegSilent { leg, .. } => {
+                if let Some(call) = self.call_of_leg(&leg) {
+                    call.leg.on_silence(true);
+                    let id = call.id;
+                    self.on_silent(id);
+                }
+            }
             EventBody::LegAlive { leg } => {
-                if let Some(Role::Agent(agent)) = self.role_of(&leg) {
-                    self.timers.stop(&Timer::Silent(agent));
+                if let Some(call) = self.call_of_leg(&leg) {
+                    call.leg.on_silence(false);
+                    let id = call.id;
+                    self.on_alive(id);
                 }
             }
             EventBody::LegReleased { leg, .. } => {
@@ -45,11 +54,7 @@ impl Core {
             EventBody::Detected(found) => self.on_detected(&found),
             EventBody::PlayEnded { leg, play, .. } => {
                 let Some(id) = self.legs.get(&leg).copied() else { return };
-                let over = self.calls.get_mut(&id).is_some_and(|call| call.leg.on_play_ended(&play));
-                if over {
-                    self.on_play_over(id);
-                    self.on_caller_play(id, true);
-                }
+                self.on_play_end(id, &play);
                 self.drive(id);
             }
             EventBody::EventsLost { .. } => {
@@ -70,39 +75,70 @@ impl Core {
         }
     }
 
-    fn on_silent(&mut self, leg: &str) {
-        let Some(id) = self.legs.get(leg).copied() else { return };
-        let Some(call) = self.calls.get(&id) else { return };
+    fn call_of_leg(&mut self, leg: &str) -> Option<&mut Call> {
+        self.calls.get_mut(self.legs.get(leg)?)
+    }
+
+    pub(super) fn on_play_end(&mut self, id: CallId, play: &str) {
+        if self.calls.get_mut(&id).is_some_and(|call| call.leg.on_play_ended(play)) {
+            self.on_play_over(id);
+            self.on_caller_play(id, true);
+        }
+    }
+
+    /// A leg is heard again.
+    pub(super) fn on_alive(&mut self, id: CallId) {
+        self.timers.stop(&Timer::Unheard(id));
+        if let Some(Role::Agent(agent)) = self.calls.get(&id).map(|call| call.role.clone()) {
+            self.timers.stop(&Timer::Silent(agent));
+        }
+    }
+
+    /// Nothing has been heard of a leg for long. Of one whose call is not up yet that is looked at when it is.
+    pub(crate) fn on_silent(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id).filter(|call| call.leg.is_silent()) else { return };
         if call.state != State::Up {
             return;
         }
         // The first packet after an answer, or after a move, may be on its way.
-        let due_us = call.answered_us.max(call.opened_us).unwrap_or(0) + FIRST_PACKET_MS * 1_000;
-        if self.now.mono_us < due_us {
-            if let Role::Agent(agent) = call.role.clone() {
-                self.arm(Timer::Silent(agent), (due_us - self.now.mono_us).div_ceil(1_000));
-            }
-            return;
-        }
+        let since_us = call.answered_us.max(call.opened_us);
+        let left_ms = |patience_ms: u64| {
+            let due_us = since_us.map_or(0, |since_us| since_us + patience_ms * 1_000);
+            due_us.saturating_sub(self.now.mono_us).div_ceil(1_000)
+        };
         match call.role.clone() {
             Role::Agent(agent) => {
-                let talking = self
-                    .agents
-                    .get(&agent)
-                    .and_then(Agent::interaction)
-                    .and_then(|interaction| self.interactions.get(&interaction))
-                    .is_some_and(|interaction| {
-                        matches!(interaction.stage, Stage::Joining | Stage::Connected)
-                    });
-                let up = self.agents.get(&agent).is_some_and(Agent::is_up);
-                if talking {
-                    self.arm(Timer::Silent(agent), u64::from(self.config.agents.silent_in_call_ms));
-                } else if up {
+                let left_ms = left_ms(FIRST_PACKET_MS);
+                let found = self.agents.get(&agent);
+                let interaction =
+                    found.and_then(Agent::interaction).and_then(|found| self.interactions.get(&found));
+                let talks =
+                    interaction.is_some_and(|found| matches!(found.stage, Stage::Joining | Stage::Connected));
+                if talks {
+                    let patience_ms = u64::from(self.config.agents.silent_in_call_ms).max(left_ms);
+                    self.arm(Timer::Silent(agent), patience_ms);
+                } else if left_ms > 0 {
+                    self.arm(Timer::Silent(agent), left_ms);
+                } else if found.is_some_and(Agent::is_up) {
                     self.lose_leg(&agent, "lost");
                 }
             }
-            Role::Customer(interaction) => self.give_up(interaction, Outcome::Talked),
+            Role::Customer(interaction) => {
+                let patience_ms = u64::from(self.config.customer_silent_after_ms).max(FIRST_PACKET_MS);
+                match left_ms(patience_ms) {
+                    0 => self.give_up(interaction, Outcome::Talked),
+                    left_ms => self.arm(Timer::Unheard(id), left_ms),
+                }
+            }
             Role::Orphan => {}
+        }
+    }
+
+    /// The agent's leg has been silent for as long as it may be.
+    pub(crate) fn on_silence_over(&mut self, agent: &AgentId) {
+        let call = self.agents.get(agent).and_then(|agent| self.calls.get(&agent.call?));
+        if call.is_some_and(|call| call.leg.is_silent()) {
+            self.lose_leg(agent, "lost");
         }
     }
 

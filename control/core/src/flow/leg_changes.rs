@@ -59,6 +59,18 @@ impl Core {
         }
     }
 
+    /// What no event has told of a leg: whether it is heard, and that a play has ended.
+    pub(super) fn on_leg_seen(&mut self, id: CallId, silent: Option<bool>, ended: Option<&str>) {
+        if let Some(play) = ended {
+            self.on_play_end(id, play);
+        }
+        match silent {
+            Some(true) => self.on_silent(id),
+            Some(false) => self.on_alive(id),
+            None => {}
+        }
+    }
+
     /// A leg that is still wanted is gone: it is opened again, and the peer is told the new address (BY-09).
     pub(super) fn on_leg_gone(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };

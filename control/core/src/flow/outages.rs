@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::EngineId;
-use crate::call::Role;
 use crate::core::Core;
 use crate::engines::State;
 use crate::flow::engine::Pending;
@@ -47,10 +46,6 @@ impl Core {
     pub(crate) fn on_legs_lost(&mut self, engine: EngineId) {
         for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
             call.leg.relocate();
-            // What was silent there may speak elsewhere.
-            if let Role::Agent(agent) = &call.role {
-                self.timers.stop(&Timer::Silent(agent.clone()));
-            }
         }
         let mut proofs = BTreeSet::new();
         self.forget_requests(|asked| {

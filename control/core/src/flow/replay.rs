@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offhook_proto::LegInfo;
+use offhook_proto::{EventBody, LegInfo};
 
 use crate::agent::Wanted;
 use crate::callback::State as CallbackState;
@@ -56,6 +56,26 @@ impl Replayed {
     /// Whether the engine has still to be asked.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending
+    }
+
+    /// What an engine tells of a leg that is not taken up yet. It does so once.
+    pub(super) fn hear(&mut self, engine: EngineId, event: &EventBody) {
+        let (EventBody::LegSilent { leg, .. }
+        | EventBody::LegAlive { leg }
+        | EventBody::LegReleased { leg, .. }
+        | EventBody::PlayEnded { leg, .. }) = event
+        else {
+            return;
+        };
+        let Some((_, info)) = self.found.get_mut(leg).filter(|(found, _)| *found == engine) else { return };
+        match event {
+            EventBody::LegSilent { silent_ms, .. } => info.last_packet_ms = Some(*silent_ms),
+            EventBody::LegAlive { .. } => info.last_packet_ms = Some(0),
+            EventBody::LegReleased { .. } => {
+                self.found.remove(leg);
+            }
+            _ => info.playing = None,
+        }
     }
 
     fn forget(&mut self, call: CallId) {

@@ -9,6 +9,7 @@ use crate::call::{Role, State as CallState};
 use crate::connection;
 use crate::core::Core;
 use crate::flow::calls::{NewCall, leg_name};
+use crate::flow::proof::FIRST_PACKET_MS;
 use crate::flow::replay::{Caller, Replayed, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::leg::Link;
@@ -113,6 +114,7 @@ impl Core {
             self.agent_changed(&id);
         }
         for id in self.call_ids() {
+            self.on_silent(id);
             self.drive(id);
             self.reap(id);
         }
@@ -168,8 +170,10 @@ impl Core {
         call.deaf = deaf;
         call.answered_ms = Some(unix_ms);
         if let Some((_, info)) = info {
-            // A phone that was never heard there has not been told, or not followed: control died while its leg was moved.
-            call.offered = info.last_packet_ms.map(|_| info.rtp);
+            // A phone that is not heard there has not been told, or not followed, or has followed its leg elsewhere since: control
+            // died while the leg was moved, or the engine that the phone sends to has.
+            let heard = info.last_packet_ms.is_some_and(|age_ms| age_ms < FIRST_PACKET_MS);
+            call.offered = heard.then_some(info.rtp);
             call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);
         }

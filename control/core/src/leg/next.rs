@@ -47,6 +47,8 @@ impl Leg {
             return Some(Command::LegCreate(create));
         }
         if self.verify {
+            self.play_asked.clone_from(&self.play_known);
+            self.silence_asked = true;
             return Some(Command::LegQuery(LegQuery { leg: self.name.clone() }));
         }
         self.next_update()

@@ -1,6 +1,6 @@
 //! What the reply to a command says about a leg, whether the command was carried out or not.
 
-use offhook_proto::{Command, ErrorCode, LegCreated, Reply};
+use offhook_proto::{Command, ErrorCode, LegCreated, LegInfo, Reply};
 
 use super::{Aspect, Leg, Link};
 use crate::EngineReply;
@@ -17,6 +17,13 @@ pub(crate) enum Change {
     Linked,
     /// What becomes of its keys.
     Keys,
+    /// The engine has it. What was found out although no event told it, since events may be lost or be told to a run that died.
+    Seen {
+        /// It has fallen silent, or speaks again.
+        silent: Option<bool>,
+        /// A play that has ended.
+        ended: Option<String>,
+    },
     /// The leg is not there any more although it is wanted.
     Gone,
     /// The engine will not do it.
@@ -104,7 +111,7 @@ impl Leg {
             }
             Command::LegQuery(_) => {
                 self.verify = false;
-                Change::None
+                reply.parse::<LegInfo>().map_or(Change::None, |info| self.on_seen(&info))
             }
             Command::LegPark(_) | Command::Unsplice(_) => {
                 self.link_known = Some(Link::Parked);
@@ -153,6 +160,18 @@ impl Leg {
             | Command::Unsubscribe
             | Command::EventAck(_) => Change::None,
         }
+    }
+
+    fn on_seen(&mut self, info: &LegInfo) -> Change {
+        let silent = self.reported_silent(info);
+        let changed = std::mem::take(&mut self.silence_asked) && self.silent != silent;
+        if changed {
+            self.silent = silent;
+        }
+        let idle = !self.busy[Aspect::Play as usize];
+        let asked = self.play_asked.take().filter(|asked| idle && self.play_known.as_ref() == Some(asked));
+        let ended = asked.filter(|play| info.playing.as_ref() != Some(play));
+        Change::Seen { silent: changed.then_some(silent), ended }
     }
 
     fn linked(&self) -> Change {

@@ -1,0 +1,174 @@
+//! Phones that fall silent, and silences that nobody was there to be told of (BY-02).
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::flow::{announce, arrive, flow, request, step, with};
+use bench::{Bench, available_agent, conversation};
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::view::{AgentStatus, ConnectionStatus};
+use offhook_control_core::{CallId, EngineId, Input};
+use offhook_proto::EventBody;
+
+fn says(bench: &mut Bench, event: EventBody) {
+    bench.take(Input::EngineEvent { engine: EngineId(0), event });
+}
+
+fn silent(leg: &str) -> EventBody {
+    EventBody::LegSilent { leg: leg.to_owned(), silent_ms: 3_000 }
+}
+
+fn alive(leg: &str) -> EventBody {
+    EventBody::LegAlive { leg: leg.to_owned() }
+}
+
+fn is_told_again(bench: &Bench, call: CallId) -> bool {
+    let told =
+        |(id, command): &(CallId, SipCommand)| *id == call && matches!(command, SipCommand::ReOffer { .. });
+    bench.sip.iter().any(told)
+}
+
+/// Ann is off hook; her phone fell silent so long ago, and control died since.
+fn restarted(last_packet_ms: u64) -> (Bench, CallId) {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.packet_age_ms = last_packet_ms;
+    let mut bench = bench.restart();
+    bench.sip(ann, SipEvent::Restored);
+    (bench, ann)
+}
+
+#[test]
+fn by_02_by_10_a_phone_that_fell_silent_while_control_was_away_is_told_again_and_then_given_up() {
+    let (mut bench, ann) = restarted(30_000);
+    assert!(is_told_again(&bench, ann), "it may have lost its way");
+    bench.pass_ms(2_900);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+    bench.pass_ms(200);
+    assert_ne!(bench.agent("ann").connection, ConnectionStatus::Up);
+    bench.pass_ms(5_000);
+    assert_eq!(bench.dials(), 1, "it is called again");
+}
+
+#[test]
+fn by_02_by_10_a_phone_that_speaks_again_after_a_restart_is_kept() {
+    let (mut bench, ann) = restarted(30_000);
+    bench.pass_ms(1_000);
+    says(&mut bench, alive(&format!("a-ann-{ann}")));
+    bench.pass_ms(60_000);
+    assert_eq!((bench.agent("ann").connection, bench.dials()), (ConnectionStatus::Up, 0));
+}
+
+#[test]
+fn by_10_a_phone_that_is_heard_is_left_alone_after_a_restart() {
+    let (mut bench, ann) = restarted(640);
+    bench.pass_ms(60_000);
+    assert!(!is_told_again(&bench, ann));
+    assert_eq!((bench.agent("ann").connection, bench.dials()), (ConnectionStatus::Up, 0));
+}
+
+/// Ann and a customer talk; both fell silent so long ago, and control died since.
+fn talking(last_packet_ms: u64) -> (Bench, CallId, CallId) {
+    let (mut bench, customer) = conversation();
+    let ann = bench.dialled("ann");
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    }
+    bench.packet_age_ms = last_packet_ms;
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    let mut bench = bench.restart_with_spliced(legs);
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Restored);
+    }
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    (bench, ann, customer)
+}
+
+fn is_hung_up(bench: &Bench, call: CallId) -> bool {
+    bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
+}
+
+#[test]
+fn by_03_by_10_the_customer_of_a_phone_that_fell_silent_while_control_was_away_is_held() {
+    let (mut bench, ann, customer) = talking(30_000);
+    says(&mut bench, alive(&format!("c-{customer}")));
+    bench.pass_ms(6_900);
+    assert!(!is_hung_up(&bench, ann));
+    bench.pass_ms(200);
+    assert!(is_hung_up(&bench, ann), "it has been silent for as long as it may be in a conversation");
+    assert!(!bench.played(customer).is_empty(), "the customer is held");
+    bench.pass_ms(5_000);
+    assert_ne!(bench.dialled("ann"), ann, "and the agent is called again");
+}
+
+#[test]
+fn by_10_a_customer_who_fell_silent_while_control_was_away_does_not_hold_an_agent_for_ever() {
+    let (mut bench, ann, customer) = talking(90_000);
+    says(&mut bench, alive(&format!("a-ann-{ann}")));
+    bench.pass_ms(59_000);
+    assert!(!is_hung_up(&bench, customer));
+    bench.pass_ms(2_000);
+    assert!(is_hung_up(&bench, customer));
+    assert_ne!(bench.agent("ann").status, AgentStatus::OnCall);
+    assert!(!is_hung_up(&bench, ann));
+}
+
+#[test]
+fn by_10_a_silence_that_is_told_while_another_engine_is_waited_for_is_not_lost() {
+    for speaks_again in [false, true] {
+        let mut bench = Bench::with(|config| config.engines = 2);
+        bench.take(Input::EngineUp { engine: EngineId(1), instance: "2".into(), restarted: false });
+        bench.add_agent("ann", true);
+        let ann = bench.dialled("ann");
+        bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+        let mut bench = bench.restart_with(|config| config.engines = 2);
+        let leg = format!("a-ann-{ann}");
+        bench.pass_ms(1_000);
+        says(&mut bench, silent(&leg));
+        if speaks_again {
+            says(&mut bench, alive(&leg));
+        }
+        bench.pass_ms(3_000);
+        bench.sip(ann, SipEvent::Restored);
+        bench.pass_ms(4_000);
+        assert_eq!(bench.agent("ann").connection == ConnectionStatus::Up, speaks_again);
+    }
+}
+
+#[test]
+fn by_02_a_silence_that_was_lost_with_other_events_is_noticed() {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.pass_ms(60_000);
+    bench.packet_age_ms = 10_000;
+    says(&mut bench, EventBody::EventsLost { count: 4_096 });
+    assert!(is_hung_up(&bench, ann));
+}
+
+#[test]
+fn a_leg_that_is_heard_again_when_the_engine_is_asked_is_not_given_up() {
+    let (mut bench, _) = conversation();
+    let ann = bench.dialled("ann");
+    bench.pass_ms(10_000);
+    let leg = bench.agent_leg("ann");
+    says(&mut bench, silent(&leg));
+    bench.pass_ms(1_000);
+    says(&mut bench, EventBody::EventsLost { count: 4_096 });
+    bench.pass_ms(10_000);
+    assert!(!is_hung_up(&bench, ann));
+}
+
+#[test]
+fn the_end_of_a_prompt_that_was_lost_with_other_events_is_noticed() {
+    let flow = flow(vec![
+        step("ask", request(), &[("Default", "first")]),
+        step("first", announce("first.wav"), &[("Default", "second")]),
+        step("second", announce("second.wav"), &[]),
+    ]);
+    let mut bench = Bench::with(with(flow));
+    let caller = arrive(&mut bench, 1, "+31201");
+    assert_eq!(caller.hears(&bench), ["first.wav"]);
+    says(&mut bench, EventBody::EventsLost { count: 4_096 });
+    assert_eq!(caller.hears(&bench), ["second.wav"]);
+}
