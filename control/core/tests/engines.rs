@@ -5,7 +5,9 @@ mod bench;
 
 use bench::Bench;
 use offhook_control_core::api::{ApiReply, ApiRequest};
+use offhook_control_core::record::Fact;
 use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, EngineId, Input};
 use offhook_proto::{Command, DtmfMode, ErrorCode, EventBody};
 
@@ -295,6 +297,48 @@ fn by_09_by_10_a_phone_that_followed_its_leg_to_an_engine_that_died_with_control
         .take(Input::EngineEvent { engine: ONE, event: EventBody::LegAlive { leg: format!("a-ann-{ann}") } });
     bench.pass_ms(60_000);
     assert_eq!(bench.dials(), 0, "nobody is called again");
+}
+
+/// Ann and a customer, after a restart of control that left nothing of the customer's dialog.
+fn with_a_customer_without_a_dialog() -> (Bench, CallId, CallId) {
+    let mut bench = two_engines();
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    bench.answer(customer);
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    let mut bench = bench.spliced(legs).restart_with(|config| config.engines = 2);
+    bench.pass_ms(4_000);
+    bench.sip(ann, SipEvent::Restored);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    (bench, ann, customer)
+}
+
+#[test]
+fn by_09_an_agent_comes_to_the_engine_of_a_customer_who_cannot_be_told_of_another() {
+    let (mut bench, ann, customer) = with_a_customer_without_a_dialog();
+    bench.take(up(TWO));
+    bench.sip(ann, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.pass_ms(2_000);
+    let again = bench.dialled("ann");
+    assert_ne!(again, ann);
+    assert_eq!(created(&bench, again), Some(TWO));
+    bench.answer(again);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    assert_eq!(created(&bench, again), Some(ONE));
+    assert_eq!(reoffered(&bench), [(again, 1_024)]);
+    assert_eq!(created(&bench, customer), None, "the customer's leg stays where it is");
+}
+
+#[test]
+fn by_09_a_customer_who_cannot_be_told_of_another_engine_is_lost_with_theirs_and_their_agent_is_free() {
+    let (mut bench, _, customer) = with_a_customer_without_a_dialog();
+    bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
+    assert_ne!(bench.agent("ann").status, AgentStatus::OnCall);
+    assert_eq!(created(&bench, customer), None);
+    let ended = bench.facts().any(|fact| matches!(fact, Fact::CallEnded { call, .. } if *call == customer));
+    assert!(ended);
 }
 
 #[test]

@@ -48,8 +48,11 @@ pub(crate) enum Pending {
 impl Core {
     /// Sends whatever closes the difference between what is wanted of a call's leg and what is known.
     pub(crate) fn drive(&mut self, id: CallId) {
-        let Some(engine) = self.engine_of(id) else { return };
+        if self.engine_of(id).is_none() {
+            return;
+        }
         self.gather(id);
+        let Some(engine) = self.engine_of(id) else { return };
         for aspect in ASPECTS {
             let Some(call) = self.calls.get(&id) else { return };
             let partner_open = call

@@ -59,28 +59,35 @@ impl Core {
         }
     }
 
-    /// Two legs that are to be spliced have to be on one engine: the partner comes here. Its phone is told the new address
-    /// by re-INVITE, and hears what the old leg plays until it has followed.
+    /// Two legs that are to be spliced have to be on one engine: the partner comes here, or this one goes there when nobody can
+    /// tell the partner's phone.
     pub(crate) fn gather(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
         let (Some(here), Link::Spliced { partner, .. }) = (call.engine, call.leg.link_wanted()) else {
             return;
         };
-        let Some(partner) = self.legs.get(partner).copied() else { return };
-        let Some(there) = self.calls.get(&partner).and_then(|call| call.engine) else { return };
-        if here == there || self.engines.state(here) != State::Up {
+        let Some(partner) = self.legs.get(partner).and_then(|partner| self.calls.get(partner)) else {
             return;
-        }
-        let Some(call) = self.calls.get_mut(&partner) else { return };
-        if !call.leg.is_wanted() {
+        };
+        let Some(there) = partner.engine.filter(|there| *there != here && partner.leg.is_wanted()) else {
             return;
+        };
+        let (mover, from, to) = if partner.deaf { (id, here, there) } else { (partner.id, there, here) };
+        if self.engines.state(to) == State::Up {
+            self.move_leg(mover, from, to);
         }
+    }
+
+    /// A leg goes to another engine. Its phone is told the new address by re-INVITE, and hears what the old leg plays until it
+    /// has followed.
+    fn move_leg(&mut self, id: CallId, from: EngineId, to: EngineId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
         let name = call.leg.name.clone();
         call.leg.relocate();
-        self.forget_requests_of(partner);
-        self.settle(partner, here);
-        self.arm(Timer::OldLeg(there, name), OLD_LEG_MS);
-        self.drive(partner);
+        self.forget_requests_of(id);
+        self.settle(id, to);
+        self.arm(Timer::OldLeg(from, name), OLD_LEG_MS);
+        self.drive(id);
     }
 
     fn forget_requests_of(&mut self, id: CallId) {

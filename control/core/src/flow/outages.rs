@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::EngineId;
+use crate::call::Call;
 use crate::core::Core;
 use crate::engines::State;
+use crate::flow::calls::End;
 use crate::flow::engine::Pending;
 use crate::flow::failover::PATIENCE_MS;
 use crate::timer::Timer;
+use crate::{CallId, EngineId};
 
 impl Core {
     pub(crate) fn on_engine_up(&mut self, engine: EngineId, restarted: bool) {
@@ -47,6 +49,8 @@ impl Core {
         for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
             call.leg.relocate();
         }
+        let deaf = |call: &&Call| call.engine == Some(engine) && call.deaf;
+        let deaf: Vec<CallId> = self.calls.values().filter(deaf).map(|call| call.id).collect();
         let mut proofs = BTreeSet::new();
         self.forget_requests(|asked| {
             let lost = asked.engine == engine;
@@ -57,6 +61,10 @@ impl Core {
         });
         for interaction in proofs {
             self.step_back(interaction, 1_000);
+        }
+        // Their media was all that was left of them: nobody can tell their phones where to send now.
+        for call in deaf {
+            self.call_over(call, End::Lost);
         }
     }
 }

@@ -121,9 +121,14 @@ impl Bench {
     }
 
     /// Control dies while these two hear each other.
-    pub(crate) fn restart_with_spliced(mut self, legs: [String; 2]) -> Self {
+    pub(crate) fn restart_with_spliced(self, legs: [String; 2]) -> Self {
+        self.spliced(legs).restart()
+    }
+
+    /// These two hear each other.
+    pub(crate) fn spliced(mut self, legs: [String; 2]) -> Self {
         self.legs.spliced = Some(legs);
-        self.restart()
+        self
     }
 
     /// The configuration is read again.
