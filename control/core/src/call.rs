@@ -181,6 +181,8 @@ pub(crate) struct Call {
     pub(crate) audio: Audio,
     pub(crate) result: Option<String>,
     pub(crate) line: Line,
+    /// It is on record that nobody hears the customer's keys.
+    pub(crate) keys_on_record: bool,
     /// What was attached to it (CB-11).
     pub(crate) data: serde_json::Map<String, serde_json::Value>,
 }

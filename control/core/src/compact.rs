@@ -51,6 +51,8 @@ struct AgentTrail {
 #[derive(Debug, Default)]
 struct CallTrail {
     dialog: Option<u64>,
+    /// Its keys are blocked.
+    keys: Option<u64>,
     /// Whose leg it is, or was.
     leg: Option<AgentId>,
     /// The customer's history that it belongs to.
@@ -109,6 +111,15 @@ impl Compactor {
             Fact::Dialog { call, .. } => {
                 let before = self.calls.entry(*call).or_default().dialog.replace(seq);
                 self.dead.extend(before);
+            }
+            Fact::KeysBlocked { call, blocked } => {
+                let trail = self.calls.entry(*call).or_default();
+                self.dead.extend(trail.keys.take());
+                if *blocked {
+                    trail.keys = Some(seq);
+                } else {
+                    self.dead.push(seq);
+                }
             }
             Fact::CallEnded { call, .. } => self.on_ended(seq, *call, record.at_ms),
             Fact::InboundArrived { call, .. }
@@ -289,6 +300,7 @@ impl Compactor {
     fn on_ended(&mut self, seq: u64, call: CallId, at_ms: u64) {
         let trail = self.calls.remove(&call).unwrap_or_default();
         self.dead.extend(trail.dialog);
+        self.dead.extend(trail.keys);
         if let Some(agent) = trail.leg
             && self.legs.get(&agent).is_some_and(|(own, _)| *own == call)
             && let Some((_, leg)) = self.legs.remove(&agent)

@@ -192,6 +192,7 @@ impl Ledger {
             | Fact::CallbackCalledIn { .. }
             | Fact::ContactDisposed { .. }
             | Fact::Transferred { .. }
+            | Fact::KeysBlocked { .. }
             | Fact::NumbersListed { .. }
             | Fact::NumberUnlisted { .. }
             | Fact::AgentRemoved { .. } => {}

@@ -244,6 +244,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<i32>,
     },
+    /// The engine keeps what a customer keys in from whoever hears them, or does so no more.
+    KeysBlocked {
+        /// The customer's call.
+        call: CallId,
+        /// Whether nobody hears them.
+        blocked: bool,
+    },
     /// A dial was refused, because it would have broken a rule (BY-08).
     DialRefused(Box<Refused>),
     /// What a campaign's calls of a day came to until now: stands for the records before it (BY-08).
@@ -291,7 +298,8 @@ impl Record {
             | Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }
             | Fact::Connected { call, .. }
-            | Fact::Transferred { call, .. } => Key::Call(*call),
+            | Fact::Transferred { call, .. }
+            | Fact::KeysBlocked { call, .. } => Key::Call(*call),
             Fact::CallbackAdded(spec) => Key::Callback(spec.id.clone()),
             Fact::CallbackDialled { id, .. }
             | Fact::CallbackAttempted { id, .. }

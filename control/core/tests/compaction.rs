@@ -5,8 +5,8 @@ mod bench;
 
 use std::collections::BTreeSet;
 
-use bench::{Bench, agent, available_agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, LoginBody, StatusBody, WantedStatus};
+use bench::{Bench, agent, available_agent, conversation};
+use offhook_control_core::api::{ApiReply, ApiRequest, KeysBody, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::compact::Compactor;
 use offhook_control_core::record::{Fact, Record};
 use offhook_control_core::report::{Page, Report};
@@ -41,6 +41,22 @@ fn check(records: &[Record]) {
         let whole = &records[..end];
         assert_eq!(replayed(&compacted(whole, None)), replayed(whole), "after {:#?}", whole.last());
     }
+}
+
+#[test]
+fn that_keys_are_blocked_is_kept_until_they_are_heard_again_or_the_call_is_over() {
+    let (mut bench, customer) = conversation();
+    for blocked in [true, false, true] {
+        bench.ask(ApiRequest::BlockKeys("ann".into(), KeysBody { blocked }));
+    }
+    let kept = |bench: &Bench| {
+        let left = compacted(&bench.records, None);
+        left.iter().filter(|record| matches!(record.fact, Fact::KeysBlocked { .. })).count()
+    };
+    assert_eq!(kept(&bench), 1);
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(kept(&bench), 0);
+    check(&bench.records);
 }
 
 fn talk(bench: &mut Bench, number: &str) {

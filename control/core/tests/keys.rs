@@ -5,6 +5,7 @@ mod bench;
 
 use bench::{Bench, conversation};
 use offhook_control_core::api::{ApiReply, ApiRequest, KeysBody};
+use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{KeysStatus, Notification};
 use offhook_control_core::{CallId, EngineId, Input};
 use offhook_proto::{Command, DtmfMode};
@@ -65,6 +66,36 @@ fn blocked_keys_stay_blocked_when_the_leg_moves_to_another_engine() {
     });
     assert_eq!(created, Some(DtmfMode::Block));
     assert_eq!(keys(&mut bench, call), KeysStatus::Blocked);
+}
+
+#[test]
+fn blocked_keys_stay_blocked_when_control_and_the_engine_die_together() {
+    for blocked in [true, false] {
+        let (mut bench, call) = conversation();
+        let dialogs = [bench.dialled("ann"), call];
+        for dialog in dialogs {
+            bench.sip(dialog, SipEvent::Snapshot { data: "dialog".into() });
+        }
+        block(&mut bench, true);
+        block(&mut bench, blocked);
+        let mut bench = bench.restart();
+        for dialog in dialogs {
+            bench.sip(dialog, SipEvent::Restored);
+        }
+        bench.take(Input::EngineUp { engine: EngineId(0), instance: "2".into(), restarted: true });
+        let expected = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
+        assert_eq!(told(&bench, call), Some(expected));
+    }
+}
+
+#[test]
+fn that_keys_are_blocked_does_not_wait_for_the_disk() {
+    let (mut bench, _) = conversation();
+    bench.order.clear();
+    block(&mut bench, true);
+    block(&mut bench, false);
+    let order: Vec<_> = bench.order.iter().filter(|step| step.contains("keys")).collect();
+    assert_eq!(order, ["keys block", "record keys_blocked", "keys pass", "record keys_blocked"]);
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Core {
             audio: Audio::default(),
             result: None,
             line,
+            keys_on_record: false,
             data: serde_json::Map::new(),
         };
         self.legs.insert(name, new.id);

@@ -139,9 +139,15 @@ impl Core {
         let change = call.leg.on_reply(aspect, command, result);
         match change {
             Change::None => {}
-            Change::Opened => self.on_leg_open(id),
+            Change::Opened => {
+                self.note_keys(id);
+                self.on_leg_open(id);
+            }
             Change::Linked => self.on_linked(id),
-            Change::Keys => self.changed(crate::core::Changed::Call(id)),
+            Change::Keys => {
+                self.changed(crate::core::Changed::Call(id));
+                self.note_keys(id);
+            }
             Change::Seen { silent, ended } => self.on_leg_seen(id, silent, ended.as_deref()),
             Change::Gone => self.on_leg_gone(id),
             Change::Refused(aspect, code) => self.on_leg_refused(id, aspect, code),

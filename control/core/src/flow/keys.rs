@@ -2,10 +2,13 @@
 
 use offhook_proto::DtmfMode;
 
-use crate::AgentId;
 use crate::api::{ApiReply, KeysBody};
+use crate::call::State;
 use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, missing};
+use crate::record::Fact;
+use crate::view::KeysStatus;
+use crate::{AgentId, CallId};
 
 impl Core {
     /// `POST /agents/{id}/keys`. It holds until it is undone or the call ends, whoever has the customer then.
@@ -19,5 +22,28 @@ impl Core {
         self.drive(id);
         let view = self.call_view(id).ok_or_else(|| missing("call"))?;
         Ok(ApiReply::Call(Box::new(view)))
+    }
+
+    /// Puts on record what becomes of a customer's keys, once the engine has said so. Not before: the command would have to wait
+    /// for the disk.
+    pub(super) fn note_keys(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.state != State::Over) else { return };
+        let blocked = match call.leg.keys_status() {
+            KeysStatus::Blocked => true,
+            KeysStatus::Heard => false,
+            KeysStatus::Blocking => return,
+        };
+        if blocked != std::mem::replace(&mut call.keys_on_record, blocked) {
+            self.record(Fact::KeysBlocked { call: id, blocked });
+        }
+    }
+
+    /// A customer of an earlier run. What nobody was to hear then is blocked again, should the engine that did it have died too.
+    pub(super) fn restore_keys(&mut self, id: CallId, blocked: bool) {
+        if blocked && let Some(call) = self.calls.get_mut(&id) {
+            call.keys_on_record = true;
+            call.leg.keys(DtmfMode::Block);
+        }
+        self.note_keys(id);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Replayed {
     pub(super) transferred: BTreeMap<CallId, Destination>,
     /// The queue that a customer was passed on to last, and the priority there.
     pub(super) requeued: BTreeMap<CallId, (String, Option<i32>)>,
+    /// Calls of customers whose keys nobody is to hear.
+    pub(super) blocked: BTreeSet<CallId>,
     /// What the engine says, by name of the leg.
     pub(super) found: BTreeMap<String, (EngineId, LegInfo)>,
     pub(super) asked: BTreeSet<(EngineId, String)>,
@@ -86,6 +88,7 @@ impl Replayed {
         self.connected.remove(&call);
         self.transferred.remove(&call);
         self.requeued.remove(&call);
+        self.blocked.remove(&call);
         if let Some(agent) = self.leg_of.remove(&call)
             && self.legs_up.get(&agent) == Some(&call)
         {
@@ -177,6 +180,12 @@ impl Core {
                     self.replayed.requeued.insert(call, (queue.clone(), priority));
                 }
                 self.replayed.transferred.insert(call, to);
+            }
+            Fact::KeysBlocked { call, blocked: true } => {
+                self.replayed.blocked.insert(call);
+            }
+            Fact::KeysBlocked { call, blocked: false } => {
+                self.replayed.blocked.remove(&call);
             }
             Fact::NumbersListed { numbers } => self.do_not_call.extend(numbers),
             Fact::NumberUnlisted { number } => {

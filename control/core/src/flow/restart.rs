@@ -64,6 +64,7 @@ impl Core {
             connected,
             transferred,
             requeued,
+            blocked,
             mut found,
             ..
         } = replayed;
@@ -88,6 +89,7 @@ impl Core {
                 connected: connected.get(&call),
                 transferred: transferred.get(&call),
                 requeued: requeued.get(&call),
+                blocked: blocked.contains(&call),
                 info,
             };
             self.take_up_customer(past);
@@ -303,6 +305,7 @@ impl Core {
             past.snapshot,
             past.info.as_ref(),
         );
+        self.restore_keys(past.call, past.blocked);
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
@@ -428,6 +431,8 @@ struct Past<'a> {
     connected: Option<&'a (AgentId, u64)>,
     transferred: Option<&'a Destination>,
     requeued: Option<&'a (String, Option<i32>)>,
+    /// Nobody is to hear their keys.
+    blocked: bool,
     info: Option<(EngineId, LegInfo)>,
 }
 

@@ -94,6 +94,7 @@ impl Reports {
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
             | Fact::AgentRemoved { .. }
+            | Fact::KeysBlocked { .. }
             | Fact::LegUp { .. }
             | Fact::Dialog { .. }
             | Fact::CallbackConfirmed { .. }

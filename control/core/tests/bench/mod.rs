@@ -202,6 +202,11 @@ impl Bench {
                 Reply::Error(Error::new(ErrorCode::BadPrompt, "no such file"))
             }
             Command::Play(play) => Reply::ok(&PlayStarted { play: play.play.clone(), duration_ms: None }),
+            Command::LegUpdate(update) => {
+                let keys = update.dtmf.map(|mode| format!("keys {mode:?}").to_lowercase());
+                self.order.extend(keys);
+                Reply::done()
+            }
             Command::Splice(splice) => {
                 self.order.push(format!("splice {}", if splice.b_hears_a { "both" } else { "one" }));
                 Reply::done()
