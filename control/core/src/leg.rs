@@ -8,7 +8,7 @@ mod reply;
 
 use std::net::SocketAddr;
 
-use offhook_proto::{DtmfMode, LegCreate, LegInfo, LegState, PlaySource};
+use offhook_proto::{Codec, DtmfMode, LegCreate, LegInfo, LegState, PlaySource};
 
 pub(crate) use reply::Change;
 
@@ -70,6 +70,8 @@ pub(crate) struct Leg {
     link_known: Option<Link>,
     play_wanted: Option<Program>,
     play_known: Option<String>,
+    /// What it spoke in an earlier run of ours, until its peer says it again.
+    codec_kept: Option<Codec>,
     keep_one_in: u16,
     busy: [bool; 3],
     /// A refusal made its existence doubtful.
@@ -106,6 +108,7 @@ impl Leg {
             link_known: None,
             play_wanted: None,
             play_known: None,
+            codec_kept: None,
             keep_one_in,
             busy: [false; 3],
             verify: false,
@@ -130,6 +133,7 @@ impl Leg {
             LegState::Spliced => None,
         };
         self.play_known.clone_from(&info.playing);
+        self.codec_kept = Some(info.codec);
         self.silent = self.reported_silent(info);
     }
 
@@ -187,8 +191,8 @@ impl Leg {
         }
     }
 
-    pub(crate) fn codec_first(&self) -> Option<offhook_proto::Codec> {
-        self.remote_wanted.as_ref().map(|remote| remote.media.codec)
+    pub(crate) fn codec_first(&self) -> Option<Codec> {
+        self.remote_wanted.as_ref().map(|remote| remote.media.codec).or(self.codec_kept)
     }
 
     pub(crate) fn link(&mut self, link: Link) {

@@ -9,7 +9,7 @@ use offhook_control_core::record::Fact;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Command, DtmfMode, ErrorCode, EventBody};
+use offhook_proto::{Codec, Command, DtmfMode, ErrorCode, EventBody, Media};
 
 const ONE: EngineId = EngineId(0);
 const TWO: EngineId = EngineId(1);
@@ -297,6 +297,31 @@ fn by_09_by_10_a_phone_that_followed_its_leg_to_an_engine_that_died_with_control
         .take(Input::EngineEvent { engine: ONE, event: EventBody::LegAlive { leg: format!("a-ann-{ann}") } });
     bench.pass_ms(60_000);
     assert_eq!(bench.dials(), 0, "nobody is called again");
+}
+
+#[test]
+fn by_10_a_customer_who_is_told_again_after_a_restart_is_offered_first_what_the_agent_speaks() {
+    let pcma = || Media { codec: Codec::Pcma, payload_type: 8, ..Media::default() };
+    let mut bench = Bench::with(|config| config.media.push(pcma()));
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    bench.answer(customer);
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    }
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    bench.packet_age_ms = 20_000;
+    let mut bench =
+        bench.spliced(legs).speaking(Codec::Pcma).restart_with(|config| config.media.push(pcma()));
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Restored);
+    }
+    let offered = bench.sip.iter().find_map(|(call, command)| match command {
+        SipCommand::ReOffer { local } if *call == customer => Some(local.media[0].codec),
+        _ => None,
+    });
+    assert_eq!(offered, Some(Codec::Pcma));
 }
 
 /// Ann and a customer, after a restart of control that left nothing of the customer's dialog.

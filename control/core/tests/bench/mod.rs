@@ -12,8 +12,8 @@ use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Ta
 use offhook_control_core::view::{AgentView, Notification};
 use offhook_control_core::{CallId, CallbackId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{
-    Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd, PlaySource,
-    PlayStarted, Remote, Reply, Srtp,
+    Codec, Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd,
+    PlaySource, PlayStarted, Remote, Reply, Srtp,
 };
 use serde_json::Value;
 
@@ -46,6 +46,8 @@ struct Legs {
     names: Vec<String>,
     /// Two that another run has spliced, both ways.
     spliced: Option<[String; 2]>,
+    /// What all of them speak, where it is not PCMU.
+    codec: Option<Codec>,
 }
 
 impl Bench {
@@ -128,6 +130,12 @@ impl Bench {
     /// These two hear each other.
     pub(crate) fn spliced(mut self, legs: [String; 2]) -> Self {
         self.legs.spliced = Some(legs);
+        self
+    }
+
+    /// All legs speak this.
+    pub(crate) fn speaking(mut self, codec: Codec) -> Self {
+        self.legs.codec = Some(codec);
         self
     }
 
@@ -238,6 +246,7 @@ impl Bench {
             spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
             hears: pair.is_some(),
             last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
+            codec: self.legs.codec.unwrap_or(Media::default().codec),
             ..LegInfo::new(leg, rtp, rtcp)
         }
     }
