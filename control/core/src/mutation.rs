@@ -50,11 +50,15 @@ pub enum Mutation {
     KeepStrays,
     /// A customer who is to be asked, or to call, is dialled at once.
     SkipConfirmation,
+    /// Keys that nobody was to hear are heard after a restart.
+    ForgetBlocked,
+    /// That a phone had fallen silent while control was away is not noticed.
+    ForgetSilence,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -78,5 +82,7 @@ impl Mutation {
         Self::RedialOnMove,
         Self::KeepStrays,
         Self::SkipConfirmation,
+        Self::ForgetBlocked,
+        Self::ForgetSilence,
     ];
 }

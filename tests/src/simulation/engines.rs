@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{EventBody, PlaySource};
+use offhook_proto::{DtmfMode, EventBody, PlaySource};
 use rand::RngExt as _;
 
 use super::world::{Happening, SECOND, World};
@@ -42,6 +42,12 @@ pub(super) struct SimLeg {
     pub(super) play: Option<String>,
     /// What was played last.
     pub(super) spoken: Vec<PlaySource>,
+    /// What becomes of the keys that are pressed on it.
+    pub(super) dtmf: DtmfMode,
+    /// When it was made.
+    pub(super) created_us: u64,
+    /// How long it may hear nothing before that is told; 0 for ever.
+    pub(super) silent_after_us: u64,
 }
 
 impl SimEngine {

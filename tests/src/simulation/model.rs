@@ -11,7 +11,7 @@ use rand::RngExt as _;
 
 use super::engines::{SimLeg, address_of, call_of};
 use super::network::PeerState;
-use super::world::{Happening, SECOND, World};
+use super::world::{Happening, World};
 
 impl World {
     pub(super) fn on_command(&mut self, run: u64, engine: EngineId, request: RequestId, command: &Command) {
@@ -42,6 +42,7 @@ impl World {
             Command::LegUpdate(update) => match self.engine(id).legs.get_mut(&update.leg) {
                 Some(leg) => {
                     leg.has_remote |= update.remote.is_some();
+                    leg.dtmf = update.dtmf.unwrap_or(leg.dtmf);
                     Reply::done()
                 }
                 None => not_found(),
@@ -113,6 +114,7 @@ impl World {
             let Some(call) = call_of(name) else {
                 return Reply::Error(Error::new(ErrorCode::BadValue, name));
             };
+            let now_us = self.now_us;
             let engine = self.engine(id);
             engine.next_port = engine.next_port.wrapping_add(2) | 1024;
             let rtp = SocketAddr::new(address_of(id), engine.next_port);
@@ -125,12 +127,14 @@ impl World {
                 hears: false,
                 play: None,
                 spoken: Vec::new(),
+                dtmf: create.dtmf,
+                created_us: now_us,
+                silent_after_us: u64::from(create.silent_after_ms) * 1_000,
             };
             engine.legs.insert(name.to_owned(), leg);
-            let instance = engine.instance;
             let answered = self.network.peers.get(&call).is_some_and(|peer| peer.answered_us.is_some());
             if answered {
-                self.after(SILENT_US, Happening::Silence { engine: id, instance, leg: name.to_owned() });
+                self.listen_for_silence(id, name.to_owned());
             }
         }
         let rtp = self.engine(id).legs.get(name).map(|leg| leg.rtp).expect("it is there by now");
@@ -138,16 +142,26 @@ impl World {
         Reply::ok(&LegCreated { leg: name.to_owned(), rtp, rtcp, worker: 0, ssrc: 1 })
     }
 
-    /// A leg was opened under a call that was up already: its phone has to be heard there by now.
+    /// A leg hears nothing from now on, unless its phone speaks.
+    pub(super) fn listen_for_silence(&mut self, id: EngineId, leg: String) {
+        let engine = self.engine(id);
+        let (instance, after_us) =
+            (engine.instance, engine.legs.get(&leg).map_or(0, |leg| leg.silent_after_us));
+        if after_us > 0 {
+            self.after(after_us, Happening::Silence { engine: id, instance, leg });
+        }
+    }
+
+    /// A phone has had time to be heard: it stopped sending, or its leg was opened under a call that was up already.
     pub(super) fn on_silence(&mut self, id: EngineId, instance: u64, name: String) {
         let engine = self.engine(id);
         let Some(leg) = engine.legs.get(&name).filter(|_| engine.instance == instance) else { return };
-        let call = leg.call;
+        let (call, silent_ms) = (leg.call, leg.silent_after_us / 1_000);
         let fed = self.fed_leg(call).is_some_and(|(engine, _)| engine == id);
         let peer = self.network.peers.get(&call);
         let sends = peer.is_some_and(|peer| peer.state == PeerState::Up && peer.dead_us.is_none());
         if !fed || !sends {
-            self.raise(id, 0, EventBody::LegSilent { leg: name, silent_ms: SILENT_US / 1_000 });
+            self.raise(id, 0, EventBody::LegSilent { leg: name, silent_ms });
         }
     }
 
@@ -261,6 +275,8 @@ impl World {
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
             playing: leg.play.clone(),
+            dtmf: leg.dtmf,
+            age_ms: (now_us - leg.created_us) / 1_000,
             last_packet_ms: age_us.map(|age| age / 1_000),
             ..LegInfo::new(name, leg.rtp, SocketAddr::new(leg.rtp.ip(), leg.rtp.port() + 1))
         })
@@ -283,6 +299,3 @@ impl World {
 fn not_found() -> Reply {
     Reply::Error(Error::new(ErrorCode::LegNotFound, "no such leg"))
 }
-
-/// How long a leg may hear nothing before that is told.
-pub(super) const SILENT_US: u64 = 3 * SECOND;

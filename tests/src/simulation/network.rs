@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 
 use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Target};
 use offhook_control_core::{AgentId, CallId, EngineId, Input};
-use offhook_proto::{Media, Remote, Srtp};
+use offhook_proto::{EventBody, Media, Remote, Srtp};
 use rand::RngExt as _;
 
 use super::flows::FLOW;
-use super::model::SILENT_US;
 use super::voices::{Voice, voice_address};
 use super::world::{Happening, SECOND, World};
 
@@ -50,6 +49,8 @@ pub(super) struct Peer {
     pub(super) talking_us: Option<u64>,
     pub(super) alone_us: Option<u64>,
     pub(super) without_agent_us: Option<u64>,
+    /// Since when the agent's phone, with which it is joined, sends nothing.
+    pub(super) mute_us: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +140,7 @@ impl World {
             talking_us: None,
             alone_us: None,
             without_agent_us: None,
+            mute_us: None,
         }
     }
 
@@ -311,8 +313,7 @@ impl World {
                 peer.dead_us = Some(self.now_us);
                 self.trace(|| format!("peer {call} sends no packet any more"));
                 if let Some((engine, leg)) = self.fed_leg(call) {
-                    let instance = self.engine(engine).instance;
-                    self.after(SILENT_US, Happening::Silence { engine, instance, leg });
+                    self.listen_for_silence(engine, leg);
                 }
             }
             (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {
@@ -341,6 +342,9 @@ impl World {
             return;
         }
         self.begin_to_speak(call);
+        if let Some((engine, leg)) = self.fed_leg(call) {
+            self.raise(engine, 20_000, EventBody::LegAlive { leg });
+        }
         self.report(call, SipEvent::Answered { remote: remote(call), at_mono_us: now_us });
         self.report(call, SipEvent::Snapshot { data: call.to_string() });
         if who != Who::Caller && !matches!(who, Who::Phone(_)) {

@@ -6,6 +6,7 @@ use offhook_control_core::record::Fact;
 use offhook_control_core::sip::{SipCommand, Target};
 use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
+use offhook_proto::DtmfMode;
 
 use super::callbacks::Requests;
 use super::engines::{SimLeg, call_of};
@@ -39,6 +40,8 @@ pub(super) struct Oracle {
     pub(super) machines: BTreeMap<CallId, u64>,
     /// Who passed a customer on, by the customer's call, and since when they hear each other all the same.
     pub(super) passed: BTreeMap<CallId, (AgentId, Option<u64>)>,
+    /// Customers whose keys nobody is to hear, on durable record, and since when somebody does all the same.
+    pub(super) blocked: BTreeMap<CallId, Option<u64>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +111,12 @@ impl World {
             Fact::Connected { call, agent } => {
                 self.oracle.passed.remove(call);
                 self.book(*call, agent.clone());
+            }
+            Fact::KeysBlocked { call, blocked: true } => {
+                self.oracle.blocked.insert(*call, None);
+            }
+            Fact::KeysBlocked { call, blocked: false } => {
+                self.oracle.blocked.remove(call);
             }
             Fact::Transferred { call, agent, .. } => {
                 self.oracle.passed.insert(*call, (agent.clone(), None));
@@ -234,7 +243,7 @@ impl World {
         let mut violation = None;
         let now_us = self.now_us;
         let mut talked = Vec::new();
-        let mut overheard = BTreeSet::new();
+        let (mut overheard, mut keys_heard) = (BTreeSet::new(), BTreeSet::new());
         let legs = self.engines.iter().flat_map(|engine| engine.legs.iter().map(move |leg| (engine, leg)));
         for (engine, (name, leg)) in legs {
             let Some(partner) = &leg.partner else { continue };
@@ -260,6 +269,9 @@ impl World {
             if passed && engine.is_reachable() && feeds(other) {
                 overheard.insert(customer);
             }
+            if other.dtmf != DtmfMode::Block && engine.is_reachable() && feeds(other) {
+                keys_heard.insert(customer);
+            }
             if other.hears && !self.is_booked(customer, &agent) {
                 violation = Some(format!(
                     "{agent} and call {customer} hear each other, but control never booked that"
@@ -277,7 +289,22 @@ impl World {
                 violation = Some(format!("{agent} still hears call {call}, which was passed on"));
             }
         }
+        for (call, since_us) in &mut self.oracle.blocked {
+            if !keys_heard.contains(call) || !control_lives {
+                *since_us = None;
+            } else if now_us - *since_us.get_or_insert(now_us) > KEYS_HEARD_US {
+                violation = Some(format!("what call {call} keys in is heard, which was to be blocked"));
+            }
+        }
         for (customer, phone) in &talked {
+            let dumb = self.network.peers.get(phone).is_some_and(|peer| peer.dead_us.is_some());
+            if let Some(peer) = self.network.peers.get_mut(customer) {
+                if !dumb || !control_lives || peer.state != PeerState::Up || peer.hung_up {
+                    peer.mute_us = None;
+                } else if now_us - *peer.mute_us.get_or_insert(now_us) > MUTE_US {
+                    violation = Some(format!("call {customer} is left with an agent whose phone is dead"));
+                }
+            }
             let phone_up = self.network.peers.get(phone).is_some_and(|peer| peer.state == PeerState::Up);
             let Some(peer) = self.network.peers.get_mut(customer) else { continue };
             if peer.state == PeerState::Up && phone_up {
@@ -302,6 +329,9 @@ impl World {
         let entertained: BTreeSet<CallId> =
             legs.filter(|leg| leg.play.is_some() && leg.has_remote).map(|leg| leg.call).collect();
         for (call, peer) in &mut self.network.peers {
+            if !served.contains(call) {
+                peer.mute_us = None;
+            }
             let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
             let message = self.oracle.machines.get(call).is_some_and(|at| now_us < at + MESSAGE_US);
             // Only the peer itself can end a call whose dialog died with control.
@@ -398,6 +428,10 @@ pub(super) fn agent_of(leg: &str) -> AgentId {
 const CONVERSATION_US: u64 = SECOND / 2;
 /// How long the engine may take to part an agent from a customer who was passed on.
 const OVERHEARD_US: u64 = 3 * SECOND;
+/// How long it may take to block a customer's keys again, after control and an engine have died together.
+const KEYS_HEARD_US: u64 = 8 * SECOND;
+/// How long a customer may be joined with an agent whose phone sends nothing.
+const MUTE_US: u64 = 25 * SECOND;
 /// How long control may wait for the beep of a machine, and then hang up or speak.
 const BEEP_US: u64 = 45 * SECOND;
 /// How long a machine may be left a message.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, ContactBody, LoginBody, PinBody,
+    AgentBody, ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, ContactBody, KeysBody, LoginBody, PinBody,
     StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 use offhook_control_core::modes::ModeWish;
@@ -240,6 +240,8 @@ impl World {
                 22..36 if !self.users.evening => self.pass_on(me),
                 36..44 => ApiRequest::CompleteTransfer(me),
                 44..48 => ApiRequest::CancelTransfer(me),
+                48..54 => ApiRequest::BlockKeys(me, KeysBody { blocked: true }),
+                54..56 => ApiRequest::BlockKeys(me, KeysBody { blocked: false }),
                 _ => return,
             },
             AgentStatus::WrapUp if roll < 40 => ApiRequest::WrapUpDone(me),

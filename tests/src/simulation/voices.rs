@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use offhook_control_core::{CallId, EngineId};
+use offhook_proto::DtmfMode;
 use rand::RngExt as _;
 
 use super::engines::{address_of, call_of};
@@ -110,7 +111,10 @@ impl World {
     fn note_silence_between(&mut self, call: CallId) {
         let talks = self.fed_leg(call).is_some_and(|(engine, name)| {
             let engine = &self.engines[usize::from(engine.0)];
-            let partner = engine.legs[&name].partner.as_ref().and_then(|partner| engine.legs.get(partner));
+            let leg = &engine.legs[&name];
+            // What is searched for keys is made anew: it does not name the speaker any more.
+            let partner = leg.partner.as_ref().filter(|_| leg.dtmf != DtmfMode::Block);
+            let partner = partner.and_then(|partner| engine.legs.get(partner));
             partner.is_some_and(|partner| partner.hears && partner.has_remote && partner.play.is_none())
         });
         let now_us = self.now_us;

@@ -225,6 +225,9 @@ impl World {
                 hears: info.hears,
                 play: info.playing,
                 spoken: spoken.and_then(|spoken| spoken.get(&info.leg)).cloned().unwrap_or_default(),
+                dtmf: info.dtmf,
+                created_us: 0,
+                silent_after_us: 0,
             };
             Some((info.leg, leg))
         });

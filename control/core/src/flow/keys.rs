@@ -6,6 +6,7 @@ use crate::api::{ApiReply, KeysBody};
 use crate::call::State;
 use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, missing};
+use crate::mutation::Mutation;
 use crate::record::Fact;
 use crate::view::KeysStatus;
 use crate::{AgentId, CallId};
@@ -40,6 +41,9 @@ impl Core {
 
     /// A customer of an earlier run. What nobody was to hear then is blocked again, should the engine that did it have died too.
     pub(super) fn restore_keys(&mut self, id: CallId, blocked: bool) {
+        if blocked && self.mutated(Mutation::ForgetBlocked) {
+            return;
+        }
         if blocked && let Some(call) = self.calls.get_mut(&id) {
             call.keys_on_record = true;
             call.leg.keys(DtmfMode::Block);

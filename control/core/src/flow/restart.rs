@@ -165,6 +165,7 @@ impl Core {
             remote: None,
         });
         let (now_us, unix_ms) = (self.now.mono_us, self.now.unix_ms);
+        let forgets = self.mutated(Mutation::ForgetSilence);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.signalled = true;
         call.answering = true;
@@ -178,6 +179,9 @@ impl Core {
             call.offered = heard.then_some(info.rtp);
             call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);
+            if forgets {
+                call.leg.on_silence(false);
+            }
         }
         if let Some((engine, _)) = info {
             self.settle(id, *engine);
