@@ -1,9 +1,12 @@
 //! The control core in a hostile world, seed by seed.
 //!
 //! `OFFHOOK_HISTORIES` sets how many seeds are played over modelled engines (8,000), `OFFHOOK_REAL_HISTORIES` how many over
-//! the real engine core (500); `OFFHOOK_SEED` plays one of each and prints its trace.
+//! the real engine core (500), `OFFHOOK_FROM` with which seed they begin (0), `OFFHOOK_THREADS` on how many processors (all);
+//! `OFFHOOK_SEED` plays one of each and prints its trace.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,25 +17,35 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Plays seeds on all processors until one fails or all are played.
-fn play(seeds: u64, engines: Engines, mutation: Option<Mutation>) -> (Option<(u64, String)>, Sum) {
-    let next = AtomicU64::new(0);
-    let found: Mutex<Option<(u64, String)>> = Mutex::new(None);
+/// Plays seeds on several processors until so many fail, or all are played. Gives those that failed, and what went wrong.
+fn play(
+    seeds: Range<u64>,
+    engines: Engines,
+    mutation: Option<Mutation>,
+    failures: usize,
+) -> (BTreeMap<u64, String>, Sum) {
+    let next = AtomicU64::new(seeds.start);
+    let found: Mutex<BTreeMap<u64, String>> = Mutex::default();
     let sum = Mutex::new(Sum::default());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = number("OFFHOOK_THREADS").map_or(processors, |threads| threads as usize);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut own = Sum::default();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || found.lock().expect("no panic").is_some() {
+                    if seed >= seeds.end || found.lock().expect("no panic").len() >= failures {
                         break;
                     }
-                    let outcome = history(seed, engines, mutation, false);
+                    let told = catch_unwind(|| history(seed, engines, mutation, false));
+                    let outcome = told.unwrap_or_else(|_| Outcome {
+                        violation: Some("something panicked".to_owned()),
+                        ..Outcome::default()
+                    });
                     own.add(&outcome);
                     if let Some(violation) = outcome.violation {
-                        found.lock().expect("no panic").get_or_insert((seed, violation));
+                        found.lock().expect("no panic").insert(seed, violation);
                     }
                 }
                 sum.lock().expect("no panic").merge(own);
@@ -126,14 +139,18 @@ fn why((entity, state, event): Transition) -> Option<&'static str> {
 /// Plays so many seeds, or the one that is asked for.
 fn hold(seeds: u64, engines: Engines) -> Sum {
     let asked = number("OFFHOOK_SEED");
+    let from = number("OFFHOOK_FROM").unwrap_or(0);
     let (found, sum) = match asked {
-        Some(seed) => (Some((seed, String::new())), Sum::default()),
-        None => play(seeds, engines, None),
+        Some(seed) => (BTreeMap::from([(seed, String::new())]), Sum::default()),
+        None => play(from..from + seeds, engines, None, SHOWN),
     };
     if asked.is_none() {
         sum.print();
     }
-    if let Some((seed, _)) = found {
+    for (seed, violation) in &found {
+        println!("seed {seed}: {violation}");
+    }
+    if let Some(seed) = found.into_keys().next() {
         let outcome = history(seed, engines, None, true);
         for line in &outcome.trace {
             println!("{line}");
@@ -159,6 +176,8 @@ fn by_09_over_real_engines_that_die_nobody_is_overheard_and_every_conversation_g
     assert!(sum.histories < 500 || sum.heard > 50_000, "phones were heard {} times", sum.heard);
 }
 
+/// Seeds that fail are shown up to this many.
+const SHOWN: usize = 8;
 /// As many histories reach every transition that can be reached.
 const ENOUGH: u64 = 100_000;
 
@@ -166,8 +185,8 @@ const ENOUGH: u64 = 100_000;
 fn the_oracle_finds_every_planted_fault() {
     let mut blind = Vec::new();
     for mutation in Mutation::ALL {
-        let (found, sum) = play(20_000, Engines::Modelled, Some(mutation));
-        match found {
+        let (found, sum) = play(0..20_000, Engines::Modelled, Some(mutation), 1);
+        match found.into_iter().next() {
             Some((seed, violation)) => {
                 println!("{mutation:?}: found by seed {seed} ({} played): {violation}", sum.histories);
             }
