@@ -64,7 +64,7 @@ impl World {
             core.replay(record.clone());
         }
         // Slow, so not each time.
-        if self.shell.journal.len().is_multiple_of(8) {
+        if !self.shell.journal.is_empty() && self.shell.journal.len().is_multiple_of(8) {
             let mut full = Core::new(self.config.clone(), seed);
             self.shell.journal.iter().for_each(|record| full.replay(record.clone()));
             let (short, full) = (format!("{core:?}"), format!("{full:?}"));
