@@ -68,6 +68,16 @@ fn by_10_a_phone_that_is_heard_is_left_alone_after_a_restart() {
     assert_eq!((bench.agent("ann").connection, bench.dials()), (ConnectionStatus::Up, 0));
 }
 
+#[test]
+fn by_10_a_phone_that_followed_when_nobody_could_tell_the_engine_where_it_is_is_asked_after_a_restart() {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let mut bench = bench.untold().restart();
+    bench.sip(ann, SipEvent::Restored);
+    assert!(is_told_again(&bench, ann));
+}
+
 /// Ann and a customer talk; both fell silent so long ago, and control died since.
 fn talking(last_packet_ms: u64) -> (Bench, CallId, CallId) {
     let (mut bench, customer) = conversation();

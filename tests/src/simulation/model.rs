@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use offhook_control_core::{EngineId, Input, RequestId};
 use offhook_proto::{
     Command, Detected, DetectedKind, Error, ErrorCode, EventBody, LegCreate, LegCreated, LegInfo, LegList,
-    LegState, PlayEnd, PlayStarted, Reply, SpliceAudio,
+    LegState, PlayEnd, PlayStarted, Remote, Reply, SpliceAudio,
 };
 use rand::RngExt as _;
 
 use super::engines::{SimLeg, address_of, call_of};
 use super::network::PeerState;
+use super::voices::voice_address;
 use super::world::{Happening, World};
 
 impl World {
@@ -276,6 +277,7 @@ impl World {
             hears: leg.hears,
             playing: leg.play.clone(),
             dtmf: leg.dtmf,
+            remote: leg.has_remote.then(|| Remote { rtp: voice_address(leg.call), rtcp: None }),
             age_ms: (now_us - leg.created_us) / 1_000,
             last_packet_ms: age_us.map(|age| age / 1_000),
             ..LegInfo::new(name, leg.rtp, SocketAddr::new(leg.rtp.ip(), leg.rtp.port() + 1))

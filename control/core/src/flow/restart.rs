@@ -176,6 +176,8 @@ impl Core {
             // A phone that is not heard there has not been told, or not followed, or has followed its leg elsewhere since: control
             // died while the leg was moved, or the engine that the phone sends to has.
             let heard = info.last_packet_ms.is_some_and(|age_ms| age_ms < FIRST_PACKET_MS);
+            // One that followed when nobody was there to tell the engine hears nothing until it is asked where it is.
+            let heard = heard && info.remote.is_some();
             call.offered = heard.then_some(info.rtp);
             call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);

@@ -48,6 +48,8 @@ struct Legs {
     spliced: Option<[String; 2]>,
     /// What all of them speak, where it is not PCMU.
     codec: Option<Codec>,
+    /// It was told of no leg where the peer is.
+    untold: bool,
 }
 
 impl Bench {
@@ -136,6 +138,12 @@ impl Bench {
     /// All legs speak this.
     pub(crate) fn speaking(mut self, codec: Codec) -> Self {
         self.legs.codec = Some(codec);
+        self
+    }
+
+    /// Nobody has told the engine where the phones are.
+    pub(crate) fn untold(mut self) -> Self {
+        self.legs.untold = true;
         self
     }
 
@@ -246,6 +254,7 @@ impl Bench {
             spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
             hears: pair.is_some(),
             last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
+            remote: (!self.legs.untold).then(|| remote().remote),
             codec: self.legs.codec.unwrap_or(Media::default().codec),
             ..LegInfo::new(leg, rtp, rtcp)
         }
