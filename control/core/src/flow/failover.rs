@@ -115,7 +115,9 @@ impl Core {
 
     /// The peer of a leg that moved has had time to follow.
     pub(crate) fn on_old_leg(&mut self, engine: EngineId, leg: String) {
-        if self.is_on(&leg, engine) {
+        // One that is being closed there may have been deleted before an old request created it once more.
+        let call = self.legs.get(&leg).and_then(|call| self.calls.get(call));
+        if call.is_some_and(|call| call.engine == Some(engine) && call.leg.is_wanted()) {
             return;
         }
         if self.engines.state(engine) == State::Up {
