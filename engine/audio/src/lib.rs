@@ -20,7 +20,6 @@ pub mod mix_minus;
 pub mod packetise;
 pub mod playout;
 pub mod plc;
-pub mod repacketise;
 pub mod resample;
 pub mod telephone_event;
 pub mod tones;

@@ -1,7 +1,6 @@
 //! From one codec and packet time to another.
 //!
-//! G.711 to G.711 needs none of this: rewrite the bytes with [`crate::g711`] and, if the packet times differ, use
-//! [`crate::repacketise`].
+//! G.711 to G.711 needs none of this: rewrite the bytes with [`crate::g711`].
 
 use crate::codec::{Codec, CodecError, OpusConfig};
 use crate::jitter::{JitterConfig, JitterStats};
