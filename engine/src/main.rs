@@ -24,7 +24,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing::error;
+use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, RunArgs, Subcommands};
@@ -66,6 +66,9 @@ fn engine(args: &RunArgs) -> ExitCode {
         .with_target(false)
         .init();
     die_with_any_thread();
+    if let Err(error) = offhook_uring::limits::outlive_file_size_limit() {
+        warn!(%error, "a recording that reaches a limit of file size would end the engine");
+    }
     match run::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

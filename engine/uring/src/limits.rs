@@ -1,4 +1,4 @@
-//! The limit of open files.
+//! The limits of open files and of a file's size.
 
 use crate::sys;
 use std::io;
@@ -36,6 +36,15 @@ pub fn raise_nofile(wanted: u64) -> Result<u64, LimitError> {
         Err(_) if wanted > hard => Err(LimitError::Hard { wanted, hard }),
         Err(error) => Err(error.into()),
     }
+}
+
+/// From now on a write past the limit of a file's size (`ulimit -f`, `LimitFSIZE=`) fails like one to a full disk; SIGXFSZ would
+/// end the process.
+///
+/// # Errors
+/// The system refused.
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    sys::handle_with_nothing(libc::SIGXFSZ)
 }
 
 #[cfg(test)]
