@@ -384,6 +384,27 @@ fn by_09_a_leg_that_the_new_run_of_an_engine_has_already_is_made_again_and_nobod
 }
 
 #[test]
+fn by_09_a_leg_that_an_engines_new_run_made_for_a_call_that_is_over_is_deleted() {
+    let mut bench = Bench::new();
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    // Asked of the run that died, executed by the next one, forgotten in between.
+    bench.has_leg("a-bob-7");
+    bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
+    bench.pass_ms(1_000);
+    let deleted: Vec<&str> = bench
+        .engine
+        .iter()
+        .filter_map(|command| match command {
+            Command::LegDelete(delete) => Some(delete.leg.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(deleted, ["a-bob-7"]);
+    assert_eq!(created(&bench, ann), Some(ONE));
+}
+
+#[test]
 fn an_agents_keys_are_converted_for_the_carrier_and_a_customers_voice_is_left_alone() {
     let (bench, _) = bench::conversation();
     let created = bench.engine.iter().filter_map(|command| match command {

@@ -15,6 +15,8 @@ impl Core {
     pub(crate) fn on_engine_up(&mut self, engine: EngineId, restarted: bool) {
         if restarted {
             self.on_legs_lost(engine);
+            // The new run may have executed what the former was asked for.
+            self.engines.note_strays(engine);
         } else {
             for call in self.calls.values_mut().filter(|call| call.engine == Some(engine)) {
                 call.leg.doubt();

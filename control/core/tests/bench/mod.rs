@@ -231,6 +231,11 @@ impl Bench {
         }
     }
 
+    /// The engine has a leg more than it is thought to have.
+    pub(crate) fn has_leg(&mut self, leg: &str) {
+        self.legs.names.push(leg.to_owned());
+    }
+
     /// The engine will not create the next leg.
     pub(crate) fn refuse_next_create(&mut self, code: ErrorCode) {
         self.refused_create = Some(code);
