@@ -270,7 +270,9 @@ const acts = { login: ["/login", {}], logout: ["/logout"], available: ["/status"
   complete: ["/transfer/complete"], takeback: ["/transfer/cancel"] };
 const at = path => api + "/agents/" + encodeURIComponent(chosen) + path;
 async function act(request, where = "said") {
-  try { const answer = await request(); say("", false, where); if (answer?.id && state.agents.has(answer.id)) { state.agents.set(answer.id, answer); } later(); return answer; }
+  // Events say what comes of it. They may be faster than the answer, which then is old: it changes nothing here.
+  say("", false, where);
+  try { return await request(); }
   catch (error) { say(error.message.charAt(0).toUpperCase() + error.message.slice(1) + ".", true, where); }
 }
 function say(text, bad, where = "said") { $(where).textContent = text; $(where).className = "said " + (bad ? "bad" : "good"); }
