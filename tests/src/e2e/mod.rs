@@ -1,6 +1,7 @@
 //! The real binaries, and peers that are not ours.
 
 mod baresip;
+mod browser;
 mod child;
 mod device;
 mod house;
@@ -14,6 +15,7 @@ mod sound;
 use std::time::{Duration, Instant};
 
 pub use baresip::{Baresip, Manner};
+pub use browser::Browser;
 pub use child::binary;
 pub use device::Device;
 pub use house::{House, Phone};

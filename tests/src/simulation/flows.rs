@@ -9,7 +9,7 @@ use offhook_control_core::{CallId, Input};
 use offhook_proto::EventBody;
 use rand::RngExt as _;
 
-use super::network::{PeerAct, PeerState};
+use super::network::{GUESTS, PeerAct, PeerState};
 use super::world::{Happening, World};
 
 /// The number that leads to the flow.
@@ -28,7 +28,7 @@ pub(super) struct Callers {
     stored: BTreeSet<CallId>,
 }
 
-/// The example flow, with less patience, and an end to its callbacks.
+/// The example flow, with less patience, an end to its callbacks, and a number that it passes callers on to.
 pub(super) fn flow() -> FlowConfig {
     let step = |caption: &str, action, branches: &[(&str, &str)]| StepConfig {
         caption: caption.to_owned(),
@@ -45,6 +45,7 @@ pub(super) fn flow() -> FlowConfig {
         variable: "Keys".into(),
     };
     let thanks = Action::Announce { prompts: vec!["thank_you.wav".into()] };
+    let pass_on = Action::Transfer { number: format!("{GUESTS}0"), agent: String::new() };
     let steps = vec![
         step("hello", Action::Announce { prompts: vec!["please_wait.wav".into()] }, &[("Default", "ask")]),
         step(
@@ -53,7 +54,8 @@ pub(super) fn flow() -> FlowConfig {
             &[("Default", "music")],
         ),
         step("music", Action::Music { file: String::new(), seconds: 3 }, &[("Default", "menu")]),
-        step("menu", menu, &[("Default", "music"), ("1", "thanks")]),
+        step("menu", menu, &[("Default", "music"), ("1", "thanks"), ("7", "pass on")]),
+        step("pass on", pass_on, &[("OnError", "music")]),
         step("thanks", thanks, &[("Default", "callback")]),
         step("callback", Action::Callback(callback), &[("Default", "later"), ("OnError", "music")]),
         step("later", Action::Wait { seconds: 120 }, &[("Default", "enough")]),
@@ -67,7 +69,7 @@ impl World {
     pub(super) fn plan_keys(&mut self, call: CallId) {
         for _ in 0..self.rng.random_range(0..8_u32) {
             let at = self.between_ms(500, 25_000);
-            let key = if self.chance(60) { '1' } else { '5' };
+            let key = if self.chance(60) { '1' } else { ['5', '7'][usize::from(self.chance(30))] };
             self.after(at, Happening::Peer { call, act: PeerAct::Press(key) });
         }
     }

@@ -112,3 +112,26 @@ fn qc_17_a_caller_in_the_flow_who_presses_nothing_gets_the_first_agent() {
     caller.talks_with(&ann.party);
     caller.heard_only(&[&ann.party]);
 }
+
+#[test]
+fn a_flow_passes_its_caller_on_to_the_next_number_when_the_first_one_is_busy() {
+    let step = |caption: &str, number: &str, more: &str| {
+        format!(
+            "[[flow.step]]\ncaption = \"{caption}\"\naction = \"transfer\"\nnumber = \"{number}\"\n{more}\n"
+        )
+    };
+    let first = step("first", "+31486", "branch = { OnError = \"second\" }");
+    let second = step("second", "+31201", "");
+    let house = house(format!("[[flow]]\nname = \"passed on\"\ndnis = [\"{FLOW}\"]\n{first}{second}"));
+    let (caller, outside) = (house.party("caller"), house.party("outside"));
+    let carrier = house.carrier(&outside, &[]);
+    let call = house.calls(FLOW, &caller, "caller_stays.xml", &[]);
+    caller.talks_with(&outside);
+    caller.heard_only(&[&outside]);
+    let called: Vec<String> = carrier.invites().iter().map(|invite| invite.to_user().to_owned()).collect();
+    assert_eq!(called, ["+31486", "+31201"]);
+    house.rest.end_calls("inbound");
+    carrier.awaits("BYE", 1);
+    call.succeeds();
+    assert_eq!(house.rest.get("/api/v1/agents"), json!([]), "a number is no agent");
+}

@@ -7,6 +7,7 @@ mod bad_input;
 mod baresip;
 mod beyond;
 mod callbacks;
+mod console;
 mod customers;
 mod detection;
 mod engines;

@@ -1,0 +1,146 @@
+//! The web console, in a browser.
+
+use offhook_tests::e2e::{Browser, House, Settings, Sound, eventually, until};
+use serde_json::json;
+
+use super::validation::pin_heard;
+
+#[test]
+fn pm_04_in_the_console_the_pin_that_is_heard_opens_the_connection_and_another_is_refused() {
+    let house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    house.rest.put_agent("ann", &ann.station(), &json!({ "name": "Ann Example", "pin": true }));
+    let mut console = Browser::open(house.http, "");
+    console.clicks("#agents [data-id=ann] button");
+    console.awaits("#desk-name", "Ann Example");
+    console.clicks("[data-act=login]");
+    console.awaits("#desk-status", "on break");
+    console.clicks("[data-act=available]");
+    console.awaits("#desk-status", "persistent call offered");
+    let pin = pin_heard(&ann);
+    console.awaits_sight("#pin", true);
+    // Whoever hears the PIN types it at once: the field has the focus.
+    console.types(if pin == "1234" { "4321" } else { "1234" });
+    console.enters();
+    console.awaits("#said", "not the PIN; 2 tries are left");
+    assert_eq!(house.rest.agent("ann")["connection"], "validating");
+    console.types(&pin);
+    console.enters();
+    console.awaits("#said", "The connection is open.");
+    console.awaits("#desk-status", "available");
+    console.awaits_sight("#pin", false);
+    let open = Sound::new("pin_ok.wav", 25);
+    until("the phone says that it is open", || !open.found_in(&ann.party.sound()).is_empty());
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn pm_10_in_the_console_a_caller_blinks_and_a_click_connects_without_any_ringing_of_the_phone() {
+    let house = House::open(&Settings { wrap_up_s: 600, ..Settings::default() });
+    let ann = house.phone("ann");
+    house.off_hook_as("ann", &ann, &json!({ "auto_accept": false }));
+    let mut console = Browser::open(house.http, "#ann");
+    console.awaits("#desk-status", "available");
+    let caller = house.party("caller");
+    let _call = house.caller(&caller, &["-d", "60000"]);
+    console.awaits("#offer", "Caller");
+    let blinks = "getComputedStyle(document.querySelector('#offer.waits')).animationName";
+    assert_eq!(console.value_of(blinks), "blink");
+    assert!(ann.party.speakers().is_empty(), "nobody is connected before the click");
+    console.clicks("[data-act=accept]");
+    caller.talks_with(&ann.party);
+    console.awaits("#desk-call", "Talking to");
+    console.awaits_sight("#offer", false);
+    console.clicks("[data-act=hangup]");
+    console.awaits("#desk-status", "wrap up");
+    console.clicks("[data-act=wrapped]");
+    console.awaits("#desk-status", "available");
+    assert_eq!(ann.sipp.invites().len(), 1, "the phone rang once, for the connection");
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn pc_06_buttons_of_the_console_establish_keep_and_release_the_connection() {
+    let house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    house.rest.put_agent("ann", &ann.station(), &json!({}));
+    let mut console = Browser::open(house.http, "#ann");
+    console.clicks("[data-act=login]");
+    console.clicks("[data-act=establish]");
+    console.awaits("#said", "The connection is open.");
+    console.awaits("#desk-status", "on break");
+    for (button, status) in
+        [("available", "available"), ("break", "on break"), ("offline", "working offline")]
+    {
+        console.clicks(&format!("[data-act={button}]"));
+        console.awaits("#desk-status", status);
+        assert_eq!(house.rest.agent("ann")["connection"], "up", "{status}");
+    }
+    console.clicks("[data-act=release]");
+    ann.sipp.awaits("BYE", 1);
+    console.awaits("#desk-phone", "down");
+    assert_eq!(ann.sipp.invites().len(), 1);
+}
+
+#[test]
+fn what_is_refused_is_said_where_it_was_asked_for() {
+    let house = House::open(&Settings::default());
+    let mut console = Browser::open(house.http, "");
+    console.awaits("#service", "callback");
+    console.clicks("#callback-number");
+    console.types("banana");
+    console.enters();
+    console.awaits("#callbacks-said", "_customer_number");
+    console.clicks("#contact-number");
+    console.types("banana");
+    console.enters();
+    console.awaits("#contacts-said", "number");
+    assert_eq!(house.rest.get("/api/v1/contacts"), json!([]));
+
+    console.clicks("#contact-number");
+    console.value_of("document.querySelector('#contact-number').value = ''");
+    console.types("+31201");
+    console.enters();
+    console.awaits("#contacts", "+31201");
+    console.awaits_sight("#contacts-said", false);
+    console.clicks("#reports [value=show]");
+    console.awaits("#reports-said", "Nothing in this time");
+    console.value_of("document.querySelector('#report').value = 'queue_events'");
+    console.clicks("#reports [value=show]");
+    console.awaits("#report-rows", "+31201");
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn in_a_narrow_window_nothing_sticks_out_at_the_side() {
+    let house = House::open(&Settings::default());
+    house.rest.put_agent("ann", &json!({ "kind": "number", "number": "+31201" }), &json!({}));
+    let mut console = Browser::open(house.http, "#ann");
+    for pixels in [320, 480, 768, 1_280] {
+        console.is_wide(pixels);
+        console.awaits("#desk-name", "ann");
+        assert_eq!(console.value_of("innerWidth"), pixels);
+        let page = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(console.value_of(page), true, "at {pixels}");
+    }
+}
+
+#[test]
+fn by_10_the_console_takes_up_again_by_itself_when_control_was_killed_and_is_back() {
+    let mut house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    house.off_hook("ann", &ann);
+    let mut console = Browser::open(house.http, "#ann");
+    console.awaits("#live", "live");
+    house.kill_control();
+    console.awaits("#live", "connection lost");
+    console.clicks("[data-act=break]");
+    console.awaits("#said", "Control does not answer.");
+    house.start_control();
+    house.is_well();
+    house.rest.status("ann", "working_offline");
+    console.awaits("#live", "live");
+    console.awaits("#desk-status", "working offline");
+    let shown = eventually("the agent is listed", || console.text("#agents [data-id=ann]"));
+    assert!(shown.contains("working offline"), "{shown}");
+}
