@@ -3,8 +3,9 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::Bench;
+use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{ApiReply, ApiRequest};
+use offhook_control_core::record::CallbackReason;
 use offhook_control_core::record::Fact;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::AgentStatus;
@@ -217,6 +218,47 @@ fn by_10_after_a_restart_each_leg_is_found_on_its_own_engine() {
 }
 
 #[test]
+fn by_10_what_an_engine_has_told_counts_though_it_dies_before_the_other_is_heard() {
+    let mut bench = available_agent(true);
+    let callback = bench.callback("+31201");
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    }
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    // They talk, and control dies before that is on record.
+    let mut bench = bench.spliced(legs).restart_with(|config| config.engines = 2);
+    bench.pass_ms(500);
+    bench.take(Input::EngineDown { engine: ONE });
+    bench.pass_ms(4_000);
+    assert_eq!(bench.ended(&callback), Some(CallbackReason::AgentConnected));
+    bench.take(up(TWO));
+    bench.pass_ms(200_000);
+    assert_eq!(bench.dials_to_trunk(), 0, "nobody is called twice");
+}
+
+#[test]
+fn by_10_a_customer_whose_leg_comes_after_the_agents_dialog_is_heard_too() {
+    let (mut bench, customer) = conversation();
+    let ann = bench.dialled("ann");
+    for call in [ann, customer] {
+        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    }
+    // The customer's leg died with its engine, while control was dead as well; the next one takes a moment.
+    bench.has_lost(&format!("c-{customer}"));
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    bench.refuse_next_create(ErrorCode::Timeout);
+    bench.pass_ms(3_050);
+    bench.sip(ann, SipEvent::Restored);
+    bench.pass_ms(500);
+    bench.sip(customer, SipEvent::Restored);
+    bench.sip(customer, SipEvent::Updated(bench::remote()));
+    bench.pass_ms(1_000);
+    let spliced = bench.order.iter().filter(|done| *done == "splice both").count();
+    assert_eq!(spliced, 1, "{:?}", bench.order);
+}
+
+#[test]
 fn by_09_by_10_a_leg_that_is_moved_after_a_restart_is_made_as_it_was() {
     let settings = |bench: &Bench| {
         bench.engine.iter().rev().find_map(|command| match command {
@@ -406,7 +448,7 @@ fn by_09_a_leg_that_an_engines_new_run_made_for_a_call_that_is_over_is_deleted()
 
 #[test]
 fn an_agents_keys_are_converted_for_the_carrier_and_a_customers_voice_is_left_alone() {
-    let (bench, _) = bench::conversation();
+    let (bench, _) = conversation();
     let created = bench.engine.iter().filter_map(|command| match command {
         Command::LegCreate(create) => Some((create.leg.starts_with("a-"), create.dtmf)),
         _ => None,

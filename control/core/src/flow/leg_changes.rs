@@ -25,11 +25,11 @@ impl Core {
                 self.reoffer_if_moved(id);
                 self.drive_partner(id);
             }
+            (State::Restoring, _) => self.drive_partner(id),
             (
                 State::Opening
                 | State::Dialling
                 | State::Ringing
-                | State::Restoring
                 | State::Discarding
                 | State::Ending
                 | State::Over,

@@ -41,6 +41,7 @@ impl Core {
     }
 
     pub(crate) fn on_engine_down(&mut self, engine: EngineId) {
+        self.decide_by_heard();
         self.engines.set_state(engine, State::Down, self.now.mono_us);
         self.stop_reconciling(engine);
         self.arm(Timer::FailOver, PATIENCE_MS);

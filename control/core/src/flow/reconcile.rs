@@ -123,13 +123,18 @@ impl Core {
     }
 
     fn decide_if_known(&mut self) {
-        if !self.replayed.pending {
-            return;
+        let silent = self.engines.in_state(State::Down).next().is_some();
+        if self.replayed.overdue || !silent {
+            self.decide_by_heard();
         }
+    }
+
+    /// Waits for the silent ones no longer, if those that are heard have told all. One of them may be about to fall silent too,
+    /// and who talked there would be forgotten.
+    pub(crate) fn decide_by_heard(&mut self) {
         let any = self.engines.in_state(State::Reconciling).next().is_some();
         let all = self.engines.in_state(State::Reconciling).all(|id| self.replayed.listed.contains(&id));
-        let silent = self.engines.in_state(State::Down).next().is_some();
-        if any && all && self.replayed.asked.is_empty() && (self.replayed.overdue || !silent) {
+        if self.replayed.pending && any && all && self.replayed.asked.is_empty() {
             self.decide();
         }
     }

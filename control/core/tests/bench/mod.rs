@@ -236,6 +236,11 @@ impl Bench {
         self.legs.names.push(leg.to_owned());
     }
 
+    /// The engine has lost a leg.
+    pub(crate) fn has_lost(&mut self, leg: &str) {
+        self.legs.names.retain(|name| name != leg);
+    }
+
     /// The engine will not create the next leg.
     pub(crate) fn refuse_next_create(&mut self, code: ErrorCode) {
         self.refused_create = Some(code);
