@@ -211,14 +211,14 @@ impl World {
             return;
         }
         peer.sends_to = Some(to);
-        let told = std::mem::replace(&mut peer.told, true);
+        // The adaptor tells what is new, if it lives.
+        let is_new = sender_lives && !std::mem::replace(&mut peer.told, true);
         let sends = peer.dead_us.is_none();
         self.trace(|| format!("peer {call} sends to {to}"));
         if let Some((engine, leg)) = self.fed_leg(call).filter(|_| sends) {
             self.begin_to_hear(engine, leg);
         }
-        // The adaptor tells what is new.
-        if !told {
+        if is_new {
             self.report(call, SipEvent::Updated(remote(call)));
         }
         self.report(call, SipEvent::Snapshot { data: call.to_string() });
