@@ -4,9 +4,8 @@
 mod bench;
 
 use bench::{Bench, available_agent, conversation};
-use offhook_control_core::api::{ApiReply, ApiRequest};
-use offhook_control_core::record::CallbackReason;
-use offhook_control_core::record::Fact;
+use offhook_control_core::api::{ApiReply, ApiRequest, StatusBody, WantedStatus};
+use offhook_control_core::record::{CallbackReason, Fact};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, EngineId, Input};
@@ -256,6 +255,26 @@ fn by_10_a_customer_whose_leg_comes_after_the_agents_dialog_is_heard_too() {
     bench.pass_ms(1_000);
     let spliced = bench.order.iter().filter(|done| *done == "splice both").count();
     assert_eq!(spliced, 1, "{:?}", bench.order);
+}
+
+#[test]
+fn by_10_a_phone_whose_call_cannot_be_kept_is_not_called_before_that_call_has_ended() {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.has_lost(&format!("a-ann-{ann}"));
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    // The agent wants a new connection while nobody knows yet what became of the former one.
+    bench.ask(ApiRequest::Disconnect("ann".into()));
+    bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+    bench.refuse_next_create(ErrorCode::OutOfPorts);
+    bench.pass_ms(3_100);
+    assert_eq!(bench.dials(), 0, "the former call is only being taken up");
+    bench.sip(ann, SipEvent::Restored);
+    assert!(matches!(bench.sip.last(), Some((call, SipCommand::HangUp { .. })) if *call == ann));
+    bench.sip(ann, SipEvent::Ended { by_peer: false, reason: "bye".into() });
+    bench.pass_ms(5_000);
+    assert_eq!(bench.dials(), 1);
 }
 
 #[test]

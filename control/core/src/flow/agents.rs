@@ -320,8 +320,11 @@ impl Core {
     /// The leg is dead although nobody hung up: it is given up at once, and called again (PC-05).
     pub(crate) fn lose_leg(&mut self, id: &AgentId, error: &'static str) {
         let Some(call) = self.agents.get(id).and_then(|agent| agent.call) else { return };
-        if let Some(call) = self.calls.get_mut(&call) {
-            call.role = Role::Orphan;
+        if let Some(lost) = self.calls.get_mut(&call) {
+            lost.role = Role::Orphan;
+            if lost.state == CallState::Restoring {
+                self.spare_phones();
+            }
         }
         self.on_agent_call_over(id, call, &End::Lost);
         if let Some(agent) = self.agents.get_mut(id) {

@@ -95,7 +95,7 @@ impl Core {
             self.take_up_customer(past);
         }
         if !dialogs.is_empty() {
-            self.phones_from_us = self.now.mono_us + DISCARD_MS * 1_000;
+            self.spare_phones();
         }
         for (call, snapshot) in dialogs {
             self.discard(call, snapshot);
@@ -121,6 +121,11 @@ impl Core {
             self.reap(id);
         }
         self.match_due = true;
+    }
+
+    /// A phone may be in a call that is being taken up in order to be ended: it is not called meanwhile.
+    pub(super) fn spare_phones(&mut self) {
+        self.phones_from_us = self.now.mono_us + DISCARD_MS * 1_000;
     }
 
     /// An open leg of an agent: nobody is redialled.
