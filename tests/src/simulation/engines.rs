@@ -149,6 +149,7 @@ impl World {
         }
         self.trace(|| format!("engine {id} is out of reach"));
         self.outcome.outages += 1;
+        self.judge_engine_crash();
         self.engine(id).cut_off = true;
         self.note_silence(id, pause_us);
         self.after(pause_us, Happening::EngineBack(id));

@@ -7,7 +7,7 @@ use super::network::{PeerState, Who};
 use super::world::{SECOND, World};
 
 impl World {
-    /// An engine is about to die. What it alone knew is lost.
+    /// An engine is about to die or to be cut off. What it alone knew is lost.
     pub(super) fn judge_engine_crash(&mut self) {
         self.oracle.engine_died_us = Some(self.now_us);
         if self.shell.core.is_none() {

@@ -278,7 +278,7 @@ impl World {
                 ));
             }
             if other.hears && feeds(leg) && feeds(other) {
-                talked.push((customer, leg.call));
+                talked.push((customer, leg.call, engine.is_reachable()));
             }
         }
         let control_lives = self.shell.core.is_some();
@@ -296,7 +296,7 @@ impl World {
                 violation = Some(format!("what call {call} keys in is heard, which was to be blocked"));
             }
         }
-        for (customer, phone) in &talked {
+        for (customer, phone, is_known) in &talked {
             let dumb = self.network.peers.get(phone).is_some_and(|peer| peer.dead_us.is_some());
             if let Some(peer) = self.network.peers.get_mut(customer) {
                 if !dumb || !control_lives || peer.state != PeerState::Up || peer.hung_up {
@@ -315,7 +315,9 @@ impl World {
                 let since_us = *peer.talking_us.get_or_insert(now_us);
                 let dialled = self.oracle.dialled.get(customer).and_then(|(callback, _)| callback.as_ref());
                 let callback = dialled.or_else(|| self.oracle.requests.called_in.get(customer));
+                // What happens on an engine that is cut off nobody can know.
                 if now_us - since_us > CONVERSATION_US
+                    && *is_known
                     && !self.oracle.machines.contains_key(customer)
                     && let Some(callback) = callback
                 {
@@ -324,7 +326,7 @@ impl World {
                 peer.without_agent_us = None;
             }
         }
-        let served: BTreeSet<CallId> = talked.iter().map(|(customer, _)| *customer).collect();
+        let served: BTreeSet<CallId> = talked.iter().map(|(customer, ..)| *customer).collect();
         let legs = self.engines.iter().flat_map(|engine| engine.legs.values());
         let entertained: BTreeSet<CallId> =
             legs.filter(|leg| leg.play.is_some() && leg.has_remote).map(|leg| leg.call).collect();
