@@ -162,9 +162,7 @@ fn pm_05_wrong_pins_are_limited_and_the_pin_is_shown_nowhere() {
     for _ in 0..3 {
         bench.ask(ApiRequest::Pin("ann".into(), PinBody { pin: "x".into() }));
     }
-    assert!(
-        bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
-    );
+    assert!(bench.is_hung_up(call));
     bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
     assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
     assert_eq!(bench.agent("ann").last_error.as_deref(), Some("pin"));
@@ -201,9 +199,7 @@ fn pm_09_a_break_keeps_the_leg_and_log_out_closes_it() {
     bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::OnBreak }));
     assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
     bench.ask(ApiRequest::Logout("ann".into()));
-    assert!(
-        bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
-    );
+    assert!(bench.is_hung_up(call));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod bench;
 use bench::{Bench, available_agent};
 use offhook_control_core::api::{ApiReply, ApiRequest, ContactBody};
 use offhook_control_core::record::{CallbackReason, DialResult, Fact, ResultCode};
-use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use serde_json::json;
 
@@ -134,12 +134,7 @@ fn pv_05_a_cancelled_contact_is_disabled_with_result_h() {
     bench.ask(ApiRequest::Accept("ann".into()));
     let call = bench.customer();
     bench.ask(ApiRequest::Cancel("ann".into()));
-    assert!(
-        bench
-            .sip
-            .iter()
-            .any(|(other, command)| *other == call && matches!(command, SipCommand::HangUp { .. }))
-    );
+    assert!(bench.is_hung_up(call));
     bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false });
     assert!(bench.facts().any(|fact| matches!(
         fact,

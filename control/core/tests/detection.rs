@@ -7,7 +7,7 @@ use bench::Bench;
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
 use offhook_control_core::config::{DetectionConfig, OnMachine, OnTone};
 use offhook_control_core::record::{CallbackReason, DialResult, Fact, Record, ResultCode, VERSION};
-use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
 use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
@@ -48,13 +48,9 @@ fn detect(bench: &mut Bench, call: CallId, kind: DetectedKind) {
     }));
 }
 
-fn hung_up(bench: &Bench, call: CallId) -> bool {
-    bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
-}
-
 /// The peer confirms the end.
 fn over(bench: &mut Bench, call: CallId) {
-    assert!(hung_up(bench, call));
+    assert!(bench.is_hung_up(call));
     bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
 }
 
@@ -96,7 +92,7 @@ fn by_05_a_machine_withdraws_the_call_and_the_agent_gets_the_next() {
     let next = bench.callback("+31202");
     assert_eq!(bench.dials_to_trunk(), 1, "the agent is busy");
     detect(&mut bench, call, DetectedKind::Machine);
-    assert!(hung_up(&bench, call));
+    assert!(bench.is_hung_up(call));
     assert_eq!(bench.dials_to_trunk(), 2, "no wrap-up after a machine");
     assert_eq!(bench.callback_state(&next), "PROCESSING");
     over(&mut bench, call);
@@ -116,7 +112,7 @@ fn cb_17_a_person_is_connected_with_the_verdict_and_not_before() {
     assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
     assert_eq!(result(&mut bench, &id, 1), "PERSON");
     detect(&mut bench, call, DetectedKind::Machine);
-    assert!(!hung_up(&bench, call), "one verdict is enough");
+    assert!(!bench.is_hung_up(call), "one verdict is enough");
     assert!(bench.engine.iter().any(|command| matches!(command, Command::DetectStop(_))));
     let mut bench = bench.restart();
     assert_eq!(result(&mut bench, &id, 1), "PERSON", "it is on record");
@@ -195,7 +191,7 @@ fn cb_17_a_message_is_left_after_the_beep_while_the_agent_gets_the_next() {
     detect(&mut bench, call, DetectedKind::Beep);
     assert_eq!(bench.played(call), [PlaySource::File("message.wav".into())]);
     detect(&mut bench, call, DetectedKind::Beep);
-    assert!(!hung_up(&bench, call));
+    assert!(!bench.is_hung_up(call));
     bench.end_play(call);
     over(&mut bench, call);
     let summary = bench.facts().find_map(|fact| match fact {
@@ -226,7 +222,7 @@ fn cb_17_a_machine_that_hangs_up_during_the_message_leaves_nothing_behind() {
     detect(&mut bench, call, DetectedKind::Beep);
     bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
     bench.pass_ms(200_000);
-    assert!(!hung_up(&bench, call));
+    assert!(!bench.is_hung_up(call));
     assert!(
         !bench
             .engine
@@ -314,7 +310,7 @@ fn cb_17_a_restart_during_a_message_hangs_up_and_calls_nobody() {
         config.services[0].detection.machine = OnMachine::Message;
     });
     bench.sip(call, SipEvent::Restored);
-    assert!(hung_up(&bench, call), "{:?}", bench.sip);
+    assert!(bench.is_hung_up(call), "{:?}", bench.sip);
     bench.pass_ms(600_000);
     assert_eq!(bench.dials_to_trunk(), 0);
     assert_eq!(

@@ -75,10 +75,7 @@ fn by_09_legs_are_spread_over_the_engines_and_a_call_stays_on_its_agents_engine(
         bench.callback(number);
         let customer = bench.customer();
         bench.answer(customer);
-        let agent = bench.engine.iter().rev().find_map(|command| match command {
-            Command::Splice(splice) if splice.b_hears_a => Some(splice.a.clone()),
-            _ => None,
-        });
+        let agent = bench.last_splice().map(|(a, _)| a);
         let agent = if agent == Some(bench.agent_leg("ann")) { ann } else { ben };
         assert_eq!(created(&bench, customer), created(&bench, agent));
     }

@@ -320,10 +320,7 @@ fn a_flow_calls_a_number_and_joins_its_caller_with_it() {
         "the caller is not waiting for an agent now"
     );
     bench.answer(number);
-    let spliced = bench.engine.iter().rev().find_map(|command| match command {
-        Command::Splice(splice) if splice.b_hears_a => Some((splice.a.clone(), splice.b.clone())),
-        _ => None,
-    });
+    let spliced = bench.last_splice();
     let (guest, partner) = spliced.expect("a splice");
     assert!(guest.ends_with(&format!("-{number}")), "{guest}");
     assert_eq!(partner, format!("c-{}", caller.0));

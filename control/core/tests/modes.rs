@@ -72,7 +72,7 @@ fn pc_09_an_idle_leg_is_closed_after_the_configured_minutes_and_a_used_one_is_no
     bench.pass_ms(300_000);
     assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
     let leg = bench.dialled("ann");
-    assert!(bench.sip.iter().any(|(id, command)| *id == leg && matches!(command, SipCommand::HangUp { .. })));
+    assert!(bench.is_hung_up(leg));
 }
 
 #[test]
@@ -95,10 +95,7 @@ fn pm_01_on_demand_has_a_leg_for_each_call_and_persistent_one_for_the_day() {
         let customer = bench.customer();
         bench.answer(customer);
         bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
-        let ended = bench
-            .sip
-            .iter()
-            .any(|(id, command)| *id == phone && matches!(command, SipCommand::HangUp { .. }));
+        let ended = bench.is_hung_up(phone);
         assert!(ended, "the leg of call {number} ends with it");
         bench.sip(phone, SipEvent::Ended { by_peer: false, reason: String::new() });
         bench.pass_ms(6_000);
@@ -117,7 +114,7 @@ fn pm_07_another_workplace_drops_the_leg_and_is_called_with_a_new_pin() {
     let mut moved = agent(true, true);
     moved.station = Some(Station::Number { number: "+31209".into() });
     bench.ask(ApiRequest::PutAgent("ann".into(), moved));
-    assert!(bench.sip.iter().any(|(id, command)| *id == old && matches!(command, SipCommand::HangUp { .. })));
+    assert!(bench.is_hung_up(old));
     bench.sip(old, SipEvent::Ended { by_peer: false, reason: String::new() });
     bench.pass_ms(2_000);
     let new = bench.customer();
@@ -320,7 +317,7 @@ fn pm_11_the_open_leg_is_closed_when_on_demand_comes_into_force_and_customers_re
     confirm(&mut bench, asked);
     assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up, "working offline keeps the connection");
     set(&mut bench, WantedStatus::Available);
-    assert!(bench.sip.iter().any(|(id, command)| *id == leg && matches!(command, SipCommand::HangUp { .. })));
+    assert!(bench.is_hung_up(leg));
     bench.sip(leg, SipEvent::Ended { by_peer: false, reason: String::new() });
     bench.pass_ms(5_000);
     assert_eq!((bench.agent("ann").status, bench.dials()), (AgentStatus::Available, 1));

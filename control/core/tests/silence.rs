@@ -95,18 +95,14 @@ fn talking(last_packet_ms: u64) -> (Bench, CallId, CallId) {
     (bench, ann, customer)
 }
 
-fn is_hung_up(bench: &Bench, call: CallId) -> bool {
-    bench.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
-}
-
 #[test]
 fn by_03_by_10_the_customer_of_a_phone_that_fell_silent_while_control_was_away_is_held() {
     let (mut bench, ann, customer) = talking(30_000);
     says(&mut bench, alive(&format!("c-{customer}")));
     bench.pass_ms(6_900);
-    assert!(!is_hung_up(&bench, ann));
+    assert!(!bench.is_hung_up(ann));
     bench.pass_ms(200);
-    assert!(is_hung_up(&bench, ann), "it has been silent for as long as it may be in a conversation");
+    assert!(bench.is_hung_up(ann), "it has been silent for as long as it may be in a conversation");
     assert!(!bench.played(customer).is_empty(), "the customer is held");
     bench.pass_ms(5_000);
     assert_ne!(bench.dialled("ann"), ann, "and the agent is called again");
@@ -117,11 +113,11 @@ fn by_10_a_customer_who_fell_silent_while_control_was_away_does_not_hold_an_agen
     let (mut bench, ann, customer) = talking(90_000);
     says(&mut bench, alive(&format!("a-ann-{ann}")));
     bench.pass_ms(59_000);
-    assert!(!is_hung_up(&bench, customer));
+    assert!(!bench.is_hung_up(customer));
     bench.pass_ms(2_000);
-    assert!(is_hung_up(&bench, customer));
+    assert!(bench.is_hung_up(customer));
     assert_ne!(bench.agent("ann").status, AgentStatus::OnCall);
-    assert!(!is_hung_up(&bench, ann));
+    assert!(!bench.is_hung_up(ann));
 }
 
 #[test]
@@ -153,7 +149,7 @@ fn by_02_a_silence_that_was_lost_with_other_events_is_noticed() {
     bench.pass_ms(60_000);
     bench.packet_age_ms = 10_000;
     says(&mut bench, EventBody::EventsLost { count: 4_096 });
-    assert!(is_hung_up(&bench, ann));
+    assert!(bench.is_hung_up(ann));
 }
 
 #[test]
@@ -166,7 +162,7 @@ fn a_leg_that_is_heard_again_when_the_engine_is_asked_is_not_given_up() {
     bench.pass_ms(1_000);
     says(&mut bench, EventBody::EventsLost { count: 4_096 });
     bench.pass_ms(10_000);
-    assert!(!is_hung_up(&bench, ann));
+    assert!(!bench.is_hung_up(ann));
 }
 
 #[test]

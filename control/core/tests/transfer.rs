@@ -8,7 +8,7 @@ use offhook_control_core::api::{ApiReply, ApiRequest, TransferBody, TransferMode
 use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
-use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{AgentId, CallId};
 use offhook_proto::Command;
@@ -136,21 +136,13 @@ fn pv_07_a_number_is_called_and_joined_and_its_hanging_up_ends_the_call() {
     let ann = bench.agent_leg("ann");
     assert_eq!(joined(&bench, &ann), None);
     bench.answer(number);
-    let spliced = bench.engine.iter().rev().find_map(|command| match command {
-        Command::Splice(splice) if splice.b_hears_a => Some((splice.a.clone(), splice.b.clone())),
-        _ => None,
-    });
+    let spliced = bench.last_splice();
     let (guest, partner) = spliced.expect("a splice");
     assert!(guest.ends_with(&format!("-{number}")), "{guest}");
     assert_eq!(partner, format!("c-{customer}"));
     assert!(bench.played(number).is_empty(), "the number hears no announcement of ours");
     hang_up(&mut bench, number);
-    assert!(
-        bench
-            .sip
-            .iter()
-            .any(|(call, command)| { *call == customer && matches!(command, SipCommand::HangUp { .. }) })
-    );
+    assert!(bench.is_hung_up(customer));
     bench.sip(customer, SipEvent::Ended { by_peer: false, reason: String::new() });
     let rows = call_events(&mut bench);
     assert_eq!(rows.iter().map(|row| row.ciq.as_str()).collect::<Vec<_>>(), ["a", "c", "e"]);
@@ -277,10 +269,7 @@ fn pv_07_attended_a_number_answers_before_the_transfer_can_be_completed() {
     let ann = bench.agent_leg("ann");
     assert!(joined(&bench, &ann).is_some_and(|leg| leg.ends_with(&format!("-{number}"))));
     bench.ask(ApiRequest::CompleteTransfer("ann".into()));
-    let last = bench.engine.iter().rev().find_map(|command| match command {
-        Command::Splice(splice) if splice.b_hears_a => Some(splice.b.clone()),
-        _ => None,
-    });
+    let last = bench.last_splice().map(|(_, b)| b);
     assert_eq!(last, Some(format!("c-{customer}")));
     assert_eq!(bench.agent("ann").status, AgentStatus::WrapUp);
     assert!(AgentId::from(".g1").is_guest() && !AgentId::from("ann").is_guest());

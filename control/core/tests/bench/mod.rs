@@ -402,6 +402,19 @@ impl Bench {
         self.targets().rev().find(|(_, target)| trunk(target)).expect("a customer was dialled").0
     }
 
+    /// Whether we hung up on a call.
+    pub(crate) fn is_hung_up(&self, call: CallId) -> bool {
+        self.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
+    }
+
+    /// The legs that were last spliced so that both hear each other.
+    pub(crate) fn last_splice(&self) -> Option<(String, String)> {
+        self.engine.iter().rev().find_map(|command| match command {
+            Command::Splice(splice) if splice.b_hears_a => Some((splice.a.clone(), splice.b.clone())),
+            _ => None,
+        })
+    }
+
     pub(crate) fn agent_leg(&self, agent: &str) -> String {
         format!("a-{agent}-{}", self.dialled(agent))
     }
