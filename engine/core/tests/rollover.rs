@@ -6,7 +6,7 @@ use offhook_engine_core::limits::ROLLOVER_SEARCH_MS;
 use offhook_engine_core::{DropReason, LegSetup, Verdict};
 use offhook_proto::{LatchMode, LegUpdate, Srtp, SrtpKeys, SrtpSuite};
 use offhook_srtp::ROLLOVERS;
-use support::secure::{SUITE, SecurePhone, key, keys, update};
+use support::secure::{SUITE, SecurePhone, before_the_key, key, key_comes, keys, update, waits_for_the_key};
 use support::{Rig, Talker, address, assert_one_stream, phone, rtp, setup};
 
 /// Leg 1 secure, leg 2 plain, spliced, on an engine that knows nothing of either.
@@ -129,22 +129,15 @@ fn a_phone_is_heard_although_somebody_near_it_floods_its_leg() {
 
 #[test]
 fn by_01_words_said_before_the_key_is_known_are_heard_of_a_stream_that_has_rolled_over_too() {
-    for before in [Srtp::from(SrtpKeys { receive: None, send: Some(key(SUITE, 2)) }), Srtp::Off] {
-        let mut rig = Rig::new();
-        rig.create(LegSetup { srtp: before.clone(), remote: None, ..setup(1) });
-        rig.create(setup(2));
-        rig.gates(1, 2, true, false);
+    for before in before_the_key() {
+        let mut rig = waits_for_the_key(&before);
         let since = rig.now;
         let mut secure = SecurePhone::new(1, SUITE, 1);
         secure.roll_over(2);
         for byte in 1..=5 {
             assert!(secure.talk(&mut rig, byte).is_err());
         }
-        let remote = setup(1).remote;
-        update(&mut rig, 1, LegUpdate { srtp: Some(keys(SUITE, 1)), remote, ..LegUpdate::default() });
-        rig.splice_since(2, 1, since);
-        let heard: Vec<u8> = rig.take_heard(2).iter().map(|sent| sent.bytes[12]).collect();
-        assert_eq!(heard, [1, 2, 3, 4, 5], "{before:?}");
+        assert_eq!(key_comes(&mut rig, since), [1, 2, 3, 4, 5], "{before:?}");
         assert!(secure.talk(&mut rig, 6).is_ok());
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use offhook_engine_core::{DropReason, LegId, LegSetup, Socket, Verdict, WorkerCommand};
 use offhook_proto::{LatchMode, LegUpdate, Srtp, SrtpKeys, SrtpSuite};
 use offhook_srtp::OVERHEAD_BYTES;
-use support::secure::{SUITE, SecurePhone, key, keys, update};
+use support::secure::{SUITE, SecurePhone, before_the_key, key_comes, keys, update, waits_for_the_key};
 use support::{Rig, Talker, address, phone, prompt, rtp, setup};
 
 /// Leg 1 secure, leg 2 plain, spliced.
@@ -119,11 +119,8 @@ fn reports_of_the_peer_count_only_when_it_has_signed_them() {
 #[test]
 fn by_01_words_said_before_the_key_is_known_are_sent_on_when_it_comes() {
     // A leg that was opened as secure, and one of which it was not known: the answer brings remote and key.
-    for before in [Srtp::from(SrtpKeys { receive: None, send: Some(key(SUITE, 2)) }), Srtp::Off] {
-        let mut rig = Rig::new();
-        rig.create(LegSetup { srtp: before.clone(), remote: None, ..setup(1) });
-        rig.create(setup(2));
-        rig.gates(1, 2, true, false);
+    for before in before_the_key() {
+        let mut rig = waits_for_the_key(&before);
         let since = rig.now;
         let mut secure = SecurePhone::new(1, SUITE, 1);
         for byte in 1..=5 {
@@ -132,11 +129,7 @@ fn by_01_words_said_before_the_key_is_known_are_sent_on_when_it_comes() {
         // Somebody else knocks meanwhile.
         assert!(rig.receive_from(1, phone(1), &rtp(0, 1, 1, 1, &[9; 170])).is_err());
         rig.pass_ms(5);
-        let remote = setup(1).remote;
-        update(&mut rig, 1, LegUpdate { srtp: Some(keys(SUITE, 1)), remote, ..LegUpdate::default() });
-        rig.splice_since(2, 1, since);
-        let heard: Vec<u8> = rig.take_heard(2).iter().map(|sent| sent.bytes[12]).collect();
-        assert_eq!(heard, [1, 2, 3, 4, 5], "{before:?}");
+        assert_eq!(key_comes(&mut rig, since), [1, 2, 3, 4, 5], "{before:?}");
         assert_eq!(rig.info(1).counters.drops.auth_failed, 1);
         assert!(secure.talk(&mut rig, 6).is_ok());
     }

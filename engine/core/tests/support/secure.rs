@@ -1,10 +1,10 @@
 //! A phone with SRTP.
 
-use offhook_engine_core::{LegId, Verdict, WorkerCommand};
+use offhook_engine_core::{LegId, LegSetup, Time, Verdict, WorkerCommand};
 use offhook_proto::{LegUpdate, Srtp, SrtpKey, SrtpKeys, SrtpSuite};
 use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
 
-use super::{Rig, Sent, Talker};
+use super::{Rig, Sent, Talker, setup};
 
 pub const SUITE: SrtpSuite = SrtpSuite::AesCm128HmacSha1_80;
 
@@ -20,6 +20,28 @@ pub fn keys(suite: SrtpSuite, seed: u8) -> Srtp {
 pub fn update(rig: &mut Rig, leg: u64, change: LegUpdate) {
     let change = Box::new(LegUpdate { leg: format!("leg-{leg}"), ..change });
     rig.done(|op| WorkerCommand::Update { op, leg: LegId(leg), change });
+}
+
+/// How a leg may have been opened whose peer's key is still to come: as secure, and not known to be.
+pub fn before_the_key() -> [Srtp; 2] {
+    [Srtp::from(SrtpKeys { receive: None, send: Some(key(SUITE, 2)) }), Srtp::Off]
+}
+
+/// Such a leg 1, which leg 2 may hear once it is spliced.
+pub fn waits_for_the_key(before: &Srtp) -> Rig {
+    let mut rig = Rig::new();
+    rig.create(LegSetup { srtp: before.clone(), remote: None, ..setup(1) });
+    rig.create(setup(2));
+    rig.gates(1, 2, true, false);
+    rig
+}
+
+/// The answer brings remote and key of leg 1. Returns the first byte of everything that leg 2 hears of what was said since then.
+pub fn key_comes(rig: &mut Rig, since: Time) -> Vec<u8> {
+    let remote = setup(1).remote;
+    update(rig, 1, LegUpdate { srtp: Some(keys(SUITE, 1)), remote, ..LegUpdate::default() });
+    rig.splice_since(2, 1, since);
+    rig.take_heard(2).iter().map(|sent| sent.bytes[12]).collect()
 }
 
 /// A phone with keys of its own.
