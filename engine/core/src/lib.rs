@@ -12,6 +12,7 @@
 //! two in order. Neither root ever waits, and bad packets never stop them: they are counted.
 
 mod director;
+pub mod kernel;
 mod leg;
 pub mod limits;
 mod message;

@@ -26,6 +26,7 @@ use slab::Slab;
 
 use self::spread::Spread;
 use self::wheel::Wheel;
+use crate::kernel::KernelPath;
 use crate::leg::recording::Tap;
 use crate::leg::{Leg, count};
 use crate::{DropReason, LegId, LegIx, Socket, Time, WorkerOutput, WorkerReport};
@@ -62,6 +63,8 @@ pub struct Worker {
     totals: Totals,
     /// What is to be recorded of the packet in hand.
     tap: Option<Tap>,
+    #[expect(dead_code, reason = "nothing is handed over to it yet")]
+    kernel: Option<Box<dyn KernelPath>>,
 }
 
 /// What waits to be polled.
@@ -100,8 +103,14 @@ impl Worker {
             spread: Spread::new(config.seed),
             totals: Totals::default(),
             tap: None,
+            kernel: None,
             config,
         }
+    }
+
+    /// The same worker, which hands over plain directions of its splices.
+    pub fn with_kernel(self, kernel: Box<dyn KernelPath>) -> Self {
+        Self { kernel: Some(kernel), ..self }
     }
 
     /// Counts a datagram that was larger than the receive buffer.
