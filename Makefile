@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo soak test behaviours sim fuzz bench compare compare-readme quality lint docs fmt setup-demo setup-test setup-compare setup-quality clean
+.PHONY: demo soak test behaviours sim fuzz bpf bench compare compare-readme quality lint docs fmt setup-demo setup-test setup-compare setup-quality clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -36,6 +36,10 @@ fuzz:
 	    cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 	        tests/fuzz/target/found/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \
 	done
+
+# The program that forwards in the kernel, after a change of its source (clang 14).
+bpf:
+	$(MAKE) -B -C engine/uring/src/kernel -f forward.mk
 
 # `make bench BENCH="--save-baseline before"`, then, after a change, `make bench BENCH="--baseline before"`, compares the two.
 bench: setup-demo

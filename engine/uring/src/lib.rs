@@ -15,18 +15,21 @@
 //! 5. To move a socket to another thread: [`Ring::cancel_receive`], await `ReceiveEnded`, [`Ring::unregister`], and
 //!    register the descriptor there. Datagrams that arrive in between wait in the socket.
 //!
-//! Beside the ring there are the few system calls that the engine needs and std lacks: the kernel filter of a
-//! parked leg ([`filter`]), [`socket`], [`clock`] and [`limits`].
+//! Beside the ring there are what lets the kernel do more of the work itself ([`Steering`], [`kernel`]) and the few system calls that
+//! the engine needs and std lacks: the kernel filter of a parked leg ([`filter`]), [`socket`], [`clock`] and [`limits`].
 //!
 //! Linux 6.1 or newer is needed; 6.12 or newer adds the batching wait.
 
 mod address;
+#[allow(unsafe_code)]
+mod bpf;
 pub mod clock;
 mod completion;
 mod config;
 mod control;
 mod error;
 pub mod filter;
+pub mod kernel;
 pub mod limits;
 #[allow(unsafe_code)]
 mod mapping;

@@ -1,8 +1,9 @@
-//! Zeroed memory straight from the kernel.
+//! Memory straight from the kernel.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::{io, ptr};
 
-/// Private, zeroed, page-aligned memory, unmapped when dropped; resident only where it was touched.
+/// Page-aligned memory, unmapped when dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: ptr::NonNull<u8>,
@@ -10,12 +11,20 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// `len` bytes, more than zero; ENOMEM if they are not to be had.
+    /// `len` bytes, more than zero, private and zeroed, resident only where they were touched; ENOMEM if they are not to be had.
     pub(crate) fn new(len: usize) -> io::Result<Self> {
+        Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    }
+
+    /// The first `len` bytes, more than zero, of what is behind a descriptor, shared with whoever else has it.
+    pub(crate) fn shared(fd: &OwnedFd, len: usize) -> io::Result<Self> {
+        Self::map(len, libc::MAP_SHARED, fd.as_raw_fd())
+    }
+
+    fn map(len: usize, flags: i32, fd: i32) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: without MAP_FIXED the kernel picks an address range that nothing else uses.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) };
+        let base = unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, fd, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

@@ -93,6 +93,13 @@ pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok((0..libc::CPU_SETSIZE as usize).filter(allowed).collect())
 }
 
+/// Waits until every processor has left whatever part of the kernel it was in (`man 2 membarrier`: a grace period). Returns at
+/// once where the kernel cannot.
+pub(crate) fn wait_for_all_processors() {
+    // SAFETY: membarrier takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+}
+
 /// Signals as the kernel counts them: bit 0 is signal 1.
 pub(crate) type SignalMask = u64;
 

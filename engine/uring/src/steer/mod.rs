@@ -5,14 +5,14 @@
 //! port up and chooses a worker's socket instead. The port's own socket stays bound, which keeps the port reserved. A
 //! *connected* socket comes before the program: whoever connects it takes its port out of the steering, packet by packet.
 
-#[allow(unsafe_code)]
-mod bpf;
 mod program;
 
+use crate::bpf::{self, MapKind, MapShape, ProgramKind};
 use crate::sys;
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The steering of one address's ports, for as long as this value lives. Shared by all workers.
 #[derive(Debug)]
@@ -30,10 +30,16 @@ impl Steering {
     /// # Errors
     /// The process may not (CAP_BPF and CAP_NET_ADMIN), or the kernel cannot (Linux 5.9, CONFIG_BPF_SYSCALL).
     pub fn new(address: Ipv4Addr, workers: u32) -> io::Result<Self> {
-        let ports = bpf::create_map(bpf::MAP_ARRAY, size_of::<Worker>() as u32, PORTS)?;
-        let sockets = bpf::create_map(bpf::MAP_SOCKETS, size_of::<u64>() as u32, workers)?;
-        let program = bpf::load_lookup(&program::lookup(address, &ports, &sockets))?;
-        let link = bpf::attach_lookup(&program)?;
+        let map = |kind, value_bytes: usize, entries, name| {
+            let value_bytes = value_bytes as u32;
+            bpf::create_map(&MapShape { kind, key_bytes: 4, value_bytes, entries, flags: 0, name })
+        };
+        let ports = map(MapKind::Array, size_of::<Worker>(), PORTS, "offhook_steer")?;
+        let sockets = map(MapKind::Sockets, size_of::<u64>(), workers, "offhook_workers")?;
+        let program = program::lookup(address, &ports, &sockets);
+        let program = bpf::load(ProgramKind::SocketLookup, "offhook_steer", &program)?;
+        let namespace = File::open("/proc/self/ns/net")?;
+        let link = bpf::attach(&program, ProgramKind::SocketLookup, namespace.as_raw_fd() as u32)?;
         Ok(Self { address, ports, sockets, _link: link })
     }
 
@@ -47,7 +53,7 @@ impl Steering {
         socket.set_nonblocking(true)?;
         sys::set_option(socket.as_fd(), libc::SOL_IP, libc::IP_RECVORIGDSTADDR, 1)?;
         crate::socket::set_receive_buffer(&socket, receive_bytes)?;
-        bpf::update(&self.sockets, worker, &bpf::descriptor(&socket).to_ne_bytes())?;
+        bpf::update(&self.sockets, &worker.to_ne_bytes(), &bpf::descriptor(&socket).to_ne_bytes())?;
         Ok(socket)
     }
 
@@ -57,7 +63,7 @@ impl Steering {
     /// # Errors
     /// A system call failed.
     pub fn steer(&self, port: u16, worker: u32) -> io::Result<()> {
-        bpf::update(&self.ports, u32::from(port), &(worker + 1).to_ne_bytes())
+        bpf::update(&self.ports, &u32::from(port).to_ne_bytes(), &(worker + 1).to_ne_bytes())
     }
 
     /// Gives a port back to its own socket. What was steered before may still wait in the worker's.
@@ -65,7 +71,7 @@ impl Steering {
     /// # Errors
     /// A system call failed.
     pub fn release(&self, port: u16) -> io::Result<()> {
-        bpf::update(&self.ports, u32::from(port), &NOBODY.to_ne_bytes())
+        bpf::update(&self.ports, &u32::from(port).to_ne_bytes(), &NOBODY.to_ne_bytes())
     }
 
     /// The address whose ports it steers.

@@ -17,19 +17,9 @@
 //! }
 //! ```
 
+use crate::bpf::{Instruction, LOAD_IMMEDIATE_64, MAP_DESCRIPTOR};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
-
-/// One instruction as the kernel takes it (RFC 9669, section 3).
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Instruction {
-    opcode: u8,
-    /// Source in the upper half, destination in the lower: as little-endian C lays the bit fields out.
-    registers: u8,
-    offset: i16,
-    immediate: i32,
-}
 
 /// The program for the ports of one address.
 pub(super) fn lookup(address: Ipv4Addr, ports: &OwnedFd, sockets: &OwnedFd) -> Vec<Instruction> {
@@ -143,7 +133,6 @@ const SK_RELEASE: i32 = 86;
 const SK_ASSIGN: i32 = 124;
 
 /// Opcodes (RFC 9669, appendix A).
-const LOAD_IMMEDIATE_64: u8 = 0x18;
 const LOAD_32: u8 = 0x61;
 const STORE_32: u8 = 0x63;
 const ADD_32: u8 = 0x04;
@@ -154,5 +143,3 @@ const JUMP_IF_EQUAL_64: u8 = 0x15;
 const JUMP_UNLESS_EQUAL_32: u8 = 0x56;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
-/// Source "register" of a 64-bit load whose immediate is a map's descriptor (BPF_PSEUDO_MAP_FD).
-const MAP_DESCRIPTOR: u8 = 1;

@@ -1,0 +1,152 @@
+//! Forwarding: RTP packets rewritten and sent on by the kernel, without a socket and without this process.
+//!
+//! A program at the ingress of each interface (tcx, Linux 6.6) finds the rule for a packet's destination by a map, compares,
+//! rewrites addresses and RTP header, counts in memory that is shared with this process, and redirects the packet to the interface
+//! that leads to its hearer. What no rule describes goes to the stack as if there were no program. Other programs at the same
+//! interfaces, also of this kind, go on undisturbed.
+
+mod netlink;
+mod program;
+mod rule;
+#[allow(unsafe_code)]
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub use self::netlink::{Interface, Netlink, Route};
+pub use self::rule::{Progress, Rule};
+
+use self::shared::{RULE_BYTES, Shared};
+use crate::bpf::{self, MapKind, MapShape, ProgramKind};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The program and its rules, for as long as this value lives. Shared by all workers.
+#[derive(Debug)]
+pub struct Forwarder {
+    clock_start_ns: u64,
+    ports: OwnedFd,
+    shared: Shared,
+    program: OwnedFd,
+    /// Numbers of rules that nobody has.
+    free: Mutex<Vec<u32>>,
+    /// By number of the interface. Closing one takes the program out there.
+    links: Mutex<HashMap<u32, OwnedFd>>,
+}
+
+/// A rule that is in force. Forgotten, it stays so.
+#[derive(Debug)]
+#[must_use]
+pub struct Installed {
+    number: u32,
+    at: SocketAddrV4,
+}
+
+impl Forwarder {
+    /// Forwards nothing yet, and by `rules` rules at most, of 128 bytes each. Times are counted from `clock_start_ns`, in nanoseconds
+    /// of [`monotonic_ns`](crate::clock::monotonic_ns).
+    ///
+    /// # Errors
+    /// The process may not (CAP_BPF and CAP_NET_ADMIN), there is no memory for so many rules, or the kernel cannot (Linux 6.6,
+    /// CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT).
+    pub fn new(rules: u32, clock_start_ns: u64) -> io::Result<Self> {
+        let rules = rules.max(1);
+        let ports = bpf::create_map(&MapShape {
+            kind: MapKind::Hash,
+            key_bytes: size_of::<Key>() as u32,
+            value_bytes: size_of::<u32>() as u32,
+            entries: rules,
+            flags: 0,
+            name: "offhook_ports",
+        })?;
+        let map = bpf::create_map(&MapShape {
+            kind: MapKind::Array,
+            key_bytes: size_of::<u32>() as u32,
+            value_bytes: RULE_BYTES as u32,
+            entries: rules,
+            flags: bpf::MAPPABLE,
+            name: "offhook_rules",
+        })?;
+        let shared = Shared::new(&map, rules)?;
+        let program = bpf::load(ProgramKind::Ingress, "offhook_forward", &program::forward(&ports, &map))?;
+        Ok(Self {
+            clock_start_ns,
+            ports,
+            shared,
+            program,
+            free: Mutex::new((0..rules).rev().collect()),
+            links: Mutex::default(),
+        })
+    }
+
+    /// Has the program see what comes in by an interface, by its number. Whether it did not yet.
+    ///
+    /// # Errors
+    /// There is no such interface, or the kernel cannot (Linux 6.6).
+    pub fn attach(&self, interface: u32) -> io::Result<bool> {
+        match lock(&self.links).entry(interface) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(place) => {
+                place.insert(bpf::attach(&self.program, ProgramKind::Ingress, interface)?);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Forwards by a rule from now on. There must be none for the same [`Rule::at`] yet.
+    ///
+    /// # Errors
+    /// As many rules as there may be are in force ([`io::ErrorKind::OutOfMemory`]), or the kernel refuses.
+    pub fn install(&self, rule: &Rule) -> io::Result<Installed> {
+        let number = lock(&self.free).pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        self.shared.write(number, &rule.words(self.clock_start_ns));
+        if let Err(error) = bpf::update(&self.ports, &key(rule.at), &number.to_ne_bytes()) {
+            lock(&self.free).push(number);
+            return Err(error);
+        }
+        self.shared.switch_on(number);
+        Ok(Installed { number, at: rule.at })
+    }
+
+    /// What a rule has done so far. No system call.
+    pub fn progress(&self, rule: &Installed) -> Progress {
+        self.shared.progress(rule.number)
+    }
+
+    /// Sends by another interface what a rule forwards, or, by interface 0, leaves it to the stack.
+    pub fn set_interface(&self, rule: &Installed, interface: u32) {
+        self.shared.set_interface(rule.number, interface);
+    }
+
+    /// Ends a rule. No packet is rewritten by it any more; the last one may be on its way through the kernel still.
+    #[expect(clippy::needless_pass_by_value, reason = "a rule ends once")]
+    pub fn withdraw(&self, rule: Installed) -> Progress {
+        let Installed { number, at } = rule;
+        let is_free = self.shared.switch_off(number);
+        // A packet that finds the rule by its port finds it off; a key that stays behind is set anew by the next rule.
+        let _ = bpf::delete(&self.ports, &key(at));
+        let progress = self.shared.progress(number);
+        if is_free {
+            lock(&self.free).push(number);
+        }
+        progress
+    }
+}
+
+/// `struct address` in forward.c.
+type Key = [u8; 8];
+
+fn key(address: SocketAddrV4) -> Key {
+    let [a, b, c, d] = address.ip().octets();
+    let [high, low] = address.port().to_be_bytes();
+    [a, b, c, d, high, low, 0, 0]
+}
+
+/// What is behind these locks is whole between any two of its statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,185 @@
+//! What the kernel knows of routes and interfaces, asked over netlink (RFC 3549; `man 7 rtnetlink`).
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
+
+/// A socket for such questions. Answers come at once.
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Socket,
+}
+
+/// How packets get somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Number of the interface that they leave by: the loopback's for addresses of this machine.
+    pub interface: u32,
+}
+
+/// An interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// Whether its packets have Ethernet headers, as the loopback's have.
+    pub is_ethernet: bool,
+}
+
+impl Netlink {
+    /// A socket.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub fn new() -> io::Result<Self> {
+        let protocol = Protocol::from(libc::NETLINK_ROUTE);
+        Ok(Self { socket: Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))? })
+    }
+
+    /// The way from an address of this machine to another address.
+    ///
+    /// # Errors
+    /// There is none, and why.
+    pub fn route(&self, from: Ipv4Addr, to: Ipv4Addr) -> io::Result<Route> {
+        let mut body = vec![libc::AF_INET as u8, 32, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (kind, address) in [(libc::RTA_DST, to), (libc::RTA_SRC, from)] {
+            body.extend(8_u16.to_ne_bytes());
+            body.extend(kind.to_ne_bytes());
+            body.extend(address.octets());
+        }
+        let mut interface = None;
+        self.ask(libc::RTM_GETROUTE, 0, &body, |message| {
+            let attributes = message.get(ROUTE_HEADER_BYTES..).unwrap_or_default();
+            interface = attribute(attributes, libc::RTA_OIF).and_then(|value| number(value, 0));
+        })?;
+        let interface = interface.ok_or(io::ErrorKind::HostUnreachable)?;
+        Ok(Route { interface })
+    }
+
+    /// All interfaces of this network namespace.
+    ///
+    /// # Errors
+    /// A system call failed.
+    pub fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        let mut interfaces = Vec::new();
+        self.ask(libc::RTM_GETLINK, libc::NLM_F_DUMP as u16, &[0; LINK_HEADER_BYTES], |message| {
+            interfaces.extend(interface(message));
+        })?;
+        Ok(interfaces)
+    }
+
+    fn ask(&self, kind: u16, flags: u16, body: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut request = Vec::with_capacity(HEADER_BYTES + body.len());
+        request.extend((HEADER_BYTES as u32 + body.len() as u32).to_ne_bytes());
+        request.extend(kind.to_ne_bytes());
+        request.extend((flags | libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        request.extend([0; 8]);
+        request.extend(body);
+        self.socket.send(&request)?;
+        let mut answer = vec![0; ANSWER_BYTES];
+        loop {
+            let length = (&self.socket).read(&mut answer)?;
+            let mut rest = &answer[..length];
+            while let Some((kind, message, behind)) = split(rest) {
+                match kind {
+                    NLMSG_DONE => return Ok(()),
+                    NLMSG_ERROR => return error(message),
+                    _ => take(message),
+                }
+                rest = behind;
+            }
+            if flags == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The next message of a datagram: its kind, its body, and what is behind it.
+fn split(datagram: &[u8]) -> Option<(i32, &[u8], &[u8])> {
+    let length = number(datagram, 0)? as usize;
+    let kind = u16::from_ne_bytes(datagram.get(4..6)?.try_into().ok()?);
+    let body = datagram.get(HEADER_BYTES..length)?;
+    Some((i32::from(kind), body, datagram.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// The value of an attribute.
+fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    loop {
+        let half = |at: usize| Some(u16::from_ne_bytes(attributes.get(at..at + 2)?.try_into().ok()?));
+        let (length, kind) = (usize::from(half(0)?), half(2)?);
+        if kind == wanted {
+            return attributes.get(4..length);
+        }
+        // An attribute is no shorter than its header.
+        attributes = attributes.get(length.max(4).next_multiple_of(4)..)?;
+    }
+}
+
+fn interface(message: &[u8]) -> Option<Interface> {
+    let kind = u16::from_ne_bytes(message.get(2..4)?.try_into().ok()?);
+    let name = attribute(message.get(LINK_HEADER_BYTES..)?, libc::IFLA_IFNAME)?;
+    Some(Interface {
+        number: number(message, 4)?,
+        name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
+        is_up: number(message, 8)? & libc::IFF_UP as u32 != 0,
+        is_ethernet: [libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK].contains(&kind),
+    })
+}
+
+fn error(message: &[u8]) -> io::Result<()> {
+    match number(message, 0) {
+        Some(0) => Ok(()),
+        Some(error) => Err(io::Error::from_raw_os_error((error as i32).wrapping_neg())),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// `struct nlmsghdr`, `struct rtmsg` and `struct ifinfomsg`.
+const HEADER_BYTES: usize = 16;
+const ROUTE_HEADER_BYTES: usize = 12;
+const LINK_HEADER_BYTES: usize = 16;
+const NLMSG_ERROR: i32 = libc::NLMSG_ERROR;
+const NLMSG_DONE: i32 = libc::NLMSG_DONE;
+/// More than the kernel puts into one datagram.
+const ANSWER_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_leads_to_this_machine() {
+        let netlink = Netlink::new().unwrap();
+        let interfaces = netlink.interfaces().unwrap();
+        let loopback = interfaces.iter().find(|interface| interface.name == "lo").unwrap();
+        assert!(loopback.is_up && loopback.is_ethernet, "{loopback:?}");
+        let route = netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 9, 9, 9)).unwrap();
+        assert_eq!(route, Route { interface: loopback.number });
+    }
+
+    #[test]
+    fn nothing_leads_away_from_an_address_that_is_not_ours() {
+        let netlink = Netlink::new().unwrap();
+        assert!(netlink.route(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST).is_err());
+        netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST).unwrap();
+    }
+
+    #[test]
+    fn messages_that_are_cut_off_or_lie_about_their_length_end_the_reading() {
+        assert_eq!(split(&[0; 3]), None);
+        assert_eq!(split(&[0; 16]), None, "shorter than its own header");
+        assert_eq!(split(&[255; 40]), None);
+        assert_eq!(attribute(&[0; 8], 4), None);
+        assert_eq!(attribute(&[2, 0, 4, 0], 4), None, "shorter than its own header");
+        assert_eq!(attribute(&[8, 0, 4, 0, 1, 0, 0, 0], 4), Some(&[1, 0, 0, 0][..]));
+    }
+}
