@@ -72,6 +72,10 @@ pub(crate) struct RunArgs {
     /// CAP_NET_ADMIN and CAP_NET_RAW, and one media address of IPv4.
     #[arg(long)]
     pub(crate) steer: bool,
+    /// Have the kernel itself forward what needs no more than new headers: RTP between spliced legs of one encoding, IPv4. Takes
+    /// CAP_BPF and CAP_NET_ADMIN, and Linux 6.6. Such packets pass by this machine's packet filter.
+    #[arg(long)]
+    pub(crate) kernel: bool,
     /// Prints whether this machine can run the engine with these arguments, and exits.
     #[arg(long)]
     pub(crate) check: bool,

@@ -8,7 +8,9 @@ use offhook_uring::limits::LimitError;
 use offhook_uring::{Ring, RingConfig};
 
 use crate::args::RunArgs;
+use crate::clock::Clock;
 use crate::files::{self, Files};
+use crate::kernel;
 use crate::run::ring_config;
 use crate::sockets::CONTROL_QUEUE_BYTES;
 use crate::steering;
@@ -50,6 +52,7 @@ pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
         control_address(args),
         prompts(args),
         steer(args),
+        kernel(args, files.legs),
     ];
     for Finding { grade, text } in &findings {
         println!("{grade}  {text}");
@@ -163,6 +166,16 @@ fn steer(args: &RunArgs) -> Finding {
     {
         Ok(Some(_)) => good("ports can be steered"),
         Ok(None) => good("no steering asked for"),
+        Err(error) => bad(format!("{error:#}")),
+    }
+}
+
+fn kernel(args: &RunArgs, legs: u32) -> Finding {
+    match kernel::start(args, legs, Clock::start()) {
+        Ok(Some(started)) => {
+            good(format!("the kernel can forward what comes in by {}", started.interfaces.join(", ")))
+        }
+        Ok(None) => good("no forwarding in the kernel asked for"),
         Err(error) => bad(format!("{error:#}")),
     }
 }

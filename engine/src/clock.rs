@@ -17,6 +17,11 @@ impl Clock {
         Self { start_ns: monotonic_ns() }
     }
 
+    /// The monotonic clock's nanoseconds at 0.
+    pub(crate) fn start_ns(self) -> u64 {
+        self.start_ns
+    }
+
     /// The time now.
     pub(crate) fn now(self) -> Time {
         Time((monotonic_ns() - self.start_ns) / 1_000)

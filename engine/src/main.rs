@@ -9,6 +9,7 @@ mod clock;
 mod control;
 mod ctl;
 mod files;
+mod kernel;
 mod key;
 mod link;
 mod ng;

@@ -22,6 +22,7 @@ use crate::args::RunArgs;
 use crate::clock::{self, Clock};
 use crate::control::{self, ControlSetup};
 use crate::files::Files;
+use crate::kernel;
 use crate::key;
 use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
 use crate::ng::NgShell;
@@ -29,7 +30,7 @@ use crate::prompt::PromptStore;
 use crate::record::Recorder;
 use crate::sockets::bind_control;
 use crate::steering;
-use crate::worker::{PACKET_BYTES, WorkerSetup, WorkerThread};
+use crate::worker::{KernelRules, PACKET_BYTES, WorkerSetup, WorkerThread};
 
 /// This machine has no usable io_uring.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let (reports_in, reports) = bounded(CHANNEL);
     let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
     let steering = steering::start(args, cpus.len())?;
+    let forwarder = kernel::start(args, max_legs, clock)?.map(|kernel::Started { forwarder, interfaces }| {
+        info!(interfaces = interfaces.join(" "), "the kernel forwards what needs nothing but new headers");
+        forwarder
+    });
     let mut workers = Vec::new();
     let mut threads = Vec::new();
     for (worker, &cpu) in cpus.iter().enumerate() {
@@ -75,6 +80,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             recorder: recorder.clone(),
             min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
             steer: steering.as_ref().map(|steering| steering::open(steering, worker)).transpose()?,
+            kernel: match &forwarder {
+                Some(forwarder) => Some(KernelRules::new(worker as u16, Arc::clone(forwarder))?),
+                None => None,
+            },
         };
         let (link, thread) = start_worker(setup, reports_in.clone(), &bell)?;
         workers.push(link);

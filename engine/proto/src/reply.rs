@@ -392,6 +392,12 @@ pub struct WorkerInfo {
     pub wakeups: u64,
     /// Times that the receive buffers ran out.
     pub buffers_exhausted: u64,
+    /// Directions of splices that the kernel forwards by itself now.
+    #[serde(default)]
+    pub kernel_rules: u64,
+    /// RTP packets that it has forwarded, of those sent on.
+    #[serde(default)]
+    pub kernel_packets: u64,
     /// Packets dropped, by reason.
     pub drops: Drops,
 }

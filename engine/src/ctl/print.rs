@@ -216,8 +216,8 @@ fn engine(info: &EngineInfo) -> String {
 fn worker_line(worker: &WorkerInfo) -> String {
     let cpu = worker.cpu.map_or("not pinned".to_owned(), |cpu| format!("processor {cpu}"));
     format!(
-        "worker {} ({cpu}): {} legs, {} splices, {} plays; CPU {:.3} s, {} wake-ups\n  packets: {} received, {} forwarded, \
-         {} made; buffers ran out {} times; dropped: {}",
+        "worker {} ({cpu}): {} legs, {} splices, {} plays; CPU {:.3} s, {} wake-ups\n  packets: {} received, {} forwarded ({} by \
+         the kernel, which has {} rules), {} made; buffers ran out {} times; dropped: {}",
         worker.worker,
         worker.legs,
         worker.splices,
@@ -226,6 +226,8 @@ fn worker_line(worker: &WorkerInfo) -> String {
         worker.wakeups,
         worker.packets_received,
         worker.packets_forwarded,
+        worker.kernel_packets,
+        worker.kernel_rules,
         worker.packets_generated,
         worker.buffers_exhausted,
         Dropped(&worker.drops)

@@ -1,5 +1,6 @@
 //! One worker thread: a processor, a ring, and the legs that live there.
 
+mod kernel;
 mod pace;
 mod ports;
 mod sockets;
@@ -9,6 +10,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::TryRecvError;
@@ -21,6 +23,7 @@ use offhook_uring::clock::{pin_to_cpu, thread_cpu_ns};
 use offhook_uring::{Buffer, Completion, Datagram, Ring, RingConfig, SetupError, Waker};
 use tracing::{info, warn};
 
+use self::kernel::KernelFigures;
 use self::pace::Pace;
 use self::ports::{Ports, parse_token, token};
 use self::steer::{STEERED, Steered};
@@ -29,6 +32,7 @@ use crate::link::{ControlLink, ToWorker};
 use crate::record::Recorder;
 use crate::sockets::LegSockets;
 
+pub(crate) use self::kernel::KernelRules;
 pub(crate) use self::steer::{RECEIVE_BYTES, SEND_BYTES, SteerSetup};
 
 /// What a worker thread is started with.
@@ -42,6 +46,8 @@ pub(crate) struct WorkerSetup {
     pub(crate) min_wait: Duration,
     /// Present when ports are steered.
     pub(crate) steer: Option<SteerSetup>,
+    /// Present when the kernel forwards.
+    pub(crate) kernel: Option<KernelRules>,
 }
 
 /// A worker thread's everything.
@@ -54,6 +60,7 @@ pub(crate) struct WorkerThread {
     control: ControlLink,
     recorder: Recorder,
     steered: Option<Steered>,
+    kernel: Option<Arc<KernelFigures>>,
     /// Ends of recordings that the recorder had no room for.
     endings: Vec<(RecordId, Time, bool)>,
     /// By leg.
@@ -87,15 +94,22 @@ impl WorkerThread {
         let mut ring = Ring::new(&setup.ring)?;
         let waker = ring.waker();
         let steered = setup.steer.map(|steer| Steered::new(&mut ring, control.worker, steer)).transpose()?;
+        let kernel = setup.kernel.as_ref().map(KernelRules::figures);
+        let core = Worker::new(setup.core);
+        let core = match setup.kernel {
+            Some(rules) => core.with_kernel(Box::new(rules)),
+            None => core,
+        };
         let mut thread = Self {
             cpu,
             clock: setup.clock,
             pace: Pace::new(setup.min_wait),
             ring,
-            core: Worker::new(setup.core),
+            core,
             control,
             recorder: setup.recorder,
             steered,
+            kernel,
             endings: Vec::new(),
             ports: Vec::new(),
             arriving: None,
@@ -340,6 +354,10 @@ impl WorkerThread {
         info.cpu_us = thread_cpu_ns() / 1_000;
         info.wakeups = self.wakeups;
         info.buffers_exhausted = self.buffers_exhausted;
+        if let Some(kernel) = &self.kernel {
+            info.kernel_rules = kernel.rules();
+            info.kernel_packets = kernel.packets();
+        }
     }
 
     fn log_figures(&self) {

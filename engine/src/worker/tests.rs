@@ -32,6 +32,7 @@ fn worker() -> (WorkerThread, Sender<ToWorker>, Receiver<FromWorker>) {
         recorder,
         min_wait: Duration::ZERO,
         steer: None,
+        kernel: None,
     };
     let (thread, _) = WorkerThread::new(setup, control).expect("this machine has io_uring");
     (thread, commands_in, reports)

@@ -21,6 +21,11 @@ pub(super) struct Shared {
     rules: u32,
 }
 
+// SAFETY: the mapping belongs to this value, stays where it is when the value moves, and is not bound to a thread.
+unsafe impl Send for Shared {}
+// SAFETY: all that is done with the mapping through a shared reference are atomic operations.
+unsafe impl Sync for Shared {}
+
 /// Bytes of a rule: two cache lines.
 pub(super) const RULE_BYTES: usize = (1 + WORDS) * size_of::<u64>();
 

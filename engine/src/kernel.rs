@@ -1,0 +1,50 @@
+//! Forwarding in the kernel as it is asked for on the command line.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use offhook_uring::kernel::{Forwarder, Netlink};
+use tracing::warn;
+
+use crate::args::RunArgs;
+use crate::clock::Clock;
+
+/// The forwarder for so many legs, at the interfaces that are up; none if it was not asked for.
+///
+/// # Errors
+/// It cannot be had with these arguments, or by this process, or on this kernel.
+pub(crate) fn start(args: &RunArgs, legs: u32, clock: Clock) -> anyhow::Result<Option<Started>> {
+    if !args.kernel {
+        return Ok(None);
+    }
+    if !args.media_addresses.iter().any(IpAddr::is_ipv4) {
+        bail!("--kernel: it takes a --media-address of IPv4");
+    }
+    let forwarder = Forwarder::new(legs, clock.start_ns()).context(
+        "--kernel: the kernel takes no program or no rules (CAP_BPF and CAP_NET_ADMIN, Linux 6.6)",
+    )?;
+    let interfaces =
+        Netlink::new().and_then(|netlink| netlink.interfaces()).context("--kernel: the interfaces")?;
+    let (mut attached, mut refused) = (Vec::new(), None);
+    for interface in interfaces.into_iter().filter(|interface| interface.is_up && interface.is_ethernet) {
+        match forwarder.attach(interface.number) {
+            Ok(_) => attached.push(interface.name),
+            Err(error) => {
+                warn!(interface = interface.name, %error, "nothing is forwarded in the kernel that comes in here");
+                refused = Some(error);
+            }
+        }
+    }
+    if let Some(error) = refused.filter(|_| attached.is_empty()) {
+        return Err(error).context("--kernel: no interface takes the program (CAP_NET_ADMIN, Linux 6.6)");
+    }
+    Ok(Some(Started { forwarder: Arc::new(forwarder), interfaces: attached }))
+}
+
+/// What was started.
+pub(crate) struct Started {
+    pub(crate) forwarder: Arc<Forwarder>,
+    /// By name, those whose packets it sees. Others follow when a peer is found behind them.
+    pub(crate) interfaces: Vec<String>,
+}

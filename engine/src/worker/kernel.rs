@@ -1,0 +1,167 @@
+//! What a worker hands over to the kernel.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use offhook_engine_core::kernel::{KernelPath, Progress, Rule};
+use offhook_engine_core::{LegIx, Time};
+use offhook_uring::kernel::{Forwarder, Installed, Netlink, Rule as KernelRule};
+use tracing::{debug, info, warn};
+
+/// One worker's rules.
+pub(crate) struct KernelRules {
+    worker: u16,
+    forwarder: Arc<Forwarder>,
+    netlink: Netlink,
+    /// By leg.
+    legs: Vec<Option<Held>>,
+    figures: Arc<KernelFigures>,
+    warned: bool,
+}
+
+/// A rule that is in force.
+struct Held {
+    installed: Installed,
+    /// Packets of it that are in the figures.
+    counted: Cell<u64>,
+}
+
+/// What a worker has handed over, for whoever asks.
+#[derive(Debug, Default)]
+pub(crate) struct KernelFigures {
+    rules: AtomicU64,
+    packets: AtomicU64,
+}
+
+impl KernelFigures {
+    /// Rules in force.
+    pub(crate) fn rules(&self) -> u64 {
+        self.rules.load(Ordering::Relaxed)
+    }
+
+    /// Packets that were forwarded, as far as the core has asked.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, held: &Held, packets: u64) {
+        self.packets.fetch_add(packets - held.counted.replace(packets), Ordering::Relaxed);
+    }
+}
+
+impl KernelRules {
+    /// # Errors
+    /// No descriptor is free.
+    pub(crate) fn new(worker: u16, forwarder: Arc<Forwarder>) -> io::Result<Self> {
+        let netlink = Netlink::new()?;
+        Ok(Self { worker, forwarder, netlink, legs: Vec::new(), figures: Arc::default(), warned: false })
+    }
+
+    pub(crate) fn figures(&self) -> Arc<KernelFigures> {
+        Arc::clone(&self.figures)
+    }
+
+    fn try_install(&mut self, rule: &Rule) -> io::Result<Installed> {
+        let (at, source, from, to) = (v4(rule.at)?, v4(rule.source)?, v4(rule.from)?, v4(rule.to)?);
+        // What comes takes the way that leads to where it comes from: an interface that has come up since the start, maybe.
+        let incoming = self.netlink.route(*at.ip(), *source.ip())?.interface;
+        if self.forwarder.attach(incoming)? {
+            info!(interface = incoming, "packets that come in here may be forwarded in the kernel");
+        }
+        let interface = self.netlink.route(*from.ip(), *to.ip())?.interface;
+        self.forwarder.install(&KernelRule {
+            at,
+            source,
+            from,
+            to,
+            interface,
+            ssrc: rule.ssrc,
+            out_ssrc: rule.out_ssrc,
+            payload_type: rule.payload_type,
+            out_payload_type: rule.out_payload_type,
+            sequence_shift: rule.sequence_shift,
+            timestamp_shift: rule.timestamp_shift,
+            clock_rate_hz: rule.clock_rate_hz,
+            highest: rule.highest,
+            first: rule.first,
+            timestamp: rule.timestamp,
+            transit_ts: rule.transit_ts,
+            jitter_16ths: rule.jitter_16ths,
+        })
+    }
+
+    fn held(&self, leg: LegIx) -> Option<&Held> {
+        self.legs.get(leg.index())?.as_ref()
+    }
+}
+
+impl KernelPath for KernelRules {
+    fn install(&mut self, leg: LegIx, rule: &Rule) -> bool {
+        let installed = match self.try_install(rule) {
+            Ok(installed) => installed,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::Unsupported || std::mem::replace(&mut self.warned, true) {
+                    debug!(worker = self.worker, at = %rule.at, %error, "not forwarded in the kernel");
+                } else {
+                    warn!(worker = self.worker, at = %rule.at, %error, "not forwarded in the kernel; more such at --log debug");
+                }
+                return false;
+            }
+        };
+        if self.legs.len() <= leg.index() {
+            self.legs.resize_with(leg.index() + 1, || None);
+        }
+        self.legs[leg.index()] = Some(Held { installed, counted: Cell::new(0) });
+        self.figures.rules.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn progress(&self, leg: LegIx) -> Progress {
+        let Some(held) = self.held(leg) else { return Progress::default() };
+        let progress = self.forwarder.progress(&held.installed);
+        self.figures.count(held, progress.packets);
+        told(progress)
+    }
+
+    fn withdraw(&mut self, leg: LegIx) -> Progress {
+        let Some(held) = self.legs.get_mut(leg.index()).and_then(Option::take) else {
+            return Progress::default();
+        };
+        let progress = self.forwarder.withdraw(held.installed);
+        self.figures.packets.fetch_add(progress.packets - held.counted.get(), Ordering::Relaxed);
+        self.figures.rules.fetch_sub(1, Ordering::Relaxed);
+        told(progress)
+    }
+}
+
+impl fmt::Debug for KernelRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelRules").field("worker", &self.worker).field("figures", &self.figures).finish()
+    }
+}
+
+/// An address that the kernel forwards for.
+fn v4(address: SocketAddr) -> io::Result<SocketAddrV4> {
+    match address {
+        SocketAddr::V4(address) if *address.ip() != Ipv4Addr::UNSPECIFIED => Ok(address),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+fn told(progress: offhook_uring::kernel::Progress) -> Progress {
+    Progress {
+        packets: progress.packets,
+        payload_bytes: progress.payload_bytes,
+        highest: progress.highest,
+        timestamp: progress.timestamp,
+        at: Time(progress.at_us),
+        last_payload_bytes: progress.last_payload_bytes,
+        last_at: Time(progress.last_at_us),
+        transit_ts: progress.transit_ts,
+        jitter_16ths: progress.jitter_16ths,
+    }
+}
