@@ -8,6 +8,7 @@
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
+use crate::limits::{HANDOVER_LOOK_MS, HANDOVER_PACKETS};
 use crate::{LegIx, Time};
 
 /// What forwards directions of splices without their worker, each named by the leg that speaks.
@@ -19,14 +20,17 @@ use crate::{LegIx, Time};
 /// - It is RTP whose first byte is 0x80: version 2, no padding, extension or contributing source. Its payload has
 ///   1 to [`MAX_PAYLOAD_BYTES`] bytes.
 /// - SSRC and payload type are those of the rule. (Reports on the RTP port have other payload types.)
-/// - Its sequence number is ahead of the highest one by less than [`MAX_DROPOUT`](crate::limits::MAX_DROPOUT), or is the highest one again or behind it by less
-///   than [`MAX_MISORDER`](crate::limits::MAX_MISORDER), and not behind [`Rule::first`].
+/// - Its sequence number is ahead of the highest one by less than [`MAX_DROPOUT`], or it is the highest one again or behind it
+///   by less than [`MAX_MISORDER`], and not behind [`Rule::first`].
 /// - If it is ahead: its timestamp is not behind that of the highest one, in arithmetic modulo 2^32.
 /// - Its transit (arrival minus timestamp, see [`Progress::transit_ts`]) differs from the last one by less than
 ///   [`MAX_TRANSIT_CHANGE_S`] seconds.
 ///
 /// It sends it from [`Rule::from`] to [`Rule::to`], with the rule's SSRC and payload type, sequence number and timestamp shifted,
 /// and the marker and payload as they are.
+///
+/// [`MAX_DROPOUT`]: crate::limits::MAX_DROPOUT
+/// [`MAX_MISORDER`]: crate::limits::MAX_MISORDER
 pub trait KernelPath: Debug + Send {
     /// Forwards what `leg` receives from now on by a rule. Returns whether it will; false where it cannot: another address
     /// family, no interface, no room. There is no rule for this leg yet.
@@ -106,6 +110,21 @@ pub struct Progress {
     /// Jitter in sixteenths of a timestamp unit (RFC 3550 A.8, as in its code): with each packet's change of transit *d*,
     /// J += |d| − ((J + 8) >> 4).
     pub jitter_16ths: u32,
+}
+
+/// How long a direction is looked at before it is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Milliseconds between two looks.
+    pub look_ms: u64,
+    /// Packets that must have come since the direction was opened, or anything about it changed, with hardly one missing.
+    pub packets: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { look_ms: HANDOVER_LOOK_MS, packets: HANDOVER_PACKETS }
+    }
 }
 
 /// Bytes of the longest payload that a path takes.

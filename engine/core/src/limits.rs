@@ -60,3 +60,15 @@ pub const HELD_MS: u64 = 160;
 /// How long before the moment named by a splice a packet may have come to count as having come after it, in microseconds:
 /// what passes between the arrival of a 200 OK and a controller's look at its clock.
 pub const HELD_ALLOWANCE_US: u64 = 10_000;
+
+/// Milliseconds between two looks at whether a direction of a splice can be forwarded in the kernel.
+pub const HANDOVER_LOOK_MS: u64 = 1_000;
+/// Packets that must have come since the direction was opened, or anything about it changed, with hardly one missing.
+pub const HANDOVER_PACKETS: u64 = 40;
+/// Doublings of the time to the next look at most, where a rule did not last.
+pub const HANDOVER_DOUBLINGS: u8 = 6;
+/// How long a rule must last not to count as one that did not, in milliseconds.
+pub const HANDOVER_LASTS_MS: u64 = 10_000;
+/// How long after a hand-over packets that had waited in the socket may come to the worker, in milliseconds. Later ones mean that
+/// the kernel does not take them.
+pub const HANDOVER_REMAINDER_MS: u64 = 200;

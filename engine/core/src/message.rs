@@ -289,6 +289,29 @@ impl WorkerCommand {
     }
 }
 
+impl WorkerCommand {
+    /// Legs that it changes, by name: there are others only where these are joined to them.
+    pub(crate) fn changes(&self) -> [Option<LegId>; 2] {
+        match self {
+            Self::Create { .. } | Self::Adopt { .. } | Self::Query { .. } | Self::Info { .. } => [None; 2],
+            Self::Splice { a, b, .. } => [Some(*a), Some(*b)],
+            Self::Supervise { leg, of, .. } | Self::Listen { leg, of, .. } => [Some(*leg), Some(*of)],
+            Self::Detach { leg, .. }
+            | Self::Delete { leg, .. }
+            | Self::Update { leg, .. }
+            | Self::Park { leg, .. }
+            | Self::Unpark { leg, .. }
+            | Self::Unsplice { leg, .. }
+            | Self::SuperviseStop { leg, .. }
+            | Self::ListenStop { leg, .. }
+            | Self::Play { leg, .. }
+            | Self::PlayStop { leg, .. }
+            | Self::Record { leg, .. }
+            | Self::Detect { leg, .. } => [Some(*leg), None],
+        }
+    }
+}
+
 /// What happens to a leg's recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordChange {

@@ -88,6 +88,11 @@ pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
     packet.len() >= 2 && packet[0] >> 6 == 2 && (192..=223).contains(&packet[1])
 }
 
+/// Whether packets of a payload type look like RTCP when they bear a marker.
+pub(crate) fn may_be_rtcp(payload_type: u8) -> bool {
+    is_rtcp(&[0x80, payload_type | 0x80])
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

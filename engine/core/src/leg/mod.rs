@@ -6,6 +6,7 @@ pub(crate) mod detect;
 pub(crate) mod digits;
 mod emodel;
 pub(crate) mod encoding;
+pub(crate) mod handover;
 pub(crate) mod hold;
 mod idle;
 mod info;
@@ -34,6 +35,7 @@ use self::conversion::Conversion;
 use self::detect::Detect;
 use self::digits::Digits;
 use self::encoding::duration_ts;
+use self::handover::{Handover, Installed};
 use self::hold::Hold;
 use self::latch::Latch;
 use self::player::Player;
@@ -100,6 +102,8 @@ pub struct Leg {
     pub(crate) rtcp_mux: bool,
     /// What becomes of the keys pressed on it.
     pub(crate) dtmf: DtmfMode,
+    /// Present once what it says was looked at for a path in the kernel.
+    pub(crate) handover: Option<Box<Handover>>,
 }
 
 /// This leg's half of a splice.
@@ -191,6 +195,7 @@ impl Leg {
             },
             rtcp_mux: setup.rtcp_mux,
             dtmf: setup.dtmf,
+            handover: None,
             identity: Box::new(setup::Identity::from(setup)),
         }
     }
@@ -336,6 +341,11 @@ impl Leg {
             | DropReason::Replayed => false,
         };
         passing && self.parked.is_none()
+    }
+
+    /// The rule by which the kernel forwards what it says.
+    pub(crate) fn in_kernel(&self) -> Option<&Installed> {
+        self.handover.as_ref()?.installed()
     }
 
     /// Takes note of a packet of the peer. Returns whether the leg had been reported silent.

@@ -1,5 +1,7 @@
 //! What came in: sequence numbers, loss and jitter of the stream that a leg receives (RFC 3550 A.1, A.3, A.8).
 
+mod forwarded;
+
 use crate::Time;
 use crate::limits::{MAX_DROPOUT, MAX_MISORDER};
 

@@ -4,6 +4,8 @@
 //! prompts, tones and silences. Each source is anchored when it begins: its numbers are shifted to follow what was sent
 //! before. Gaps inside a source stay gaps, so that the listener's reports tell the truth about the network.
 
+mod forwarded;
+
 use crate::leg::Payload;
 use crate::leg::receive::us_to_ts;
 use crate::limits::{MAX_DROPOUT, MAX_MISORDER};
@@ -211,10 +213,7 @@ impl Stream {
 
     /// Anchors a source's timestamps again when they jump against the time that has passed.
     fn follow_timestamps(&self, now: Time, packet: &Numbered, anchor: &mut Anchor) {
-        let moved = packet.timestamp.wrapping_sub(anchor.own_timestamp) as i32;
-        let elapsed = us_to_ts(now.since(anchor.own_at), packet.clock_rate) as i32;
-        let jump = moved.wrapping_sub(elapsed).unsigned_abs();
-        if jump > packet.clock_rate.saturating_mul(TIMESTAMP_JUMP_SECONDS) {
+        if is_jump(now, packet, anchor) {
             let timestamp = self.following_timestamp(now, packet.clock_rate);
             anchor.timestamp_shift = timestamp.wrapping_sub(packet.timestamp);
             anchor.marker_due = true;
@@ -238,6 +237,14 @@ impl Stream {
             self.clock = Some(Clock { timestamp: stamp.timestamp, at: now, duration_ts: packet.duration_ts });
         }
     }
+}
+
+/// Whether a source's timestamp jumps against the time that has passed.
+fn is_jump(now: Time, packet: &Numbered, anchor: &Anchor) -> bool {
+    let moved = packet.timestamp.wrapping_sub(anchor.own_timestamp) as i32;
+    let elapsed = us_to_ts(now.since(anchor.own_at), packet.clock_rate) as i32;
+    let jump = moved.wrapping_sub(elapsed).unsigned_abs();
+    jump > packet.clock_rate.saturating_mul(TIMESTAMP_JUMP_SECONDS)
 }
 
 #[cfg(test)]

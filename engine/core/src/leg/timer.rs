@@ -21,10 +21,12 @@ pub(crate) enum Timer {
     Report,
     /// The next samples that a detection listens to.
     Detect,
+    /// The next look at whether the kernel can forward what it says.
+    Handover,
 }
 
 impl Timer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Play,
         Self::Idle,
         Self::Convert,
@@ -33,6 +35,7 @@ impl Timer {
         Self::Silence,
         Self::Report,
         Self::Detect,
+        Self::Handover,
     ];
 }
 

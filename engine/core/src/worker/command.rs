@@ -16,6 +16,12 @@ impl Worker {
     /// Executes one command.
     pub fn handle_command(&mut self, now: Time, command: WorkerCommand) {
         self.now = now;
+        let changed = self.recall_for(&command);
+        self.execute(command);
+        self.offer_after(changed);
+    }
+
+    fn execute(&mut self, command: WorkerCommand) {
         match command {
             WorkerCommand::Create { op, setup } => {
                 self.create(*setup);

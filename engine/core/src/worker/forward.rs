@@ -34,7 +34,11 @@ impl Worker {
     pub fn handle_rtp(&mut self, now: Time, leg: LegIx, source: SocketAddr, packet: &mut [u8]) -> Verdict {
         self.now = now;
         self.tap = None;
-        let Some(from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
+        let Some(mut from) = self.legs.get_mut(leg.index()) else { return Verdict::Consume };
+        if from.handover.is_some() {
+            self.on_passed_up(leg, source, packet);
+            from = &mut self.legs[leg.index()];
+        }
         self.totals.received += 1;
         from.packets_received += 1;
         let packet = match &mut from.secure {
@@ -181,9 +185,8 @@ impl Worker {
         if !from.is_heard_as_it_is(to) {
             return self.convert(leg, partner, header, payload, packet);
         }
-        let source = Source::Partner(header.ssrc);
         let Some(payload_type) = to.payload_type(payload) else {
-            to.stream.swallow(source, header.sequence);
+            self.swallow(leg, partner, header);
             return Err(DropReason::PayloadType);
         };
         let (codec, audio) = (from.media.codec, payload == Payload::Audio);
@@ -200,6 +203,13 @@ impl Worker {
         }
         self.on_first_audio(partner, self.now);
         Ok(Verdict::Forward { to: partner, len: packet.len(), address })
+    }
+
+    /// Leaves out a packet of `leg` in what its partner hears, without a gap.
+    pub(super) fn swallow(&mut self, leg: LegIx, partner: LegIx, header: &Header) {
+        // The shifts change with it.
+        self.take_back(leg);
+        self.legs[partner.index()].stream.swallow(Source::Partner(header.ssrc), header.sequence);
     }
 
     /// Takes note that a leg has been sent a packet of its partner's, and tells the first time.

@@ -20,7 +20,7 @@ impl Worker {
     pub(super) fn keep_key(&mut self, leg: LegIx, partner: LegIx, header: &Header) -> bool {
         let began_at = self.legs[leg.index()].digits.began_at(header.timestamp);
         if began_at.is_some_and(|began_at| self.is_early(partner, began_at)) {
-            self.legs[partner.index()].stream.swallow(Source::Partner(header.ssrc), header.sequence);
+            self.swallow(leg, partner, header);
             // It was heard by whom it was for: no drop that a splice came too late for.
             count(&mut self.totals.drops, DropReason::Late);
             count(&mut self.legs[leg.index()].drops, DropReason::Late);
@@ -35,7 +35,7 @@ impl Worker {
         if !kept {
             return false;
         }
-        self.legs[partner.index()].stream.swallow(Source::Partner(header.ssrc), header.sequence);
+        self.swallow(leg, partner, header);
         if mode == DtmfMode::Convert
             && let Some((key, timestamp)) = self.legs[leg.index()].digits.down()
             && let Some(tones) = self.tones(leg, partner)
@@ -69,6 +69,8 @@ impl Worker {
 
     /// The tones that `partner` hears for keys of `leg`; none when the codec library makes none for it.
     fn tones(&mut self, leg: LegIx, partner: LegIx) -> Option<&mut KeyTones> {
+        // From now on more is made for the partner than comes.
+        self.take_back(leg);
         let now = self.now;
         let (from, to) = self.legs.get2_mut(leg.index(), partner.index())?;
         if to.conversion.is_none() {

@@ -5,6 +5,7 @@ mod convert;
 mod detect;
 mod forward;
 mod hold;
+mod kernel;
 mod keys;
 mod leave;
 mod listen;
@@ -24,9 +25,9 @@ use std::net::SocketAddr;
 use offhook_proto::{Drops, EventBody, WorkerInfo};
 use slab::Slab;
 
+use self::kernel::Kernel;
 use self::spread::Spread;
 use self::wheel::Wheel;
-use crate::kernel::KernelPath;
 use crate::leg::recording::Tap;
 use crate::leg::{Leg, count};
 use crate::{DropReason, LegId, LegIx, Socket, Time, WorkerOutput, WorkerReport};
@@ -63,8 +64,8 @@ pub struct Worker {
     totals: Totals,
     /// What is to be recorded of the packet in hand.
     tap: Option<Tap>,
-    #[expect(dead_code, reason = "nothing is handed over to it yet")]
-    kernel: Option<Box<dyn KernelPath>>,
+    /// What forwards plain directions of splices by itself.
+    kernel: Option<Kernel>,
 }
 
 /// What waits to be polled.
@@ -106,11 +107,6 @@ impl Worker {
             kernel: None,
             config,
         }
-    }
-
-    /// The same worker, which hands over plain directions of its splices.
-    pub fn with_kernel(self, kernel: Box<dyn KernelPath>) -> Self {
-        Self { kernel: Some(kernel), ..self }
     }
 
     /// Counts a datagram that was larger than the receive buffer.
@@ -167,13 +163,14 @@ impl Worker {
 
     /// Its figures. `cpu`, `cpu_us`, `wakeups` and `buffers_exhausted` are the shell's to fill in.
     pub fn info(&self) -> WorkerInfo {
+        let unknown = self.unknown_packets();
         WorkerInfo {
             worker: self.config.worker,
             legs: self.legs.len() as u64,
             splices: self.totals.splices,
             plays: self.totals.plays,
-            packets_received: self.totals.received,
-            packets_forwarded: self.totals.forwarded,
+            packets_received: self.totals.received + unknown,
+            packets_forwarded: self.totals.forwarded + unknown,
             packets_generated: self.totals.generated,
             drops: self.totals.drops,
             ..WorkerInfo::default()

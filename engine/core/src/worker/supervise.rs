@@ -228,9 +228,8 @@ impl Worker {
         if to.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
             return Ok(Verdict::Consume);
         }
-        let source = Source::Partner(header.ssrc);
         let Some(payload_type) = to.payload_type(payload) else {
-            to.stream.swallow(source, header.sequence);
+            self.swallow(leg, partner, header);
             return Err(DropReason::PayloadType);
         };
         let numbered = from.numbered(header, payload, payload_type);

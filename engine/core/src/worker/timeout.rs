@@ -91,7 +91,12 @@ impl Worker {
                 self.on_detect_tick(leg);
                 None
             }
+            Timer::Handover => {
+                self.on_handover_look(leg);
+                None
+            }
             Timer::Report => {
+                self.sync_pair(leg);
                 let next = self.next_report(leg);
                 self.legs[leg.index()].deadlines.set(Timer::Report, next);
                 self.look_at_quality(leg);
@@ -146,6 +151,11 @@ impl Worker {
     }
 
     fn on_silence(&mut self, leg: LegIx) {
+        self.sync(leg);
+        if self.legs[leg.index()].silent_at() <= self.now {
+            // The worker itself has to hear it when it comes back.
+            self.take_back(leg);
+        }
         let silent = &mut self.legs[leg.index()];
         if silent.silent_at() > self.now {
             silent.watch_silence();

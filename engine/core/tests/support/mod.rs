@@ -2,14 +2,17 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod asking;
+pub mod kernel;
 pub mod secure;
 pub mod speaker;
 pub mod world;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use kernel::{EAGER, KernelModel};
+use offhook_engine_core::kernel::Patience;
 use offhook_engine_core::limits::SRTP_OVERHEAD_BYTES;
 use offhook_engine_core::{
     Answer, Disarmed, EncodedPrompt, LegId, LegIx, LegSetup, OpId, Segment, Socket, Tap, Time, Verdict,
@@ -84,6 +87,11 @@ pub fn phone(leg: u64) -> SocketAddr {
     address(&format!("10.0.{}.{}:4000", leg / 250, leg % 250 + 1))
 }
 
+/// One of a leg's own addresses.
+fn own(leg: u64, port: u16) -> SocketAddr {
+    address(&format!("127.0.{}.{}:{port}", leg / 250, leg % 250 + 1))
+}
+
 pub fn prompt(codec: Codec, payload: Vec<u8>) -> Segment {
     Segment::Audio(Arc::new(EncodedPrompt::new(codec, 8, payload)))
 }
@@ -94,8 +102,8 @@ pub fn setup(leg: u64) -> LegSetup {
         id: LegId(leg),
         name: format!("leg-{leg}").into(),
         owner: None,
-        rtp: address("127.0.0.1:20000"),
-        rtcp: address("127.0.0.1:20001"),
+        rtp: own(leg, 20_000),
+        rtcp: own(leg, 20_001),
         ssrc: 0x5500_0000 + leg as u32,
         sequence: 65_000,
         timestamp: u32::MAX - 10_000,
@@ -124,6 +132,10 @@ pub struct Rig {
     /// What was recorded of the last packet that came, and of packets that were made or had been held.
     pub tap: Option<Tap>,
     pub tapped: Vec<(Tap, Vec<u8>)>,
+    /// Present where the worker hands over what it can.
+    pub kernel: Option<KernelModel>,
+    /// Packets that wait in the legs' sockets.
+    waiting: VecDeque<(u64, SocketAddr, Vec<u8>)>,
     legs: HashMap<LegId, LegIx>,
     buffer: Vec<u8>,
     next_op: u64,
@@ -134,7 +146,21 @@ impl Rig {
         Self::numbered(0)
     }
 
+    /// A rig for one of several workers. The crate of tests `in_kernel` is that of scenarios with a path in the kernel.
     pub fn numbered(worker: u16) -> Self {
+        let rig = Self::plain(worker);
+        if env!("CARGO_CRATE_NAME") == "in_kernel" { rig.with_kernel(EAGER) } else { rig }
+    }
+
+    /// The same rig, with a path in the kernel.
+    pub fn with_kernel(self, patience: Patience) -> Self {
+        let kernel = KernelModel::default();
+        let worker = self.worker.with_patient_kernel(Box::new(kernel.clone()), patience);
+        Self { worker, kernel: Some(kernel), ..self }
+    }
+
+    /// A rig without a path in the kernel.
+    pub fn plain(worker: u16) -> Self {
         let config = WorkerConfig { worker, unix_us_at_start: 1_800_000_000_000_000, seed: 7, max_legs: 64 };
         Self {
             worker: Worker::new(config),
@@ -146,6 +172,8 @@ impl Rig {
             disarmed: Vec::new(),
             tap: None,
             tapped: Vec::new(),
+            kernel: None,
+            waiting: VecDeque::new(),
             legs: HashMap::new(),
             buffer: vec![0; 1_500],
             next_op: 0,
@@ -183,8 +211,42 @@ impl Rig {
         self.receive_from(leg, phone(leg), packet)
     }
 
-    /// A packet to a leg's RTP socket; what is sent on, or the verdict.
+    /// A packet to a leg's RTP port; what is sent on, or the verdict.
     pub fn receive_from(&mut self, leg: u64, source: SocketAddr, packet: &[u8]) -> Result<Sent, Verdict> {
+        match self.pass_by(leg, source, packet) {
+            Some(sent) => Ok(sent),
+            None => self.read(leg, source, packet),
+        }
+    }
+
+    /// A packet to a leg's RTP port, which waits in the leg's socket unless the kernel forwards it.
+    pub fn arrive(&mut self, leg: u64, packet: &[u8]) {
+        if self.pass_by(leg, phone(leg), packet).is_none() {
+            self.waiting.push_back((leg, phone(leg), packet.to_vec()));
+        }
+    }
+
+    /// Lets the worker read what waits in the legs' sockets.
+    pub fn read_waiting(&mut self) {
+        while let Some((leg, source, packet)) = self.waiting.pop_front() {
+            let _ = self.read(leg, source, &packet);
+        }
+    }
+
+    /// What the kernel makes of a packet; none when it leaves it to the socket.
+    fn pass_by(&mut self, leg: u64, source: SocketAddr, packet: &[u8]) -> Option<Sent> {
+        let forwarded = self.kernel.as_ref()?.take(self.now, self.ix(leg), source, packet)?;
+        let hearer = (1..).find(|leg| own(*leg, 20_000) == forwarded.from).expect("it is from a leg");
+        let leg = self.ix(hearer);
+        assert_eq!(self.worker.peer(leg), Some(forwarded.to), "it goes to whom the worker would send it");
+        self.tap = None;
+        let sent = Sent { at: self.now, leg, socket: Socket::Rtp, bytes: forwarded.bytes, address: None };
+        self.sent.push(sent.clone());
+        Some(sent)
+    }
+
+    /// The worker is given a packet; what is sent on, or the verdict.
+    fn read(&mut self, leg: u64, source: SocketAddr, packet: &[u8]) -> Result<Sent, Verdict> {
         let mut packet = packet.to_vec();
         let verdict = self.worker.handle_rtp(self.now, self.ix(leg), source, &mut packet);
         self.tap = self.worker.take_tap();
@@ -332,6 +394,12 @@ impl Rig {
                 WorkerOutput::Unpark { leg } => self.actions.push(format!("unpark {}", leg.0)),
             }
         }
+    }
+
+    /// RTP that was sent with an SSRC of ours, and forgets everything.
+    pub fn take_heard_by(&mut self, ssrc: u32) -> Vec<Sent> {
+        let rtp = |sent: &Sent| sent.socket == Socket::Rtp && sent.bytes.len() >= 12;
+        self.sent.drain(..).filter(|sent| rtp(sent) && sent.header().ssrc == ssrc).collect()
     }
 
     /// RTP that a leg's phone was sent, and forgets it.
