@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{DtmfMode, EventBody, PlaySource};
+use offhook_proto::{DtmfMode, EventBody, LegCreate, PlaySource};
 use rand::RngExt as _;
 
 use super::world::{Happening, SECOND, World};
@@ -31,6 +31,8 @@ pub(super) struct SimEngine {
 #[derive(Clone, Debug)]
 pub(super) struct SimLeg {
     pub(super) call: CallId,
+    /// With what it was asked for; not known of real engines.
+    pub(super) created_as: Option<Box<LegCreate>>,
     /// Where it receives.
     pub(super) rtp: SocketAddr,
     /// It knows where its phone receives.

@@ -74,8 +74,12 @@ impl World {
             }),
             Command::Play(play) => {
                 let Some(leg) = self.engine(id).legs.get_mut(&play.leg) else { return not_found() };
-                leg.play = Some(play.play.clone());
+                let replaced = leg.play.replace(play.play.clone());
                 leg.spoken.clone_from(&play.sources);
+                if let Some(replaced) = replaced {
+                    let (leg, end) = (play.leg.clone(), PlayEnd::Replaced);
+                    self.raise(id, 500, EventBody::PlayEnded { leg, play: replaced, end });
+                }
                 if play.times > 0 {
                     let length = self.between_ms(300, 2_500);
                     let (leg, play) = (play.leg.clone(), play.play.clone());
@@ -107,6 +111,11 @@ impl World {
 
     fn create(&mut self, id: EngineId, create: &LegCreate) -> Reply {
         let name = create.leg.as_str();
+        if let Some(leg) = self.engine(id).legs.get(name)
+            && leg.created_as.as_deref() != Some(create)
+        {
+            return Reply::Error(Error::new(ErrorCode::LegExists, "with other parameters"));
+        }
         if !self.engine(id).legs.contains_key(name) {
             if self.chance(1) {
                 self.oracle.refused.insert(name.to_owned());
@@ -121,6 +130,7 @@ impl World {
             let rtp = SocketAddr::new(address_of(id), engine.next_port);
             let leg = SimLeg {
                 call,
+                created_as: Some(Box::new(create.clone())),
                 rtp,
                 has_remote: create.remote.is_some(),
                 parked: create.park,

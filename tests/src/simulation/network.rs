@@ -414,6 +414,9 @@ impl World {
             peer.state = PeerState::Over;
             peer.over_us = now_us;
         }
+        if let Some((engine, leg)) = self.fed_leg(call) {
+            self.listen_for_silence(engine, leg);
+        }
     }
 
     /// The adaptor died with the process.
@@ -430,6 +433,14 @@ impl World {
             // Nobody can end this call but the peer itself.
             let patience = self.between_ms(5_000, 30_000);
             self.after(patience, Happening::Peer { call, act: PeerAct::GiveUp });
+        }
+    }
+
+    /// Nobody could do anything for whoever was alone while control was away.
+    pub(super) fn network_after_start(&mut self) {
+        let (now_us, crashed_us) = (self.now_us, self.shell.crashed_us);
+        for since_us in self.network.peers.values_mut().filter_map(|peer| peer.alone_us.as_mut()) {
+            *since_us += now_us - crashed_us.max(*since_us);
         }
     }
 

@@ -342,10 +342,12 @@ impl World {
                 peer.without_agent_us = None;
                 continue;
             }
-            if served.contains(call) || entertained.contains(call) {
+            let alone_us = if served.contains(call) || entertained.contains(call) {
                 peer.alone_us = None;
-            }
-            let alone_us = now_us - *peer.alone_us.get_or_insert(now_us);
+                0
+            } else {
+                now_us - *peer.alone_us.get_or_insert(now_us)
+            };
             if message {
                 peer.without_agent_us = None;
                 if alone_us > BEEP_US {
@@ -367,7 +369,7 @@ impl World {
                     ));
                 }
             }
-            if alone_us > ALONE_US {
+            if alone_us > ALONE_US && control_lives {
                 violation =
                     Some(format!("customer {} has heard nobody for {} s", peer.number, alone_us / SECOND));
             }
@@ -438,7 +440,7 @@ const MUTE_US: u64 = 25 * SECOND;
 const BEEP_US: u64 = 45 * SECOND;
 /// How long a machine may be left a message.
 const MESSAGE_US: u64 = 160 * SECOND;
-/// How long an answered customer may hear neither an agent nor an announcement.
+/// How long an answered customer may hear neither an agent nor an announcement, while there is a control that could mend it.
 const ALONE_US: u64 = 15 * SECOND;
 /// How long a called customer may be without an agent, announcement or not.
 const WITHOUT_AGENT_US: u64 = 45 * SECOND;

@@ -16,6 +16,8 @@ pub(super) struct Shell {
     pub(super) run: u64,
     /// When the present life began.
     pub(super) started_us: u64,
+    /// When the last life ended.
+    pub(super) crashed_us: u64,
     /// Engines that it has heard in this life, each with the engine's life.
     pub(super) heard: BTreeMap<EngineId, u64>,
     /// What survives.
@@ -35,6 +37,7 @@ impl Shell {
             core: Some(core),
             run: 0,
             started_us: 0,
+            crashed_us: 0,
             heard: BTreeMap::new(),
             journal: Vec::new(),
             unsynced: Vec::new(),
@@ -57,6 +60,7 @@ impl World {
         self.shell.run += 1;
         self.shell.started_us = self.now_us;
         self.shell.heard.clear();
+        self.network_after_start();
         self.forget_tick();
         let seed = self.rng.random();
         let mut core = Core::new(self.config.clone(), seed);
@@ -115,6 +119,7 @@ impl World {
             *self.outcome.transitions.entry(transition).or_default() += count;
         }
         self.outcome.crashes += 1;
+        self.shell.crashed_us = self.now_us;
         self.shell.run += 1;
         self.forget_tick();
         // Some of what was written may have reached the disk.

@@ -218,6 +218,7 @@ impl World {
         let shown = legs.into_iter().filter_map(|info| {
             let leg = SimLeg {
                 call: call_of(&info.leg)?,
+                created_as: None,
                 rtp: info.rtp,
                 has_remote: info.remote.is_some(),
                 parked: info.state == offhook_proto::LegState::Parked,

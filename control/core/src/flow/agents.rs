@@ -360,7 +360,11 @@ impl Core {
         self.complete_operations(id, Some(error));
         self.agent_lost(id);
         let Some(agent) = self.agents.get_mut(id) else { return };
-        if std::mem::take(&mut agent.reopen) {
+        if agent.reopen && *end == End::Lost {
+            // The old call may not be over for the phone: its BYE has yet to go out.
+            let delay = u64::from(self.config.agents.redial_delay_ms);
+            self.arm(Timer::Redial(id.clone()), delay);
+        } else if std::mem::take(&mut agent.reopen) {
             self.establish(id);
         } else if before != State::Closing && (persistent || self.is_awaited(id)) {
             self.after_loss(id, was_open, *end == End::Ended { by_peer: true });

@@ -1,6 +1,6 @@
 //! What engines say by themselves.
 
-use offhook_proto::{EventBody, SpliceAudio};
+use offhook_proto::{EventBody, PlayEnd, SpliceAudio};
 
 use crate::agent::Agent;
 use crate::call::{Call, Role, State};
@@ -12,6 +12,10 @@ use crate::{AgentId, CallId, EngineId};
 
 impl Core {
     pub(crate) fn on_engine_event(&mut self, engine: EngineId, event: EventBody) {
+        // We alone replace plays: what plays now is known, and has the same name where it was asked for again in doubt.
+        if matches!(event, EventBody::PlayEnded { end: PlayEnd::Replaced, .. }) {
+            return;
+        }
         self.replayed.hear(engine, &event);
         // What an engine says of a leg that lives on another one by now is of no interest.
         let of_leg = match &event {

@@ -62,7 +62,7 @@ impl Core {
     /// Two legs that are to be spliced have to be on one engine: the partner comes here, or this one goes there when nobody can
     /// tell the partner's phone.
     pub(crate) fn gather(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get(&id).filter(|call| call.leg.is_wanted()) else { return };
         let (Some(here), Link::Spliced { partner, .. }) = (call.engine, call.leg.link_wanted()) else {
             return;
         };
@@ -74,6 +74,9 @@ impl Core {
         };
         let (mover, from, to) = if partner.deaf { (id, here, there) } else { (partner.id, there, here) };
         if self.engines.state(to) == State::Up {
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.leg.on_partner_gone();
+            }
             self.move_leg(mover, from, to);
         }
     }

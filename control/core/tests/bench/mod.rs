@@ -31,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) webhooks: Vec<Value>,
     /// Files that the engine does not have.
     pub(crate) broken_prompts: Vec<String>,
-    refused_create: Option<ErrorCode>,
+    refused: Option<(fn(&Command) -> bool, ErrorCode)>,
     flows: Vec<FlowConfig>,
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
@@ -95,7 +95,7 @@ impl Bench {
             notes: Vec::new(),
             webhooks: Vec::new(),
             broken_prompts: Vec::new(),
-            refused_create: None,
+            refused: None,
             flows,
             order: Vec::new(),
             replies: BTreeMap::new(),
@@ -194,11 +194,10 @@ impl Bench {
     }
 
     fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
+        if let Some((_, code)) = self.refused.take_if(|(which, _)| which(command)) {
+            return Reply::Error(Error::new(code, "refused"));
+        }
         match command {
-            Command::LegCreate(_) if self.refused_create.is_some() => {
-                let code = self.refused_create.take().unwrap_or(ErrorCode::System);
-                Reply::Error(Error::new(code, "refused"))
-            }
             Command::LegCreate(create) => {
                 self.legs.names.push(create.leg.clone());
                 let (rtp, rtcp) = addresses(engine);
@@ -243,7 +242,12 @@ impl Bench {
 
     /// The engine will not create the next leg.
     pub(crate) fn refuse_next_create(&mut self, code: ErrorCode) {
-        self.refused_create = Some(code);
+        self.refuse_next(|command| matches!(command, Command::LegCreate(_)), code);
+    }
+
+    /// The engine will not carry out the next of these commands.
+    pub(crate) fn refuse_next(&mut self, which: fn(&Command) -> bool, code: ErrorCode) {
+        self.refused = Some((which, code));
     }
 
     fn is_broken(&self, sources: &[PlaySource]) -> bool {

@@ -1,0 +1,62 @@
+//! Legs that are not wanted any more have no say in where others are.
+
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod bench;
+
+use bench::{Bench, available_agent};
+use offhook_control_core::api::{ApiRequest, ConnectBody};
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use offhook_control_core::{CallId, EngineId, Input};
+use offhook_proto::{Command, ErrorCode};
+
+fn creations(bench: &Bench, leg: &str) -> Vec<EngineId> {
+    let commands = bench.engine.iter().zip(&bench.engine_of);
+    let own = |command: &Command| matches!(command, Command::LegCreate(create) if create.leg == leg);
+    commands.filter(|(command, _)| own(command)).map(|(_, engine)| *engine).collect()
+}
+
+#[test]
+fn by_09_an_ended_leg_that_is_still_to_be_deleted_does_not_fetch_its_customer_back() {
+    let mut bench = Bench::with(|config| {
+        config.engines = 2;
+        config.agents.redial_delay_ms = 10;
+    });
+    bench.take(Input::EngineUp { engine: EngineId(1), instance: "1".into(), restarted: false });
+    bench.add_agent("ann", true);
+    let caller = CallId(CallId::FIRST_INCOMING);
+    bench.arrives(caller, "+31205", "100");
+    bench.answer(caller);
+    let first = bench.dialled("ann");
+    // Her phone hangs up, and nobody hears from the engine that her leg is gone.
+    bench.refuse_next(|command| matches!(command, Command::LegDelete(_)), ErrorCode::Timeout);
+    bench.sip(first, SipEvent::Ended { by_peer: true, reason: "bye".into() });
+    bench.pass_ms(20);
+    let again = bench.dialled("ann");
+    assert_ne!(again, first);
+    bench.answer(again);
+    let there = creations(&bench, &bench.agent_leg("ann"));
+    let before = creations(&bench, &format!("c-{caller}"));
+    assert_eq!(before.last(), there.last(), "the customer is where the agent is");
+    bench.pass_ms(1_000);
+    assert_eq!(creations(&bench, &format!("c-{caller}")), before);
+}
+
+#[test]
+fn pc_07_a_phone_whose_leg_the_engine_refuses_is_not_called_before_it_was_hung_up_on() {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.has_lost(&format!("a-ann-{ann}"));
+    let mut bench = bench.restart_with(|config| config.engines = 2);
+    // Somebody asks for a connection while nobody knows yet what became of the former one.
+    bench.ask(ApiRequest::Connect("ann".into(), ConnectBody::default()));
+    bench.refuse_next_create(ErrorCode::Timeout);
+    bench.pass_ms(3_050);
+    bench.refuse_next_create(ErrorCode::OutOfPorts);
+    bench.sip(ann, SipEvent::Restored);
+    bench.pass_ms(100);
+    assert!(matches!(bench.sip.last(), Some((call, SipCommand::HangUp { .. })) if *call == ann));
+    bench.sip(ann, SipEvent::Ended { by_peer: false, reason: "bye".into() });
+    bench.pass_ms(2_000);
+    assert_eq!(bench.dials(), 1);
+}
