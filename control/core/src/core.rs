@@ -214,11 +214,11 @@ impl Core {
         self.transitions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Every event that moves a state of an entity, by name: what there is to be covered.
+    /// Every event that moves a state of an entity, and every request that meets one, by name: what there is to be covered.
     #[doc(hidden)]
     pub fn known_transitions() -> BTreeSet<Transition> {
         use crate::{call, connection, interaction};
-        let mut known = BTreeSet::new();
+        let mut known = crate::flow::observed::requests();
         for state in call::State::ALL {
             let moves = call::Event::ALL.into_iter().filter(|event| state.next(*event).is_some());
             known.extend(moves.map(|event| ("call", state.name(), event.name())));
@@ -250,6 +250,10 @@ impl Core {
 
     pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        self.transitions.is_some()
     }
 
     pub(crate) fn saw(&mut self, entity: &'static str, state: &'static str, event: &'static str) {

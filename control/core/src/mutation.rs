@@ -54,11 +54,23 @@ pub enum Mutation {
     ForgetBlocked,
     /// That a phone had fallen silent while control was away is not noticed.
     ForgetSilence,
+    /// Whoever came last is next.
+    Overtake,
+    /// Agents are asked about whatever waits, able or not.
+    IgnoreSkill,
+    /// Customers are dialled although the trunk does not answer.
+    DialWhileAway,
+    /// Customers on the do-not-call list are dialled.
+    DialUnwanted,
+    /// Whoever asked for a connection is not told that it failed.
+    ForgetOperation,
+    /// A contact that was taken out of its list is called all the same.
+    KeepRemoved,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 31] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -84,5 +96,11 @@ impl Mutation {
         Self::SkipConfirmation,
         Self::ForgetBlocked,
         Self::ForgetSilence,
+        Self::Overtake,
+        Self::IgnoreSkill,
+        Self::DialWhileAway,
+        Self::DialUnwanted,
+        Self::ForgetOperation,
+        Self::KeepRemoved,
     ];
 }

@@ -100,7 +100,9 @@ impl CallbackSpec {
         if open("_dial_retry_timeout") {
             self.retry_s = service.dial_retry_timeout_s;
         }
-        if open("_wait_for_user_confirm") && self.options.wait_for_agent {
+        // Whoever calls by themselves is told that an agent is there, whatever the service says about asking.
+        let is_asked = self.options.direction == CallDirection::UserTerminated && self.options.wait_for_agent;
+        if open("_wait_for_user_confirm") && is_asked {
             let confirm = service.confirm();
             self.options.confirm = service.wait_for_user_confirm.then_some(confirm);
         }

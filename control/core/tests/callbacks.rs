@@ -306,6 +306,16 @@ fn cb_06_new_settings_hold_at_once_for_what_has_not_started_and_not_for_what_the
 }
 
 #[test]
+fn cb_06_cb_03_a_customer_who_is_to_call_is_not_called_whatever_is_set_meanwhile() {
+    let mut bench = Bench::with(services);
+    let id = id_of(&start(&mut bench, json!({ "_customer_number": "+31201" })));
+    bench.reconfigure(|config| config.services[0].ttl_s = 600);
+    bench.add_agent("ann", true);
+    assert_eq!(bench.dials_to_trunk(), 0);
+    assert!(view(&mut bench, &id)["_access_number"].is_string(), "the customer is told to call");
+}
+
+#[test]
 fn cb_11_the_originating_call_gets_id_and_times_in_whole_seconds() {
     let mut bench = Bench::with(services);
     let call = calls_in(&mut bench, IN + 1, "+31201");

@@ -4,8 +4,8 @@
 mod bench;
 
 use bench::{Bench, available_agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, ContactBody};
-use offhook_control_core::record::{CallbackReason, DialResult, Fact, ResultCode};
+use offhook_control_core::api::{ApiReply, ApiRequest, ContactBody, TransferBody, TransferMode};
+use offhook_control_core::record::{CallbackReason, Destination, DialResult, Fact, ResultCode};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use serde_json::json;
@@ -140,6 +140,20 @@ fn pv_05_a_cancelled_contact_is_disabled_with_result_h() {
         fact,
         Fact::ContactResult { id: other, code: ResultCode::H, disabled: true, .. } if *other == id
     )));
+}
+
+#[test]
+fn pv_07_a_contact_that_was_passed_to_a_queue_is_on_the_line_and_not_taken_out_of_its_list() {
+    let (mut bench, id) = preview();
+    bench.ask(ApiRequest::Accept("ann".into()));
+    let call = bench.customer();
+    bench.answer(call);
+    let (to, mode) = (Destination::Queue("sales".into()), TransferMode::Blind);
+    bench.ask(ApiRequest::Transfer("ann".into(), TransferBody { to, mode }));
+    let ApiReply::Contact(view) = bench.ask(ApiRequest::Contact(id.clone())) else { panic!("a contact") };
+    assert_eq!(view.state, "connected");
+    assert_eq!(bench.ask(ApiRequest::RemoveContact(id)).status(), 409);
+    assert!(!bench.is_hung_up(call));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use super::world::{Happening, World};
 
 /// The number that customers call for their callbacks.
 pub(super) const ACCESS: &str = "300";
+/// The same, for the service that needs the other skill.
+pub(super) const HELP: &str = "301";
 
 /// What is on durable record of callbacks, beside their end.
 #[derive(Debug, Default)]
@@ -21,8 +23,16 @@ pub(super) struct Requests {
     options: BTreeMap<CallbackId, CallbackOptions>,
     /// The customer has said that they are ready.
     confirmed: BTreeSet<CallbackId>,
+    services: BTreeMap<CallbackId, String>,
     /// Customers who called for their callback.
     pub(super) called_in: BTreeMap<CallId, CallbackId>,
+}
+
+impl Requests {
+    /// The service of a callback on durable record.
+    pub(super) fn service_of(&self, id: &CallbackId) -> String {
+        self.services.get(id).cloned().unwrap_or_default()
+    }
 }
 
 impl World {
@@ -44,14 +54,15 @@ impl World {
             let later = self.now().unix_ms / 1_000 + self.rng.random_range(1..10_u64);
             params.insert("_desired_time".into(), later.to_string().into());
         }
-        self.ask(ApiRequest::StartCallback { service: "cb".into(), params }, Asked::Callback(number));
+        let service = if self.chance(30) { "help" } else { "cb" };
+        self.ask(ApiRequest::StartCallback { service: service.into(), params }, Asked::Callback(number));
     }
 
     /// The customer was told the access number, and mostly calls.
-    pub(super) fn plan_own_call(&mut self, number: String) {
+    pub(super) fn plan_own_call(&mut self, number: String, access: String) {
         if self.chance(75) {
             let think = self.between_ms(200, 12_000);
-            self.after(think, Happening::User(Deed::CallForCallback(number)));
+            self.after(think, Happening::User(Deed::CallForCallback { number, access }));
         }
     }
 
@@ -62,7 +73,7 @@ impl World {
             return;
         }
         if text("event") == "callback_call_now" {
-            self.plan_own_call(text("_customer_number"));
+            self.plan_own_call(text("_customer_number"), text("_access_number"));
         } else if self.chance(75) {
             let think = self.between_ms(100, 7_000);
             self.after(think, Happening::User(Deed::Confirm(CallbackId(text("_id")))));
@@ -75,6 +86,7 @@ impl World {
         match fact {
             Fact::CallbackAdded(spec) => {
                 requests.options.insert(spec.id.clone(), spec.options.clone());
+                requests.services.insert(spec.id.clone(), spec.service.clone());
             }
             Fact::CallbackConfirmed { id } => {
                 requests.confirmed.insert(id.clone());

@@ -21,7 +21,7 @@ pub(super) struct SimEngine {
     pub(super) back_us: u64,
     pub(super) legs: BTreeMap<String, SimLeg>,
     pub(super) next_port: u16,
-    /// When it was last asked about a leg, and how old the leg's last packet was then, in microseconds.
+    /// When it was asked about a leg, and how old the leg's last packet was then, in microseconds.
     pub(super) asked: BTreeMap<String, (u64, Option<u64>)>,
     /// Events that it keeps until control can be reached.
     kept: Vec<EventBody>,

@@ -273,7 +273,17 @@ impl World {
         let age_us = self.packet_age_us(id, name);
         let now_us = self.now_us;
         let engine = self.engine(id);
-        engine.asked.insert(name.to_owned(), (now_us, age_us));
+        // Of two queries at once either may be the proof: the one with the later packet counts.
+        let heard_us =
+            |(at_us, age_us): &(u64, Option<u64>)| age_us.map(|age_us| at_us.saturating_sub(age_us));
+        let asked = (now_us, age_us);
+        if engine
+            .asked
+            .get(name)
+            .is_none_or(|before| age_us.is_none() || heard_us(before) <= heard_us(&asked))
+        {
+            engine.asked.insert(name.to_owned(), asked);
+        }
         let Some(leg) = engine.legs.get(name) else { return not_found() };
         let state = match (&leg.partner, leg.parked) {
             (Some(_), _) => LegState::Spliced,

@@ -9,6 +9,7 @@ use offhook_proto::{EventBody, Media, Remote, Srtp};
 use rand::RngExt as _;
 
 use super::flows::FLOW;
+use super::office::HOMES;
 use super::voices::{Voice, voice_address};
 use super::world::{Happening, SECOND, World};
 
@@ -16,6 +17,8 @@ use super::world::{Happening, SECOND, World};
 pub(super) struct Network {
     pub(super) peers: BTreeMap<CallId, Peer>,
     next_incoming: u64,
+    /// Nobody is reached through the trunk.
+    pub(super) trunk_away: bool,
     command_at_us: BTreeMap<CallId, u64>,
 }
 
@@ -98,7 +101,7 @@ impl World {
     pub(super) fn call_in(&mut self, number: String, to: &str) {
         self.network.next_incoming += 1;
         let call = CallId(CallId::FIRST_INCOMING + self.network.next_incoming);
-        if self.shell.core.is_none() {
+        if self.shell.core.is_none() || self.network.trunk_away {
             return;
         }
         let peer = self.new_peer(Who::Caller, number.clone());
@@ -225,11 +228,12 @@ impl World {
     }
 
     fn invite(&mut self, call: CallId, target: Target, local: SocketAddr) {
+        let unreachable = self.network.trunk_away && matches!(target, Target::Trunk { .. });
         let (who, number) = match target {
             Target::Registered { aor } => (Who::Phone(AgentId(aor.clone())), aor),
             Target::Uri(uri) => (Who::Phone(AgentId(uri.clone())), uri),
-            // Somebody whom an agent passes a customer on to.
-            Target::Trunk { number } if number.starts_with(GUESTS) => {
+            // Somebody whom an agent passes a customer on to, or an agent at home.
+            Target::Trunk { number } if number.starts_with(GUESTS) || number.starts_with(HOMES) => {
                 (Who::Phone(AgentId(number.clone())), number)
             }
             Target::Trunk { number } => {
@@ -247,7 +251,11 @@ impl World {
         let ring = self.between_ms(20, 400);
         let answer = ring + self.between_ms(1, 6_000);
         let early = self.chance(30);
-        let plan = if self.users.evening && phone && roll < 95 { 0 } else { roll };
+        let plan = match roll {
+            _ if unreachable => UNREACHABLE,
+            0..95 if self.users.evening && phone => 0,
+            _ => roll,
+        };
         let limit = if phone { 15 * SECOND } else { 20 * SECOND };
         let patience = self.between_ms(25_000, 60_000);
         let peer_act = |act| Happening::Peer { call, act };
@@ -265,8 +273,8 @@ impl World {
             }
             66..70 => self.after(answer, peer_act(PeerAct::Answer)),
             70..80 => self.after(ring, peer_act(PeerAct::Refuse { status: 486, network: false })),
-            80..84 => self.after(ring, peer_act(PeerAct::Refuse { status: 404, network: false })),
-            84..88 => self.after(ring, peer_act(PeerAct::Refuse { status: 503, network: true })),
+            80..UNREACHABLE => self.after(ring, peer_act(PeerAct::Refuse { status: 404, network: false })),
+            UNREACHABLE..88 => self.after(ring, peer_act(PeerAct::Refuse { status: 503, network: true })),
             88..94 => {
                 self.after(ring, peer_act(PeerAct::Ring { early }));
                 // The adaptor cancels and reports.
@@ -465,6 +473,8 @@ impl World {
     }
 }
 
+/// The first of the draws that end in an error of the network.
+const UNREACHABLE: u32 = 84;
 /// Numbers that customers are passed on to, and that are no customers.
 pub(super) const GUESTS: &str = "+9910";
 

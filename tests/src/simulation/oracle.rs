@@ -12,12 +12,20 @@ use super::callbacks::Requests;
 use super::engines::{SimLeg, call_of};
 use super::flows::Callers;
 use super::network::{GUESTS, Peer, PeerState, Who};
+use super::office::HOMES;
+use super::operations::Operations;
+use super::order::Order;
 use super::world::{SECOND, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     pub(super) callers: Callers,
     pub(super) requests: Requests,
+    pub(super) order: Order,
+    pub(super) operations: Operations,
+    /// Whom callbacks and contacts are for, and who is not to be called: on durable record.
+    pub(super) numbers: BTreeMap<String, String>,
+    pub(super) unwanted: BTreeSet<String>,
     callbacks: BTreeMap<CallbackId, Fate>,
     contacts: BTreeMap<ContactId, bool>,
     /// Attempts on durable record, by call.
@@ -76,6 +84,7 @@ impl World {
     pub(super) fn judge_record(&mut self, fact: &Fact) {
         self.judge_caller_record(fact);
         self.judge_request_record(fact);
+        self.judge_list(fact);
         match fact {
             Fact::CallbackAdded(spec) => {
                 self.oracle.callbacks.insert(spec.id.clone(), Fate::default());
@@ -101,7 +110,13 @@ impl World {
             Fact::ContactAdded { id, .. } => {
                 self.oracle.contacts.insert(id.clone(), false);
             }
-            Fact::ContactDialled { call, agent, .. } => {
+            Fact::ContactRemoved { id } => {
+                self.oracle.contacts.insert(id.clone(), true);
+            }
+            Fact::ContactDialled { id, call, agent, .. } => {
+                if self.oracle.contacts.get(id) != Some(&false) {
+                    self.violate(format!("contact {id} is dialled although it is done, or was never taken"));
+                }
                 self.oracle.dialled.insert(*call, (None, agent.clone()));
                 self.book(*call, agent.clone());
             }
@@ -161,21 +176,26 @@ impl World {
                     peer.hung_up = true;
                 }
             }
-            SipCommand::Dial { target: Target::Trunk { number }, .. } if number.starts_with(GUESTS) => {}
-            SipCommand::Dial { target: Target::Trunk { number }, .. } => self.judge_dial(call, number),
-            SipCommand::Dial { target: Target::Registered { aor }, .. } => {
-                let calling = |who: &Who, state, hung_up: bool| {
-                    *who == Who::Phone(AgentId(aor.clone())) && state != PeerState::Over && !hung_up
-                };
-                // One that sends nothing has been given up, and is hung up on as soon as the disk allows.
-                let over = |peer: &Peer| peer.hung_up || !peer.known || peer.dead_us.is_some();
-                let twice =
-                    self.network.peers.values().any(|peer| calling(&peer.who, peer.state, over(peer)));
-                if twice {
-                    self.violate(format!("the phone of {aor} is called twice"));
-                }
+            SipCommand::Dial { target: Target::Registered { aor: phone } | Target::Uri(phone), .. } => {
+                self.judge_phone(phone);
             }
+            SipCommand::Dial { target: Target::Trunk { number }, .. } => match number {
+                home if home.starts_with(HOMES) => self.judge_phone(home),
+                guest if guest.starts_with(GUESTS) => {}
+                customer => self.judge_dial(call, customer),
+            },
             _ => {}
+        }
+    }
+
+    /// An agent's phone is called.
+    fn judge_phone(&mut self, phone: &str) {
+        let who = Who::Phone(AgentId(phone.to_owned()));
+        // One that sends nothing has been given up, and is hung up on as soon as the disk allows.
+        let over = |peer: &Peer| peer.hung_up || !peer.known || peer.dead_us.is_some();
+        let called = |peer: &Peer| peer.who == who && peer.state != PeerState::Over && !over(peer);
+        if self.network.peers.values().any(called) {
+            self.violate(format!("the phone of {phone} is called twice"));
         }
     }
 
@@ -418,6 +438,7 @@ impl World {
         if let Some(leg) = legs.next().cloned() {
             self.violate(format!("engine leg {leg} was left open"));
         }
+        self.judge_operations();
         self.judge_reports();
     }
 }

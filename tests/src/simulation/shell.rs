@@ -90,8 +90,12 @@ impl World {
         }
         self.shell.core = Some(core);
         for output in rest {
+            if let Output::Notify(notification) = &output {
+                self.order_note(notification);
+            }
             self.perform(output);
         }
+        self.judge_order();
         self.open_links();
         for engine in self.engine_ids() {
             if self.engine(engine).is_reachable() {
@@ -100,6 +104,8 @@ impl World {
             }
         }
         self.users_after_start();
+        self.oracle.order.trunk_open = !self.config.trunk_watched;
+        self.look_at_trunk();
         self.wake();
     }
 
@@ -135,6 +141,8 @@ impl World {
         // What was not carried out when it died is not carried out: the customer is back with whoever had them.
         self.oracle.passed.clear();
         self.judge_control_crash();
+        self.oracle.order.forget_states();
+        self.forget_operations();
         self.cut_links();
         self.network_after_crash();
         let pause = self.between_ms(50, 3_000);
@@ -178,9 +186,14 @@ impl World {
                 let key = record.key();
                 self.trace(|| format!("  write {:?}", record.fact));
                 self.judge_decision(&record.fact);
+                self.judge_trunk(&record.fact);
+                self.order_decision(&record.fact);
                 self.shell.unsynced.push((batch, record));
                 *self.shell.pending_keys.entry(key).or_default() += 1;
                 continue;
+            }
+            if let Output::Notify(notification) = &output {
+                self.order_note(notification);
             }
             if let Output::Notify(Notification::Call(view)) = &output {
                 self.judge_call_view(view);
@@ -193,6 +206,7 @@ impl World {
                 None => self.perform(output),
             }
         }
+        self.judge_order();
         if let Some(batch) = blocked {
             self.shell.batch = batch;
             let delay = self.rng.random_range(200..20_000_u64);

@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, ContactBody, KeysBody, LoginBody, PinBody,
+    ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, ContactBody, KeysBody, LoginBody, PinBody,
     StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 use offhook_control_core::modes::ModeWish;
-use offhook_control_core::record::{Destination, Station};
+use offhook_control_core::record::Destination;
 use offhook_control_core::view::{AgentStatus, AgentView, ConnectionStatus, Notification};
 use offhook_control_core::{AgentId, CallbackId, ContactId, Input, OpId};
 use offhook_proto::PlaySource;
 use rand::RngExt as _;
 use serde_json::json;
 
-use super::callbacks::ACCESS;
 use super::engines::SimLeg;
 use super::flows::FLOW;
 use super::network::GUESTS;
+use super::office::Order;
 use super::world::{Happening, SECOND, World};
 
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct Users {
     agents: BTreeMap<AgentId, AgentView>,
     /// Created; others are created again after a crash.
     stored: BTreeSet<AgentId>,
-    names: Vec<AgentId>,
+    pub(super) names: Vec<AgentId>,
     next_op: u64,
     asked: BTreeMap<OpId, Asked>,
     /// Confirmed to whoever asked.
@@ -57,10 +57,14 @@ pub(super) enum Deed {
     /// The customer of a callback is ready.
     Confirm(CallbackId),
     /// The customer of a callback calls the access number.
-    CallForCallback(String),
+    CallForCallback {
+        number: String,
+        access: String,
+    },
     CancelCallbacks,
     Contact(u32),
     CallIn(u32),
+    Office(Order),
 }
 
 impl World {
@@ -114,13 +118,14 @@ impl World {
                 let body = ConfirmModeBody { change: asked.change.clone() };
                 self.ask(ApiRequest::ConfirmMode(agent, body), Asked::Other);
             }
-            (Some(Asked::Callback(number)), ApiReply::CallbackAccess { id, .. }) => {
+            (Some(Asked::Callback(number)), ApiReply::CallbackAccess { id, access_number, .. }) => {
                 self.users.callbacks.insert(id.clone());
-                self.plan_own_call(format!("+3120{number}"));
+                self.plan_own_call(format!("+3120{number}"), access_number.clone());
             }
             (Some(_), ApiReply::CallbackStored(id)) => {
                 self.users.callbacks.insert(id.clone());
             }
+            (_, ApiReply::Operation(reply)) => self.note_operation(reply),
             (Some(_), ApiReply::ContactStored(id)) => {
                 self.users.contacts.insert(id.clone());
             }
@@ -129,6 +134,9 @@ impl World {
     }
 
     pub(super) fn on_notification(&mut self, notification: Notification) {
+        if let Notification::Operation(view) = &notification {
+            self.judge_operation(&view.operation);
+        }
         if let Notification::Agent(view) = notification {
             let id = view.id.clone();
             let before = self.users.agents.insert(id.clone(), *view);
@@ -152,23 +160,31 @@ impl World {
             Deed::Look(agent) => self.look(&agent),
             Deed::Callback(number) => self.ask_for_callback(number),
             Deed::Confirm(id) => {
-                self.ask(ApiRequest::ConfirmCallback { service: "cb".into(), id }, Asked::Other);
+                let service = self.oracle.requests.service_of(&id);
+                self.ask(ApiRequest::ConfirmCallback { service, id }, Asked::Other);
             }
-            Deed::CallForCallback(number) => self.call_in(number, ACCESS),
+            Deed::CallForCallback { number, access } => self.call_in(number, &access),
+            Deed::Office(order) => self.order(order),
             Deed::CancelCallbacks => {
-                let Some(id) = self.users.callbacks.first().cloned() else { return };
-                let request = if self.chance(50) {
-                    ApiRequest::CancelCallback { service: "cb".into(), id }
+                let known: Vec<_> = self.users.callbacks.iter().cloned().collect();
+                let Some(id) = known.get(self.rng.random_range(0..known.len().max(1))).cloned() else {
+                    return;
+                };
+                let service = self.oracle.requests.service_of(&id);
+                let request = if self.chance(20) {
+                    ApiRequest::ConfirmCallback { service, id }
+                } else if self.chance(50) {
+                    ApiRequest::CancelCallback { service, id }
                 } else {
                     let time = (self.now().unix_ms / 1_000 + 8).to_string();
                     let params = [("_new_desired_time".to_owned(), json!(time))].into_iter().collect();
-                    ApiRequest::RescheduleCallback { service: "cb".into(), id, params }
+                    ApiRequest::RescheduleCallback { service, id, params }
                 };
                 self.ask(request, Asked::Other);
             }
             Deed::Contact(number) => {
                 let body = ContactBody {
-                    queue: "sales".into(),
+                    queue: if self.chance(30) { "support".into() } else { "sales".into() },
                     number: format!("+4420{number}"),
                     data: json!({}),
                     ..ContactBody::default()
@@ -176,7 +192,7 @@ impl World {
                 self.ask(ApiRequest::AddContact(body), Asked::Other);
             }
             Deed::CallIn(number) => {
-                let to = if self.chance(60) { FLOW } else { "100" };
+                let to = [FLOW, FLOW, "100", "100", "101"][self.rng.random_range(0..5_usize)];
                 self.call_in(format!("+4930{number}"), to);
             }
         }
@@ -191,6 +207,10 @@ impl World {
             return;
         }
         let Some(view) = self.users.agents.get(id).cloned() else { return };
+        if !self.users.evening && self.chance(6) {
+            let request = self.stray(id);
+            return self.ask(request, Asked::Other);
+        }
         let roll = self.rng.random_range(0..100_u32);
         let me = id.clone();
         let be = |status| ApiRequest::SetStatus(me.clone(), StatusBody { status });
@@ -251,10 +271,11 @@ impl World {
     }
 
     /// The customer goes to another agent, a number or a queue, with or without a word before (PV-07).
-    fn pass_on(&mut self, by: AgentId) -> ApiRequest {
+    pub(super) fn pass_on(&mut self, by: AgentId) -> ApiRequest {
         let others: Vec<_> = self.users.names.iter().filter(|name| **name != by).cloned().collect();
         let to = match self.rng.random_range(0..10_usize) {
-            0..2 => Destination::Queue("sales".into()),
+            0 => Destination::Queue("sales".into()),
+            1 => Destination::Queue("support".into()),
             2..4 => Destination::Number(format!("{GUESTS}{}", self.rng.random_range(0..2_u32))),
             roll => match others.get(roll % others.len().max(1)) {
                 Some(other) => Destination::Agent(other.clone()),
@@ -269,16 +290,7 @@ impl World {
     }
 
     fn store_agent(&mut self, id: &AgentId) {
-        let body = AgentBody {
-            name: None,
-            skills: vec!["sales".into()],
-            station: Some(Station::Registered),
-            group: None,
-            persistent: Some(!self.chance(15)),
-            auto_accept: Some(self.chance(50)),
-            pin: self.chance(30),
-            password: None,
-        };
+        let body = self.agent_body(id);
         self.ask(ApiRequest::PutAgent(id.clone(), body), Asked::Store(id.clone()));
     }
 

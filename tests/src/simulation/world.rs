@@ -14,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::Outcome;
-use super::callbacks::ACCESS;
+use super::callbacks::{ACCESS, HELP};
 use super::engines::SimEngine;
 use super::network::{Network, PeerAct};
 use super::oracle::Oracle;
@@ -121,6 +121,15 @@ pub(super) enum Happening {
         pause_us: u64,
     },
     EngineBack(EngineId),
+    /// Nobody can be reached through the trunk for so long.
+    TrunkAway {
+        pause_us: u64,
+    },
+    TrunkBack,
+    /// The trunk answers the shell's question, or does not.
+    TrunkAsked {
+        run: u64,
+    },
     /// Nothing new begins from here on.
     Evening,
     /// Agents go home.
@@ -225,6 +234,7 @@ impl World {
             }
         }
         self.plan_outages(day_us);
+        self.plan_office(day_us);
         self.at(day_us, Happening::Evening);
     }
 
@@ -286,6 +296,9 @@ impl World {
             Happening::EngineStart(engine) => self.start_engine(engine),
             Happening::EngineLost { engine, pause_us } => self.lose_engine(engine, pause_us),
             Happening::EngineBack(engine) => self.find_engine(engine),
+            Happening::TrunkAway { pause_us } => self.lose_trunk(pause_us),
+            Happening::TrunkBack => self.find_trunk(),
+            Happening::TrunkAsked { run } => self.on_trunk_asked(run),
             Happening::Evening => self.evening(),
             Happening::Night => self.fall_night(),
         }
@@ -417,9 +430,23 @@ fn config(seed: u64, engines: Engines) -> Config {
         detection,
         ..ServiceConfig::default()
     };
+    let support = QueueConfig {
+        name: "support".into(),
+        skill: Some("support".into()),
+        priority: if seed.is_multiple_of(2) { 0 } else { 2 },
+        dnis: vec!["101".into(), HELP.into()],
+        ..queue.clone()
+    };
+    let help = ServiceConfig {
+        name: "help".into(),
+        queue: "support".into(),
+        access_number: HELP.into(),
+        ..service.clone()
+    };
     Config {
-        queues: vec![queue],
-        services: vec![service],
+        trunk_watched: seed % 5 < 2,
+        queues: vec![queue, support],
+        services: vec![service, help],
         flows: vec![super::flows::flow()],
         agents: AgentConfig {
             ring_timeout_ms: 15_000,

@@ -10,6 +10,7 @@ use crate::core::{Changed, Core};
 use crate::flow::calls::{End, NewCall};
 use crate::interaction::{Event as Way, Outcome, Stage};
 use crate::leg::{Link, Program};
+use crate::mutation::Mutation;
 use crate::record::{CallKind, Fact, Station};
 use crate::sip::Target;
 use crate::timer::Timer;
@@ -241,7 +242,11 @@ impl Core {
 
     fn complete_operations(&mut self, id: &AgentId, error: Option<&str>) {
         let Some(agent) = self.agents.get_mut(id) else { return };
-        for operation in std::mem::take(&mut agent.operations) {
+        let operations = std::mem::take(&mut agent.operations);
+        if error.is_some() && self.mutated(Mutation::ForgetOperation) {
+            return;
+        }
+        for operation in operations {
             let view = OperationView {
                 operation: operation.id,
                 agent: id.clone(),

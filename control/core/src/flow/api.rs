@@ -19,6 +19,7 @@ pub(super) type Answer = Result<ApiReply, ApiError>;
 
 impl Core {
     pub(crate) fn on_api(&mut self, request: ApiRequest) -> ApiReply {
+        self.observe_request(&request);
         self.answer(request).unwrap_or_else(ApiReply::Error)
     }
 

@@ -12,6 +12,7 @@ use crate::flow::api::{Answer, bad, check_number, missing};
 use crate::interaction::{Outcome, Source, Way};
 use crate::ledger::{Campaign, DAY_MS};
 use crate::limits::{DO_NOT_CALL, IMPORT, LISTING};
+use crate::mutation::Mutation;
 use crate::record::{CallbackReason, Fact, Refused};
 use crate::view::ComplianceView;
 
@@ -77,7 +78,8 @@ impl Core {
         let refused = |rule, campaign, not_before_ms| {
             Some(Refused { id: source.clone(), number: found.number.clone(), campaign, rule, not_before_ms })
         };
-        if rules.enforce.contains(&Rule::DoNotCall) && self.do_not_call.contains(&canonical(&found.number)) {
+        let is_unwanted = self.do_not_call.contains(&canonical(&found.number));
+        if rules.enforce.contains(&Rule::DoNotCall) && is_unwanted && !self.mutated(Mutation::DialUnwanted) {
             return refused(Rule::DoNotCall, campaign, None);
         }
         if rules.enforce.contains(&Rule::CallingHours) {

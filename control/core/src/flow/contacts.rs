@@ -96,6 +96,8 @@ impl Core {
             return;
         }
         contact.state = match stage {
+            // Whoever is passed on after a conversation is on the line, and not in the list.
+            _ if contact.code == Some(ResultCode::K) => State::Connected,
             Stage::Waiting => State::Queued,
             Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving => State::Offered,
             Stage::Dialling | Stage::Alerting => State::Dialling,

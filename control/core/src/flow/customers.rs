@@ -7,7 +7,7 @@ use crate::AgentId;
 use crate::Output;
 use crate::agent::Activity;
 use crate::core::{Changed, Core};
-use crate::interaction::{Event, Interaction, Source, Stage};
+use crate::interaction::{Event, Interaction, Source, Stage, Way};
 use crate::mutation::Mutation;
 use crate::timer::Timer;
 use crate::view::{Notification, OfferView};
@@ -49,7 +49,10 @@ impl Core {
     }
 
     /// Puts a new interaction into its queue.
-    pub(crate) fn enqueue(&mut self, interaction: Interaction) -> u64 {
+    pub(crate) fn enqueue(&mut self, mut interaction: Interaction) -> u64 {
+        if self.mutated(Mutation::Overtake) && interaction.way == Way::Outbound {
+            interaction.arrival_ms = u64::MAX - interaction.arrival_ms;
+        }
         let id = interaction.id;
         if interaction.stage == Stage::Waiting {
             self.queues.enter(&interaction.queue, place(&interaction), interaction.way);

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::flow::api::{Answer, bad, check_number, missing};
 use crate::interaction::Outcome;
 use crate::limits::{CONTACTS, DATA_BYTES, IMPORT, LISTING, TEXT_BYTES};
+use crate::mutation::Mutation;
 use crate::preview::{Contact, State};
 use crate::record::{ContactSpec, Fact};
 use crate::view::ListView;
@@ -133,7 +134,10 @@ impl Core {
         }
         let interaction = contact.interaction;
         self.record(Fact::ContactRemoved { id: id.clone() });
-        self.finish_contact(id, true);
+        if !self.mutated(Mutation::KeepRemoved) {
+            self.finish_contact(id, true);
+        }
+        let interaction = interaction.filter(|_| !self.mutated(Mutation::KeepRemoved));
         if let Some(interaction) = interaction {
             self.give_up(interaction, Outcome::Withdrawn);
         }

@@ -6,6 +6,7 @@ use crate::AgentId;
 use crate::agent::{Activity, Agent};
 use crate::core::Core;
 use crate::interaction::Stage;
+use crate::mutation::Mutation;
 use crate::timer::Timer;
 
 impl Core {
@@ -51,7 +52,11 @@ impl Core {
     fn next_pair(&self) -> Result<(u64, AgentId), u64> {
         let now_us = self.now.mono_us;
         let again_us = Cell::new(u64::MAX);
-        let skill_of = |queue: &str| self.config.queue(queue).and_then(|queue| queue.skill.as_deref());
+        let unskilled = self.mutated(Mutation::IgnoreSkill);
+        let skill_of = |queue: &str| {
+            self.config.queue(queue).and_then(|queue| queue.skill.as_deref()).filter(|_| !unskilled)
+        };
+        let may_call = self.trunk.is_open() || self.mutated(Mutation::DialWhileAway);
         let fits = |agent: &AgentId, id: u64| {
             let Some(interaction) = self.interactions.get(&id) else { return false };
             match interaction.refusers.get(agent) {
@@ -62,7 +67,7 @@ impl Core {
                 Some(_) | None => true,
             }
         };
-        self.queues.next_pair(self.trunk.is_open(), skill_of, fits).ok_or(again_us.get())
+        self.queues.next_pair(may_call, skill_of, fits).ok_or(again_us.get())
     }
 
     /// The agent whom the customer had, while the grace time lasts; then any who is ready and able.

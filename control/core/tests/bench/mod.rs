@@ -31,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) webhooks: Vec<Value>,
     /// Files that the engine does not have.
     pub(crate) broken_prompts: Vec<String>,
-    refused: Option<(fn(&Command) -> bool, ErrorCode)>,
+    refused: Option<Refusal>,
     flows: Vec<FlowConfig>,
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
@@ -39,6 +39,9 @@ pub(crate) struct Bench {
     legs: Legs,
     next_op: u64,
 }
+
+/// Which command the engine will not carry out, and what it says.
+type Refusal = (fn(&Command) -> bool, ErrorCode);
 
 /// Legs that the engine has.
 #[derive(Default)]
