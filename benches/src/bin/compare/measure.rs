@@ -3,12 +3,14 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::BenchArgs;
 use crate::generator::Generator;
+use crate::loopback::Loopback;
 use crate::machine::Cpus;
+use crate::processor::Moment;
 use crate::systems::{Kind, System};
 
 /// What one round found.
@@ -17,8 +19,10 @@ pub(crate) struct Run {
     pub(crate) system: Kind,
     pub(crate) calls: u32,
     pub(crate) round: u32,
-    /// At 50 packets a second and phone.
+    /// At 50 packets a second and phone, where each sender's processor handles what it sends.
     pub(crate) nominal: Probe,
+    /// The same, where the system's processor handles everything.
+    pub(crate) handed: Option<Probe>,
     /// Half of the lossless rate, for the delay.
     pub(crate) half_load: Option<Probe>,
     pub(crate) capacity: Option<Capacity>,
@@ -37,6 +41,8 @@ pub(crate) struct Probe {
     pub(crate) misrouted: u64,
     /// User and system time of all its threads, by forwarded packet.
     pub(crate) cpu_us_per_packet: f64,
+    /// Everything that the system's processor did, by forwarded packet, if that processor handles what arrives.
+    pub(crate) processor_us_per_packet: Option<f64>,
     /// Share of its processor.
     pub(crate) cpu_share: f64,
     /// Send to arrival; nothing for what does not forward.
@@ -73,6 +79,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) args: &'a BenchArgs,
     pub(crate) cpus: &'a Cpus,
     pub(crate) capacity: bool,
+    /// Present where the machine lets us have one.
+    pub(crate) loopback: Option<&'a Loopback>,
 }
 
 impl Bench<'_> {
@@ -87,15 +95,21 @@ impl Bench<'_> {
         let set_up = running.set_up(&phones)?;
         generator.aim(&set_up.ports);
         let span = Duration::from_millis(self.args.span_ms);
-        probe(system, running.as_mut(), generator, NOMINAL_PERIOD, WARM_UP)?;
-        let nominal = probe(system, running.as_mut(), generator, NOMINAL_PERIOD, span)?;
+        self.hand_over(false)?;
+        self.settle(system, running.as_mut(), generator)?;
+        let nominal = self.probe(system, running.as_mut(), generator, NOMINAL_PERIOD, span)?;
+        let mut handed = None;
+        if self.hand_over(true)? {
+            handed = Some(self.probe(system, running.as_mut(), generator, NOMINAL_PERIOD, span)?);
+        }
         let memory_after = running.process().resident_bytes()?;
         let (mut capacity, mut half_load) = (None, None);
         if self.capacity {
-            let found = self.search(system, running.as_mut(), generator, &nominal)?;
+            let from = handed.as_ref().unwrap_or(&nominal);
+            let found = self.search(system, running.as_mut(), generator, from)?;
             if found.packets_per_s > 0.0 {
                 let half = period_of(calls, found.packets_per_s / 2.0);
-                half_load = Some(probe(system, running.as_mut(), generator, half, span)?);
+                half_load = Some(self.probe(system, running.as_mut(), generator, half, span)?);
             }
             capacity = Some(found);
         }
@@ -105,6 +119,7 @@ impl Bench<'_> {
             calls,
             round,
             nominal,
+            handed,
             half_load,
             capacity,
             bytes_per_call: memory_after.saturating_sub(memory_before) as f64 / f64::from(calls),
@@ -112,6 +127,43 @@ impl Bench<'_> {
             calls_set_up_per_s: per_second(set_up.requests)
                 .map(|_| f64::from(calls) / set_up.elapsed.as_secs_f64()),
         })
+    }
+
+    /// Has the system's processor handle what arrives, or no longer. Whether it does.
+    fn hand_over(&self, handed: bool) -> Result<bool> {
+        let Some(loopback) = self.loopback else { return Ok(false) };
+        loopback.hand_to(handed.then_some(self.cpus.system))?;
+        Ok(handed)
+    }
+
+    /// Lets everybody speak until nothing changes any more.
+    fn settle(&self, system: Kind, running: &mut dyn System, generator: &mut Generator) -> Result<()> {
+        let calls = generator.calls();
+        for _ in 0..MOST_WARM_UPS {
+            probe(system, running, generator, NOMINAL_PERIOD, WARM_UP)?;
+            if running.is_settled(calls)? {
+                return Ok(());
+            }
+        }
+        bail!("{} does not come to rest", system.name());
+    }
+
+    /// As [`probe`], with a look at the system's processor where that handles what arrives.
+    fn probe(
+        &self,
+        system: Kind,
+        running: &mut dyn System,
+        generator: &mut Generator,
+        period: Duration,
+        span: Duration,
+    ) -> Result<Probe> {
+        let before = self.loopback.map(|_| Moment::on(self.cpus.system)).transpose()?;
+        let mut probe = probe(system, running, generator, period, span)?;
+        if let Some(before) = before {
+            let busy_ns = Moment::on(self.cpus.system)?.busy_since(&before);
+            probe.processor_us_per_packet = Some(busy_ns as f64 / 1_000.0 / probe.received.max(1) as f64);
+        }
+        Ok(probe)
     }
 
     /// Raises the rate until something is lost, then halves the gap.
@@ -124,9 +176,10 @@ impl Bench<'_> {
     ) -> Result<Capacity> {
         let calls = generator.calls();
         let span = Duration::from_millis(self.args.span_ms / 4).max(SHORTEST_STEP);
-        let mut step = |rate: f64| probe(system, running, generator, period_of(calls, rate), span);
+        let mut step = |rate: f64| self.probe(system, running, generator, period_of(calls, rate), span);
         let (mut good, mut bad, mut generator_limited) = (0.0, f64::INFINITY, false);
-        let mut rate = (1e6 / nominal.cpu_us_per_packet * FIRST_GUESS).clamp(LOWEST_RATE, HIGHEST_RATE);
+        let cost = nominal.processor_us_per_packet.unwrap_or(nominal.cpu_us_per_packet);
+        let mut rate = (1e6 / cost * FIRST_GUESS).clamp(LOWEST_RATE, HIGHEST_RATE);
         for _ in 0..MOST_STEPS {
             let mut probe = step(rate)?;
             // Once more, in case that something else on the machine was at fault.
@@ -175,6 +228,7 @@ pub(crate) fn probe(
         received,
         misrouted: tally.misrouted,
         cpu_us_per_packet: cpu_ns as f64 / 1_000.0 / received.max(1) as f64,
+        processor_us_per_packet: None,
         cpu_share: cpu_ns as f64 / span.as_nanos() as f64,
         delay_us: system.forwards().then(|| DelayUs {
             p50: tally.delay_us(0.5),
@@ -193,6 +247,7 @@ fn period_of(calls: u32, packets_per_s: f64) -> Duration {
 /// 20 ms of G.711.
 pub(crate) const NOMINAL_PERIOD: Duration = Duration::from_millis(20);
 const WARM_UP: Duration = Duration::from_millis(500);
+const MOST_WARM_UPS: u32 = 20;
 /// Delay that shows a queue to be growing rather than a moment's hiccup.
 const BACKLOG_US: f64 = 20_000.0;
 const SHORTEST_STEP: Duration = Duration::from_millis(500);

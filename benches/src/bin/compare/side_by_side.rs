@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 
 use crate::cli::{BenchArgs, SideBySideArgs};
 use crate::generator::Generator;
+use crate::loopback::Loopback;
 use crate::machine::{Cpus, Machine, raise_nofile};
 use crate::measure::{Bench, Run};
-use crate::report::{Report, plot, table};
+use crate::report::{Figure, Report, plot, table};
 use crate::systems::{Kind, Offhook};
 
 /// Runs it, prints the tables, and writes JSON and a plot.
@@ -24,17 +25,31 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
         asked.calls.retain(|calls| [100, 1_000].contains(calls));
     }
     let cpus = Cpus::choose(&args)?;
-    if asked.systems.contains(&Kind::Steered)
-        && let Err(error) = Offhook::start_steered(&args, &cpus)
-    {
-        eprintln!("offhook, steered, does not take part: {error:#}");
-        asked.systems.retain(|&system| system != Kind::Steered);
+    // Before anything is started: what is started later belongs to it.
+    let loopback = match Loopback::own() {
+        Ok(loopback) => Some(loopback),
+        Err(error) => {
+            eprintln!("the loopback is everybody's, so that only processes are measured: {error:#}");
+            None
+        }
+    };
+    for (kind, option) in [(Kind::Steered, "--steer"), (Kind::InKernel, "--kernel")] {
+        if asked.systems.contains(&kind)
+            && let Err(error) = Offhook::start_with(&args, &cpus, option)
+        {
+            eprintln!("{}, does not take part: {error:#}", kind.name());
+            asked.systems.retain(|&system| system != kind);
+        }
+    }
+    if loopback.is_none() && asked.systems.contains(&Kind::InKernel) {
+        eprintln!("{}, does not take part: its work is no process's", Kind::InKernel.name());
+        asked.systems.retain(|&system| system != Kind::InKernel);
     }
     let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
     raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
     let machine = Machine::here();
     let mut generator = Generator::new(cpus.clone())?;
-    let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity };
+    let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity, loopback: loopback.as_ref() };
     let mut report = Report {
         machine,
         cpus: cpus.clone(),
@@ -75,11 +90,12 @@ fn keep(report: &Report, results: &Path) -> Result<()> {
 
 fn progress(run: &Run) -> String {
     format!(
-        "{:>5} calls, round {}: {:<22} {:6.2} µs a packet, {} lost{}",
+        "{:>5} calls, round {}: {:<22} {:6.2} µs a packet{}, {} lost{}",
         run.calls,
         run.round + 1,
         run.system.name(),
         run.nominal.cpu_us_per_packet,
+        Figure::ProcessorUs.of(run).map_or(String::new(), |us| format!(", the whole processor {us:.2}")),
         run.nominal.sent.saturating_sub(run.nominal.received),
         run.capacity.map_or(String::new(), |found| format!(
             ", lossless to {:.0} packets/s{}",

@@ -64,6 +64,7 @@ impl Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     CpuUs,
+    ProcessorUs,
     LossPercent,
     LosslessPerS,
     DelayP50Us,
@@ -76,8 +77,9 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::CpuUs,
+        Self::ProcessorUs,
         Self::LossPercent,
         Self::LosslessPerS,
         Self::DelayP50Us,
@@ -92,7 +94,8 @@ impl Figure {
     /// What it is, with its unit.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::CpuUs => "CPU µs per packet",
+            Self::CpuUs => "CPU µs per packet, the process",
+            Self::ProcessorUs => "CPU µs per packet, the whole processor",
             Self::LossPercent => "loss %",
             Self::LosslessPerS => "lossless packets/s",
             Self::DelayP50Us => "delay p50 µs",
@@ -107,12 +110,14 @@ impl Figure {
 
     /// Its value in one run.
     pub(crate) fn of(self, run: &Run) -> Option<f64> {
-        let delay = run.nominal.delay_us;
+        let probe = run.handed.as_ref().unwrap_or(&run.nominal);
+        let delay = probe.delay_us;
         match self {
             Self::CpuUs => Some(run.nominal.cpu_us_per_packet),
+            Self::ProcessorUs => run.handed.and_then(|probe| probe.processor_us_per_packet),
             Self::LossPercent => {
-                let lost = run.nominal.sent.saturating_sub(run.nominal.received);
-                Some(lost as f64 * 100.0 / run.nominal.sent.max(1) as f64)
+                let lost = probe.sent.saturating_sub(probe.received);
+                Some(lost as f64 * 100.0 / probe.sent.max(1) as f64)
             }
             Self::LosslessPerS => run.capacity.map(|capacity| capacity.packets_per_s),
             Self::DelayP50Us => delay.map(|delay| delay.p50),

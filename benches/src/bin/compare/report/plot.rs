@@ -27,7 +27,7 @@ fn draw(report: &Report, path: &Path) -> Result<(), Box<dyn std::error::Error + 
     );
     let root = root.titled(&title, ("sans-serif", 15))?;
     let panels = root.split_evenly((2, 2));
-    for (panel, figure) in panels.iter().zip(PANELS) {
+    for (panel, figure) in panels.iter().zip(figures(report)) {
         draw_panel(report, figure, panel)?;
     }
     root.present()?;
@@ -99,10 +99,18 @@ fn draw_panel(
     Ok(())
 }
 
+/// One for each panel. The whole processor tells more than the process, where it was looked at.
+fn figures(report: &Report) -> [Figure; 4] {
+    let looked_at = report.runs.iter().any(|run| Figure::ProcessorUs.of(run).is_some());
+    let cpu = if looked_at { Figure::ProcessorUs } else { Figure::CpuUs };
+    [cpu, Figure::LosslessPerS, Figure::HalfLoadP99Us, Figure::KibPerCall]
+}
+
 fn colour(system: Kind) -> RGBColor {
     match system {
         Kind::Offhook => RGBColor(0, 90, 200),
         Kind::Steered => RGBColor(90, 160, 240),
+        Kind::InKernel => RGBColor(120, 60, 180),
         Kind::RtpengineOne => RGBColor(200, 60, 20),
         Kind::RtpengineMany => RGBColor(240, 150, 30),
         Kind::Epoll => RGBColor(110, 110, 110),
@@ -111,6 +119,5 @@ fn colour(system: Kind) -> RGBColor {
     }
 }
 
-const PANELS: [Figure; 4] = [Figure::CpuUs, Figure::LosslessPerS, Figure::HalfLoadP99Us, Figure::KibPerCall];
 /// Height of a panel, in its highest medians.
 const HEADROOM: f64 = 1.65;

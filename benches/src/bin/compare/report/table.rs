@@ -24,12 +24,11 @@ pub(crate) fn heading(report: &Report) -> String {
     )
 }
 
-/// What it comes to: both ways of ours beside rtpengine with one thread, by medians. Nothing if those did not take part.
+/// What it comes to: the ways of ours beside rtpengine with one thread, by medians. Nothing if those did not take part.
 pub(crate) fn in_short(report: &Report) -> String {
     let peer = Kind::RtpengineOne;
     let systems = report.systems();
-    let ours: Vec<Kind> =
-        [Kind::Offhook, Kind::Steered].into_iter().filter(|system| systems.contains(system)).collect();
+    let ours: Vec<Kind> = Kind::OURS.into_iter().filter(|system| systems.contains(system)).collect();
     if ours.is_empty() || !systems.contains(&peer) {
         return String::new();
     }
@@ -38,28 +37,60 @@ pub(crate) fn in_short(report: &Report) -> String {
          | calls | packets/s | lossless to: {0}",
         peer.name()
     );
-    let questions = ["CPU", "lossless", "p99 µs at half load"];
-    for question in questions {
-        for system in &ours {
-            let _ = write!(text, " | {question}: {}", system.name());
-        }
+    let questions = [
+        Question::Ratio("CPU, whole processor", Figure::ProcessorUs),
+        Question::Ratio("CPU, process", Figure::CpuUs),
+        Question::Ratio("lossless", Figure::LosslessPerS),
+        Question::Own("p99 µs at half load", Figure::HalfLoadP99Us),
+    ];
+    let columns: Vec<(Question, Kind)> = questions
+        .into_iter()
+        .flat_map(|question| ours.iter().map(move |&system| (question, system)))
+        .filter(|&(question, system)| question.has_an_answer(system))
+        .collect();
+    for (question, system) in &columns {
+        let _ = write!(text, " | {}: {}", question.name(), system.name());
     }
-    let _ = writeln!(text, " |\n|{}", "---|".repeat(3 + questions.len() * ours.len()));
+    let _ = writeln!(text, " |\n|{}", "---|".repeat(3 + columns.len()));
     for calls in report.calls() {
         let asked = f64::from(calls) * PACKETS_PER_CALL;
         let lossless = median(report.spread(peer, calls, Figure::LosslessPerS));
         let _ = write!(text, "| {} | {} | {lossless}", figure(f64::from(calls)), figure(asked));
-        for wanted in [Figure::CpuUs, Figure::LosslessPerS] {
-            for &system in &ours {
-                let _ = write!(text, " | {}", median(report.ratio(system, peer, calls, wanted)));
-            }
-        }
-        for &system in &ours {
-            let _ = write!(text, " | {}", median(report.spread(system, calls, Figure::HalfLoadP99Us)));
+        for &(question, system) in &columns {
+            let answer = match question {
+                Question::Ratio(_, wanted) => report.ratio(system, peer, calls, wanted),
+                Question::Own(_, wanted) => report.spread(system, calls, wanted),
+            };
+            let _ = write!(text, " | {}", median(answer));
         }
         text.push_str(" |\n");
     }
     text
+}
+
+/// What is asked about each way of ours.
+#[derive(Clone, Copy)]
+enum Question {
+    /// How it stands to the peer.
+    Ratio(&'static str, Figure),
+    Own(&'static str, Figure),
+}
+
+impl Question {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ratio(name, _) | Self::Own(name, _) => name,
+        }
+    }
+
+    /// What the kernel forwards costs the process nothing: no share to speak of.
+    fn has_an_answer(self, system: Kind) -> bool {
+        match self {
+            Self::Ratio(_, figure) | Self::Own(_, figure) => {
+                figure != Figure::CpuUs || system != Kind::InKernel
+            }
+        }
+    }
 }
 
 /// Every table, and the warnings.
@@ -72,9 +103,10 @@ pub(crate) fn all(report: &Report) -> String {
 /// A number of calls: medians with their ranges, a column per system, and the ratios to rtpengine.
 pub(crate) fn of_calls(report: &Report, calls: u32) -> String {
     let systems = report.systems();
-    let all = |wanted: [Kind; 2]| systems.iter().copied().filter(move |system| wanted.contains(system));
-    let pairs: Vec<(Kind, Kind)> = all([Kind::Offhook, Kind::Steered])
-        .flat_map(|ours| all([Kind::RtpengineOne, Kind::RtpengineMany]).map(move |peer| (ours, peer)))
+    let pairs: Vec<(Kind, Kind)> = Kind::OURS
+        .into_iter()
+        .flat_map(|ours| [Kind::RtpengineOne, Kind::RtpengineMany].map(|peer| (ours, peer)))
+        .filter(|(ours, peer)| systems.contains(ours) && systems.contains(peer))
         .collect();
     let mut text = format!("### {calls} calls, median (range)\n\n|");
     for name in systems
@@ -157,6 +189,7 @@ mod tests {
             received: 1,
             misrouted: 0,
             cpu_us_per_packet,
+            processor_us_per_packet: Some(cpu_us_per_packet + 1.0),
             cpu_share: 0.1,
             delay_us: None,
             generator_limited: false,
@@ -167,6 +200,7 @@ mod tests {
             calls: 100,
             round,
             nominal,
+            handed: Some(nominal),
             half_load: None,
             capacity,
             bytes_per_call: 1.0,
@@ -190,7 +224,7 @@ mod tests {
     fn in_short_each_round_is_set_beside_its_own_peer() {
         let text = in_short(&report());
         let last = text.lines().last().expect("a line");
-        assert_eq!(last, "| 100 | 10,000 | 125,000 | 0.550 | 2.00 | – |");
+        assert_eq!(last, "| 100 | 10,000 | 125,000 | 0.591 | 0.550 | 2.00 | – |");
         let columns = |line: &str| line.matches('|').count();
         assert!(text.lines().skip(2).all(|line| columns(line) == columns(last)), "{text}");
     }

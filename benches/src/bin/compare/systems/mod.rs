@@ -32,6 +32,10 @@ pub(crate) enum Kind {
     #[value(name = "offhook-steered")]
     #[serde(rename = "offhook-steered")]
     Steered,
+    /// The same with `--kernel`.
+    #[value(name = "offhook-kernel")]
+    #[serde(rename = "offhook-kernel")]
+    InKernel,
     /// rtpengine in user space with `--num-threads=1`.
     #[value(name = "rtpengine-1")]
     #[serde(rename = "rtpengine-1")]
@@ -49,15 +53,27 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Those that take part unless asked otherwise. [`Steered`](Self::Steered) needs privileges, as root has.
-    pub(crate) const USUAL: [Self; 6] =
-        [Self::Offhook, Self::Steered, Self::RtpengineOne, Self::RtpengineMany, Self::Epoll, Self::Recvmmsg];
+    /// Those that take part unless asked otherwise. [`Steered`](Self::Steered) and [`InKernel`](Self::InKernel) need privileges, as
+    /// root has.
+    pub(crate) const USUAL: [Self; 7] = [
+        Self::Offhook,
+        Self::Steered,
+        Self::InKernel,
+        Self::RtpengineOne,
+        Self::RtpengineMany,
+        Self::Epoll,
+        Self::Recvmmsg,
+    ];
+
+    /// Ways to run the engine of this repository.
+    pub(crate) const OURS: [Self; 3] = [Self::Offhook, Self::Steered, Self::InKernel];
 
     /// Name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Offhook => "offhook",
             Self::Steered => "offhook, steered",
+            Self::InKernel => "offhook, kernel",
             Self::RtpengineOne => "rtpengine, 1 thread",
             Self::RtpengineMany => "rtpengine",
             Self::Epoll => "bare epoll forwarder",
@@ -71,6 +87,7 @@ impl Kind {
         match self {
             Self::Offhook
             | Self::Steered
+            | Self::InKernel
             | Self::RtpengineOne
             | Self::RtpengineMany
             | Self::Epoll
@@ -92,7 +109,8 @@ impl Kind {
     ) -> Result<Box<dyn System>> {
         Ok(match self {
             Self::Offhook => Box::new(Offhook::start(args, cpus)?),
-            Self::Steered => Box::new(Offhook::start_steered(args, cpus)?),
+            Self::Steered => Box::new(Offhook::start_with(args, cpus, "--steer")?),
+            Self::InKernel => Box::new(Offhook::start_with(args, cpus, "--kernel")?),
             Self::RtpengineOne => Box::new(rtpengine::Rtpengine::start(args, cpus, Some(1))?),
             Self::RtpengineMany => Box::new(rtpengine::Rtpengine::start(args, cpus, None)?),
             Self::Epoll => {
@@ -113,6 +131,11 @@ pub(crate) trait System {
 
     /// Its process.
     fn process(&self) -> &Process;
+
+    /// Whether so many calls that are up and speak have come to the state in which they stay.
+    fn is_settled(&mut self, _calls: u32) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Packets taken so far, of a system that forwards none.
     fn taken(&mut self) -> Result<u64> {

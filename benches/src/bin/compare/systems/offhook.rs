@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 use offhook_proto::{
-    Command, LegCreate, LegCreated, LegDelete, LegPark, Remote, Reply, Request, Splice, Unsplice,
+    Command, EngineInfo, LegCreate, LegCreated, LegDelete, LegPark, Remote, Reply, Request, Splice, Unsplice,
 };
 
 use super::{FIRST_PORT, LAST_PORT, MEDIA_ADDRESS, SetUp, System, WINDOW, free_address, start_answering};
@@ -17,6 +17,8 @@ use crate::process::Process;
 pub(crate) struct Offhook {
     process: Process,
     control: ControlSocket,
+    /// Its calls are the kernel's to forward, after a while.
+    in_kernel: bool,
 }
 
 impl Offhook {
@@ -26,14 +28,15 @@ impl Offhook {
         Self::start_with_ports(args, cpus, FIRST_PORT, LAST_PORT)
     }
 
-    /// With `--steer`.
+    /// With one more option.
     ///
     /// # Errors
-    /// It does not start, for instance because it may not steer.
-    pub(crate) fn start_steered(args: &BenchArgs, cpus: &Cpus) -> Result<Self> {
+    /// It does not start, for instance because it may not do what the option asks for.
+    pub(crate) fn start_with(args: &BenchArgs, cpus: &Cpus, option: &str) -> Result<Self> {
         let mut args = args.clone();
-        args.engine_args.push("--steer".to_owned());
-        Self::start(&args, cpus)
+        args.engine_args.push(option.to_owned());
+        let in_kernel = option == "--kernel";
+        Ok(Self { in_kernel, ..Self::start(&args, cpus)? })
     }
 
     /// # Errors
@@ -51,7 +54,7 @@ impl Offhook {
         let ping = dictionary(Command::Ping);
         let (process, control) = start_answering(cpus, &args.engine, &arguments, address, &ping)
             .context("the engine (cargo build --release -p offhook-engine)")?;
-        Ok(Self { process, control })
+        Ok(Self { process, control, in_kernel: false })
     }
 
     /// One command that must succeed.
@@ -109,6 +112,15 @@ impl System for Offhook {
 
     fn process(&self) -> &Process {
         &self.process
+    }
+
+    fn is_settled(&mut self, calls: u32) -> Result<bool> {
+        if !self.in_kernel {
+            return Ok(true);
+        }
+        let statistics: EngineInfo = self.call(Command::Statistics)?.parse().context("statistics")?;
+        let rules: u64 = statistics.workers.iter().map(|worker| worker.kernel_rules).sum();
+        Ok(rules == 2 * u64::from(calls))
     }
 }
 
