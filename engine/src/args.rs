@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use offhook_engine_core::kernel::Patience;
 
 use crate::ctl::CtlArgs;
 
@@ -76,6 +77,9 @@ pub(crate) struct RunArgs {
     /// CAP_BPF and CAP_NET_ADMIN, and Linux 6.6. Such packets pass by this machine's packet filter.
     #[arg(long)]
     pub(crate) kernel: bool,
+    /// Milliseconds between two looks at what the kernel could forward, and packets that must have come by then.
+    #[arg(long, value_name = "MS,PACKETS", value_parser = parse_patience, hide = true, requires = "kernel")]
+    pub(crate) kernel_patience: Option<Patience>,
     /// Prints whether this machine can run the engine with these arguments, and exits.
     #[arg(long)]
     pub(crate) check: bool,
@@ -113,6 +117,12 @@ fn parse_interface(text: &str) -> Result<(String, IpAddr), String> {
         return Err("the name is empty".into());
     }
     Ok((name.to_owned(), address))
+}
+
+fn parse_patience(text: &str) -> Result<Patience, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let (look, packets) = text.split_once(',').ok_or("two numbers with a comma between, as 1000,40")?;
+    Ok(Patience { look_ms: number(look)?.clamp(1, 60_000), packets: number(packets)? })
 }
 
 fn parse_cpus(text: &str) -> Result<CpuList, String> {

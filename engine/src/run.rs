@@ -81,7 +81,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
             steer: steering.as_ref().map(|steering| steering::open(steering, worker)).transpose()?,
             kernel: match &forwarder {
-                Some(forwarder) => Some(KernelRules::new(worker as u16, Arc::clone(forwarder))?),
+                Some(forwarder) => {
+                    let patience = args.kernel_patience.unwrap_or_default();
+                    Some(KernelRules::new(worker as u16, Arc::clone(forwarder), patience)?)
+                }
                 None => None,
             },
         };

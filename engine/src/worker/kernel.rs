@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use offhook_engine_core::kernel::{KernelPath, Progress, Rule};
+use offhook_engine_core::kernel::{KernelPath, Patience, Progress, Rule};
 use offhook_engine_core::{LegIx, Time};
 use offhook_uring::kernel::{Forwarder, Installed, Netlink, Rule as KernelRule};
 use tracing::{debug, info, warn};
@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 /// One worker's rules.
 pub(crate) struct KernelRules {
     worker: u16,
+    patience: Patience,
     forwarder: Arc<Forwarder>,
     netlink: Netlink,
     /// By leg.
@@ -56,9 +57,14 @@ impl KernelFigures {
 impl KernelRules {
     /// # Errors
     /// No descriptor is free.
-    pub(crate) fn new(worker: u16, forwarder: Arc<Forwarder>) -> io::Result<Self> {
-        let netlink = Netlink::new()?;
-        Ok(Self { worker, forwarder, netlink, legs: Vec::new(), figures: Arc::default(), warned: false })
+    pub(crate) fn new(worker: u16, forwarder: Arc<Forwarder>, patience: Patience) -> io::Result<Self> {
+        let (netlink, figures) = (Netlink::new()?, Arc::default());
+        Ok(Self { worker, patience, forwarder, netlink, legs: Vec::new(), figures, warned: false })
+    }
+
+    /// How long the core looks at a direction before it hands that over.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
     }
 
     pub(crate) fn figures(&self) -> Arc<KernelFigures> {

@@ -97,7 +97,10 @@ impl WorkerThread {
         let kernel = setup.kernel.as_ref().map(KernelRules::figures);
         let core = Worker::new(setup.core);
         let core = match setup.kernel {
-            Some(rules) => core.with_kernel(Box::new(rules)),
+            Some(rules) => {
+                let patience = rules.patience();
+                core.with_patient_kernel(Box::new(rules), patience)
+            }
             None => core,
         };
         let mut thread = Self {

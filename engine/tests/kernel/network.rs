@@ -1,0 +1,192 @@
+//! An engine between two networks: phones in namespaces of their own, each behind a wire (veth).
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::Command as Process;
+
+use nix::sched::{CloneFlags, setns};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::may_load;
+use crate::past_the_worker::{Party, figures, talk, talk_until};
+use crate::support::{Client, Engine, PATIENCE, Phone, number};
+
+/// Network namespaces, which go with this value.
+struct Networks {
+    names: Vec<String>,
+}
+
+impl Networks {
+    /// The engine's namespace, and one behind each of two wires. None where this process may not make them.
+    fn lay(test: &str) -> Option<Self> {
+        let networks = Self {
+            names: ["engine", "near", "far"]
+                .map(|part| format!("offhook-{}-{test}-{part}", std::process::id()))
+                .into(),
+        };
+        let [engine, near, far] = [0, 1, 2].map(|at| networks.names[at].as_str());
+        if !ip(&format!("netns add {engine}")) {
+            eprintln!("not tested: no network namespaces");
+            return None;
+        }
+        for (at, name) in [(1, near), (2, far)] {
+            assert!(ip(&format!("netns add {name}")));
+            assert!(ip(&format!("link add wire{at} netns {engine} type veth peer name wire netns {name}")));
+            for (namespace, words) in [
+                (engine, format!("address add 10.77.{at}.1/24 dev wire{at}")),
+                (engine, format!("link set wire{at} up")),
+                (name, format!("address add 10.77.{at}.2/24 dev wire")),
+                (name, "link set lo up".to_owned()),
+                (name, "link set wire up".to_owned()),
+                (name, format!("route add default via 10.77.{at}.1")),
+            ] {
+                assert!(ip(&format!("-n {namespace} {words}")), "{words}");
+            }
+        }
+        assert!(ip(&format!("-n {engine} link set lo up")));
+        Some(networks)
+    }
+
+    /// Moves this thread, and what it starts and opens from now on.
+    fn enter(&self, at: usize) {
+        let namespace = File::open(format!("/run/netns/{}", self.names[at])).expect("it is there");
+        setns(namespace, CloneFlags::CLONE_NEWNET).expect("entered");
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        for name in &self.names {
+            ip(&format!("netns delete {name}"));
+        }
+    }
+}
+
+const ENGINE: usize = 0;
+const NEAR: usize = 1;
+const FAR: usize = 2;
+/// Where the engine hears both.
+const MEDIA: &str = "10.77.1.1";
+
+fn ip(words: &str) -> bool {
+    let output = Process::new("ip").args(words.split(' ')).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// An engine, and a phone in each of the networks.
+fn set_up(networks: &Networks) -> (Engine, Client, Party, Party) {
+    networks.enter(ENGINE);
+    let engine = Engine::start_with(&["--media-address", MEDIA]);
+    let mut client = engine.client();
+    let [near, far] = [(NEAR, "near"), (FAR, "far")].map(|(at, name)| {
+        networks.enter(at);
+        let phone = Phone::on(IpAddr::V4(Ipv4Addr::new(10, 77, at as u8, 2)));
+        Party::with(&mut client, name, phone)
+    });
+    networks.enter(ENGINE);
+    client.splice("near", "far");
+    (engine, client, near, far)
+}
+
+/// Everything that comes to a namespace, from its Ethernet header on.
+fn listen() -> Socket {
+    const ALL: u16 = 3;
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(ALL.to_be()))));
+    let socket = socket.expect("a packet socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    socket
+}
+
+/// The next UDP packet from the engine to a port, without the Ethernet header.
+fn next_to(wire: &Socket, to: SocketAddr) -> Vec<u8> {
+    loop {
+        let mut frame = [0; 2_048];
+        let length = { wire }.read(&mut frame).expect("a frame");
+        let packet = &frame[14..length.max(14)];
+        if frame[12..14] == [8, 0] && packet[9] == 17 && packet[22..24] == to.port().to_be_bytes() {
+            return packet.to_vec();
+        }
+    }
+}
+
+/// One's complement sum of 16-bit words (RFC 1071).
+fn sum(bytes: &[u8], start: u32) -> u16 {
+    let mut sum = start;
+    for word in bytes.chunks(2) {
+        sum += u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0));
+    }
+    while sum > 0xFFFF {
+        sum = (sum & 0xFFFF) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn pseudo_header(packet: &[u8]) -> u16 {
+    sum(&packet[12..20], 17 + packet[20..].len() as u32)
+}
+
+/// An RTP packet with all its headers and a checksum that nobody has to make any more.
+fn complete(phone: &Phone, to: SocketAddr, word: u32) -> Vec<u8> {
+    let rtp = crate::support::Packet {
+        payload: crate::support::spoken(phone.next.ssrc, word).to_vec(),
+        ..phone.next.clone()
+    };
+    let octets = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(_) => panic!("IPv4"),
+    };
+    let rtp = rtp.write();
+    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 17, 0, 0];
+    packet.extend(octets(phone.address()));
+    packet.extend(octets(to));
+    packet.extend(phone.address().port().to_be_bytes());
+    packet.extend(to.port().to_be_bytes());
+    packet.extend((8 + rtp.len() as u16).to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(rtp);
+    let checksum = !sum(&packet[20..], u32::from(pseudo_header(&packet)));
+    packet[26..28].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+#[test]
+fn between_two_networks_packets_are_forwarded_with_right_checksums_and_a_hop_less() {
+    let Some(networks) = may_load().then(|| Networks::lay("forward")).flatten() else { return };
+    let (_engine, mut client, mut near, mut far) = set_up(&networks);
+    talk_until(&mut client, 2, &mut near, &mut far);
+    let before = figures(&mut client).kernel_packets;
+    talk(&mut near, &mut far, 200);
+    assert_eq!(figures(&mut client).kernel_packets - before, 400);
+
+    networks.enter(FAR);
+    let wire = listen();
+    near.say_to(&mut far);
+    let packet = next_to(&wire, far.phone.address());
+    assert_eq!((packet[8], sum(&packet[..20], 0)), (63, 0xFFFF));
+    // Of a packet of a socket there is the pseudo header's sum (`include/linux/skbuff.h`: CHECKSUM_PARTIAL): no card has come by.
+    assert_eq!(packet[26..28], pseudo_header(&packet).to_be_bytes());
+
+    networks.enter(NEAR);
+    let raw = Socket::from(offhook_uring::raw::open(1 << 16).expect("a raw socket"));
+    let packet = complete(&near.phone, near.leg.rtp, 77);
+    raw.send_to(&packet, &near.leg.rtp.into()).expect("sent");
+    let packet = next_to(&wire, far.phone.address());
+    assert_eq!((packet[8], sum(&packet[..20], 0)), (63, 0xFFFF));
+    assert_eq!(sum(&packet[20..], u32::from(pseudo_header(&packet))), 0xFFFF, "the checksum is right");
+    assert_eq!(number(&far.phone.hear()), 77);
+    assert_eq!(figures(&mut client).kernel_packets - before, 402);
+}
+
+#[test]
+fn a_neighbour_that_is_forgotten_is_found_again() {
+    let Some(networks) = may_load().then(|| Networks::lay("neighbour")).flatten() else { return };
+    let (_engine, mut client, mut near, mut far) = set_up(&networks);
+    talk_until(&mut client, 2, &mut near, &mut far);
+    let before = figures(&mut client).kernel_packets;
+    for _ in 0..5 {
+        assert!(ip(&format!("-n {} neighbour flush dev wire2", networks.names[ENGINE])));
+        talk(&mut near, &mut far, 3);
+    }
+    assert_eq!(figures(&mut client).kernel_packets - before, 30);
+}
