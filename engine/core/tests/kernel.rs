@@ -462,10 +462,7 @@ fn a_leg_that_moves_to_another_worker_takes_along_what_the_kernel_did_for_it() {
     rig.unsplice(1);
     let before = rig.info(1);
     rig.tell(WorkerCommand::Detach { op: OpId(0), leg: LegId(1), replace: false });
-    let Some(offhook_engine_core::Disarmed::Moved(offhook_engine_core::WorkerReport::Detached {
-        leg, ..
-    })) = rig.disarmed.pop()
-    else {
+    let Some(Disarmed::Moved(WorkerReport::Detached { leg, .. })) = rig.disarmed.pop() else {
         panic!("it leaves")
     };
     let mut other = Rig::plain(1).with_kernel(EAGER);
