@@ -289,6 +289,50 @@ fn a_key_that_the_partner_does_not_take_leaves_no_gap_among_what_the_kernel_forw
 }
 
 #[test]
+fn a_key_that_is_given_up_while_the_kernel_forwards_leaves_the_stream_one() {
+    let deaf = Media { telephone_event: None, ..Media::default() };
+    let legs = [LegSetup { dtmf: DtmfMode::Convert, ..setup(1) }, LegSetup { media: deaf, ..setup(2) }];
+    let (mut rig, mut talkers) = join(rig_of(legs, EAGER));
+    talk(&mut rig, &mut talkers, 5);
+    let packet = event(&mut talkers[0], 77, false);
+    let _ = rig.receive(1, &packet);
+    // The tone that it has begun goes with what covers it, and nothing is special any more.
+    rig.play(2, "p", vec![prompt(Codec::Pcmu, vec![1; 800])], 1);
+    rig.done(|op| WorkerCommand::PlayStop { op, leg: LegId(2), play: None });
+    talk(&mut rig, &mut talkers, 4);
+    assert!(in_kernel(&rig, 1));
+    talk(&mut rig, &mut talkers, 50);
+    assert!(rig.events.iter().any(|event| matches!(event, EventBody::Dtmf { .. })), "its end was not heard");
+    assert_one_stream(&rig.take_heard(2));
+}
+
+#[test]
+fn a_late_packet_is_sent_on_if_there_is_a_number_for_it_and_never_otherwise() {
+    let (mut rig, mut talkers) = join(rig_of([setup(1), setup(2)], EAGER));
+    let early = talkers[0].packet(1);
+    let from_before = talkers[0].packet(1);
+    rig.splice(1, 2);
+    rig.unsplice(1);
+    rig.splice(1, 2);
+    talk(&mut rig, &mut talkers, 4);
+    assert!(in_kernel(&rig, 1));
+    assert_eq!(
+        rig.receive(1, &from_before),
+        Err(Verdict::Drop(DropReason::Late)),
+        "somebody else heard that"
+    );
+    assert!(!in_kernel(&rig, 1) || rig.receive(1, &early).is_err());
+    let late = talkers[0].packet(2);
+    talk(&mut rig, &mut talkers, 30);
+    assert!(in_kernel(&rig, 1));
+    update(&mut rig, 2, LegUpdate::default());
+    assert!(!in_kernel(&rig, 1));
+    let sent = rig.receive(1, &late).expect("its number is free");
+    let last = rig.take_heard(2).into_iter().rev().nth(1).expect("others were sent").header();
+    assert_eq!(last.sequence.wrapping_sub(sent.header().sequence), 30);
+}
+
+#[test]
 fn packets_that_waited_in_the_socket_take_their_own_numbers_behind_those_that_went_by() {
     let (mut rig, mut talkers) = begin(2);
     talk(&mut rig, &mut talkers, 50);

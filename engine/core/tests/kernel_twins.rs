@@ -7,6 +7,7 @@ use offhook_engine_core::kernel::Patience;
 use offhook_engine_core::{LegId, LegSetup, OpId, RecordChange, RecordId, Socket, WorkerCommand};
 use offhook_proto::{Codec, DtmfMode, EventBody, Idle, LegInfo, LegUpdate, Media, SuperviseMode};
 use support::kernel::EAGER;
+use support::secure::update;
 use support::speaker::media;
 use support::world::Dice;
 use support::{Rig, Sent, Talker, prompt, rtp, setup};
@@ -16,8 +17,8 @@ const LEGS: u64 = 4;
 /// A phone that talks, now and then badly.
 struct Phone {
     talker: Talker,
-    /// A packet that comes after the next one.
-    late: Option<Vec<u8>>,
+    /// A packet that comes late, after so many others.
+    late: Option<(Vec<u8>, usize)>,
     /// Timestamp of the key that is down, and packets that it still lasts.
     key: Option<(u32, u32)>,
     /// Packets that it still leaves out.
@@ -121,7 +122,7 @@ impl Twins {
             10..=14 => return,
             15..=19 => packet[1] |= 0x80,
             20..=24 => {
-                phone.late = Some(packet);
+                phone.late = Some((packet, self.dice.below(9)));
                 return;
             }
             25 | 26 => {
@@ -131,12 +132,15 @@ impl Twins {
             27 => packet.truncate(12 + 80),
             _ => {}
         }
-        let late = phone.late.take();
+        let late = phone.late.take_if(|(_, after)| *after == 0);
+        if let Some((_, after)) = &mut phone.late {
+            *after -= 1;
+        }
         self.receive(leg, &packet);
         if (30..=33).contains(&fate) {
             self.receive(leg, &packet);
         }
-        if let Some(late) = late {
+        if let Some((late, _)) = late {
             self.receive(leg, &late);
         }
     }
@@ -234,14 +238,14 @@ fn seen(mut info: LegInfo) -> LegInfo {
 #[test]
 fn with_and_without_the_kernel_the_same_is_sent_told_and_counted() {
     let mut by_kernel = 0;
-    for seed in 1..=60 {
+    for seed in 1..=100 {
         let mut twins = Twins::new(seed);
         for _ in 0..1_500 {
             twins.step();
         }
         by_kernel += twins.rigs[1].kernel.as_ref().map_or(0, |kernel| kernel.figures().1);
     }
-    assert!(by_kernel > 40_000, "only {by_kernel} packets went by the kernel");
+    assert!(by_kernel > 30_000, "only {by_kernel} packets went by the kernel");
 }
 
 #[test]
@@ -261,6 +265,11 @@ fn reports_jitter_and_quality_are_the_same_bit_by_bit() {
         // A stretch of bad line in the middle.
         let lost = dice.below(if (2_000..3_000).contains(&packet) { 4 } else { 200 }) == 0;
         let packets = talkers.each_mut().map(|talker| talker.packet(3));
+        if dice.below(200) == 0 {
+            for rig in &mut rigs {
+                update(rig, 1, LegUpdate::default());
+            }
+        }
         for rig in &mut rigs {
             rig.pass_ms(late_ms);
             for (leg, packet) in (1..).zip(&packets) {
@@ -279,5 +288,5 @@ fn reports_jitter_and_quality_are_the_same_bit_by_bit() {
     assert!(reports > 40 && poor >= 2, "{reports} reports, quality told {poor} times");
     assert_eq!(one, other);
     let (installed, taken) = rigs[1].kernel.as_ref().expect("it has one").figures();
-    assert!(installed >= 2 && taken > 10_000, "{installed} rules, {taken} packets");
+    assert!(installed >= 2 && taken > 5_000, "{installed} rules, {taken} packets");
 }

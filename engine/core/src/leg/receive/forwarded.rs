@@ -46,3 +46,49 @@ impl Totals {
         self.filtered == before.filtered && missing <= received / 8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Time;
+
+    #[test]
+    fn a_stream_that_was_counted_elsewhere_is_to_the_last_bit_as_one_that_was_counted_here() {
+        let (mut here, mut elsewhere) = (Receive::default(), Receive::default());
+        let arrival = |number: u16| Time(u64::from(number) * 20_000 + u64::from(number % 3) * 1_500);
+        let take = |receive: &mut Receive, number: u16| {
+            assert!(receive.on_packet(7, number.wrapping_add(65_500)));
+            receive.on_timing(arrival(number), u32::from(number) * 160, 8_000);
+        };
+        for number in 0..10 {
+            take(&mut here, number);
+            take(&mut elsewhere, number);
+        }
+        let steady = elsewhere.steady().expect("it has timing");
+        assert_eq!((steady.ssrc, steady.highest), (7, 65_509));
+        for number in (10..100).filter(|number| number % 7 != 0) {
+            take(&mut here, number);
+        }
+        let there = here.steady().expect("it has timing");
+        let (highest, transit_ts, jitter_16ths) = (65_599, there.transit_ts, there.jitter_16ths);
+        let progress = Progress { highest, transit_ts, jitter_16ths, ..Progress::default() };
+        elsewhere.on_forwarded(&progress, 77);
+        assert_eq!(format!("{elsewhere:?}"), format!("{here:?}"));
+    }
+
+    #[test]
+    fn a_stream_that_may_be_starting_again_or_is_filtered_is_not_steady() {
+        let mut receive = Receive::default();
+        assert_eq!(receive.steady(), None);
+        receive.on_packet(7, 100);
+        assert_eq!(receive.steady(), None, "no timing");
+        receive.on_timing(Time(0), 0, 8_000);
+        assert!(receive.steady().is_some());
+        receive.on_packet(7, 9_000);
+        assert_eq!(receive.steady(), None, "it may start again there");
+        receive.on_packet(7, 101);
+        assert!(receive.steady().is_some());
+        receive.on_park(32);
+        assert_eq!(receive.steady(), None);
+    }
+}
