@@ -14,6 +14,7 @@ use offhook_proto::{
 use support::kernel::{EAGER, KernelModel};
 use support::secure::{SUITE, keys, update};
 use support::speaker::media;
+use support::world::Dice;
 use support::{Rig, Rtp, Talker, address, assert_one_stream, phone, prompt, rtp, setup};
 
 /// Legs 1 to `count`, latched, whose worker hands over with the usual patience.
@@ -360,6 +361,49 @@ fn packets_that_waited_in_the_socket_take_their_own_numbers_behind_those_that_we
     let info = rig.info(1).counters;
     assert_eq!((info.packets_lost, info.packets_received), (0, 71));
     assert_eq!(info.drops.late, 0);
+}
+
+#[test]
+fn whatever_waits_in_sockets_while_rules_come_and_go_is_sent_once_under_its_own_number() {
+    let (mut waited, mut taken) = (0, 0);
+    for seed in 1..=300_u64 {
+        let patience = if seed.is_multiple_of(2) { EAGER } else { Patience::default() };
+        let (mut rig, mut talkers) = join(rig_of([setup(1), setup(2)], patience));
+        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let first = talkers[0].sequence;
+        let packets = 400;
+        for _ in 0..packets {
+            for talker in &mut talkers {
+                let number = talker.sequence.wrapping_sub(first);
+                let mut packet = talker.packet(0);
+                packet[12..14].copy_from_slice(&number.to_be_bytes());
+                rig.arrive(talker.leg, &packet);
+                waited += usize::from(rig.waits());
+            }
+            rig.pass_ms(20);
+            if dice.below(4) > 0 {
+                rig.read_waiting();
+            }
+            if dice.below(60) == 0 {
+                update(&mut rig, 1 + seed % 2, LegUpdate::default());
+            }
+        }
+        rig.read_waiting();
+        let mut heard: Vec<(u16, u16)> = rig
+            .take_heard(2)
+            .iter()
+            .map(|sent| (sent.header().sequence, u16::from_be_bytes([sent.bytes[12], sent.bytes[13]])))
+            .collect();
+        let shift = heard[0].0.wrapping_sub(heard[0].1);
+        heard.sort_by_key(|(_, number)| *number);
+        let whole: Vec<_> = (0..packets).map(|number| (shift.wrapping_add(number), number)).collect();
+        assert_eq!(heard, whole, "seed {seed}");
+        let counters = rig.info(1).counters;
+        assert_eq!((counters.packets_lost, counters.drops.late), (0, 0), "seed {seed}");
+        assert_eq!(counters.packets_forwarded, u64::from(packets), "seed {seed}");
+        taken += rig.kernel.as_ref().map_or(0, |kernel| kernel.figures().1);
+    }
+    assert!(waited > 10_000 && taken > 50_000, "{waited} packets waited, {taken} went by the kernel");
 }
 
 #[test]

@@ -233,6 +233,11 @@ impl Rig {
         }
     }
 
+    /// Whether anything waits there.
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// What the kernel makes of a packet; none when it leaves it to the socket.
     fn pass_by(&mut self, leg: u64, source: SocketAddr, packet: &[u8]) -> Option<Sent> {
         let forwarded = self.kernel.as_ref()?.take(self.now, self.ix(leg), source, packet)?;
