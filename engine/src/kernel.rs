@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use offhook_uring::kernel::{Forwarder, Netlink};
+use offhook_uring::kernel::{Forwarder, Netlink, RouteWatch};
 use tracing::warn;
 
 use crate::args::RunArgs;
@@ -39,8 +41,27 @@ pub(crate) fn start(args: &RunArgs, legs: u32, clock: Clock) -> anyhow::Result<O
     if let Some(error) = refused.filter(|_| attached.is_empty()) {
         return Err(error).context("--kernel: no interface takes the program (CAP_NET_ADMIN, Linux 6.6)");
     }
-    Ok(Some(Started { forwarder: Arc::new(forwarder), interfaces: attached }))
+    let forwarder = Arc::new(forwarder);
+    Ok(Some(Started { forwarder, interfaces: attached }))
 }
+
+/// Keeps rules on the way to where they lead, as interfaces and routes come and go, for as long as the process lives.
+///
+/// # Errors
+/// No descriptor is free, or no thread.
+pub(crate) fn follow_routes(forwarder: Arc<Forwarder>) -> anyhow::Result<()> {
+    let (watch, netlink) = (RouteWatch::new()?, Netlink::new()?);
+    thread::Builder::new().name("routes".into()).spawn(move || {
+        while watch.wait().inspect_err(|error| warn!(%error, "routes are followed no more")).is_ok() {
+            forwarder.reroute(|from, to| netlink.route(from, to).ok());
+            // Many changes in a row cost no more than one.
+            thread::sleep(BETWEEN_CHANGES);
+        }
+    })?;
+    Ok(())
+}
+
+const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
 
 /// What was started.
 pub(crate) struct Started {

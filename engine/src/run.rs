@@ -64,6 +64,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         info!(interfaces = interfaces.join(" "), "the kernel forwards what needs nothing but new headers");
         forwarder
     });
+    if let Some(forwarder) = &forwarder {
+        kernel::follow_routes(Arc::clone(forwarder)).context("--kernel: following the routes")?;
+    }
     let mut workers = Vec::new();
     let mut threads = Vec::new();
     for (worker, &cpu) in cpus.iter().enumerate() {

@@ -190,3 +190,38 @@ fn a_neighbour_that_is_forgotten_is_found_again() {
     }
     assert_eq!(figures(&mut client).kernel_packets - before, 30);
 }
+
+/// Packets that have come in by an interface of the namespace that this thread is in.
+fn come_in(interface: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev").expect("it is there");
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).expect("the interface is there")
+}
+
+#[test]
+fn a_call_follows_its_route_to_another_interface_without_leaving_the_kernel() {
+    let Some(networks) = may_load().then(|| Networks::lay("route")).flatten() else { return };
+    let (_engine, mut client, mut near, mut far) = set_up(&networks);
+    let [engine, _, there] = [0, 1, 2].map(|at| networks.names[at].as_str());
+    for words in [
+        format!("link add wire3 netns {engine} type veth peer name other netns {there}"),
+        format!("-n {engine} address add 10.77.3.1/24 dev wire3"),
+        format!("-n {engine} link set wire3 up"),
+        format!("-n {there} address add 10.77.3.2/24 dev other"),
+        format!("-n {there} link set other up"),
+    ] {
+        assert!(ip(&words), "{words}");
+    }
+    talk_until(&mut client, 2, &mut near, &mut far);
+    networks.enter(FAR);
+    let before = (come_in("other"), figures(&mut client).kernel_packets);
+    assert!(ip(&format!("-n {engine} route add 10.77.2.2/32 via 10.77.3.2 dev wire3")));
+    let began = std::time::Instant::now();
+    let mut words = 0;
+    while come_in("other") < before.0 + 20 {
+        talk(&mut near, &mut far, 1);
+        words += 2;
+        assert!(began.elapsed() < PATIENCE, "the old way is still taken");
+    }
+    assert_eq!(figures(&mut client).kernel_packets - before.1, words, "all of them");
+}

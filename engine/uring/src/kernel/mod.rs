@@ -13,7 +13,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub use self::netlink::{Interface, Netlink, Route};
+pub use self::netlink::{Interface, Netlink, Route, RouteWatch};
 pub use self::rule::{Progress, Rule};
 
 use self::shared::{RULE_BYTES, Shared};
@@ -21,7 +21,7 @@ use crate::bpf::{self, MapKind, MapShape, ProgramKind};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,10 +32,28 @@ pub struct Forwarder {
     ports: OwnedFd,
     shared: Shared,
     program: OwnedFd,
-    /// Numbers of rules that nobody has.
-    free: Mutex<Vec<u32>>,
+    places: Mutex<Places>,
     /// By number of the interface. Closing one takes the program out there.
     links: Mutex<HashMap<u32, OwnedFd>>,
+}
+
+/// Which rules there are.
+#[derive(Debug)]
+struct Places {
+    /// Numbers of rules that nobody has.
+    free: Vec<u32>,
+    /// Where those in force send from and to, by number.
+    ways: HashMap<u32, Way>,
+    installed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    interface: u32,
+    /// Which of all rules that ever were: a number is given again.
+    serial: u64,
 }
 
 /// A rule that is in force. Forgotten, it stays so.
@@ -78,7 +96,11 @@ impl Forwarder {
             ports,
             shared,
             program,
-            free: Mutex::new((0..rules).rev().collect()),
+            places: Mutex::new(Places {
+                free: (0..rules).rev().collect(),
+                ways: HashMap::new(),
+                installed: 0,
+            }),
             links: Mutex::default(),
         })
     }
@@ -102,12 +124,16 @@ impl Forwarder {
     /// # Errors
     /// As many rules as there may be are in force ([`io::ErrorKind::OutOfMemory`]), or the kernel refuses.
     pub fn install(&self, rule: &Rule) -> io::Result<Installed> {
-        let number = lock(&self.free).pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        let number = lock(&self.places).free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
         self.shared.write(number, &rule.words(self.clock_start_ns));
         if let Err(error) = bpf::update(&self.ports, &key(rule.at), &number.to_ne_bytes()) {
-            lock(&self.free).push(number);
+            lock(&self.places).free.push(number);
             return Err(error);
         }
+        let mut places = lock(&self.places);
+        places.installed += 1;
+        let (from, to, serial) = (*rule.from.ip(), *rule.to.ip(), places.installed);
+        places.ways.insert(number, Way { from, to, interface: rule.interface, serial });
         self.shared.switch_on(number);
         Ok(Installed { number, at: rule.at })
     }
@@ -117,25 +143,41 @@ impl Forwarder {
         self.shared.progress(rule.number)
     }
 
-    /// Sends by another interface what a rule forwards, or, by interface 0, leaves it to the stack.
-    pub fn set_interface(&self, rule: &Installed, interface: u32) {
-        self.shared.set_interface(rule.number, interface);
+    /// Looks up anew how each rule's packets get where they go. A rule without a way leaves its packets to the stack.
+    pub fn reroute(&self, mut look_up: impl FnMut(Ipv4Addr, Ipv4Addr) -> Option<Route>) {
+        let ways: Vec<(u32, Way)> =
+            lock(&self.places).ways.iter().map(|(&number, &way)| (number, way)).collect();
+        for (number, way) in ways {
+            let interface = look_up(way.from, way.to).map_or(NO_WAY, |route| route.interface);
+            if interface == way.interface {
+                continue;
+            }
+            let mut places = lock(&self.places);
+            if let Some(place) = places.ways.get_mut(&number).filter(|place| place.serial == way.serial) {
+                place.interface = interface;
+                self.shared.set_interface(number, interface);
+            }
+        }
     }
 
     /// Ends a rule. No packet is rewritten by it any more; the last one may be on its way through the kernel still.
     #[expect(clippy::needless_pass_by_value, reason = "a rule ends once")]
     pub fn withdraw(&self, rule: Installed) -> Progress {
         let Installed { number, at } = rule;
+        lock(&self.places).ways.remove(&number);
         let is_free = self.shared.switch_off(number);
         // A packet that finds the rule by its port finds it off; a key that stays behind is set anew by the next rule.
         let _ = bpf::delete(&self.ports, &key(at));
         let progress = self.shared.progress(number);
         if is_free {
-            lock(&self.free).push(number);
+            lock(&self.places).free.push(number);
         }
         progress
     }
 }
+
+/// The interface of a rule whose packets are left to the stack.
+const NO_WAY: u32 = 0;
 
 /// `struct address` in forward.c.
 type Key = [u8; 8];

@@ -1,13 +1,61 @@
 //! What the kernel knows of routes and interfaces, asked over netlink (RFC 3549; `man 7 rtnetlink`).
 
+use crate::sys;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 
 /// A socket for such questions. Answers come at once.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
+}
+
+/// Tells when interfaces, addresses or routes of this network namespace change.
+#[derive(Debug)]
+pub struct RouteWatch {
+    socket: Socket,
+}
+
+impl RouteWatch {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub fn new() -> io::Result<Self> {
+        let netlink = Netlink::new()?;
+        // The kernel tells nothing to a socket without an address, and gives it one when it asks something.
+        netlink.interfaces()?;
+        let Netlink { socket } = netlink;
+        for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV4_ROUTE] {
+            sys::set_option(socket.as_fd(), libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group as i32)?;
+        }
+        Ok(Self { socket })
+    }
+
+    /// Waits until something has changed since the last call, if need be.
+    ///
+    /// # Errors
+    /// A system call failed.
+    pub fn wait(&self) -> io::Result<()> {
+        let mut message = [0; 4_096];
+        loop {
+            match (&self.socket).read(&mut message) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // More has changed than the queue holds.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => break,
+                read => {
+                    read?;
+                    break;
+                }
+            }
+        }
+        // What is there already has changed already.
+        self.socket.set_nonblocking(true)?;
+        while (&self.socket).read(&mut message).is_ok() {}
+        self.socket.set_nonblocking(false)
+    }
 }
 
 /// How packets get somewhere.

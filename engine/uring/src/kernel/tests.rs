@@ -360,9 +360,12 @@ fn rules_come_to_an_end_by_number_and_their_places_are_used_again() {
 #[test]
 fn a_rule_without_an_interface_leaves_everything_to_the_stack() {
     let Some(forwarder) = forwarder(2) else { return };
-    let installed = forwarder.install(&rule()).unwrap();
-    forwarder.set_interface(&installed, 0);
+    let _installed = forwarder.install(&rule()).unwrap();
+    forwarder.reroute(|from, to| {
+        assert_eq!((from, to), (*FROM.ip(), *TO.ip()));
+        None
+    });
     assert_left_alone(&forwarder, &Packet::next(), "no way");
-    forwarder.set_interface(&installed, LOOPBACK);
+    forwarder.reroute(|_, _| Some(Route { interface: LOOPBACK }));
     assert_forwarded(&forwarder, &Packet::next());
 }
