@@ -3,6 +3,8 @@
 mod offer;
 mod recall;
 
+use std::collections::BTreeSet;
+
 use super::Worker;
 use crate::LegIx;
 use crate::kernel::{KernelPath, Patience};
@@ -12,6 +14,8 @@ use crate::kernel::{KernelPath, Patience};
 pub(super) struct Kernel {
     path: Box<dyn KernelPath>,
     patience: Patience,
+    /// Legs of which it forwards what they say.
+    legs: BTreeSet<LegIx>,
 }
 
 impl Worker {
@@ -22,7 +26,7 @@ impl Worker {
 
     /// The same, with another patience than the usual one.
     pub fn with_patient_kernel(self, path: Box<dyn KernelPath>, patience: Patience) -> Self {
-        Self { kernel: Some(Kernel { path, patience }), ..self }
+        Self { kernel: Some(Kernel { path, patience, legs: BTreeSet::new() }), ..self }
     }
 
     /// Whether the kernel forwards what a leg says.

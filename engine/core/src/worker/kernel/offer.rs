@@ -43,12 +43,13 @@ impl Worker {
     /// Hands over what a leg says, if nothing is special about it.
     pub(in crate::worker) fn on_handover_look(&mut self, leg: LegIx) {
         let fit = self.fit(leg);
-        let Some(Kernel { path, patience }) = &mut self.kernel else { return };
+        let Some(Kernel { path, patience, legs }) = &mut self.kernel else { return };
         let offered = &mut self.legs[leg.index()];
         let Some(handover) = &mut offered.handover else { return };
         match fit {
             Fit::Now(rule) => {
                 if path.install(leg, &rule) {
+                    legs.insert(leg);
                     handover.on_installed(self.now);
                 }
             }

@@ -6,7 +6,6 @@ use super::offer::look_at;
 use super::{Kernel, Worker};
 use crate::kernel::Progress;
 use crate::leg::encoding::duration_ts;
-use crate::leg::handover::Installed;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
 use crate::limits::HANDOVER_REMAINDER_MS;
@@ -98,11 +97,12 @@ impl Worker {
 
     /// Packets that the kernel has forwarded and that no leg has been told of.
     pub(in crate::worker) fn unknown_packets(&self) -> u64 {
-        let Some(Kernel { path, .. }) = &self.kernel else { return 0 };
-        let unknown =
-            |(leg, rule): (LegIx, &Installed)| path.progress(leg).packets.saturating_sub(rule.known.packets);
-        let handed_over = self.legs.iter().filter_map(|(ix, leg)| Some((LegIx(ix as u32), leg.in_kernel()?)));
-        handed_over.map(unknown).sum()
+        let Some(Kernel { path, legs, .. }) = &self.kernel else { return 0 };
+        let unknown = |&leg: &LegIx| {
+            let rule = self.legs[leg.index()].in_kernel()?;
+            Some(path.progress(leg).packets.saturating_sub(rule.known.packets))
+        };
+        legs.iter().filter_map(unknown).sum()
     }
 
     fn recall_pair(&mut self, leg: LegIx) {
@@ -113,9 +113,10 @@ impl Worker {
 
     fn recall(&mut self, leg: LegIx) {
         if self.is_in_kernel(leg)
-            && let Some(Kernel { path, .. }) = &mut self.kernel
+            && let Some(Kernel { path, legs, .. }) = &mut self.kernel
         {
             let progress = path.withdraw(leg);
+            legs.remove(&leg);
             self.fold(leg, &progress);
             if let Some(handover) = &mut self.legs[leg.index()].handover {
                 handover.on_withdrawn();
