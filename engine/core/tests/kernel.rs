@@ -525,6 +525,28 @@ fn figures_are_whole_at_every_moment() {
 }
 
 #[test]
+fn what_is_read_of_a_rule_at_work_may_be_behind_and_nothing_comes_of_it() {
+    let (mut rig, mut talkers) = call();
+    rig.kernel.as_ref().expect("it has one").lag();
+    for round in 0..1_000 {
+        talk(&mut rig, &mut talkers, 1);
+        let counters = rig.info(1).counters;
+        assert!((-1..=0).contains(&counters.packets_lost), "{}", counters.packets_lost);
+        assert_eq!(counters.packets_received, 72 + round);
+    }
+    for leg in [1, 2] {
+        update(&mut rig, leg, LegUpdate::default());
+        let counters = rig.info(leg).counters;
+        assert_eq!((counters.packets_lost, counters.packets_received), (0, 1_071), "a recall is exact");
+    }
+    talk(&mut rig, &mut talkers, 100);
+    assert_one_stream(&rig.take_heard(1));
+    assert_one_stream(&rig.take_heard(2));
+    let told = rig.events.iter().any(|event| matches!(event, EventBody::LegQuality { .. }));
+    assert!(!told, "nobody is heard badly");
+}
+
+#[test]
 fn ten_hours_in_the_kernel_are_one_stream_with_nothing_lost() {
     let (mut rig, mut talkers) = call();
     let mut last = rig.take_heard(2).pop().map(|sent| sent.header());

@@ -22,7 +22,10 @@ pub struct KernelModel(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     rules: BTreeMap<LegIx, (Rule, Progress)>,
+    /// Of each rule, progress before its last packet.
+    before: BTreeMap<LegIx, Progress>,
     refuses: bool,
+    lags: bool,
     installed: u64,
     taken: u64,
 }
@@ -52,11 +55,18 @@ impl KernelModel {
         self.state().refuses = true;
     }
 
+    /// Shows progress with the last packet half in it: it is counted, and where it leads is not known yet.
+    pub fn lag(&self) {
+        self.state().lags = true;
+    }
+
     /// Forwards a packet that comes to a leg's port; none when it is to be left to the socket.
     pub fn take(&self, now: Time, leg: LegIx, source: SocketAddr, packet: &[u8]) -> Option<Forwarded> {
         let mut state = self.state();
         let (rule, progress) = state.rules.get_mut(&leg)?;
+        let before = *progress;
         let sent = forward(now, rule, progress, source, packet)?;
+        state.before.insert(leg, before);
         state.taken += 1;
         Some(sent)
     }
@@ -77,13 +87,19 @@ impl KernelPath for KernelModel {
         }
         let Rule { highest, timestamp, transit_ts, jitter_16ths, .. } = *rule;
         let start = Progress { highest, timestamp, transit_ts, jitter_16ths, ..Progress::default() };
+        state.before.remove(&leg);
         assert!(state.rules.insert(leg, (*rule, start)).is_none(), "there was a rule for leg {}", leg.0);
         state.installed += 1;
         true
     }
 
     fn progress(&self, leg: LegIx) -> Progress {
-        self.state().rules[&leg].1
+        let state = self.state();
+        let now = state.rules[&leg].1;
+        match state.before.get(&leg).filter(|_| state.lags) {
+            Some(before) => Progress { packets: now.packets, payload_bytes: now.payload_bytes, ..*before },
+            None => now,
+        }
     }
 
     fn withdraw(&mut self, leg: LegIx) -> Progress {
