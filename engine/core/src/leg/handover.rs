@@ -57,14 +57,14 @@ impl Handover {
         self.rule = Some(Installed { since: now, known: Progress::default() });
     }
 
-    /// Takes note of progress. Returns how many packets and bytes are new.
-    pub(crate) fn on_progress(&mut self, progress: &Progress) -> (u64, u64) {
-        let Some(rule) = &mut self.rule else { return (0, 0) };
+    /// Takes note of progress. Returns how many packets and bytes are new; none when nothing is, not even where the last one led.
+    pub(crate) fn on_progress(&mut self, progress: &Progress) -> Option<(u64, u64)> {
+        let rule = self.rule.as_mut().filter(|rule| progress.packets > 0 && rule.known != *progress)?;
         let known = std::mem::replace(&mut rule.known, *progress);
-        (
+        Some((
             progress.packets.saturating_sub(known.packets),
             progress.payload_bytes.saturating_sub(known.payload_bytes),
-        )
+        ))
     }
 
     /// Takes note that the rule is gone.

@@ -129,10 +129,7 @@ impl Worker {
         let Some(partner) = self.partner(leg) else { return };
         let (from, to) = both(&mut self.legs, leg, partner);
         let Some(handover) = &mut from.handover else { return };
-        let (packets, payload_bytes) = handover.on_progress(progress);
-        if packets == 0 {
-            return;
-        }
+        let Some((packets, payload_bytes)) = handover.on_progress(progress) else { return };
         let Leg { media, receive, .. } = from;
         let lasts = duration_ts(media.codec, usize::from(progress.last_payload_bytes), media.ptime_ms);
         to.stream.on_forwarded(progress, packets, payload_bytes, receive.highest(), lasts);
