@@ -7,7 +7,7 @@ use bench::{Bench, available_agent};
 use offhook_control_core::api::{ApiRequest, ConnectBody};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Command, ErrorCode};
+use offhook_proto::{Command, ErrorCode, EventBody};
 
 fn creations(bench: &Bench, leg: &str) -> Vec<EngineId> {
     let commands = bench.engine.iter().zip(&bench.engine_of);
@@ -59,4 +59,28 @@ fn pc_07_a_phone_whose_leg_the_engine_refuses_is_not_called_before_it_was_hung_u
     bench.sip(ann, SipEvent::Ended { by_peer: false, reason: "bye".into() });
     bench.pass_ms(2_000);
     assert_eq!(bench.dials(), 1);
+}
+
+#[test]
+fn by_09_what_an_engine_that_was_cut_off_tells_of_a_leg_it_once_had_is_not_held_against_the_new_one() {
+    let mut bench = Bench::with(|config| config.engines = 2);
+    bench.take(Input::EngineUp { engine: EngineId(1), instance: "1".into(), restarted: false });
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    let leg = bench.agent_leg("ann");
+    let first = creations(&bench, &leg)[0];
+    let other = EngineId(1 - first.0);
+    bench.take(Input::EngineDown { engine: first });
+    bench.pass_ms(1_000);
+    bench.sip(ann, SipEvent::Updated(bench::remote()));
+    bench.take(Input::EngineDown { engine: other });
+    bench.pass_ms(1_000);
+    // Back again, the first one is asked for the leg, and tells that the phone had left it long ago.
+    bench.refuse_next_create(ErrorCode::Timeout);
+    bench.take(Input::EngineUp { engine: first, instance: "1".into(), restarted: false });
+    let event = EventBody::LegSilent { leg: leg.clone(), silent_ms: 3_000 };
+    bench.take(Input::EngineEvent { engine: first, event });
+    bench.pass_ms(5_000);
+    assert_eq!(creations(&bench, &leg).last(), Some(&first));
+    assert!(!bench.is_hung_up(ann));
 }

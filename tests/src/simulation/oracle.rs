@@ -244,6 +244,7 @@ impl World {
                 && peer.known
                 && !peer.hung_up
                 && !self.oracle.machines.contains_key(other)
+                && self.oracle.passed.get(other).is_none_or(|(by, _)| *by != agent)
                 && self.oracle.last_booked.get(other) == Some(&agent)
                 && (if peer.talked {
                     peer.without_agent_us.is_none()

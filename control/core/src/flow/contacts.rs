@@ -123,8 +123,10 @@ impl Core {
     pub(crate) fn complete_connected_contact(&mut self, id: &ContactId) {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.code = Some(ResultCode::K);
+        contact.state = State::Connected;
         contact.running = None;
         let agent = contact.agent.clone();
+        self.changed(Changed::Contact(id.clone()));
         self.record(Fact::ContactResult {
             id: id.clone(),
             code: ResultCode::K,

@@ -31,7 +31,8 @@ impl Core {
         }
         match event {
             EventBody::LegSilent { leg, .. } => {
-                if let Some(call) = self.call_of_leg(&leg) {
+                // One that is yet to be opened has a former one's name, of which the engine still told.
+                if let Some(call) = self.call_of_leg(&leg).filter(|call| call.leg.open.is_some()) {
                     call.leg.on_silence(true);
                     let id = call.id;
                     self.on_silent(id);
@@ -166,6 +167,10 @@ impl Core {
         };
         let slot = if from { &mut call.audio.from_us } else { &mut call.audio.to_us };
         if slot.is_some() {
+            // Measured once; that a later splice was made is good to know all the same.
+            if let Role::Customer(interaction) = call.role {
+                self.on_heard_again(interaction, &audio.from);
+            }
             return;
         }
         *slot = Some(after_us);
@@ -179,6 +184,14 @@ impl Core {
             if let Role::Customer(interaction) = role {
                 self.on_spliced(interaction);
             }
+        }
+    }
+
+    /// Somebody reaches the customer's ear: the agent, if the splice that is waited for was made.
+    fn on_heard_again(&mut self, interaction: u64, speaker: &str) {
+        let agent = self.agent_call_of(interaction);
+        if agent.is_some() && agent == self.legs.get(speaker).copied() {
+            self.on_spliced(interaction);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
+use crate::preview::State as ContactState;
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, EngineId};
@@ -265,6 +266,7 @@ impl Core {
                     contact.attempts = attempt;
                     contact.running = Some((call, agent.clone(), at_ms));
                     contact.agent = Some(agent);
+                    contact.state = ContactState::Dialling;
                 }
             }
             Fact::ContactDisposed { id, disposition } => self.on_disposed(&id, disposition),
@@ -273,6 +275,7 @@ impl Core {
                 contact.code = Some(code);
                 contact.response = response;
                 contact.running = None;
+                contact.state = ContactState::Queued;
                 contact.due_ms = again_ms.unwrap_or(contact.due_ms);
                 *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
                 if again_ms.is_none() {
