@@ -11,7 +11,7 @@ use ezk_sdp_types::{
     Time, TransportProtocol,
 };
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
-use offhook_proto::{Codec, Crypto, Media, Remote, Srtp};
+use offhook_proto::{Codec, Crypto, Media, Opus, Remote, Srtp};
 
 use super::limits::SDP_BYTES;
 use super::secrets::{Secrets, Security};
@@ -58,6 +58,8 @@ struct Encoding {
     payload_type: u8,
     name: String,
     clock_hz: u32,
+    /// Its `a=fmtp`, after the payload type; empty when there is none.
+    parameters: String,
 }
 
 impl Description {
@@ -111,7 +113,17 @@ impl Description {
             telephone_event: media.telephone_event.and(event),
             comfort_noise: media.comfort_noise.and(self.named("CN", clock_hz)),
             ptime_ms: self.ptime_ms.unwrap_or(media.ptime_ms),
+            opus: self.opus(media.codec, pt),
         })
+    }
+
+    /// What the peer asks for of Opus, where that is what it is sent.
+    fn opus(&self, codec: Codec, payload_type: u8) -> Opus {
+        let chosen = self.encodings.iter().find(|encoding| encoding.payload_type == payload_type);
+        match (codec, chosen) {
+            (Codec::Opus, Some(chosen)) => Opus::from_fmtp(&chosen.parameters),
+            _ => Opus::default(),
+        }
     }
 
     /// The peer's side of an offer, with the encoding that [`Self::choose`] finds.
@@ -312,9 +324,10 @@ fn encoding_name(codec: Codec) -> (&'static str, u32, Option<&'static str>) {
 
 /// An encoding by its `a=rtpmap`, or by the static table (RFC 3551 section 6).
 fn encoding(stream: &MediaDescription, payload_type: u8) -> Option<Encoding> {
+    let parameters = parameters(stream, payload_type);
     if let Some(map) = stream.rtpmap.iter().find(|map| map.payload == payload_type) {
         let name = map.encoding.as_str().trim().to_owned();
-        return Some(Encoding { payload_type, name, clock_hz: map.clock_rate });
+        return Some(Encoding { payload_type, name, clock_hz: map.clock_rate, parameters });
     }
     let name = match payload_type {
         0 => "PCMU",
@@ -323,7 +336,15 @@ fn encoding(stream: &MediaDescription, payload_type: u8) -> Option<Encoding> {
         13 => "CN",
         _ => return None,
     };
-    Some(Encoding { payload_type, name: name.to_owned(), clock_hz: 8_000 })
+    Some(Encoding { payload_type, name: name.to_owned(), clock_hz: 8_000, parameters })
+}
+
+/// What follows a payload type in its last `a=fmtp`; [`used_lines`] has given the attribute another name.
+fn parameters(stream: &MediaDescription, payload_type: u8) -> String {
+    let lines = stream.attributes.iter().filter(|attribute| attribute.name.as_str() == FMTP_AS_READ);
+    let values = lines.filter_map(|line| line.value.as_ref()?.as_str().split_once(' '));
+    let own = values.filter(|(number, _)| number.trim().parse() == Ok(payload_type));
+    own.last().map(|(_, parameters)| parameters.to_owned()).unwrap_or_default()
 }
 
 fn ptime(stream: &MediaDescription) -> Option<u8> {
@@ -366,6 +387,8 @@ fn write_crypto(text: &mut String, lines: &[Crypto]) {
 
 /// Name that `a=crypto` is read under, because a line of it that makes no sense must not cost the call.
 const CRYPTO_AS_READ: &str = "x-crypto";
+/// The same for `a=fmtp`.
+const FMTP_AS_READ: &str = "x-fmtp";
 
 fn ip_of(address: &TaggedAddress) -> Result<IpAddr, SdpError> {
     match address {
@@ -409,7 +432,7 @@ fn used_lines(text: &str) -> (String, Vec<String>) {
                 }
                 true
             }
-            [b'a', b'=', ..] if line.starts_with("a=crypto:") => {
+            [b'a', b'=', ..] if line.starts_with("a=crypto:") || line.starts_with("a=fmtp:") => {
                 used.push_str("a=x-");
                 used.push_str(&line[2..]);
                 used.push_str("\r\n");

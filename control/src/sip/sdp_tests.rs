@@ -267,14 +267,15 @@ fn opus_and_its_keys_are_taken_at_their_own_clock() {
     ] {
         assert!(ours.contains(&format!("{line}\r\n")), "{line}: {ours}");
     }
-    let lines =
-        "a=rtpmap:96 opus/48000/2\na=rtpmap:97 telephone-event/8000\na=rtpmap:98 telephone-event/48000";
+    let lines = "a=rtpmap:96 opus/48000/2\na=fmtp:97 usedtx=0\na=fmtp:96 usedtx=1; maxplaybackrate=16000\na=rtpmap:97 telephone-event/8000\na=rtpmap:98 telephone-event/48000\na=fmtp:x\na=fmtp:";
     let theirs =
         String::from_utf8(audio_offer("RTP/AVP", lines)).expect("text").replace("AVP 0", "AVP 96 0 97 98");
     let offer = Description::parse(theirs.as_bytes(), Security::Off).expect("an offer");
     let (text, remote) = answer(&offer, &local, &plain()).expect("an answer");
     assert_eq!((remote.media.codec, remote.media.payload_type), (Codec::Opus, 96));
     assert_eq!((remote.media.telephone_event, remote.media.comfort_noise), (Some(98), None));
+    let asked = Opus { dtx: true, max_rate_hz: 16_000, ..Opus::UNASKED };
+    assert_eq!(remote.media.opus, asked, "what the peer asks for");
     assert!(
         text.contains("m=audio 30000 RTP/AVP 96 98\r\n")
             && text.contains("a=fmtp:96 useinbandfec=1\r\n")

@@ -10,7 +10,7 @@ use crate::failure::{Failure, UNKNOWN_CALL};
 use crate::flags::Flags;
 use crate::offer::{Fate, Rewrite};
 use crate::root::Ng;
-use crate::sdp::{Choice, Format, Sdp, choose};
+use crate::sdp::{Choice, Format, Sdp, choose, opus_of};
 use crate::secure::{MuxFlags, crypto_of};
 use crate::transaction::{Plan, Then};
 
@@ -140,7 +140,8 @@ impl Dialogue {
         let anew = section.ends.iter().any(|end| !end.told);
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
         for ((end, side), agreed) in section.ends.iter_mut().zip(sides).zip(agreed) {
-            let Some(Choice(media)) = choose(formats, end.signalled.ptime_ms) else { continue };
+            let Some(Choice(mut media)) = choose(formats, end.signalled.ptime_ms) else { continue };
+            media.opus = opus_of(&end.signalled.formats);
             updates.extend(end.update(media, side.latch, agreed));
         }
         let codec_changes = before != [section.ends[0].media.codec, section.ends[1].media.codec];

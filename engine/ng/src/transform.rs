@@ -205,7 +205,7 @@ fn format_of(dict: &Dict) -> Option<Format> {
         Some(number) => u8::try_from(number?).ok()?,
         None => usual.map_or(1, |usual| usual.channels),
     };
-    Some(Format { payload_type, name: name.to_owned(), clock_rate, channels })
+    Some(Format { payload_type, name: name.to_owned(), clock_rate, channels, parameters: String::new() })
 }
 
 fn address_of(destination: &Dict) -> Option<SocketAddr> {

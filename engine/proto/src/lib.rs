@@ -21,6 +21,7 @@ mod event;
 pub mod frame;
 pub mod limits;
 mod mki;
+mod opus;
 mod parse;
 mod reply;
 mod request;
@@ -41,6 +42,7 @@ pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, D
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use mki::Mki;
+pub use opus::Opus;
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, Reply, RtcpReport,
     Subscribed, Supervising, VoipMetrics, WorkerInfo,

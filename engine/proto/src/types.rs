@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Opus;
+
 /// Audio encoding of a leg, by its SDP encoding name (RFC 3551 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Codec {
@@ -40,6 +42,9 @@ pub struct Media {
     pub comfort_noise: Option<u8>,
     /// Packet time of what the engine sends, 10 to 60 ms in steps of 10.
     pub ptime_ms: u8,
+    /// What the peer asks for of Opus; of no account for other encodings.
+    #[serde(skip_serializing_if = "Opus::is_default")]
+    pub opus: Opus,
 }
 
 impl Default for Media {
@@ -50,6 +55,7 @@ impl Default for Media {
             telephone_event: Some(101),
             comfort_noise: Some(13),
             ptime_ms: 20,
+            opus: Opus::default(),
         }
     }
 }

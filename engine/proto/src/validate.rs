@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::parse::shown;
 use crate::{
     Codec, Command, DetectStart, Error, ErrorCode, Idle, Keys, LegCreate, LegListRequest, LegPark, LegUpdate,
-    Listen, Media, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe,
+    Listen, Media, Opus, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe,
     Supervise, Unsplice,
 };
 
@@ -274,7 +274,8 @@ fn media(media: &Media) -> Result<(), Error> {
     if !PTIME_MS.contains(&media.ptime_ms) || !media.ptime_ms.is_multiple_of(PTIME_STEP_MS) {
         return Err(bad("media.ptime_ms", "10, 20, 30, 40, 50 or 60", media.ptime_ms));
     }
-    Ok(())
+    range("media.opus.max_rate_hz", media.opus.max_rate_hz, &Opus::RATE_HZ)?;
+    range("media.opus.max_bitrate", media.opus.max_bitrate, &Opus::BITRATE)
 }
 
 /// 72 to 76 with the marker bit look like RTCP packet types 200 to 204 (RFC 3551 section 6).

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
-use offhook_proto::{Codec, DtmfMode, Idle, LatchMode, LegCreate, LegUpdate, Media, Remote};
+use offhook_proto::{Codec, DtmfMode, Idle, LatchMode, LegCreate, LegUpdate, Media, Opus, Remote};
 
 use super::args::parse_word;
 use super::secure_args::SecureArgs;
@@ -80,6 +80,9 @@ pub(crate) struct MediaArgs {
     /// Milliseconds of audio in a packet; 20 when absent.
     #[arg(long, value_name = "MS")]
     ptime: Option<u8>,
+    /// What the peer asks for of Opus, as after its payload type in a=fmtp: usedtx=1;maxplaybackrate=16000.
+    #[arg(long, value_name = "PARAMETERS", requires = "codec", value_parser = parse_fmtp)]
+    opus: Option<Opus>,
 }
 
 impl CreateArgs {
@@ -144,6 +147,7 @@ impl MediaArgs {
             telephone_event: self.telephone_event.or(default.telephone_event),
             comfort_noise: default.comfort_noise,
             ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
+            opus: self.opus.unwrap_or_default(),
         })
     }
 }
@@ -156,6 +160,10 @@ fn usual_payload_type(codec: Codec) -> u8 {
         Codec::G722 => 9,
         Codec::Opus | Codec::L16 => 96,
     }
+}
+
+fn parse_fmtp(text: &str) -> Result<Opus, std::convert::Infallible> {
+    Ok(Opus::from_fmtp(text))
 }
 
 fn parse_idle(text: &str) -> Result<Idle, String> {

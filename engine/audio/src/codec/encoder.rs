@@ -35,12 +35,24 @@ pub struct OpusConfig {
     /// The loss that the copy is made for, in percent; none is made for 0. Follow the receiver's reports with
     /// [`Encoder::expect_loss`].
     pub expected_loss_percent: u8,
+    /// Highest sample rate that the receiver plays, in Hz (`maxplaybackrate`): what is above its half is left out.
+    pub max_rate_hz: u32,
+    /// Whether all packets have one length (`cbr`).
+    pub cbr: bool,
 }
 
 impl Default for OpusConfig {
     fn default() -> Self {
         // libopus dulls speech by over half a dB when it has less, or makes copies for a loss that there is not.
-        Self { bitrate: 40_000, complexity: 5, fec: true, dtx: false, expected_loss_percent: 0 }
+        Self {
+            bitrate: 40_000,
+            complexity: 5,
+            fec: true,
+            dtx: false,
+            expected_loss_percent: 0,
+            max_rate_hz: 48_000,
+            cbr: false,
+        }
     }
 }
 

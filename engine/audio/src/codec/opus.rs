@@ -3,7 +3,7 @@
 use super::{CodecError, OpusConfig};
 use audiopus::coder::{Decoder, Encoder};
 use audiopus::packet::{Packet, nb_samples};
-use audiopus::{Application, Bitrate, Channels, MutSignals, SampleRate, Signal};
+use audiopus::{Application, Bandwidth, Bitrate, Channels, MutSignals, SampleRate, Signal};
 
 /// Decodes Opus to mono.
 pub trait OpusDecode {
@@ -63,6 +63,17 @@ fn rate_of(hz: u32) -> Option<SampleRate> {
     }
 }
 
+/// The least bandwidth that has all of what is played at a rate (RFC 7587 section 3.1.1).
+fn bandwidth_of(rate_hz: u32) -> Bandwidth {
+    match rate_hz {
+        0..=8_000 => Bandwidth::Narrowband,
+        8_001..=12_000 => Bandwidth::Mediumband,
+        12_001..=16_000 => Bandwidth::Wideband,
+        16_001..=24_000 => Bandwidth::Superwideband,
+        24_001.. => Bandwidth::Fullband,
+    }
+}
+
 impl LibopusDecoder {
     pub(super) fn new(rate_hz: u32) -> Result<Self, CodecError> {
         let rate = rate_of(rate_hz).ok_or(CodecError::Unsupported)?;
@@ -115,6 +126,8 @@ impl LibopusEncoder {
             encoder.set_signal(Signal::Voice)?;
             encoder.set_inband_fec(config.fec)?;
             encoder.set_dtx(config.dtx)?;
+            encoder.set_max_bandwidth(bandwidth_of(config.max_rate_hz))?;
+            encoder.set_vbr(!config.cbr)?;
             encoder.set_packet_loss_perc(config.expected_loss_percent.min(100))?;
             Ok(encoder)
         };

@@ -4,7 +4,7 @@ use offhook_audio::dtmf::KeyFilter;
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use offhook_proto::Media;
 
-use super::encoding::{audio_codec, clock_rate};
+use super::encoding::{audio_codec, clock_rate, opus_config};
 use super::key::Key;
 use super::press::{KeyEvents, KeyPacket, KeyTones};
 use crate::Time;
@@ -36,6 +36,8 @@ pub(crate) enum Made {
     Key(KeyPacket),
     /// Nothing to send in this packet time.
     Nothing,
+    /// Silence that the hearer has asked not to be sent: the next audio begins a talkspurt (RFC 7587 section 4.1).
+    Silence,
     /// There is nothing to make any more: the partner has been silent for so long, or the key is over.
     Over,
 }
@@ -48,7 +50,8 @@ impl Conversion {
     /// one ends with the keys in it. None when the codec library has none such.
     pub(crate) fn new(from: &Media, to: &Media, filters: bool, events: bool, brief: bool) -> Option<Self> {
         let (from_codec, to_codec) = (audio_codec(from.codec), audio_codec(to.codec));
-        let config = TranscodeConfig::new(from_codec, to_codec, u32::from(to.ptime_ms));
+        let mut config = TranscodeConfig::new(from_codec, to_codec, u32::from(to.ptime_ms));
+        config.opus = opus_config(to);
         let transcoder = Transcoder::new(&config).ok()?;
         let filter = if filters { Some(Box::new(KeyFilter::new(transcoder.rate_hz())?)) } else { None };
         let events = events.then(|| Box::new(KeyEvents::new(transcoder.ptime_ms(), clock_rate(to.codec))));
@@ -160,6 +163,7 @@ impl Conversion {
             Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| !key.is_held(tick)) => {
                 Made::Audio { len: payload.len, duration_ts: payload.duration_ts }
             }
+            Some(Ok(payload)) if payload.len == 0 => Made::Silence,
             Some(_) | None => Made::Nothing,
         };
         (tick, made)

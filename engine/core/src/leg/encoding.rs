@@ -1,5 +1,6 @@
 //! What the engine must know of an encoding: its clock, its silence, and G.711 conversion in place.
 
+use offhook_audio::codec::OpusConfig;
 use offhook_audio::{codec, g711};
 use offhook_proto::{Codec, Media};
 
@@ -11,6 +12,20 @@ pub(crate) const fn audio_codec(codec: Codec) -> codec::Codec {
         Codec::G722 => codec::Codec::G722,
         Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
         Codec::Opus => codec::Codec::Opus,
+    }
+}
+
+/// How Opus is made for whom it is sent to: as its peer asks, at a bitrate of ours if it takes that.
+pub(crate) fn opus_config(media: &Media) -> OpusConfig {
+    let usual = OpusConfig::default();
+    let asked = &media.opus;
+    OpusConfig {
+        bitrate: usual.bitrate.min(asked.max_bitrate),
+        fec: asked.fec,
+        dtx: asked.dtx,
+        max_rate_hz: asked.max_rate_hz,
+        cbr: asked.cbr,
+        ..usual
     }
 }
 

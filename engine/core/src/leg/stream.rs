@@ -117,6 +117,13 @@ impl Stream {
         self.anchor = None;
     }
 
+    /// Leaves silence unsent: what comes next of the present source, if it is this one, begins a talkspurt.
+    pub(crate) fn pause(&mut self, source: Source) {
+        if let Some(anchor) = self.anchor.as_mut().filter(|anchor| anchor.source == source) {
+            anchor.marker_due = true;
+        }
+    }
+
     /// Stamps a packet as the next of this stream.
     ///
     /// # Errors

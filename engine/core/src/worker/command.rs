@@ -185,7 +185,10 @@ impl Worker {
         self.renew_copies(leg);
         let updated = &mut self.legs[leg.index()];
         let filter_changes = updated.media.telephone_event != media.telephone_event;
-        if updated.media.codec != media.codec || updated.media.ptime_ms != media.ptime_ms || filter_changes {
+        let made_otherwise = updated.media.codec != media.codec
+            || updated.media.ptime_ms != media.ptime_ms
+            || updated.media.opus != media.opus;
+        if made_otherwise || filter_changes {
             updated.break_off();
         }
         if let Some(detect) = &mut updated.detect {

@@ -66,6 +66,10 @@ impl Worker {
             Made::Audio { len, duration_ts } => (len, duration_ts),
             Made::Key(packet) => return self.send_key(leg, tick, packet, buffer),
             Made::Nothing => return None,
+            Made::Silence => {
+                hearer.stream.pause(Source::Conversion);
+                return None;
+            }
             Made::Over => {
                 hearer.break_off();
                 return None;

@@ -58,7 +58,7 @@ pub fn keys(digits: &str) -> Vec<i16> {
         .collect()
 }
 
-/// A phone that says samples.
+/// A phone that says samples; with Opus and `dtx`, it sends no silence.
 pub struct Speaker {
     pub leg: u64,
     pub media: Media,
@@ -74,8 +74,9 @@ pub struct Speaker {
 impl Speaker {
     pub fn new(leg: u64, media: Media) -> Self {
         let ptime_ms = u32::from(media.ptime_ms);
-        let packetiser = Packetiser::new(8_000, audio_codec(media.codec), ptime_ms, &OpusConfig::default())
-            .expect("it encodes");
+        let opus = OpusConfig { dtx: media.opus.dtx, ..OpusConfig::default() };
+        let packetiser =
+            Packetiser::new(8_000, audio_codec(media.codec), ptime_ms, &opus).expect("it encodes");
         let (sequence, timestamp) = (65_530, u32::MAX - 500);
         Self { leg, media, ssrc: 77, sequence, timestamp, lose_one_in: 0, packetiser, packets: 0 }
     }
@@ -93,11 +94,15 @@ impl Speaker {
         let mut payload = [0; 1_400];
         while let Some(made) = self.packetiser.poll(&mut payload) {
             let made = made.expect("it encodes");
+            if made.len == 0 {
+                self.timestamp = self.timestamp.wrapping_add(made.duration_ts);
+                continue;
+            }
             let packet =
                 rtp(self.media.payload_type, self.sequence, self.timestamp, self.ssrc, &payload[..made.len]);
             self.packets += 1;
             let lost = self.lose_one_in > 0 && self.packets.is_multiple_of(self.lose_one_in);
-            if made.len > 0 && !lost {
+            if !lost {
                 let _ = rig.receive(self.leg, &packet);
             }
             self.sequence = self.sequence.wrapping_add(1);

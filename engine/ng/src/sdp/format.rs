@@ -1,7 +1,7 @@
 //! Payload types of a section, by name, and which of them the engine carries.
 
 use offhook_proto::limits::{PTIME_MS, PTIME_STEP_MS};
-use offhook_proto::{Codec, Media};
+use offhook_proto::{Codec, Media, Opus};
 
 use super::Section;
 
@@ -16,6 +16,8 @@ pub struct Format {
     pub clock_rate: u32,
     /// Channels; 1 when not written.
     pub channels: u8,
+    /// `a=fmtp`, after the payload type; empty when not written.
+    pub parameters: String,
 }
 
 /// What a leg is told of its packets.
@@ -38,8 +40,13 @@ impl Format {
             Some(encoding) => encoding,
             None => STATIC.iter().find(|(number, _)| *number == payload_type)?.1,
         };
+        let parameters = section.attributes("fmtp").filter_map(|line| {
+            let (number, parameters) = line.split_once(' ')?;
+            (number.trim() == format).then_some(parameters)
+        });
         let mut parts = encoding.trim().split('/');
         Some(Self {
+            parameters: parameters.last().unwrap_or_default().to_owned(),
             payload_type,
             name: parts.next()?.to_owned(),
             clock_rate: parts.next()?.parse().ok()?,
@@ -60,7 +67,7 @@ impl Format {
     }
 
     fn of_own(&(payload_type, name, clock_rate, channels): &(u8, &str, u32, u8)) -> Self {
-        Self { payload_type, name: name.to_owned(), clock_rate, channels }
+        Self { payload_type, name: name.to_owned(), clock_rate, channels, parameters: String::new() }
     }
 
     /// The engine's codec, where it has one.
@@ -121,7 +128,14 @@ pub fn choose(formats: &[Format], ptime_ms: Option<u16>) -> Option<Choice> {
         telephone_event: of_clock.map(|format| format.payload_type),
         comfort_noise: noise.map(|format| format.payload_type),
         ptime_ms: ptime_ms.and_then(|ms| u8::try_from(ms).ok()).filter(usable).unwrap_or(20),
+        opus: opus_of(formats),
     }))
+}
+
+/// What a side whose formats these are asks for of Opus.
+pub(crate) fn opus_of(formats: &[Format]) -> Opus {
+    let opus = formats.iter().find(|format| format.codec() == Some(Codec::Opus));
+    opus.map_or_else(Opus::default, |format| Opus::from_fmtp(&format.parameters))
 }
 
 /// What the engine carries: payload type, name, clock rate and channels.

@@ -6,6 +6,7 @@ mod rewrite;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub(crate) use format::opus_of;
 pub use format::{Choice, Format, choose};
 pub use local::{LocalSection, Place, describe};
 use offhook_proto::Remote;
