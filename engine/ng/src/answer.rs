@@ -153,7 +153,7 @@ impl Dialogue {
         commands.extend(updates);
         if !section.spliced || codec_changes || anew {
             section.spliced = true;
-            commands.push(section.splice([sides[0].blocked, sides[1].blocked]));
+            commands.push(section.splice([sides[0].mute.is_on(), sides[1].mute.is_on()]));
         }
         if section.ends[offerer].ports.is_none() {
             commands.push(Command::LegQuery(LegQuery { leg: section.ends[offerer].leg.clone() }));

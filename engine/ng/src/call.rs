@@ -8,6 +8,7 @@ use offhook_proto::{Command, LatchMode};
 use crate::end::{End, splice};
 use crate::failure::{Failure, SESSION_LIMIT};
 use crate::limits::{CALLS, DIALOGUES};
+use crate::mute::Mute;
 use crate::root::Ng;
 use crate::solo::Solo;
 
@@ -57,8 +58,8 @@ pub(crate) struct Side {
     /// What is written for it instead of `local`.
     pub(crate) advertised: Option<IpAddr>,
     pub(crate) latch: LatchMode,
-    /// The other side does not hear it.
-    pub(crate) blocked: bool,
+    /// Whether the other side does not hear it.
+    pub(crate) mute: Mute,
 }
 
 /// One media section of a dialogue.

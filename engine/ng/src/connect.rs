@@ -32,7 +32,7 @@ impl Ng {
         let mut of_tag = call.seats().filter(|seat| call.tag(*seat) == Some(tag));
         let first = of_tag.find_map(|seat| {
             let leg = call.ends(seat).first()?.leg.clone();
-            Some((leg, call.is_blocked(seat)))
+            Some((leg, call.is_mute(seat)))
         });
         first.ok_or_else(|| Failure::error(none))
     }

@@ -21,6 +21,7 @@ mod json;
 pub mod limits;
 mod look;
 mod mesh;
+mod mute;
 mod offer;
 mod party;
 mod play;

@@ -21,7 +21,7 @@ impl Ng {
         for seat in meshed(call, dict, flags)? {
             let first = self.partners(call, seat).into_iter().next();
             let (leg, partner) = first.ok_or_else(|| Failure::error("No media to connect"))?;
-            ends.push((leg, partner.is_some(), call.is_blocked(seat)));
+            ends.push((leg, partner.is_some(), call.is_mute(seat)));
         }
         let [(one, _, one_blocked), (other, _, other_blocked), third @ ..] = &ends[..] else {
             return Err(Failure::error(TAKES));

@@ -8,6 +8,7 @@ use crate::call::{Dialogue, Section, Side};
 use crate::end::{End, Signalled, learn_ports, leg_name};
 use crate::failure::{Failure, LOAD_LIMIT, UNKNOWN_CALL};
 use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
+use crate::mute::Mute;
 use crate::root::{Body, Ng, first_error};
 use crate::sdp::{self, Carried, Choice, Format, Rewriting, RtcpAttribute, Sdp, SectionOut, choose};
 use crate::secure::crypto_of;
@@ -157,7 +158,7 @@ impl Ng {
             local,
             advertised: None,
             latch: LatchMode::Any,
-            blocked: false,
+            mute: Mute::default(),
         };
         let number = self.next_number();
         let dialogue = Dialogue {

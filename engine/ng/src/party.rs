@@ -2,17 +2,13 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{Command, DtmfMode, LegUpdate};
-
 use crate::call::Call;
-use crate::end::{End, splice};
+use crate::end::End;
 use crate::failure::Failure;
 use crate::flags::Flags;
-use crate::mesh::take_part;
 use crate::root::Ng;
 use crate::sdp::Direction;
 use crate::solo::Solo;
-use crate::transaction::Plan;
 
 /// A party's place in its call, for as long as nobody comes or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +59,7 @@ impl Ng {
         if seats.is_empty() { Err(Failure::error(none)) } else { Ok((call, seats)) }
     }
 
-    /// Who a seat's ends are joined to just now, each with whether that one is blocked: the other side of its dialogue, or
+    /// Who a seat's ends are joined to just now, each with whether that one is mute: the other side of its dialogue, or
     /// whom it was connected to.
     pub(crate) fn partners(&self, call: &Call, seat: Seat) -> Vec<(String, Option<(String, bool)>)> {
         let ends = call.ends(seat);
@@ -79,38 +75,12 @@ impl Ng {
     fn connected(&self, end: &End) -> Option<(String, bool)> {
         let joined = end.joined.as_ref()?;
         let call = self.calls.get(&joined.call_id)?;
-        let (other, blocked) = call.seats().find_map(|seat| {
+        let (other, mute) = call.seats().find_map(|seat| {
             let other = call.ends(seat).into_iter().find(|other| other.leg == joined.leg)?;
-            Some((other, call.is_blocked(seat)))
+            Some((other, call.is_mute(seat)))
         })?;
         let mutual = other.joined.as_ref().is_some_and(|back| back.leg == end.leg);
-        mutual.then(|| (other.leg.clone(), blocked))
-    }
-
-    pub(crate) fn block_media(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
-        let (_, seats) = self.seats(flags, Unnamed::Everybody)?;
-        let call_id = flags.call_id()?;
-        if let Some(call) = self.calls.get_mut(call_id) {
-            seats.iter().for_each(|seat| call.set_blocked(*seat, blocked));
-        }
-        let mut commands = Vec::new();
-        let call = self.calls.get(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
-        for (leg, partner) in seats.iter().flat_map(|seat| self.partners(call, *seat)) {
-            if let Some((other, other_blocked)) = partner {
-                commands.push(splice([&leg, &other], [blocked, other_blocked]));
-            }
-        }
-        for end in seats.iter().flat_map(|seat| call.ends(*seat)) {
-            commands.extend(end.takes_part.as_ref().map(|pair| take_part(&end.leg, pair, blocked)));
-        }
-        Ok(Plan::checked(commands))
-    }
-
-    /// What the parties press is heard by nobody, as telephone-event or as tone.
-    pub(crate) fn block_dtmf(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
-        let (call, seats) = self.seats(flags, Unnamed::Everybody)?;
-        let ends = seats.iter().flat_map(|seat| call.ends(*seat));
-        Ok(Plan::checked(ends.map(|end| block_keys(end, blocked)).collect()))
+        mutual.then(|| (other.leg.clone(), mute))
     }
 }
 
@@ -175,39 +145,15 @@ impl Call {
         }
     }
 
-    /// The other side's legs where a dialogue joins them, with whether that side is blocked; by the place among the ends.
+    /// The other side's legs where a dialogue joins them, with whether that side is mute; by the place among the ends.
     fn across(&self, seat: Seat) -> Vec<Option<(String, bool)>> {
         let Seat::Side(number, side) = seat else { return Vec::new() };
         let Some(dialogue) = self.find(number) else { return Vec::new() };
-        let blocked = dialogue.sides[1 - side].blocked;
+        let mute = dialogue.sides[1 - side].mute.is_on();
         let sections = dialogue.sections.iter().flatten();
         let other =
-            sections.map(|section| section.spliced.then(|| (section.ends[1 - side].leg.clone(), blocked)));
+            sections.map(|section| section.spliced.then(|| (section.ends[1 - side].leg.clone(), mute)));
         other.collect()
-    }
-
-    pub(crate) fn is_blocked(&self, seat: Seat) -> bool {
-        match seat {
-            Seat::Side(number, side) => {
-                self.find(number).is_some_and(|dialogue| dialogue.sides[side].blocked)
-            }
-            Seat::Solo(at) => self.solos.get(at).is_some_and(|solo| solo.blocked),
-        }
-    }
-
-    fn set_blocked(&mut self, seat: Seat, blocked: bool) {
-        match seat {
-            Seat::Side(number, side) => {
-                if let Some(dialogue) = self.find_mut(number) {
-                    dialogue.sides[side].blocked = blocked;
-                }
-            }
-            Seat::Solo(at) => {
-                if let Some(solo) = self.solos.get_mut(at) {
-                    solo.blocked = blocked;
-                }
-            }
-        }
     }
 
     /// Whether a party's media comes from an address, by its signalling.
@@ -215,9 +161,4 @@ impl Call {
         let remotes = self.ends(seat).into_iter().filter_map(|end| end.signalled.remote.or(end.remote));
         remotes.into_iter().any(|remote| remote.rtp.ip() == address)
     }
-}
-
-fn block_keys(end: &End, blocked: bool) -> Command {
-    let dtmf = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
-    Command::LegUpdate(LegUpdate { leg: end.leg.clone(), dtmf: Some(dtmf), ..LegUpdate::default() })
 }

@@ -211,6 +211,8 @@ impl Ng {
             "play DTMF" => self.play_dtmf(dict, &flags),
             "block media" => self.block_media(&flags, true),
             "unblock media" => self.block_media(&flags, false),
+            "silence media" => self.silence_media(&flags, true),
+            "unsilence media" => self.silence_media(&flags, false),
             "block DTMF" => self.block_dtmf(&flags, true),
             "unblock DTMF" => self.block_dtmf(&flags, false),
             "publish" => self.publish(&flags),
@@ -337,7 +339,7 @@ pub fn speaks_ng(dictionary: &[u8]) -> bool {
 }
 
 /// Commands that the engine's own family does not have.
-const SUPPORTED: [&str; 23] = [
+const SUPPORTED: [&str; 25] = [
     "mesh",
     "create",
     "create answer",
@@ -359,10 +361,11 @@ const SUPPORTED: [&str; 23] = [
     "play DTMF",
     "block media",
     "unblock media",
+    "silence media",
+    "unsilence media",
     "block DTMF",
     "unblock DTMF",
 ];
 
 /// rtpengine's commands that this engine refuses by name.
-const UNSUPPORTED: [&str; 5] =
-    ["start forwarding", "stop forwarding", "silence media", "unsilence media", "cli"];
+const UNSUPPORTED: [&str; 3] = ["start forwarding", "stop forwarding", "cli"];

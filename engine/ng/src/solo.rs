@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::end::{End, Signalled, delete_leg, learn_ports};
 use crate::failure::Failure;
 use crate::flags::{Flags, unsupported_protocol};
+use crate::mute::Mute;
 use crate::root::{Body, Ng, first_error};
 use crate::sdp::{self, Direction, Format, LocalSection, Sdp, Section, choose};
 use crate::secure::{Agreed, MuxFlags, crypto_of};
@@ -27,8 +28,8 @@ pub(crate) struct Solo {
     pub(crate) direction: Direction,
     /// Whether a description of the party's own has come.
     pub(crate) answered: bool,
-    /// Whoever it is connected to does not hear it.
-    pub(crate) blocked: bool,
+    /// Whether whoever it is connected to does not hear it.
+    pub(crate) mute: Mute,
     /// Number of its session in `o=`.
     pub(crate) session: u64,
     /// Where the engine receives from it.
@@ -209,7 +210,7 @@ impl Ng {
             ends: None,
             direction,
             answered: direction == Direction::RecvOnly,
-            blocked: false,
+            mute: Mute::default(),
             session: self.next_number(),
             local,
             advertised: flags.media_address().filter(|address| address.is_ipv6() == local.is_ipv6()),

@@ -10,6 +10,7 @@ use crate::end::{End, learn_ports, leg_name};
 use crate::failure::{Failure, UNKNOWN_CALL};
 use crate::flags::Flags;
 use crate::limits::SECTIONS;
+use crate::mute::Mute;
 use crate::root::{Body, Ng, first_error};
 use crate::sdp::{Format, choose};
 use crate::transaction::{Plan, Then};
@@ -73,7 +74,7 @@ impl Ng {
             local: locals[side],
             advertised: None,
             latch: LatchMode::Strict,
-            blocked: BLOCKED[side],
+            mute: Mute { blocked: BLOCKED[side], ..Mute::default() },
         };
         let media_address = flags.media_address();
         let fits = |address: &IpAddr| address.is_ipv6() == locals[0].is_ipv6();

@@ -167,6 +167,30 @@ fn blocked_media_is_not_heard_until_it_is_unblocked() {
 }
 
 #[test]
+fn a_silenced_party_is_heard_as_silence_until_it_is_unsilenced() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut b) = (Phone::new(), Phone::new());
+    let (at_a, at_b) = joined(&ng, "c", &a, &b);
+    reaches(&mut a, at_a, &b);
+    reaches(&mut b, at_b, &a);
+    let request = |name: &str| command(name, "c").with("from-tag", "a");
+    assert_eq!(ng.ask(&request("silence media")).text("result"), Some("ok"));
+    b.heard();
+    let mut before = b.hear();
+    for number in 0..20 {
+        a.say(at_a, number);
+        let heard = b.hear();
+        assert_eq!(heard.payload, [0xFF; 160], "silence by the law of mu");
+        assert_eq!(heard.sequence, before.sequence.wrapping_add(1), "one stream");
+        before = heard;
+    }
+    reaches(&mut b, at_b, &a);
+    assert_eq!(ng.ask(&request("unsilence media")).text("result"), Some("ok"));
+    reaches(&mut a, at_a, &b);
+}
+
+#[test]
 fn a_party_is_played_to() {
     let prompts = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts");
     let engine = Engine::start();

@@ -43,6 +43,13 @@ fn the_perl_client_makes_looks_at_and_ends_a_call() {
     let answered = ask(&["answer", tags[0], tags[1], tags[2], &sdp(&other)], "");
     assert!(answered.contains("m=audio"), "{answered}");
     assert!(ask(&["query", tags[0]], "").contains("local port"));
+    let switches =
+        ["block media", "silence media", "unblock media", "unsilence media", "block DTMF", "unblock DTMF"];
+    for switch in switches {
+        ask(&[switch, tags[0], tags[1]], "");
+    }
+    let (done, said) = ng_client(&engine, &["start forwarding", tags[0]], "");
+    assert!(!done && said.contains("start forwarding is not supported"), "{said}");
     assert!(ask(&["list"], "").contains("perl"));
     assert!(ask(&["delete", tags[0], tags[1], tags[2], "--delete-delay=0"], "").contains("created"));
     assert!(!ask(&["list"], "").contains("perl"));

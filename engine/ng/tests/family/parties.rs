@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_ng::{Dict, Value};
-use offhook_proto::{Codec, Command, Keys, Play, PlaySource, Splice, Srtp};
+use offhook_proto::{Codec, Command, Idle, Keys, Play, PlaySource, Splice, Srtp};
 
 use crate::world::{SDP, World, command, joined, offer};
 
@@ -288,6 +288,32 @@ fn a_connection_that_is_refused_leaves_everybody_where_they_are() {
     assert_eq!(world.refused(&connect("nobody", "a")), "From-tag given, but no such tag exists");
     let told = world.told_by(&command("block media").with("from-tag", "a"));
     assert_eq!(splices(&told).len(), 1, "they are still joined: {told:?}");
+}
+
+#[test]
+fn a_silenced_party_is_silence_to_whoever_hears_it_until_no_switch_holds_it() {
+    let mut world = joined("");
+    let told = world.told_by(&command("silence media").with("from-tag", "a"));
+    let [(a, b, true, false)] = &splices(&told)[..] else { panic!("{told:?}") };
+    let (a, b) = (a.clone(), b.clone());
+    let meanwhile = |told: &[Command]| {
+        let updates = told.iter().filter_map(|command| match command {
+            Command::LegUpdate(update) => Some((update.leg.clone(), update.idle)),
+            _ => None,
+        });
+        updates.collect::<Vec<_>>()
+    };
+    assert_eq!(meanwhile(&told), [(b.clone(), Some(Idle::Silence))]);
+    let told = world.told_by(&command("block media").with("from-tag", "a"));
+    assert_eq!(meanwhile(&told), []);
+    let told = world.told_by(&command("unsilence media").with("from-tag", "a"));
+    assert_eq!(meanwhile(&told), [(b.clone(), Some(Idle::None))]);
+    assert_eq!(splices(&told), [(a.clone(), b.clone(), true, false)], "it is blocked yet");
+    let told = world.told_by(&command("unblock media").with("from-tag", "a"));
+    assert_eq!(splices(&told), [(a, b, true, true)]);
+    for command in ["silence media", "unsilence media"] {
+        assert_eq!(splices(&world.told_by(&self::command(command))).len(), 2, "the whole call");
+    }
 }
 
 #[test]
