@@ -1,12 +1,13 @@
-//! Recordings: a thread of its own decodes, mixes and writes, so that no slow disk ever delays a packet.
+//! Recordings: a thread of its own decodes and mixes, and another one writes, so that no slow disk ever delays a packet, and
+//! none loses one before a minute is over.
 
+mod disk;
 mod file;
 mod recording;
+mod sink;
 mod track;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,9 @@ use offhook_proto::{Codec, Error, ErrorCode, RecordEnd, RecordMode};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use self::disk::{Disk, FileEnd};
 use self::recording::Recording;
+use self::sink::Sink;
 use crate::clock::Clock;
 
 /// Everyone's end of the link to the recorder.
@@ -68,7 +71,7 @@ enum Order {
 }
 
 impl Recorder {
-    /// Starts the thread. It ends when everyone has dropped their end.
+    /// Starts both threads. They end when everyone has dropped their end.
     ///
     /// # Errors
     /// No thread can be started.
@@ -78,7 +81,8 @@ impl Recorder {
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Recorded>, thread::JoinHandle<()>)> {
         let (orders, inbox) = bounded(ORDERS);
         let (told, news) = mpsc::unbounded_channel();
-        let room = Room { directory, clock, told, recordings: HashMap::new() };
+        let disk = Disk::start(told.clone())?;
+        let room = Room { directory, clock, told, disk, recordings: HashMap::new() };
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || room.run(&inbox))?;
         Ok((Self { orders, lost: Arc::default() }, news, thread))
     }
@@ -141,12 +145,14 @@ struct Room {
     clock: Clock,
     told: mpsc::UnboundedSender<Recorded>,
     recordings: HashMap<RecordId, Running>,
+    disk: Disk,
 }
 
 struct Running {
     leg: String,
     file: String,
-    recording: Recording<BufWriter<File>>,
+    recording: Recording<Sink>,
+    end: FileEnd,
 }
 
 impl Room {
@@ -174,8 +180,10 @@ impl Room {
         match order {
             Order::Open(opening) => {
                 let op = opening.op;
-                let result = self.open(opening).map_err(|reason| Error::new(ErrorCode::System, reason));
-                self.tell(Recorded::Opened { op, result });
+                if let Err(reason) = self.open(opening) {
+                    let result = Err(Error::new(ErrorCode::System, reason));
+                    self.tell(Recorded::Opened { op, result });
+                }
             }
             Order::Add { into, frame } => {
                 for (record, side) in into.into_iter().flatten() {
@@ -190,13 +198,14 @@ impl Room {
         }
     }
 
+    /// Begins a recording; whether its file could be made is told later.
     fn open(&mut self, opening: Opening) -> Result<(), String> {
-        let Opening { record, leg, file, mode, .. } = opening;
-        let directory = self.directory.as_ref().ok_or("this engine was started without --recordings")?;
-        let opened = file::create(directory, &file).map_err(|error| format!("{file:?}: {error}"))?;
-        let recording = Recording::new(self.clock.now(), BufWriter::new(opened), mode)
-            .map_err(|error| format!("{file:?}: {error}"))?;
-        self.recordings.insert(record, Running { leg, file, recording });
+        let Opening { op, record, leg, file, mode } = opening;
+        let directory = self.directory.clone().ok_or("this engine was started without --recordings")?;
+        let (sink, end) = self.disk.create(op, directory, file.clone());
+        let recording =
+            Recording::new(self.clock.now(), sink, mode).map_err(|error| format!("{file:?}: {error}"))?;
+        self.recordings.insert(record, Running { leg, file, recording, end });
         Ok(())
     }
 
@@ -204,7 +213,11 @@ impl Room {
         let failed: Vec<_> = self
             .recordings
             .iter_mut()
-            .filter_map(|(record, running)| Some((*record, running.recording.advance(now).err()?)))
+            .filter_map(|(record, running)| {
+                let written = running.recording.advance(now);
+                let failure = running.end.shared.failure().map(hound::Error::IoError);
+                Some((*record, failure.or(written.err())?))
+            })
             .collect();
         for (record, error) in failed {
             self.fail(record, &error);
@@ -212,17 +225,23 @@ impl Room {
     }
 
     fn end(&mut self, record: RecordId, at: Time, end: RecordEnd) {
-        let Some(Running { leg, file, recording }) = self.recordings.remove(&record) else { return };
+        let Some(Running { leg, file, recording, end: file_end }) = self.recordings.remove(&record) else {
+            return;
+        };
         let so_far_ms = recording.duration_ms();
         let (end, duration_ms, reason) = match recording.end(at) {
             Ok(duration_ms) => (end, duration_ms, None),
             Err(error) => (RecordEnd::Failed, so_far_ms, Some(error.to_string())),
         };
-        self.tell(Recorded::Ended { leg, file, end, duration_ms, reason });
+        file_end.close(Recorded::Ended { leg, file, end, duration_ms, reason });
     }
 
     fn fail(&mut self, record: RecordId, error: &hound::Error) {
-        let Some(Running { leg, file, recording }) = self.recordings.remove(&record) else { return };
+        let Some(Running { leg, file, recording, end }) = self.recordings.remove(&record) else { return };
+        if !end.shared.is_made() {
+            // It was refused, and never began.
+            return;
+        }
         warn!(leg, file, %error, "recording failed");
         let (duration_ms, reason) = (recording.duration_ms(), Some(error.to_string()));
         self.tell(Recorded::Ended { leg, file, end: RecordEnd::Failed, duration_ms, reason });
