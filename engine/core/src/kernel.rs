@@ -97,7 +97,7 @@ pub struct Progress {
     pub highest: u32,
     /// Timestamp of the packet with this number, as received: of the one that came first, and the rule's own as above.
     pub timestamp: u32,
-    /// When that packet came; of no account where `highest` is the rule's own, like the next.
+    /// When that packet came; 0 where `highest` is the rule's own, like the next.
     pub at: Time,
     /// Bytes of that packet's payload.
     pub last_payload_bytes: u16,

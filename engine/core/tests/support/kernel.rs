@@ -55,7 +55,7 @@ impl KernelModel {
         self.state().refuses = true;
     }
 
-    /// Shows progress with the last packet half in it: it is counted, and where it leads is not known yet.
+    /// Shows progress with the last packet half in it: it is counted, and where it leads is known in part or not at all.
     pub fn lag(&self) {
         self.state().lags = true;
     }
@@ -97,7 +97,10 @@ impl KernelPath for KernelModel {
         let state = self.state();
         let now = state.rules[&leg].1;
         match state.before.get(&leg).filter(|_| state.lags) {
-            Some(before) => Progress { packets: now.packets, payload_bytes: now.payload_bytes, ..*before },
+            Some(before) => {
+                let highest = if state.taken.is_multiple_of(2) { now.highest } else { before.highest };
+                Progress { packets: now.packets, payload_bytes: now.payload_bytes, highest, ..*before }
+            }
             None => now,
         }
     }

@@ -54,7 +54,9 @@ impl Stream {
         // The highest number sent may be behind the highest received by what was not sent on.
         let behind = (received as u16).wrapping_sub(anchor.highest) as i16;
         let ahead = (progress.highest.wrapping_sub(received) as i32).saturating_add(i32::from(behind));
-        if ahead <= 0 {
+        // When and with which timestamp the packet of that number came may become known a moment after the number.
+        let same = ahead == 0 && progress.at > anchor.own_at;
+        if ahead <= 0 && !same {
             return;
         }
         anchor.reach = anchor.reach.saturating_add(u16::try_from(ahead).unwrap_or(u16::MAX));
@@ -128,6 +130,18 @@ mod tests {
         // The worker received number 65,532 and did not send it on, before it knew that 65,531 had gone by.
         stream.on_forwarded(&progress(1), 1, 160, 65_532, 160);
         assert_eq!(stream.settled(7).map(|settled| settled.highest), Some(65_531));
+    }
+
+    #[test]
+    fn what_is_known_of_the_last_packet_bit_by_bit_is_known_in_the_end() {
+        let (mut at_once, mut bit_by_bit) = (begun(), begun());
+        at_once.on_forwarded(&progress(2), 2, 320, 65_530, 160);
+        let rest = progress(1);
+        let torn = Progress { highest: 65_532, ..rest };
+        bit_by_bit.on_forwarded(&torn, 2, 320, 65_530, 160);
+        bit_by_bit.on_forwarded(&Progress { timestamp: progress(2).timestamp, ..torn }, 0, 0, 65_532, 160);
+        bit_by_bit.on_forwarded(&progress(2), 0, 0, 65_532, 160);
+        assert_eq!(format!("{bit_by_bit:?}"), format!("{at_once:?}"));
     }
 
     #[test]
