@@ -194,6 +194,8 @@ pub(crate) struct Audio {
     pub(crate) from_us: Option<u64>,
     /// To the customer.
     pub(crate) to_us: Option<u64>,
+    /// Until the engine had said that both gates are open.
+    pub(crate) open_us: Option<u64>,
 }
 
 impl Audio {
@@ -201,6 +203,12 @@ impl Audio {
     pub(crate) fn both_ms(self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         Some(self.from_us?.max(self.to_us?) as f64 / 1_000.0)
+    }
+
+    /// Milliseconds until both could be heard, if they spoke.
+    pub(crate) fn open_ms(self) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+        Some(self.open_us? as f64 / 1_000.0)
     }
 }
 

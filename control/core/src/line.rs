@@ -28,6 +28,7 @@ impl Line {
             rang_ms: None,
             answered_ms: None,
             answer_to_audio_ms: None,
+            answer_to_open_ms: None,
             result: String::new(),
             data: serde_json::Map::new(),
             contact: self.contact,

@@ -17,8 +17,15 @@ pub(crate) struct Projection {
     pub(crate) callbacks: BTreeMap<String, u64>,
     pub(crate) contacts: BTreeMap<String, u64>,
     calls: VecDeque<CallView>,
-    audio: VecDeque<f64>,
+    /// Milliseconds from answer to two-way audio.
+    pub(crate) audio: Times,
+    /// Milliseconds from answer to open gates.
+    pub(crate) open: Times,
 }
+
+/// The last times of a kind, in milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Times(VecDeque<f64>);
 
 impl Projection {
     /// Keeps an ended call.
@@ -32,18 +39,20 @@ impl Projection {
     pub(crate) fn calls(&self) -> impl Iterator<Item = &CallView> {
         self.calls.iter()
     }
+}
 
-    /// Counts one answer-to-audio time, in milliseconds.
-    pub(crate) fn measure(&mut self, answer_to_audio_ms: f64) {
-        if self.audio.len() == HISTORY {
-            self.audio.pop_front();
+impl Times {
+    /// Counts one.
+    pub(crate) fn measure(&mut self, ms: f64) {
+        if self.0.len() == HISTORY {
+            self.0.pop_front();
         }
-        self.audio.push_back(answer_to_audio_ms);
+        self.0.push_back(ms);
     }
 
-    /// The value below which a share of the last answer-to-audio times lies (nearest rank).
+    /// The value below which a share of them lies (nearest rank).
     pub(crate) fn percentile(&self, share: f64) -> Option<f64> {
-        let mut sorted: Vec<f64> = self.audio.iter().copied().collect();
+        let mut sorted: Vec<f64> = self.0.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         #[allow(
             clippy::cast_precision_loss,
@@ -62,12 +71,12 @@ mod tests {
 
     #[test]
     fn by_01_percentiles_are_by_nearest_rank() {
-        let mut projection = Projection::default();
-        assert_eq!(projection.percentile(0.5), None);
+        let mut times = Times::default();
+        assert_eq!(times.percentile(0.5), None);
         for ms in 1..=100 {
-            projection.measure(f64::from(ms));
+            times.measure(f64::from(ms));
         }
-        assert_eq!(projection.percentile(0.5), Some(50.0));
-        assert_eq!(projection.percentile(0.99), Some(99.0));
+        assert_eq!(times.percentile(0.5), Some(50.0));
+        assert_eq!(times.percentile(0.99), Some(99.0));
     }
 }

@@ -195,6 +195,9 @@ pub struct CallView {
     pub ended_ms: Option<u64>,
     /// Milliseconds from the answer to audio in both directions, measured at the engine (BY-01).
     pub answer_to_audio_ms: Option<f64>,
+    /// Our part of these: milliseconds from the answer until the engine had said that both hear each other. What is left is
+    /// the wait for the next packet of both.
+    pub answer_to_open_ms: Option<f64>,
     /// How it ended.
     pub result: Option<String>,
     /// Whether what the customer keys in is heard.
@@ -284,6 +287,10 @@ pub struct StatisticsView {
     pub answer_to_audio_p50_ms: Option<f64>,
     /// The same, 99th percentile.
     pub answer_to_audio_p99_ms: Option<f64>,
+    /// Our part of these, median: milliseconds until both could be heard.
+    pub answer_to_open_p50_ms: Option<f64>,
+    /// The same, 99th percentile.
+    pub answer_to_open_p99_ms: Option<f64>,
     /// Signals that fitted no state, by kind.
     pub ignored: u64,
     /// Times that the trunk stopped answering.

@@ -28,6 +28,28 @@ fn by_01_the_answer_to_audio_time_is_the_slower_direction() {
 }
 
 #[test]
+fn by_01_our_part_of_it_ends_when_the_engine_has_opened_both_gates() {
+    let mut bench = available_agent(true);
+    bench.callback("+31201");
+    let call = bench.customer();
+    bench.pass_ms(50);
+    // The 200 OK waited for 3 ms before anybody looked at it.
+    let at_mono_us = bench.now().mono_us - 3_000;
+    bench.sip(call, SipEvent::Answered { remote: bench::remote(), at_mono_us });
+    let ApiReply::Call(view) = bench.ask(ApiRequest::Call(call)) else { panic!("no call") };
+    assert_eq!((view.answer_to_open_ms, view.answer_to_audio_ms), (Some(3.0), None));
+    bench.pass_ms(1_000);
+    bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+    let summary = bench.facts().find_map(|fact| match fact {
+        Fact::CallEnded { summary: Some(summary), .. } => Some(summary.answer_to_open_ms),
+        _ => None,
+    });
+    assert_eq!(summary, Some(Some(3.0)), "it is on record");
+    let ApiReply::Statistics(statistics) = bench.ask(ApiRequest::Statistics) else { panic!("no statistics") };
+    assert_eq!(statistics.answer_to_open_p99_ms, Some(3.0));
+}
+
+#[test]
 fn by_02_no_customer_is_dialled_for_an_agent_whose_last_packet_is_old() {
     let mut bench = available_agent(true);
     bench.packet_age_ms = 3_500;

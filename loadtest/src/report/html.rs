@@ -185,6 +185,8 @@ fn answer_to_audio(report: &Report) -> String {
         ("agent heard by customer", &audio.to_customer_ms),
         ("two-way", &audio.two_way_ms),
         ("two-way, as the engine says", &report.record.engine_answer_to_audio_ms),
+        ("of it inside our system, as heard outside", &audio.inside_ms),
+        ("of it inside our system, on the call records", &report.record.answer_to_open_ms),
         ("inbound, queue included", &audio.inbound_to_agent_ms),
     ]);
     let calls: u64 = audio.lost_after_answer.values().sum();

@@ -122,6 +122,8 @@ pub(crate) struct AnswerToAudio {
     pub(crate) early_packets: u64,
     /// For inbound calls: from 200 OK to the agent hearing the customer, queueing included.
     pub(crate) inbound_to_agent_ms: Quantiles,
+    /// The later of both, without the wait for a packet that had not been sent yet: what our system takes, and the machine.
+    pub(crate) inside_ms: Quantiles,
 }
 
 /// From one endpoint's send call to the kernel's arrival stamp at the other's socket.
@@ -195,6 +197,8 @@ pub(crate) struct Record {
     pub(crate) without_record: u64,
     /// Answer-to-audio as the engine measured it.
     pub(crate) engine_answer_to_audio_ms: Quantiles,
+    /// Our part of it: until the engine had said that both hear each other.
+    pub(crate) answer_to_open_ms: Quantiles,
 }
 
 /// What a stage cost in processor time.

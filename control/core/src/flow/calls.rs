@@ -394,6 +394,7 @@ impl Core {
                 rang_ms: call.rang_ms,
                 answered_ms: call.answered_ms,
                 answer_to_audio_ms: call.audio.both_ms(),
+                answer_to_open_ms: call.audio.open_ms(),
                 result: call.result.clone().unwrap_or_default(),
                 data: call.data.clone(),
                 ..call.line.summary(call.kind)

@@ -147,6 +147,18 @@ impl Core {
         }
     }
 
+    /// The engine has opened both gates: how long that took since the answer, with all that was in between (BY-01).
+    pub(super) fn on_open(&mut self, interaction: u64) {
+        let now_us = self.now.mono_us;
+        let call = self.interactions.get(&interaction).and_then(|interaction| interaction.call);
+        let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) else { return };
+        let Some(from_us) = call.audio_from_us.filter(|_| call.audio.open_us.is_none()) else { return };
+        call.audio.open_us = Some(now_us.saturating_sub(from_us));
+        if let Some(ms) = call.audio.open_ms() {
+            self.projection.open.measure(ms);
+        }
+    }
+
     /// The first packet of one direction of a splice: the engine's measure of answer-to-audio time (BY-01).
     fn on_audio(&mut self, audio: &SpliceAudio) {
         let customer = |core: &Self, leg: &str| {
@@ -178,10 +190,11 @@ impl Core {
             && let Some(ms) = call.audio.both_ms()
         {
             let role = call.role.clone();
-            self.projection.measure(ms);
+            self.projection.audio.measure(ms);
             self.changed(crate::core::Changed::Call(id));
             // Audio both ways is as good a proof of the splice as the reply to the request, which may be lost.
             if let Role::Customer(interaction) = role {
+                self.on_open(interaction);
                 self.on_spliced(interaction);
             }
         }

@@ -55,6 +55,7 @@ impl Core {
         if let (true, Role::Agent(agent)) = (both, call.role.clone())
             && let Some(interaction) = self.agents.get(&agent).and_then(Agent::interaction)
         {
+            self.on_open(interaction);
             self.on_spliced(interaction);
         }
     }

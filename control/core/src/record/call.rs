@@ -50,6 +50,9 @@ pub struct CallSummary {
     pub answered_ms: Option<u64>,
     /// Milliseconds from answer to audio in both directions (BY-01).
     pub answer_to_audio_ms: Option<f64>,
+    /// Our part of these: milliseconds from the answer until the engine had said that both hear each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_to_open_ms: Option<f64>,
     /// How it ended.
     pub result: String,
     /// What was attached to it (CB-11).
