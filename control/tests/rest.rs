@@ -102,6 +102,31 @@ fn a_callback_is_taken_as_json_and_as_form_fields_and_its_number_comes_back() {
 }
 
 #[test]
+fn cb_14_a_callback_is_found_without_its_service_and_tells_its_place_until_it_waits_no_more() {
+    let control = Place::new("", "").start();
+    let ask = |number: &str| {
+        let body = json!({"_customer_number": number, "_call_direction": "USERTERMINATED"});
+        control.send("POST", CALLBACK, &body).1["_id"].as_str().expect("an id").to_owned()
+    };
+    let (_first, second) = (ask("+15550001"), ask("+15550002"));
+    let found = control.read(&format!("/genesys/1/service/callback?_id={second}"));
+    assert_eq!(found[0]["_customer_number"], "+15550002");
+    let found =
+        control.read("/genesys/1/service/callback?_customer_number=%2B15550002&_callback_state=QUEUED");
+    assert_eq!(found[0]["_id"], *second);
+    let place = |id: &str| {
+        let path = format!("/genesys/1/service/{id}/check-queue-position");
+        control.send("GET", &path, &Value::Null)
+    };
+    assert_eq!(place(&second), (200, json!({"_position": 2, "_eta": null, "_total_waiting": 2})));
+    assert_eq!(control.send("DELETE", &format!("{CALLBACK}/{second}"), &Value::Null).0, 200);
+    let (status, refusal) = place(&second);
+    assert_eq!((status, &refusal["error"]), (409, &json!("not_waiting")));
+    let (status, refusal) = place("none");
+    assert_eq!((status, &refusal["error"]), (404, &json!("not_found")));
+}
+
+#[test]
 fn a_list_of_contacts_is_imported_from_csv_whole_or_not_at_all() {
     const IMPORT: &str = "/api/v1/contacts/import?queue=sales&list=spring";
     let control = Place::new("", "").start();

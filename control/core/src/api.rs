@@ -128,9 +128,9 @@ pub enum ApiRequest {
         /// Parameters by their GMS names.
         params: Map<String, Value>,
     },
-    /// `GET /service/callback/{service}`.
+    /// `GET /service/callback/{service}`, and `GET /service/callback` of all services.
     QueryCallbacks {
-        /// Service name.
+        /// Service name; empty = whichever.
         service: String,
         /// Which ones.
         filter: CallbackFilter,

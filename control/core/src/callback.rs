@@ -132,7 +132,7 @@ fn is_dial_result(name: &str) -> bool {
 }
 
 /// Fields of a callback that are not its request's.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "_id",
     "_desired_time",
     "_service_name",
@@ -145,6 +145,7 @@ const OWN: [&str; 12] = [
     "_access_number",
     "_position",
     "_ewt",
+    "_total_waiting",
 ];
 
 /// `_CB_DIAL_n_RESULT` of an attempt that led to no conversation (CB-15).

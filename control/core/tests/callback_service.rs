@@ -96,8 +96,21 @@ fn cb_14_the_position_counts_those_before_it_by_arrival() {
     }
     for number in 1..=3 {
         let found = query(&mut bench, by_number(&format!("+3120{number}"), None));
-        assert_eq!(found[0]["_position"], number);
+        assert_eq!((&found[0]["_position"], &found[0]["_total_waiting"]), (&json!(number), &json!(3)));
     }
+}
+
+#[test]
+fn cb_14_callbacks_of_all_services_are_found_without_naming_one() {
+    let mut bench = Bench::new();
+    let id = bench.callback("+31201");
+    let found = |bench: &mut Bench, service: &str| {
+        let filter = CallbackFilter { id: Some(id.clone()), ..CallbackFilter::default() };
+        let reply = bench.ask(ApiRequest::QueryCallbacks { service: service.into(), filter });
+        (reply.status(), reply.body()[0]["_customer_number"].clone())
+    };
+    assert_eq!(found(&mut bench, ""), (200, json!("+31201")));
+    assert_eq!(found(&mut bench, "nobody's").0, 404);
 }
 
 #[test]

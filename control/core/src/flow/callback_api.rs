@@ -123,9 +123,11 @@ impl Core {
     }
 
     pub(super) fn query_callbacks(&self, service: &str, filter: &CallbackFilter) -> Answer {
-        self.config.service(service).ok_or_else(|| missing("service"))?;
+        if !service.is_empty() {
+            self.config.service(service).ok_or_else(|| missing("service"))?;
+        }
         let fits = |callback: &&Callback| {
-            callback.spec.service == service
+            (service.is_empty() || callback.spec.service == service)
                 && filter.id.as_ref().is_none_or(|id| *id == callback.spec.id)
                 && filter.customer_number.as_ref().is_none_or(|number| *number == callback.spec.number)
                 && filter.state.as_ref().is_none_or(|state| state == callback.state.name())
@@ -151,6 +153,8 @@ impl Core {
             view.more.insert("_position".to_owned(), position.into());
             let wait_ms = self.estimated_wait_ms(&callback.spec.queue, position as u64);
             view.more.insert("_ewt".to_owned(), wait_ms.map(|ms| ms.div_ceil(1_000)).into());
+            view.more
+                .insert("_total_waiting".to_owned(), self.queues.waiting_count(&callback.spec.queue).into());
         }
         view
     }
