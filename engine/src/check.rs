@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::UdpSocket;
 
 use offhook_uring::limits::LimitError;
@@ -138,6 +139,9 @@ fn media_addresses(args: &RunArgs) -> Finding {
 fn control_address(args: &RunArgs) -> Finding {
     match UdpSocket::bind(args.control) {
         Ok(_) => good(format!("control socket {} is free", args.control)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bad(format!("control socket {} is in use: is an engine running there already?", args.control))
+        }
         Err(error) => bad(format!("control socket {}: {error}", args.control)),
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use offhook_proto::{
-    Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted,
-    Reply, SrtpSuite, WorkerInfo,
+    Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlaySource,
+    PlayStarted, Reply, SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -25,12 +25,12 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         Command::LegCreate(_) => created(&reply.parse()?),
         Command::LegUpdate(_) | Command::LegDelete(_) | Command::LegQuery(_) => leg(&reply.parse()?),
         Command::LegList(_) => list(&reply.parse()?),
-        Command::Play(_) => {
+        Command::Play(play) => {
             let started: PlayStarted = reply.parse()?;
             let length = started
                 .duration_ms
                 .map_or("until stopped".to_owned(), |ms| format!("{ms} ms for the list once"));
-            format!("playing {:?}, {length}", started.play)
+            format!("playing {}, {length}", named(&started.play).unwrap_or_else(|| sources(&play.sources)))
         }
         Command::Statistics => engine(&reply.parse()?),
         Command::LegPark(_)
@@ -133,7 +133,7 @@ fn leg(leg: &LegInfo) -> String {
         line("listens", format_args!("to {heard}"));
     }
     if let Some(play) = &leg.playing {
-        line("playing", format_args!("{play:?}"));
+        line("playing", format_args!("{}", named(play).unwrap_or_else(|| "without a name".to_owned())));
     }
     line("local", format_args!("RTP {} RTCP {}", leg.rtp, leg.rtcp));
     let remote = leg.remote.map_or("none".to_owned(), |remote| remote.rtp.to_string());
@@ -264,6 +264,27 @@ impl fmt::Display for Dropped<'_> {
     }
 }
 
+/// A play's name, if it was given one.
+fn named(play: &str) -> Option<String> {
+    (!play.is_empty()).then(|| format!("{play:?}"))
+}
+
+/// What is played, as it is asked for on the command line.
+fn sources(list: &[PlaySource]) -> String {
+    let word = |source: &PlaySource| match source {
+        PlaySource::File(name) => name.clone(),
+        PlaySource::Tone { name, country } => {
+            let name = serde_json::to_value(name).ok();
+            let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned();
+            ["tone".to_owned(), name].into_iter().chain(country.clone()).collect::<Vec<_>>().join(":")
+        }
+        PlaySource::Dtmf(digits) => format!("dtmf:{digits}"),
+        PlaySource::Keys(keys) => format!("dtmf:{}", keys.keys),
+        PlaySource::SilenceMs(ms) => format!("silence:{ms}"),
+    };
+    list.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +302,21 @@ mod tests {
     fn spans_are_written_as_people_read_them() {
         assert_eq!(Span(61_005).to_string(), "1:01.005");
         assert_eq!(Span(3_600_000).to_string(), "1:00:00");
+    }
+
+    #[test]
+    fn a_play_without_a_name_is_told_by_what_is_played() {
+        let play = |name: &str| {
+            let list = vec![
+                PlaySource::Tone { name: offhook_proto::ToneName::Ringback, country: Some("nl".into()) },
+                PlaySource::File("beep.wav".into()),
+            ];
+            let play = offhook_proto::Play { leg: "a".into(), sources: list, times: 0, play: name.into() };
+            let started = Reply::ok(&PlayStarted { play: name.into(), duration_ms: None });
+            reply(&Command::Play(play), started)
+        };
+        assert_eq!(play(""), Ok("playing tone:ringback:nl beep.wav, until stopped".to_owned()));
+        assert_eq!(play("loop"), Ok("playing \"loop\", until stopped".to_owned()));
     }
 
     #[test]
