@@ -174,3 +174,30 @@ fn pv_06_an_answered_contact_has_result_k_and_a_busy_one_b() {
         );
     }
 }
+
+#[test]
+fn an_agent_in_wrap_up_gets_nobody_until_its_time_is_over_or_the_agent_is_done() {
+    let mut bench = available_agent(true);
+    for (number, done) in [("+31201", false), ("+31202", true)] {
+        bench.callback(number);
+        let call = bench.customer();
+        bench.answer(call);
+        bench.pass_ms(5_000);
+        bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+        assert_eq!(bench.agent("ann").status, AgentStatus::WrapUp, "{number}");
+        let waiting = bench.callback(&format!("{number}0"));
+        let dials = bench.dials_to_trunk();
+        bench.pass_ms(4_900);
+        assert_eq!((bench.agent("ann").status, bench.dials_to_trunk()), (AgentStatus::WrapUp, dials));
+        if done {
+            bench.ask(ApiRequest::WrapUpDone("ann".into()));
+        } else {
+            bench.pass_ms(200);
+        }
+        assert_eq!(bench.dials_to_trunk(), dials + 1, "{number}");
+        bench.sip(bench.customer(), SipEvent::Failed { status: 486, reason: "Busy".into(), network: false });
+        let cancel = ApiRequest::CancelCallback { service: "cb".into(), id: waiting };
+        assert_eq!(bench.ask(cancel).status(), 200);
+        bench.pass_ms(6_000);
+    }
+}
