@@ -1,6 +1,6 @@
 # Thin: each target sets up what it needs (tests/setup.sh), then hands over to cargo.
 
-.PHONY: demo soak test behaviours sim fuzz bpf bench compare compare-readme quality lint docs fmt setup-demo setup-test setup-compare setup-quality clean
+.PHONY: demo soak soak-sipp test behaviours sim fuzz bpf bench compare compare-readme quality lint docs fmt setup-demo setup-test setup-compare setup-quality clean
 
 demo: setup-demo
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-loadtest
@@ -13,6 +13,11 @@ soak: setup-demo
 	target/release/loadtest demo --engine target/release/offhook-engine --control target/release/offhook-control \
 	    --prompts engine/prompts --report-dir soak-report --engines 2 --agents 200 --duration 300s \
 	    --kill-control-at 100s --kill-engine-at 200s $(SOAK)
+
+# The same with SIPp as all phones: 200 agents, their customers, and callers.
+soak-sipp: setup-test
+	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-tests --bins
+	target/release/soak $(SOAK)
 
 test: setup-test
 	cargo build --workspace --bins

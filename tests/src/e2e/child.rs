@@ -4,13 +4,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 
-/// A binary of this workspace, from the target directory that the running test is from.
+/// A binary of this workspace, from the target directory that the running test or program is from.
 ///
 /// # Panics
 /// When it has not been built, saying how to build it.
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
+    let running = std::env::current_exe().expect("a running program has a path");
+    let folder = running.parent().expect("it lies in a folder");
+    // Programs lie in target/PROFILE, tests in target/PROFILE/deps.
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = profile.join(name);
     assert!(
         path.is_file(),

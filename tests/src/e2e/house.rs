@@ -30,6 +30,7 @@ pub struct House {
     /// The REST interface.
     pub rest: Rest,
     engines: Vec<(SocketAddr, Option<Child>)>,
+    legs: usize,
     control_process: Option<Child>,
     folder: TempDir,
 }
@@ -73,6 +74,7 @@ impl House {
             http,
             rest,
             engines: engines.into_iter().map(|address| (address, None)).collect(),
+            legs: settings.legs,
             control_process: None,
             folder,
         };
@@ -92,11 +94,13 @@ impl House {
     /// Starts one of the engines, counted from 0.
     pub fn start_engine_number(&mut self, number: usize) {
         let address = self.engines[number].0.to_string();
-        let first_port = 20_000 + 1_000 * number;
-        let ports = format!("{first_port}-{}", first_port + 999);
+        // Two ports for each leg, and twice as many to choose from.
+        let first_port = 20_000 + 5 * self.legs * number;
+        let (legs, ports) =
+            (self.legs.to_string(), format!("{first_port}-{}", first_port + 5 * self.legs - 1));
         let mut command = Command::new(binary("offhook-engine"));
         command.args(["--control", &address, "--media-address", &self.host.to_string()]);
-        command.args(["--cpus", "0", "--ports", &ports, "--max-legs", "200", "--prompts", "prompts"]);
+        command.args(["--cpus", "0", "--ports", &ports, "--max-legs", &legs, "--prompts", "prompts"]);
         self.engines[number].1 = Some(self.start(&mut command, &engine_name(number)));
     }
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 pub struct Settings {
     /// How many engines there are.
     pub engines: usize,
+    /// How many legs each engine takes.
+    pub legs: usize,
     pub srtp: &'static str,
     pub trunk_srtp: &'static str,
     /// Without the brackets.
@@ -38,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             engines: 1,
+            legs: 200,
             srtp: "off",
             trunk_srtp: "off",
             codecs: r#""PCMU""#,
@@ -78,6 +81,7 @@ impl Settings {
         let engines: String = engines.iter().map(engine).collect();
         let Self {
             engines: _,
+            legs: _,
             srtp,
             trunk_srtp,
             codecs,

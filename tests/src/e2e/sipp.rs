@@ -38,6 +38,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// When, in seconds since 1970 UTC.
+    pub fn unix_s(&self) -> Option<f64> {
+        self.at.split_whitespace().next_back()?.parse().ok()
+    }
+
     /// Its first line.
     pub fn first(&self) -> &str {
         self.text.lines().next().unwrap_or_default()
@@ -101,6 +106,7 @@ impl Sipp {
         more: &[&str],
     ) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
+        fs::write(folder.path().join("voice.ul"), voice()).expect("a voice can be written");
         let mut command = Command::new("sipp");
         match scenario {
             Scenario::Stock(name) => command.args(["-sn", name]),
@@ -181,6 +187,18 @@ impl Sipp {
         of.map(|message| message.header("Call-ID")).collect::<BTreeSet<_>>().len()
     }
 
+    /// How many calls have had more than one request of a method from the other side, repetitions not counted.
+    pub fn received_twice(&self, method: &str) -> usize {
+        let messages = self.messages();
+        let mut calls = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for message in
+            messages.iter().filter(|message| message.received && message.first().starts_with(method))
+        {
+            calls.entry(message.header("Call-ID")).or_default().insert(message.header("CSeq"));
+        }
+        calls.values().filter(|requests| requests.len() > 1).count()
+    }
+
     /// Waits until so many calls have come in.
     pub fn awaits_invites(&self, count: usize) -> Vec<Message> {
         until(&format!("{count} calls come in"), || self.invites().len() >= count);
@@ -257,6 +275,15 @@ fn is_bound(address: SocketAddr) -> bool {
     let entry = format!("{:08X}:{:04X}", u32::from_le_bytes(host.octets()), address.port());
     let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
     table.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some(&entry))
+}
+
+/// What scenarios have to say by `rtp_stream`: a second of loud and soft, in µ-law.
+fn voice() -> Vec<u8> {
+    let loud = [0x80, 0x9f, 0xaf, 0x9f, 0x80, 0x1f, 0x2f, 0x1f];
+    let soft = [0xd0, 0xdf, 0xef, 0xdf, 0xd0, 0x5f, 0x6f, 0x5f];
+    (0..8_000)
+        .map(|at: usize| if (at / 800).is_multiple_of(2) { loud[at % 8] } else { soft[at % 8] })
+        .collect()
 }
 
 fn scenarios() -> PathBuf {
