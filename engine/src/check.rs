@@ -175,7 +175,7 @@ fn steer(args: &RunArgs) -> Finding {
 }
 
 fn kernel(args: &RunArgs, legs: u32) -> Finding {
-    match kernel::start(args, legs, Clock::start()) {
+    match kernel::start(args, 1, legs, Clock::start()) {
         Ok(Some(started)) => {
             good(format!("the kernel can forward what comes in by {}", started.interfaces.join(", ")))
         }

@@ -12,18 +12,23 @@ use tracing::warn;
 use crate::args::RunArgs;
 use crate::clock::Clock;
 
-/// The forwarder for so many legs, at the interfaces that are up; none if it was not asked for.
+/// The forwarder for so many workers and legs, at the interfaces that are up; none if it was not asked for.
 ///
 /// # Errors
 /// It cannot be had with these arguments, or by this process, or on this kernel.
-pub(crate) fn start(args: &RunArgs, legs: u32, clock: Clock) -> anyhow::Result<Option<Started>> {
+pub(crate) fn start(
+    args: &RunArgs,
+    workers: usize,
+    legs: u32,
+    clock: Clock,
+) -> anyhow::Result<Option<Started>> {
     if !args.kernel {
         return Ok(None);
     }
     if !args.media_addresses.iter().any(IpAddr::is_ipv4) {
         bail!("--kernel: it takes a --media-address of IPv4");
     }
-    let forwarder = Forwarder::new(legs, clock.start_ns()).context(
+    let forwarder = Forwarder::new(u32::try_from(workers)?, legs, clock.start_ns()).context(
         "--kernel: the kernel takes no program or no rules (CAP_BPF and CAP_NET_ADMIN, Linux 6.6)",
     )?;
     let interfaces =

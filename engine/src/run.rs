@@ -60,10 +60,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let (reports_in, reports) = bounded(CHANNEL);
     let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
     let steering = steering::start(args, cpus.len())?;
-    let forwarder = kernel::start(args, max_legs, clock)?.map(|kernel::Started { forwarder, interfaces }| {
-        info!(interfaces = interfaces.join(" "), "the kernel forwards what needs nothing but new headers");
-        forwarder
-    });
+    let forwarder =
+        kernel::start(args, cpus.len(), max_legs, clock)?.map(|kernel::Started { forwarder, interfaces }| {
+            info!(
+                interfaces = interfaces.join(" "),
+                "the kernel forwards what needs nothing but new headers"
+            );
+            forwarder
+        });
     if let Some(forwarder) = &forwarder {
         kernel::follow_routes(Arc::clone(forwarder)).context("--kernel: following the routes")?;
     }

@@ -6,11 +6,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use offhook_engine_core::kernel::{KernelPath, Patience, Progress, Rule};
 use offhook_engine_core::{LegIx, Time};
 use offhook_uring::kernel::{Forwarder, Installed, Netlink, Rule as KernelRule};
 use tracing::{debug, info, warn};
+
+use crate::clock::Clock;
 
 /// One worker's rules.
 pub(crate) struct KernelRules {
@@ -30,6 +33,38 @@ struct Held {
     /// Packets of it that are in the figures.
     counted: Cell<u64>,
 }
+
+/// What a worker's rules need to stay in force: a sign of life now and then. One that gets no processor, or is stopped, falls
+/// silent as it would without the kernel, instead of joining for ever whom nobody can part.
+pub(crate) struct KernelLease {
+    worker: u16,
+    forwarder: Arc<Forwarder>,
+    figures: Arc<KernelFigures>,
+    renewed: Option<Time>,
+}
+
+impl KernelLease {
+    /// Renews the lease, if it is time.
+    pub(crate) fn renew(&mut self, now: Time, clock: Clock) {
+        if self.renewed.is_none_or(|renewed| now.since(renewed) >= RENEW_EVERY_US / 2) {
+            let until_us = now.0 + LEASE_US;
+            self.forwarder.renew(u32::from(self.worker), clock.start_ns() + until_us * 1_000);
+            self.renewed = Some(now);
+        }
+    }
+
+    /// How long the worker may sleep; none if there is nothing to renew.
+    pub(crate) fn sleep(&self) -> Option<Duration> {
+        (self.figures.rules() > 0).then_some(Duration::from_micros(RENEW_EVERY_US))
+    }
+
+    pub(crate) fn figures(&self) -> &KernelFigures {
+        &self.figures
+    }
+}
+
+const RENEW_EVERY_US: u64 = 500_000;
+const LEASE_US: u64 = 2_000_000;
 
 /// What a worker has handed over, for whoever asks.
 #[derive(Debug, Default)]
@@ -67,8 +102,14 @@ impl KernelRules {
         self.patience
     }
 
-    pub(crate) fn figures(&self) -> Arc<KernelFigures> {
-        Arc::clone(&self.figures)
+    /// What stays with the worker when the core has the rules.
+    pub(crate) fn lease(&self) -> KernelLease {
+        KernelLease {
+            worker: self.worker,
+            forwarder: Arc::clone(&self.forwarder),
+            figures: Arc::clone(&self.figures),
+            renewed: None,
+        }
     }
 
     fn try_install(&mut self, rule: &Rule) -> io::Result<Installed> {
@@ -85,6 +126,7 @@ impl KernelRules {
             from,
             to,
             interface,
+            worker: u32::from(self.worker),
             ssrc: rule.ssrc,
             out_ssrc: rule.out_ssrc,
             payload_type: rule.payload_type,

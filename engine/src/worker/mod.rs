@@ -10,7 +10,6 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::TryRecvError;
@@ -23,7 +22,7 @@ use offhook_uring::clock::{pin_to_cpu, thread_cpu_ns};
 use offhook_uring::{Buffer, Completion, Datagram, Ring, RingConfig, SetupError, Waker};
 use tracing::{info, warn};
 
-use self::kernel::KernelFigures;
+use self::kernel::KernelLease;
 use self::pace::Pace;
 use self::ports::{Ports, parse_token, token};
 use self::steer::{STEERED, Steered};
@@ -60,7 +59,7 @@ pub(crate) struct WorkerThread {
     control: ControlLink,
     recorder: Recorder,
     steered: Option<Steered>,
-    kernel: Option<Arc<KernelFigures>>,
+    kernel: Option<KernelLease>,
     /// Ends of recordings that the recorder had no room for.
     endings: Vec<(RecordId, Time, bool)>,
     /// By leg.
@@ -94,7 +93,7 @@ impl WorkerThread {
         let mut ring = Ring::new(&setup.ring)?;
         let waker = ring.waker();
         let steered = setup.steer.map(|steer| Steered::new(&mut ring, control.worker, steer)).transpose()?;
-        let kernel = setup.kernel.as_ref().map(KernelRules::figures);
+        let kernel = setup.kernel.as_ref().map(KernelRules::lease);
         let core = Worker::new(setup.core);
         let core = match setup.kernel {
             Some(rules) => {
@@ -134,6 +133,9 @@ impl WorkerThread {
     pub(crate) fn run(mut self) -> io::Result<()> {
         loop {
             let now = self.clock.now();
+            if let Some(kernel) = &mut self.kernel {
+                kernel.renew(now, self.clock);
+            }
             let listening = self.control.flush();
             if listening && !self.take_commands(now) {
                 break;
@@ -224,7 +226,8 @@ impl WorkerThread {
             || self.core.has_outputs()
             || self.steered.as_ref().is_some_and(Steered::is_unfinished)
             || !self.control.commands.is_empty();
-        if unfinished { RETRY_AFTER } else { LONGEST_WAIT }
+        let rest = self.kernel.as_ref().and_then(KernelLease::sleep).unwrap_or(LONGEST_WAIT);
+        if unfinished { RETRY_AFTER } else { rest }
     }
 
     fn take_completions(&mut self) {
@@ -358,8 +361,8 @@ impl WorkerThread {
         info.wakeups = self.wakeups;
         info.buffers_exhausted = self.buffers_exhausted;
         if let Some(kernel) = &self.kernel {
-            info.kernel_rules = kernel.rules();
-            info.kernel_packets = kernel.packets();
+            info.kernel_rules = kernel.figures().rules();
+            info.kernel_packets = kernel.figures().packets();
         }
     }
 

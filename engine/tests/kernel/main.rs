@@ -32,7 +32,7 @@ pub(crate) fn more_arguments(_: &[&str]) -> &'static [&'static str] {
 
 /// Whether this process may have the kernel forward.
 pub(crate) fn may_load() -> bool {
-    let forwarder = offhook_uring::kernel::Forwarder::new(1, 0);
+    let forwarder = offhook_uring::kernel::Forwarder::new(1, 1, 0);
     if let Err(error) = &forwarder {
         eprintln!("not tested in the kernel: {error}");
     }

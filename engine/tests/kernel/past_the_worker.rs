@@ -222,3 +222,31 @@ fn nothing_is_forwarded_any_more_when_the_engine_has_been_killed() {
     }
     assert_eq!(bob.phone.hear_within(Duration::from_millis(100)), None);
 }
+
+#[test]
+fn an_engine_that_is_stopped_falls_silent_and_goes_on_when_it_is_let() {
+    if !may_load() {
+        return;
+    }
+    let engine = Engine::start();
+    let mut client = engine.client();
+    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
+    client.splice("ann", "bob");
+    talk_until(&mut client, 2, &mut ann, &mut bob);
+    engine.signal("STOP");
+    let began = Instant::now();
+    loop {
+        ann.phone.say(ann.leg.rtp, ann.said);
+        ann.said += 1;
+        if bob.phone.hear_within(Duration::from_millis(50)).is_none() {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "the lease never ends");
+    }
+    engine.signal("CONT");
+    // What waited is heard now.
+    assert_eq!(number(&bob.phone.hear()), ann.said - 1);
+    bob.heard.clear();
+    talk_until(&mut client, 2, &mut ann, &mut bob);
+    assert_one_stream(&bob.heard);
+}

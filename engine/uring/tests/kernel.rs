@@ -14,8 +14,9 @@ use std::thread;
 /// A forwarder at the loopback; none where this process may not: then there is nothing to test.
 fn forwarder() -> Option<(Forwarder, u64)> {
     let start_ns = monotonic_ns();
-    match Forwarder::new(16, start_ns) {
+    match Forwarder::new(1, 16, start_ns) {
         Ok(forwarder) => {
+            forwarder.renew(0, i64::MAX as u64);
             forwarder.attach(loopback()).unwrap();
             Some((forwarder, start_ns))
         }
@@ -64,6 +65,7 @@ impl Way {
             from: v4(self.from.1),
             to: v4(self.hearer.1),
             interface: loopback(),
+            worker: 0,
             ssrc: SSRC,
             out_ssrc,
             payload_type: 0,

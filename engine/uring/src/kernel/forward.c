@@ -75,7 +75,7 @@ struct rule {
 	__u32 highest, first;
 	__u32 timestamp, transit;
 	__u32 jitter_16ths, last_bytes;
-	__u64 unused;
+	__u32 lease, unused;
 };
 
 _Static_assert(sizeof(struct headers) == IP_BYTES + UDP_BYTES + RTP_BYTES, "headers");
@@ -161,7 +161,9 @@ ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct 
 	__u32 payload = NETWORK_16(was->udp_length) - UDP_BYTES - RTP_BYTES;
 	__u32 timestamp = NETWORK_32(was->timestamp), number = rule->highest;
 	__u16 ahead = NETWORK_16(was->sequence) - (__u16)number;
-	__u64 now_us, sum;
+	struct rule *lease;
+	__u64 now_ns, now_us, sum;
+	__u32 lease_at = rule->lease;
 	__u32 transit, shift, rate = rule->clock_rate, jitter = rule->jitter_16ths;
 
 	if (was->destination_address != rule->at_address || was->destination_port != rule->at_port ||
@@ -184,7 +186,12 @@ ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct 
 		return -1;
 	}
 
-	now_us = (ktime_ns() - rule->clock_start_ns) / 1000;
+	now_ns = ktime_ns();
+	/* The place of a worker's lease has the moment at which that ends for its first word. */
+	lease = map_look_up(&rules, &lease_at);
+	if (!lease || (__s64)(now_ns - *(volatile __u64 *)&lease->word) > 0)
+		return -1;
+	now_us = (now_ns - rule->clock_start_ns) / 1000;
 	transit = timestamp_of(now_us, rate) - timestamp;
 	shift = transit - rule->transit;
 	if (shift >> 31)

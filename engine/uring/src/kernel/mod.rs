@@ -28,6 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The program and its rules, for as long as this value lives. Shared by all workers.
 #[derive(Debug)]
 pub struct Forwarder {
+    workers: u32,
     clock_start_ns: u64,
     ports: OwnedFd,
     shared: Shared,
@@ -65,14 +66,15 @@ pub struct Installed {
 }
 
 impl Forwarder {
-    /// Forwards nothing yet, and by `rules` rules at most, of 128 bytes each. Times are counted from `clock_start_ns`, in nanoseconds
+    /// Forwards nothing yet, for so many workers, and by `rules` rules at most, of 128 bytes each. Times are counted from `clock_start_ns`, in nanoseconds
     /// of [`monotonic_ns`](crate::clock::monotonic_ns).
     ///
     /// # Errors
     /// The process may not (CAP_BPF and CAP_NET_ADMIN), there is no memory for so many rules, or the kernel cannot (Linux 6.6,
     /// CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT).
-    pub fn new(rules: u32, clock_start_ns: u64) -> io::Result<Self> {
+    pub fn new(workers: u32, rules: u32, clock_start_ns: u64) -> io::Result<Self> {
         let rules = rules.max(1);
+        let places = workers + rules;
         let ports = bpf::create_map(&MapShape {
             kind: MapKind::Hash,
             key_bytes: size_of::<Key>() as u32,
@@ -85,19 +87,20 @@ impl Forwarder {
             kind: MapKind::Array,
             key_bytes: size_of::<u32>() as u32,
             value_bytes: RULE_BYTES as u32,
-            entries: rules,
+            entries: places,
             flags: bpf::MAPPABLE,
             name: "offhook_rules",
         })?;
-        let shared = Shared::new(&map, rules)?;
+        let shared = Shared::new(&map, workers, places)?;
         let program = bpf::load(ProgramKind::Ingress, "offhook_forward", &program::forward(&ports, &map))?;
         Ok(Self {
+            workers,
             clock_start_ns,
             ports,
             shared,
             program,
             places: Mutex::new(Places {
-                free: (0..rules).rev().collect(),
+                free: (workers..places).rev().collect(),
                 ways: HashMap::new(),
                 installed: 0,
             }),
@@ -117,6 +120,13 @@ impl Forwarder {
                 Ok(true)
             }
         }
+    }
+
+    /// Has a worker's rules in force until a moment of [`monotonic_ns`](crate::clock::monotonic_ns), unless it renews that before; not
+    /// at all at first. So what a worker has no time to take back ends by itself.
+    pub fn renew(&self, worker: u32, until_ns: u64) {
+        assert!(worker < self.workers, "workers are numbered from 0");
+        self.shared.renew(worker, until_ns);
     }
 
     /// Forwards by a rule from now on. There must be none for the same [`Rule::at`] yet.

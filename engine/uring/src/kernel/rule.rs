@@ -15,6 +15,8 @@ pub struct Rule {
     pub to: SocketAddrV4,
     /// Number of the interface that leads there; see [`Route`](super::Route).
     pub interface: u32,
+    /// Whose lease it needs; see [`Forwarder::renew`](super::Forwarder::renew).
+    pub worker: u32,
     /// SSRC as it comes.
     pub ssrc: u32,
     /// SSRC as it goes.
@@ -92,7 +94,7 @@ impl Rule {
             wide(self.highest, self.first),
             wide(self.timestamp, self.transit_ts),
             wide(self.jitter_16ths, 0),
-            0,
+            wide(self.worker, 0),
         ]
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 #[derive(Debug)]
 pub(super) struct Shared {
     memory: Mapping,
-    rules: u32,
+    places: u32,
 }
 
 // SAFETY: the mapping belongs to this value, stays where it is when the value moves, and is not bound to a thread.
@@ -30,13 +30,18 @@ unsafe impl Sync for Shared {}
 pub(super) const RULE_BYTES: usize = (1 + WORDS) * size_of::<u64>();
 
 impl Shared {
-    /// The memory of a map whose values have [`RULE_BYTES`]. All rules are off.
-    pub(super) fn new(map: &OwnedFd, rules: u32) -> io::Result<Self> {
-        let shared = Self { memory: Mapping::shared(map, rules as usize * RULE_BYTES)?, rules };
-        for rule in 0..rules {
+    /// The memory of a map whose values have [`RULE_BYTES`]: leases, which have ended, and behind them rules, which are off.
+    pub(super) fn new(map: &OwnedFd, leases: u32, places: u32) -> io::Result<Self> {
+        let shared = Self { memory: Mapping::shared(map, places as usize * RULE_BYTES)?, places };
+        for rule in leases..places {
             shared.word(rule, 0).store(OFF, Ordering::Relaxed);
         }
         Ok(shared)
+    }
+
+    /// Lets a lease end at a moment of the monotonic clock.
+    pub(super) fn renew(&self, lease: u32, until_ns: u64) {
+        self.word(lease, 0).store(until_ns, Ordering::Relaxed);
     }
 
     /// Writes a rule that is off, which it stays.
@@ -100,7 +105,7 @@ impl Shared {
     }
 
     fn word(&self, rule: u32, at: usize) -> &AtomicU64 {
-        assert!(rule < self.rules && at <= WORDS);
+        assert!(rule < self.places && at <= WORDS);
         let address = self.memory.at(rule as usize * RULE_BYTES + at * size_of::<u64>());
         // SAFETY: `at` has checked that the address lies in the mapping, which outlives the borrow of `self`; it is aligned (the
         // mapping to a page, rules to 128 bytes), and reached only by atomic operations of this module and by the program.

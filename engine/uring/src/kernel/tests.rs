@@ -7,8 +7,11 @@ use std::net::Ipv4Addr;
 
 /// None where this process may not: then there is nothing to test.
 pub(super) fn forwarder(rules: u32) -> Option<Forwarder> {
-    match Forwarder::new(rules, monotonic_ns()) {
-        Ok(forwarder) => Some(forwarder),
+    match Forwarder::new(1, rules, monotonic_ns()) {
+        Ok(forwarder) => {
+            forwarder.renew(0, FOR_EVER);
+            Some(forwarder)
+        }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             eprintln!("not tested: {error}");
             None
@@ -22,6 +25,7 @@ const SOURCE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 2), 4_0
 const FROM: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 3), 20_002);
 const TO: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 4), 5_000);
 const LOOPBACK: u32 = 1;
+const FOR_EVER: u64 = i64::MAX as u64;
 
 pub(super) fn rule() -> Rule {
     Rule {
@@ -30,6 +34,7 @@ pub(super) fn rule() -> Rule {
         from: FROM,
         to: TO,
         interface: LOOPBACK,
+        worker: 0,
         ssrc: 0x0102_0304,
         out_ssrc: 0xA1B2_C3D4,
         payload_type: 8,
@@ -367,5 +372,15 @@ fn a_rule_without_an_interface_leaves_everything_to_the_stack() {
     });
     assert_left_alone(&forwarder, &Packet::next(), "no way");
     forwarder.reroute(|_, _| Some(Route { interface: LOOPBACK }));
+    assert_forwarded(&forwarder, &Packet::next());
+}
+
+#[test]
+fn a_rule_is_in_force_only_while_its_worker_renews_the_lease() {
+    let Some(forwarder) = forwarder(2) else { return };
+    let _installed = forwarder.install(&rule()).unwrap();
+    forwarder.renew(0, monotonic_ns());
+    assert_left_alone(&forwarder, &Packet::next(), "the lease has ended");
+    forwarder.renew(0, FOR_EVER);
     assert_forwarded(&forwarder, &Packet::next());
 }
