@@ -242,6 +242,14 @@ impl Core {
         }
     }
 
+    /// Of a planted fault alone: the next attempt waits for nothing.
+    pub(super) fn requeue_at_once(&mut self, id: &CallbackId) {
+        if let Some(callback) = self.callbacks.get_mut(id) {
+            callback.due_ms = 0;
+            self.schedule_callback(id);
+        }
+    }
+
     /// Its time to live is over: an attempt that runs may still succeed (CB-10).
     pub(crate) fn on_callback_ttl(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get(id) else { return };

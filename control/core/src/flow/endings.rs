@@ -119,8 +119,12 @@ impl Core {
             if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
                 call.role = Role::Orphan;
             }
+            let source = self.interactions.get(&id).map(|found| found.source.clone());
             self.step(id, Event::CustomerOver);
             self.conclude(id, None);
+            if let Some(Source::Callback(callback)) = source {
+                self.requeue_at_once(&callback);
+            }
         }
         if let Some(call) = call {
             self.hang_up(call, "ended");
