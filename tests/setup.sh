@@ -34,6 +34,7 @@ for group in "$@"; do
             need rtpengine rtpengine-daemon
             need rtpengine-ng-client rtpengine-utils
             need baresip baresip-core
+            need ip iproute2
             command -v google-chrome >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || need chromium chromium
             python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
             schemathesis=yes
@@ -41,6 +42,7 @@ for group in "$@"; do
         compare)
             need rtpengine rtpengine-daemon
             need taskset util-linux
+            need ip iproute2
             ;;
         quality)
             need espeak-ng espeak-ng
