@@ -46,7 +46,7 @@ impl Disk {
     /// No thread can be started.
     pub(crate) fn start(told: UnboundedSender<Recorded>) -> std::io::Result<Self> {
         let (files, inbox) = unbounded_channel();
-        let thread = thread::Builder::new().name("recordings".into()).spawn(move || run(inbox, told))?;
+        let thread = thread::Builder::new().name("recordings".into()).spawn(move || run(inbox, &told))?;
         Ok(Self { files: Some(files), all_waiting: Arc::default(), thread: Some(thread) })
     }
 
@@ -79,13 +79,13 @@ impl Drop for Disk {
     }
 }
 
-fn run(mut inbox: UnboundedReceiver<NewFile>, told: UnboundedSender<Recorded>) {
+fn run(mut inbox: UnboundedReceiver<NewFile>, told: &UnboundedSender<Recorded>) {
     match tokio_uring::Runtime::new(&tokio_uring::builder()) {
-        Ok(runtime) => runtime.block_on(serve(&mut inbox, &told, true)),
+        Ok(runtime) => runtime.block_on(serve(&mut inbox, told, true)),
         Err(error) => {
             warn!(%error, "recordings are written without io_uring: a slow disk may hold up all of them");
             match tokio::runtime::Builder::new_current_thread().build() {
-                Ok(runtime) => LocalSet::new().block_on(&runtime, serve(&mut inbox, &told, false)),
+                Ok(runtime) => LocalSet::new().block_on(&runtime, serve(&mut inbox, told, false)),
                 Err(error) => warn!(%error, "nothing is recorded"),
             }
         }

@@ -8,6 +8,7 @@ mod sink;
 mod track;
 
 use std::collections::HashMap;
+use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,7 +152,8 @@ struct Room {
 struct Running {
     leg: String,
     file: String,
-    recording: Recording<Sink>,
+    /// Samples come one by one, which the buffer is quicker at than the sink.
+    recording: Recording<BufWriter<Sink>>,
     end: FileEnd,
 }
 
@@ -203,8 +205,8 @@ impl Room {
         let Opening { op, record, leg, file, mode } = opening;
         let directory = self.directory.clone().ok_or("this engine was started without --recordings")?;
         let (sink, end) = self.disk.create(op, directory, file.clone());
-        let recording =
-            Recording::new(self.clock.now(), sink, mode).map_err(|error| format!("{file:?}: {error}"))?;
+        let recording = Recording::new(self.clock.now(), BufWriter::new(sink), mode)
+            .map_err(|error| format!("{file:?}: {error}"))?;
         self.recordings.insert(record, Running { leg, file, recording, end });
         Ok(())
     }
