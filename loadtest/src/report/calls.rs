@@ -71,7 +71,7 @@ fn call(director: &Director, attempt: &Attempt, heard: Option<&Conversation>) ->
         inside_ms: answered_ns.and_then(|at_ns| {
             // A customer's packets are counted from the answer on, an agent's are not.
             let (to_agent, to_customer) = (to_agent?, to_customer?);
-            let lost = to_customer.first_sent_ns.saturating_sub(at_ns) / PTIME_NS;
+            let lost = to_customer.first_sent_ns.saturating_sub(at_ns + PACING_NS) / PTIME_NS;
             let ns = inside_ns(at_ns, &to_agent, to_agent.first_sequence).max(inside_ns(
                 at_ns,
                 &to_customer,
@@ -98,6 +98,8 @@ fn inside_ns(answered_ns: u64, heard: &Heard, lost: u64) -> u64 {
 }
 
 const PTIME_NS: u64 = 20_000_000;
+/// How much later than 20 ms after the one before a packet may be sent.
+const PACING_NS: u64 = 2_000_000;
 
 /// Holds control's records against the packets; a disagreement is a violation.
 pub(crate) fn compare(calls: &[Call], records: Option<&Value>, violations: &mut Vec<Violation>) -> Record {

@@ -38,11 +38,6 @@ pub struct Message {
 }
 
 impl Message {
-    /// When, in seconds since 1970 UTC.
-    pub fn unix_s(&self) -> Option<f64> {
-        self.at.split_whitespace().next_back()?.parse().ok()
-    }
-
     /// Its first line.
     pub fn first(&self) -> &str {
         self.text.lines().next().unwrap_or_default()

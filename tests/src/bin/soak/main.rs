@@ -11,7 +11,7 @@ mod phones;
 mod plan;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use offhook_tests::e2e::{House, Settings, until, within};
 
@@ -99,13 +99,19 @@ fn soak(wishes: &Wishes) -> Vec<Check> {
     let callers = Phones::callers(&house, CALLER_EVERY_MS, wishes.duration * 1_000 / CALLER_EVERY_MS);
     let mut deaths = Deaths::of(wishes);
     let started = Instant::now();
+    let mut control_died = None;
     while !console.is_done() || started.elapsed() < lasting {
         deaths.pass(&mut house, started.elapsed());
+        if started.elapsed() >= Duration::from_secs(wishes.kill_control_at) {
+            let last =
+                || customers.sipp.messages().last().map(|message| message.at.clone()).unwrap_or_default();
+            control_died.get_or_insert_with(last);
+        }
         console.work(started.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
     deaths.pass(&mut house, Duration::MAX);
-    let control_died = deaths.control_died.expect("control has been killed by now");
+    let died = control_died.unwrap_or_default();
     drain(&mut console, started);
     let mut checks = judge::callbacks(&console);
     checks.extend(judge::agents(&agent_phones, &agents, console.off_hook().unwrap_or(0)));
@@ -118,7 +124,7 @@ fn soak(wishes: &Wishes) -> Vec<Check> {
         std::thread::sleep(Duration::from_millis(500));
     }
     for phones in all {
-        let cut_off = if phones.name == customers.name { judge::cut_off(phones, control_died) } else { 0 };
+        let cut_off = if phones.name == customers.name { judge::cut_off(phones, &died) } else { 0 };
         let calls = judge::scenarios(phones, cut_off);
         if calls.iter().any(|check| !check.holds) {
             println!("--- {} ---\n{}", phones.name, phones.failures());
@@ -154,7 +160,6 @@ type Act = (Duration, fn(&mut House), &'static str);
 /// Who dies when; each is back after [`DEAD_FOR`].
 struct Deaths {
     plan: Vec<Act>,
-    control_died: Option<SystemTime>,
 }
 
 impl Deaths {
@@ -168,7 +173,7 @@ impl Deaths {
             (engine + DEAD_FOR, House::start_engine, "the first engine is started again"),
         ];
         plan.sort_by_key(|(at, ..)| *at);
-        Self { plan, control_died: None }
+        Self { plan }
     }
 
     fn pass(&mut self, house: &mut House, since_start: Duration) {
@@ -176,10 +181,6 @@ impl Deaths {
             let (at, act, what) = self.plan.remove(0);
             println!("{:3} s  {what}", at.as_secs());
             act(house);
-            // The first act upon control is its death.
-            if what.starts_with("control") {
-                self.control_died.get_or_insert_with(SystemTime::now);
-            }
         }
     }
 }
