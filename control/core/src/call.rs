@@ -153,7 +153,7 @@ pub(crate) struct Call {
     pub(crate) leg: Leg,
     /// Where the leg is, or is to be.
     pub(crate) engine: Option<EngineId>,
-    /// When the leg was opened, or opened again, on our clock.
+    /// When the leg was opened, or opened again, or told where its peer is, on our clock.
     pub(crate) opened_us: Option<u64>,
     pub(crate) target: Option<Target>,
     pub(crate) number: String,

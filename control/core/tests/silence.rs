@@ -5,10 +5,11 @@ mod bench;
 
 use bench::flow::{announce, arrive, flow, request, step, with};
 use bench::{Bench, available_agent, conversation};
+use offhook_control_core::api::{ApiRequest, LoginBody};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::EventBody;
+use offhook_proto::{Command, ErrorCode, EventBody};
 
 fn says(bench: &mut Bench, event: EventBody) {
     bench.take(Input::EngineEvent { engine: EngineId(0), event });
@@ -49,6 +50,24 @@ fn by_02_by_10_a_phone_that_fell_silent_while_control_was_away_is_told_again_and
     assert_ne!(bench.agent("ann").connection, ConnectionStatus::Up);
     bench.pass_ms(5_000);
     assert_eq!(bench.dials(), 1, "it is called again");
+}
+
+#[test]
+fn by_02_a_phone_is_silent_for_as_long_as_the_engine_knows_it_and_no_longer() {
+    let mut bench = Bench::new();
+    bench.ask(ApiRequest::PutAgent("ann".into(), bench::agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody { initiate: true }));
+    let ann = bench.dialled("ann");
+    // The engine is told late where the phone is, and takes nothing from it until then.
+    for _ in 0..2 {
+        bench.refuse_next(|command| matches!(command, Command::LegUpdate(_)), ErrorCode::Timeout);
+    }
+    bench.sip(ann, SipEvent::Answered { remote: bench::remote(), at_mono_us: 0 });
+    says(&mut bench, silent(&format!("a-ann-{ann}")));
+    bench.pass_ms(3_050);
+    assert!(!bench.is_hung_up(ann), "it was told 100 ms after the answer");
+    bench.pass_ms(100);
+    assert!(bench.is_hung_up(ann));
 }
 
 #[test]

@@ -137,6 +137,10 @@ impl Core {
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let change = call.leg.on_reply(aspect, command, result);
+        // Until the engine was told where the phone is, what the phone sent was a stranger's.
+        if !failed && matches!(command, Command::LegUpdate(update) if update.remote.is_some()) {
+            call.opened_us = Some(self.now.mono_us);
+        }
         match change {
             Change::None => {}
             Change::Opened => {

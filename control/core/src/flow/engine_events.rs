@@ -142,8 +142,11 @@ impl Core {
     /// The agent's leg has been silent for as long as it may be.
     pub(crate) fn on_silence_over(&mut self, agent: &AgentId) {
         let call = self.agents.get(agent).and_then(|agent| self.calls.get(&agent.call?));
-        if call.is_some_and(|call| call.leg.is_silent()) {
-            self.lose_leg(agent, "lost");
+        let Some(call) = call.filter(|call| call.leg.is_silent()) else { return };
+        let due_us = call.opened_us.map_or(0, |since_us| since_us + FIRST_PACKET_MS * 1_000);
+        match due_us.saturating_sub(self.now.mono_us).div_ceil(1_000) {
+            0 => self.lose_leg(agent, "lost"),
+            left_ms => self.arm(Timer::Silent(agent.clone()), left_ms),
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) webhooks: Vec<Value>,
     /// Files that the engine does not have.
     pub(crate) broken_prompts: Vec<String>,
-    refused: Option<Refusal>,
+    refused: Vec<Refusal>,
     flows: Vec<FlowConfig>,
     /// What came out, in order, in words.
     pub(crate) order: Vec<String>,
@@ -98,7 +98,7 @@ impl Bench {
             notes: Vec::new(),
             webhooks: Vec::new(),
             broken_prompts: Vec::new(),
-            refused: None,
+            refused: Vec::new(),
             flows,
             order: Vec::new(),
             replies: BTreeMap::new(),
@@ -197,8 +197,8 @@ impl Bench {
     }
 
     fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
-        if let Some((_, code)) = self.refused.take_if(|(which, _)| which(command)) {
-            return Reply::Error(Error::new(code, "refused"));
+        if let Some(at) = self.refused.iter().position(|(which, _)| which(command)) {
+            return Reply::Error(Error::new(self.refused.remove(at).1, "refused"));
         }
         match command {
             Command::LegCreate(create) => {
@@ -248,9 +248,9 @@ impl Bench {
         self.refuse_next(|command| matches!(command, Command::LegCreate(_)), code);
     }
 
-    /// The engine will not carry out the next of these commands.
+    /// The engine will not carry out the next of these commands; each call counts for one.
     pub(crate) fn refuse_next(&mut self, which: fn(&Command) -> bool, code: ErrorCode) {
-        self.refused = Some((which, code));
+        self.refused.push((which, code));
     }
 
     fn is_broken(&self, sources: &[PlaySource]) -> bool {
