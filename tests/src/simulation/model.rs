@@ -273,17 +273,11 @@ impl World {
         let age_us = self.packet_age_us(id, name);
         let now_us = self.now_us;
         let engine = self.engine(id);
-        // Of two queries at once either may be the proof: the one with the later packet counts.
-        let heard_us =
-            |(at_us, age_us): &(u64, Option<u64>)| age_us.map(|age_us| at_us.saturating_sub(age_us));
-        let asked = (now_us, age_us);
-        if engine
-            .asked
-            .get(name)
-            .is_none_or(|before| age_us.is_none() || heard_us(before) <= heard_us(&asked))
-        {
-            engine.asked.insert(name.to_owned(), asked);
-        }
+        // Of two queries at once either may be the proof: the one with the later packet counts. Whoever was asked last has the leg.
+        let before_us = engine.asked.get(name).and_then(|(at_us, age_us)| at_us.checked_sub((*age_us)?));
+        let proved_us =
+            age_us.map(|age_us| before_us.map_or(age_us, |heard_us| age_us.min(now_us - heard_us)));
+        engine.asked.insert(name.to_owned(), (now_us, proved_us));
         let Some(leg) = engine.legs.get(name) else { return not_found() };
         let state = match (&leg.partner, leg.parked) {
             (Some(_), _) => LegState::Spliced,
