@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::options::CallDirection;
-use offhook_control_core::record::Fact;
+use offhook_control_core::record::{AgentProfile, Fact};
 use offhook_control_core::view::{Notification, OfferView};
 use offhook_control_core::{AgentId, OfferId};
 
@@ -48,8 +48,12 @@ impl Order {
         self.items.insert(id.to_owned(), item);
     }
 
-    /// Control died: what waits will be told again.
-    pub(super) fn forget_states(&mut self) {
+    fn learn_skills(&mut self, profile: &AgentProfile) {
+        self.skills.insert(profile.id.clone(), profile.skills.iter().cloned().collect());
+    }
+
+    /// What waits will be told again.
+    fn forget_states(&mut self) {
         self.offers.clear();
         for item in self.items.values_mut() {
             item.state = ["unknown"; 2].map(str::to_owned);
@@ -83,11 +87,20 @@ impl World {
                     item.is_plain = false;
                 }
             }
-            Fact::AgentSaved(profile) => {
-                let skills = profile.skills.iter().cloned().collect();
-                self.oracle.order.skills.insert(profile.id.clone(), skills);
-            }
+            Fact::AgentSaved(profile) => self.oracle.order.learn_skills(profile),
             _ => {}
+        }
+    }
+
+    /// Control died, and with it what was not on disk yet.
+    pub(super) fn order_after_crash(&mut self) {
+        let order = &mut self.oracle.order;
+        order.forget_states();
+        order.skills.clear();
+        for record in &self.shell.journal {
+            if let Fact::AgentSaved(profile) = &record.fact {
+                order.learn_skills(profile);
+            }
         }
     }
 

@@ -141,7 +141,7 @@ impl World {
         // What was not carried out when it died is not carried out: the customer is back with whoever had them.
         self.oracle.passed.clear();
         self.judge_control_crash();
-        self.oracle.order.forget_states();
+        self.order_after_crash();
         self.forget_operations();
         self.cut_links();
         self.network_after_crash();
