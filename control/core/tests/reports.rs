@@ -3,16 +3,19 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
+use bench::flow::{arrive, callback, example, stored, with};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{
     ApiReply, ApiRequest, ContactBody, DispositionBody, TransferBody, TransferMode,
 };
+use offhook_control_core::config::OnMachine;
 use offhook_control_core::record::Destination;
 use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report, before};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, ContactId};
-use serde_json::json;
+use offhook_proto::{Detected, DetectedKind, EventBody};
+use serde_json::{Value, json};
 
 fn page(bench: &mut Bench, report: Report, after: u64, limit: usize) -> Page {
     match bench.ask(ApiRequest::Report { report, after, limit }) {
@@ -33,6 +36,11 @@ fn archive(bench: &mut Bench) -> Vec<ArchiveRow> {
         Page::Archive(rows) => rows.into_iter().map(|(_, row)| row).collect(),
         other => panic!("{other:?}"),
     }
+}
+
+fn callbacks(bench: &mut Bench) -> Vec<Value> {
+    let Page::Callbacks(rows) = page(bench, Report::Callbacks, 0, 10) else { panic!("callbacks") };
+    rows.into_iter().map(|(_, row)| serde_json::to_value(row).expect("a row is JSON")).collect()
 }
 
 fn contact(bench: &mut Bench, number: &str) -> ContactId {
@@ -272,9 +280,9 @@ fn cb_15_a_callback_that_is_over_is_on_record_with_its_times_and_the_result_of_e
     assert_ne!(first, second, "it is called again");
     bench.answer(second);
     hang_up(&mut bench, second);
-    let Page::Callbacks(rows) = page(&mut bench, Report::Callbacks, 0, 10) else { panic!("callbacks") };
+    let rows = callbacks(&mut bench);
     assert_eq!(rows.len(), 1);
-    let row = serde_json::to_value(&rows[0].1).expect("a row is JSON");
+    let row = &rows[0];
     assert_eq!(row["_CB_DIAL_RESULTS"], "BUSY CONNECTED");
     assert_eq!(
         (&row["_callback_reason"], &row["_customer_number"]),
@@ -285,6 +293,68 @@ fn cb_15_a_callback_that_is_over_is_on_record_with_its_times_and_the_result_of_e
     let columns = page(&mut bench, Report::Callbacks, 0, 10).columns();
     assert!(columns.iter().all(|column| row.get(column).is_some()), "{row}");
     assert_eq!(row.as_object().map(serde_json::Map::len), Some(columns.len()));
+}
+
+#[test]
+fn cb_15_the_report_knows_a_person_and_tells_no_attempt_where_the_customer_called() {
+    let mut bench = Bench::with(|config| {
+        config.services[0].access_number = "100".into();
+        config.services[0].detection.machine = OnMachine::Drop;
+    });
+    bench.add_agent("ann", true);
+    bench.callback("+31201");
+    let call = bench.customer();
+    bench.answer(call);
+    bench.event(EventBody::Detected(Detected {
+        leg: format!("c-{call}"),
+        kind: DetectedKind::Person,
+        cause: None,
+        after_ms: 900,
+        frequency_hz: None,
+        duration_ms: None,
+    }));
+    hang_up(&mut bench, call);
+    bench.pass_ms(60_000);
+    let params = json!({ "_customer_number": "+31202", "_wait_for_agent": false });
+    let Value::Object(params) = params else { panic!("not an object") };
+    bench.ask(ApiRequest::StartCallback { service: "cb".into(), params });
+    let call = CallId(CallId::FIRST_INCOMING + 1);
+    bench.arrives(call, "+31202", "100");
+    bench.answer(call);
+    let rows = callbacks(&mut bench);
+    let results: Vec<_> =
+        rows.iter().map(|row| (&row["_callback_reason"], &row["_CB_DIAL_RESULTS"])).collect();
+    let connected = json!("AGENT_CONNECTED");
+    assert_eq!(results, [(&connected, &json!("PERSON")), (&connected, &json!(""))]);
+    assert_eq!(callbacks(&mut bench.restart()), rows);
+}
+
+#[test]
+fn cb_11_the_report_of_a_queued_callback_tells_when_it_was_asked_for_and_not_when_the_caller_came() {
+    let mut bench = Bench::with(with(example(callback(), &[])));
+    let came_s = bench.now().unix_ms / 1_000;
+    let caller = arrive(&mut bench, 1, "+31201");
+    caller.asks_for_callback(&mut bench);
+    caller.is_gone(&mut bench);
+    let id = stored(&bench).remove(0).id;
+    bench.ask(ApiRequest::CancelCallback { service: "cb".into(), id });
+    let row = callbacks(&mut bench).remove(0);
+    assert_eq!(row["_CB_T_CALLBACK_ACCEPTED"], came_s + 30);
+    assert_eq!(row["_CB_T_SERVICE_START"], came_s + 30);
+}
+
+#[test]
+fn cb_12_a_caller_for_whom_a_request_asked_is_archived_as_a_callback_and_leaves_the_flow() {
+    let mut bench = Bench::with(with(example(callback(), &[])));
+    let caller = arrive(&mut bench, 1, "+31201");
+    let params = json!({ "_customer_number": "+31201", "_originating_interaction_id": caller.0.to_string() });
+    let id = bench.callback_with(params);
+    caller.is_gone(&mut bench);
+    let row = archive(&mut bench).remove(0);
+    assert_eq!((row.call_id, row.state), (caller.0.to_string(), "callback".to_owned()));
+    bench.ask(ApiRequest::CancelCallback { service: "cb".into(), id });
+    bench.pass_ms(120_000);
+    assert_eq!(bench.core.poll_timeout(), None, "nobody goes through the flow any more");
 }
 
 #[test]

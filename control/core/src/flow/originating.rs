@@ -7,6 +7,7 @@ use crate::api::ApiError;
 use crate::call::Role;
 use crate::core::{Changed, Core};
 use crate::flow::api::bad;
+use crate::inbound_flow::Owner;
 use crate::interaction::{Source, Stage, Way};
 use crate::record::CallbackSpec;
 
@@ -43,6 +44,7 @@ impl Core {
             _ => return,
         }
         self.leave_queue(id);
+        self.leave_flow(&Owner::Caller(id));
         if let Some(call) = self.calls.get_mut(&call) {
             call.result = Some("callback".to_owned());
         }

@@ -1,5 +1,7 @@
 //! Callbacks that are over, with what the originating call was told of them (CB-11).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calendar;
@@ -64,10 +66,12 @@ impl CallbackRow {
 pub(super) struct Asked {
     service: String,
     number: String,
-    arrival_ms: u64,
+    asked_ms: u64,
     pub(super) desired_ms: u64,
     pub(super) scheduled: bool,
-    pub(super) results: Vec<DialResult>,
+    pub(super) attempts: u32,
+    /// By attempt.
+    pub(super) results: BTreeMap<u32, DialResult>,
 }
 
 impl Asked {
@@ -75,18 +79,28 @@ impl Asked {
         Self {
             service: spec.service.clone(),
             number: spec.number.clone(),
-            arrival_ms: spec.arrival_ms,
+            // Its place may be older: that of the call that it was made from.
+            asked_ms: spec.asked_ms(),
             desired_ms: spec.desired_ms,
             scheduled: spec.scheduled,
-            results: Vec::new(),
+            attempts: 0,
+            results: BTreeMap::new(),
         }
     }
 
-    pub(super) fn row(mut self, id: &str, reason: CallbackReason, at_ms: u64) -> CallbackRow {
-        if reason == CallbackReason::AgentConnected {
-            self.results.push(DialResult::Connected);
+    /// `result`: of the attempt that led to the conversation, if more is known of it than that.
+    pub(super) fn row(
+        mut self,
+        id: &str,
+        reason: CallbackReason,
+        result: Option<DialResult>,
+        at_ms: u64,
+    ) -> CallbackRow {
+        // A customer who called by themselves was not dialled.
+        if reason == CallbackReason::AgentConnected && self.attempts > 0 {
+            self.results.insert(self.attempts, result.unwrap_or(DialResult::Connected));
         }
-        let start_ms = if self.scheduled { self.desired_ms } else { self.arrival_ms };
+        let start_ms = if self.scheduled { self.desired_ms } else { self.asked_ms };
         CallbackRow {
             id: id.to_owned(),
             service_name: self.service,
@@ -96,8 +110,8 @@ impl Asked {
             desired_time: calendar::write(self.desired_ms),
             service_id: id.to_owned(),
             service_start: start_ms / 1_000,
-            callback_accepted: self.arrival_ms / 1_000,
-            dial_results: self.results.iter().map(name).collect::<Vec<_>>().join(" "),
+            callback_accepted: self.asked_ms / 1_000,
+            dial_results: self.results.values().map(name).collect::<Vec<_>>().join(" "),
             finished: calendar::write(at_ms),
         }
     }

@@ -33,6 +33,9 @@ impl Reports {
             }
             Fact::CallbackDialled { id, attempt, call, agent } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
+                if let Some(asked) = self.asked.get_mut(id) {
+                    asked.attempts = *attempt;
+                }
             }
             Fact::ContactResult { id, code, response, again_ms, disabled, agent } => {
                 self.result(&id.0, code.name(), *response);
@@ -48,10 +51,10 @@ impl Reports {
                     self.finished(&id.0, state, at);
                 }
             }
-            Fact::CallbackAttempted { id, result, .. } => {
+            Fact::CallbackAttempted { id, attempt, result, .. } => {
                 self.result(&id.0, dial_code(*result), None);
                 if let Some(asked) = self.asked.get_mut(id) {
-                    asked.results.push(*result);
+                    asked.results.insert(*attempt, *result);
                 }
             }
             Fact::CallbackMoved { id, desired_ms } => {
@@ -59,7 +62,7 @@ impl Reports {
                     (asked.desired_ms, asked.scheduled) = (*desired_ms, true);
                 }
             }
-            Fact::CallbackEnded { id, reason, .. } => {
+            Fact::CallbackEnded { id, reason, result } => {
                 let state = match reason {
                     CallbackReason::AgentConnected => "answered",
                     CallbackReason::Cancelled => "deleted in queue",
@@ -70,7 +73,7 @@ impl Reports {
                 }
                 self.finished(&id.0, state, at);
                 if let Some(asked) = self.asked.remove(id) {
-                    put(&mut self.callbacks, at, asked.row(&id.0, *reason, at.ms));
+                    put(&mut self.callbacks, at, asked.row(&id.0, *reason, *result, at.ms));
                 }
             }
             Fact::ContactDisposed { id, disposition, .. } => {
@@ -87,7 +90,13 @@ impl Reports {
             Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
             Fact::Connected { call, agent } => self.connected(*call, agent, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
-            Fact::CallEnded { call, .. } => self.ended(*call, at),
+            Fact::CallEnded { call, summary } => {
+                let called_back = summary.as_deref().is_some_and(|summary| summary.result == "callback");
+                if let Some(talk) = self.talks.get_mut(call) {
+                    talk.called_back |= called_back;
+                }
+                self.ended(*call, at);
+            }
             Fact::Booted { .. }
             | Fact::AgentSaved(_)
             | Fact::AgentStatus { .. }
