@@ -84,8 +84,9 @@ impl KernelFigures {
         self.packets.load(Ordering::Relaxed)
     }
 
-    fn count(&self, held: &Held, packets: u64) {
-        self.packets.fetch_add(packets - held.counted.replace(packets), Ordering::Relaxed);
+    /// `counted`: packets of the rule that are in the figures.
+    fn count(&self, counted: &Cell<u64>, packets: u64) {
+        self.packets.fetch_add(packets - counted.replace(packets), Ordering::Relaxed);
     }
 }
 
@@ -171,16 +172,16 @@ impl KernelPath for KernelRules {
     fn progress(&self, leg: LegIx) -> Progress {
         let Some(held) = self.held(leg) else { return Progress::default() };
         let progress = self.forwarder.progress(&held.installed);
-        self.figures.count(held, progress.packets);
+        self.figures.count(&held.counted, progress.packets);
         told(progress)
     }
 
     fn withdraw(&mut self, leg: LegIx) -> Progress {
-        let Some(held) = self.legs.get_mut(leg.index()).and_then(Option::take) else {
+        let Some(Held { installed, counted }) = self.legs.get_mut(leg.index()).and_then(Option::take) else {
             return Progress::default();
         };
-        let progress = self.forwarder.withdraw(held.installed);
-        self.figures.packets.fetch_add(progress.packets - held.counted.get(), Ordering::Relaxed);
+        let progress = self.forwarder.withdraw(installed);
+        self.figures.count(&counted, progress.packets);
         self.figures.rules.fetch_sub(1, Ordering::Relaxed);
         told(progress)
     }

@@ -62,6 +62,14 @@ pub(crate) fn talk_until(client: &mut Client, rules: u64, ann: &mut Party, bob: 
     }
 }
 
+/// Ann and bob, both of whom the kernel forwards.
+fn in_the_kernel(client: &mut Client) -> (Party, Party) {
+    let (mut ann, mut bob) = (Party::new(client, "ann"), Party::new(client, "bob"));
+    client.splice("ann", "bob");
+    talk_until(client, 2, &mut ann, &mut bob);
+    (ann, bob)
+}
+
 pub(crate) fn talk(ann: &mut Party, bob: &mut Party, words: u32) {
     for _ in 0..words {
         ann.say_to(bob);
@@ -76,9 +84,7 @@ fn a_call_that_goes_past_its_worker_is_the_same_call_to_everybody() {
     }
     let engine = Engine::start();
     let mut client = engine.client();
-    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
-    client.splice("ann", "bob");
-    talk_until(&mut client, 2, &mut ann, &mut bob);
+    let (mut ann, mut bob) = in_the_kernel(&mut client);
     let before = figures(&mut client);
     talk(&mut ann, &mut bob, 1_000);
     let after = figures(&mut client);
@@ -140,9 +146,7 @@ fn a_key_that_is_pressed_meanwhile_is_told_and_sent_on_in_the_stream() {
     }
     let engine = Engine::start();
     let mut client = engine.subscriber("here", 60_000);
-    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
-    client.splice("ann", "bob");
-    talk_until(&mut client, 2, &mut ann, &mut bob);
+    let (mut ann, mut bob) = in_the_kernel(&mut client);
     for key in 0..5_u8 {
         talk(&mut ann, &mut bob, 5);
         // RFC 4733 section 2.5.1.2: one timestamp, a growing duration, the end three times.
@@ -181,8 +185,7 @@ fn a_phone_that_starts_its_stream_anew_is_heard_on() {
     }
     let engine = Engine::start();
     let mut client = engine.client();
-    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
-    client.splice("ann", "bob");
+    let (mut ann, mut bob) = in_the_kernel(&mut client);
     for start in 1..5_u16 {
         talk_until(&mut client, 2, &mut ann, &mut bob);
         ann.phone.next.ssrc ^= u32::from(start);
@@ -201,9 +204,7 @@ fn nothing_is_forwarded_any_more_when_the_engine_has_been_killed() {
     }
     let engine = Engine::start();
     let mut client = engine.client();
-    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
-    client.splice("ann", "bob");
-    talk_until(&mut client, 2, &mut ann, &mut bob);
+    let (ann, bob) = in_the_kernel(&mut client);
     engine.signal("KILL");
     let _ = engine.wait();
     // Nobody has the port any more, and the kernel says so.
@@ -230,9 +231,7 @@ fn an_engine_that_is_stopped_falls_silent_and_goes_on_when_it_is_let() {
     }
     let engine = Engine::start();
     let mut client = engine.client();
-    let (mut ann, mut bob) = (Party::new(&mut client, "ann"), Party::new(&mut client, "bob"));
-    client.splice("ann", "bob");
-    talk_until(&mut client, 2, &mut ann, &mut bob);
+    let (mut ann, mut bob) = in_the_kernel(&mut client);
     engine.signal("STOP");
     let began = Instant::now();
     loop {

@@ -147,47 +147,63 @@ fn a_delayed_deletion_is_undone_by_the_next_message() {
     reaches(&mut a, at_a, &b);
 }
 
+/// Two phones in a call that hear each other.
+struct Talk {
+    ng: NgClient,
+    a: Phone,
+    b: Phone,
+    at_a: SocketAddr,
+    at_b: SocketAddr,
+    _engine: Engine,
+}
+
+impl Talk {
+    fn begin() -> Self {
+        let engine = Engine::start();
+        let ng = NgClient::to(engine.control);
+        let (mut a, mut b) = (Phone::new(), Phone::new());
+        let (at_a, at_b) = joined(&ng, "c", &a, &b);
+        reaches(&mut a, at_a, &b);
+        reaches(&mut b, at_b, &a);
+        Self { ng, a, b, at_a, at_b, _engine: engine }
+    }
+
+    /// Asks for something about the first party; what it has said so far has been heard.
+    fn ask_about_a(&mut self, request: &str) {
+        let reply = self.ng.ask(&command(request, "c").with("from-tag", "a"));
+        assert_eq!(reply.text("result"), Some("ok"), "{request}");
+        self.b.heard();
+    }
+}
+
 #[test]
 fn blocked_media_is_not_heard_until_it_is_unblocked() {
-    let engine = Engine::start();
-    let ng = NgClient::to(engine.control);
-    let (mut a, mut b) = (Phone::new(), Phone::new());
-    let (at_a, at_b) = joined(&ng, "c", &a, &b);
-    reaches(&mut a, at_a, &b);
-    let request = |name: &str| command(name, "c").with("from-tag", "a");
-    assert_eq!(ng.ask(&request("block media")).text("result"), Some("ok"));
-    b.heard();
+    let mut talk = Talk::begin();
+    talk.ask_about_a("block media");
     for number in 0..20 {
-        a.say(at_a, number);
+        talk.a.say(talk.at_a, number);
     }
-    reaches(&mut b, at_b, &a);
-    assert_eq!(b.heard(), [], "the other direction was heard, so this one would have been");
-    ng.ask(&request("unblock media"));
-    reaches(&mut a, at_a, &b);
+    reaches(&mut talk.b, talk.at_b, &talk.a);
+    assert_eq!(talk.b.heard(), [], "the other direction was heard, so this one would have been");
+    talk.ask_about_a("unblock media");
+    reaches(&mut talk.a, talk.at_a, &talk.b);
 }
 
 #[test]
 fn a_silenced_party_is_heard_as_silence_until_it_is_unsilenced() {
-    let engine = Engine::start();
-    let ng = NgClient::to(engine.control);
-    let (mut a, mut b) = (Phone::new(), Phone::new());
-    let (at_a, at_b) = joined(&ng, "c", &a, &b);
-    reaches(&mut a, at_a, &b);
-    reaches(&mut b, at_b, &a);
-    let request = |name: &str| command(name, "c").with("from-tag", "a");
-    assert_eq!(ng.ask(&request("silence media")).text("result"), Some("ok"));
-    b.heard();
-    let mut before = b.hear();
+    let mut talk = Talk::begin();
+    talk.ask_about_a("silence media");
+    let mut before = talk.b.hear();
     for number in 0..20 {
-        a.say(at_a, number);
-        let heard = b.hear();
+        talk.a.say(talk.at_a, number);
+        let heard = talk.b.hear();
         assert_eq!(heard.payload, [0xFF; 160], "silence by the law of mu");
         assert_eq!(heard.sequence, before.sequence.wrapping_add(1), "one stream");
         before = heard;
     }
-    reaches(&mut b, at_b, &a);
-    assert_eq!(ng.ask(&request("unsilence media")).text("result"), Some("ok"));
-    reaches(&mut a, at_a, &b);
+    reaches(&mut talk.b, talk.at_b, &talk.a);
+    talk.ask_about_a("unsilence media");
+    reaches(&mut talk.a, talk.at_a, &talk.b);
 }
 
 #[test]

@@ -43,9 +43,9 @@ impl Core {
 
 /// Every request in every state.
 pub(crate) fn requests() -> BTreeSet<Transition> {
-    let agents = STATUSES.into_iter().flat_map(|status| {
-        AGENT_REQUESTS.into_iter().map(move |event| ("agent", status_name(status), event))
-    });
+    let agents = STATUSES
+        .into_iter()
+        .flat_map(|status| AGENT_REQUESTS.iter().map(move |event| ("agent", status_name(status), *event)));
     let callbacks = CALLBACK_STATES.into_iter().flat_map(|state| {
         ["cancel", "reschedule", "confirm"].into_iter().map(move |event| ("callback", state.name(), event))
     });
@@ -55,33 +55,42 @@ pub(crate) fn requests() -> BTreeSet<Transition> {
     agents.chain(callbacks).chain(contacts).collect()
 }
 
-/// Whom a request is about, and its name.
-fn of_agent(request: &ApiRequest) -> Option<(&AgentId, &'static str)> {
-    Some(match request {
-        ApiRequest::PutAgent(id, _) => (id, "put"),
-        ApiRequest::Login(id, _) => (id, "login"),
-        ApiRequest::Logout(id) => (id, "logout"),
-        ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::Available }) => (id, "available"),
-        ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::OnBreak }) => (id, "on_break"),
-        ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::WorkingOffline }) => {
-            (id, "working_offline")
+/// Names the requests that are made of an agent, once: for those that come, and for the list of all.
+macro_rules! of_agent {
+    ($($request:pat => $id:ident, $name:literal;)*) => {
+        /// Whom a request is about, and its name.
+        fn of_agent(request: &ApiRequest) -> Option<(&AgentId, &'static str)> {
+            match request {
+                $($request => Some(($id, $name)),)*
+                _ => None,
+            }
         }
-        ApiRequest::SetMode(id, _) => (id, "set_mode"),
-        ApiRequest::ConfirmMode(id, _) => (id, "confirm_mode"),
-        ApiRequest::Connect(id, _) => (id, "connect"),
-        ApiRequest::Disconnect(id) => (id, "disconnect"),
-        ApiRequest::Pin(id, _) => (id, "pin"),
-        ApiRequest::Accept(id) => (id, "accept"),
-        ApiRequest::Reject(id) => (id, "reject"),
-        ApiRequest::Cancel(id) => (id, "cancel"),
-        ApiRequest::HangUp(id) => (id, "hang_up"),
-        ApiRequest::WrapUpDone(id) => (id, "wrap_up_done"),
-        ApiRequest::Transfer(id, _) => (id, "transfer"),
-        ApiRequest::CompleteTransfer(id) => (id, "complete_transfer"),
-        ApiRequest::CancelTransfer(id) => (id, "cancel_transfer"),
-        ApiRequest::BlockKeys(id, _) => (id, "block_keys"),
-        _ => return None,
-    })
+
+        const AGENT_REQUESTS: &[&str] = &[$($name),*];
+    };
+}
+
+of_agent! {
+    ApiRequest::PutAgent(id, _) => id, "put";
+    ApiRequest::Login(id, _) => id, "login";
+    ApiRequest::Logout(id) => id, "logout";
+    ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::Available }) => id, "available";
+    ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::OnBreak }) => id, "on_break";
+    ApiRequest::SetStatus(id, StatusBody { status: WantedStatus::WorkingOffline }) => id, "working_offline";
+    ApiRequest::SetMode(id, _) => id, "set_mode";
+    ApiRequest::ConfirmMode(id, _) => id, "confirm_mode";
+    ApiRequest::Connect(id, _) => id, "connect";
+    ApiRequest::Disconnect(id) => id, "disconnect";
+    ApiRequest::Pin(id, _) => id, "pin";
+    ApiRequest::Accept(id) => id, "accept";
+    ApiRequest::Reject(id) => id, "reject";
+    ApiRequest::Cancel(id) => id, "cancel";
+    ApiRequest::HangUp(id) => id, "hang_up";
+    ApiRequest::WrapUpDone(id) => id, "wrap_up_done";
+    ApiRequest::Transfer(id, _) => id, "transfer";
+    ApiRequest::CompleteTransfer(id) => id, "complete_transfer";
+    ApiRequest::CancelTransfer(id) => id, "cancel_transfer";
+    ApiRequest::BlockKeys(id, _) => id, "block_keys";
 }
 
 fn status_name(status: AgentStatus) -> &'static str {
@@ -110,29 +119,6 @@ const STATUSES: [AgentStatus; 10] = [
     AgentStatus::OnCall,
     AgentStatus::WrapUp,
     AgentStatus::Refused,
-];
-
-const AGENT_REQUESTS: [&str; 20] = [
-    "put",
-    "login",
-    "logout",
-    "available",
-    "on_break",
-    "working_offline",
-    "set_mode",
-    "confirm_mode",
-    "connect",
-    "disconnect",
-    "pin",
-    "accept",
-    "reject",
-    "cancel",
-    "hang_up",
-    "wrap_up_done",
-    "transfer",
-    "complete_transfer",
-    "cancel_transfer",
-    "block_keys",
 ];
 
 const CALLBACK_STATES: [CallbackState; 5] = [

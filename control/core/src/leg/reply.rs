@@ -1,6 +1,6 @@
 //! What the reply to a command says about a leg, whether the command was carried out or not.
 
-use offhook_proto::{Command, ErrorCode, LegCreated, LegInfo, Reply};
+use offhook_proto::{Command, ErrorCode, LegCreated, LegInfo, LegUpdate, Play, Reply, Splice};
 
 use super::{Aspect, Leg, Link};
 use crate::EngineReply;
@@ -95,8 +95,8 @@ impl Leg {
 
     fn on_done(&mut self, command: &Command, reply: Reply) -> Change {
         self.failures = 0;
-        match command {
-            Command::LegCreate(_) => match reply.parse::<LegCreated>() {
+        match Sent::of(command) {
+            Sent::Create => match reply.parse::<LegCreated>() {
                 Ok(created) => {
                     self.open = Some((created.rtp, created.rtcp));
                     self.keys_known = Some(self.create.dtmf);
@@ -105,19 +105,19 @@ impl Leg {
                 }
                 Err(_) => Change::Refused(Aspect::Life, ErrorCode::BadReply),
             },
-            Command::LegDelete(_) => {
+            Sent::Delete => {
                 self.on_gone();
                 Change::Closed
             }
-            Command::LegQuery(_) => {
+            Sent::Query => {
                 self.verify = false;
                 reply.parse::<LegInfo>().map_or(Change::None, |info| self.on_seen(&info))
             }
-            Command::LegPark(_) | Command::Unsplice(_) => {
+            Sent::Park => {
                 self.link_known = Some(Link::Parked);
                 self.linked()
             }
-            Command::Splice(splice) => {
+            Sent::Splice(splice) => {
                 self.link_known = Some(Link::Spliced {
                     partner: splice.b.clone(),
                     hears: splice.a_hears_b,
@@ -125,7 +125,7 @@ impl Leg {
                 });
                 self.linked()
             }
-            Command::Play(play) => {
+            Sent::Play(play) => {
                 // A play that ended before its reply came is not wanted any more.
                 if self.play_wanted.as_ref().is_some_and(|wanted| wanted.name == play.play) || play.times == 0
                 {
@@ -133,32 +133,15 @@ impl Leg {
                 }
                 Change::None
             }
-            Command::PlayStop(_) => {
+            Sent::PlayStop => {
                 self.play_known = None;
                 Change::None
             }
-            Command::LegUpdate(update) if update.dtmf.is_some() => {
+            Sent::Update(update) if update.dtmf.is_some() => {
                 self.keys_known = update.dtmf;
                 Change::Keys
             }
-            Command::LegUpdate(_)
-            | Command::LegUnpark(_)
-            | Command::LegList(_)
-            | Command::Ping
-            | Command::Supervise(_)
-            | Command::SuperviseStop(_)
-            | Command::Listen(_)
-            | Command::ListenStop(_)
-            | Command::RecordStart(_)
-            | Command::RecordPause(_)
-            | Command::RecordResume(_)
-            | Command::RecordStop(_)
-            | Command::DetectStart(_)
-            | Command::DetectStop(_)
-            | Command::Statistics
-            | Command::Subscribe(_)
-            | Command::Unsubscribe
-            | Command::EventAck(_) => Change::None,
+            Sent::Update(_) | Sent::Foreign => Change::None,
         }
     }
 
@@ -180,31 +163,11 @@ impl Leg {
 
     /// Whether the command was executed is not known.
     fn on_unknown(&mut self, command: &Command) {
-        match command {
-            Command::LegUpdate(_) => (self.remote_known, self.keys_known) = (None, None),
-            Command::LegPark(_) | Command::Unsplice(_) | Command::Splice(_) => self.link_known = None,
-            Command::Play(play) => self.play_known = Some(format!("{}?", play.play)),
-            Command::LegCreate(_)
-            | Command::LegDelete(_)
-            | Command::LegQuery(_)
-            | Command::PlayStop(_)
-            | Command::LegUnpark(_)
-            | Command::LegList(_)
-            | Command::Ping
-            | Command::Supervise(_)
-            | Command::SuperviseStop(_)
-            | Command::Listen(_)
-            | Command::ListenStop(_)
-            | Command::RecordStart(_)
-            | Command::RecordPause(_)
-            | Command::RecordResume(_)
-            | Command::RecordStop(_)
-            | Command::DetectStart(_)
-            | Command::DetectStop(_)
-            | Command::Statistics
-            | Command::Subscribe(_)
-            | Command::Unsubscribe
-            | Command::EventAck(_) => {}
+        match Sent::of(command) {
+            Sent::Update(_) => (self.remote_known, self.keys_known) = (None, None),
+            Sent::Park | Sent::Splice(_) => self.link_known = None,
+            Sent::Play(play) => self.play_known = Some(format!("{}?", play.play)),
+            Sent::Create | Sent::Delete | Sent::Query | Sent::PlayStop | Sent::Foreign => {}
         }
     }
 
@@ -225,5 +188,52 @@ impl Leg {
         // Either of the two may be missing.
         self.verify = true;
         Change::Refused(Aspect::Link, ErrorCode::LegNotFound)
+    }
+}
+
+/// The commands of [`Leg::next`].
+enum Sent<'a> {
+    Create,
+    Delete,
+    Query,
+    Update(&'a LegUpdate),
+    /// Out of its splice and parked, however that is said.
+    Park,
+    Splice(&'a Splice),
+    Play(&'a Play),
+    PlayStop,
+    /// None of them.
+    Foreign,
+}
+
+impl<'a> Sent<'a> {
+    fn of(command: &'a Command) -> Self {
+        match command {
+            Command::LegCreate(_) => Self::Create,
+            Command::LegDelete(_) => Self::Delete,
+            Command::LegQuery(_) => Self::Query,
+            Command::LegUpdate(update) => Self::Update(update),
+            Command::LegPark(_) | Command::Unsplice(_) => Self::Park,
+            Command::Splice(splice) => Self::Splice(splice),
+            Command::Play(play) => Self::Play(play),
+            Command::PlayStop(_) => Self::PlayStop,
+            Command::LegUnpark(_)
+            | Command::LegList(_)
+            | Command::Ping
+            | Command::Supervise(_)
+            | Command::SuperviseStop(_)
+            | Command::Listen(_)
+            | Command::ListenStop(_)
+            | Command::RecordStart(_)
+            | Command::RecordPause(_)
+            | Command::RecordResume(_)
+            | Command::RecordStop(_)
+            | Command::DetectStart(_)
+            | Command::DetectStop(_)
+            | Command::Statistics
+            | Command::Subscribe(_)
+            | Command::Unsubscribe
+            | Command::EventAck(_) => Self::Foreign,
+        }
     }
 }

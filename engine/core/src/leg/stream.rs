@@ -236,12 +236,18 @@ impl Stream {
             return;
         }
         self.next_sequence = stamp.sequence.wrapping_add(1);
-        if stamp.timestamp.wrapping_sub(self.last_timestamp) >= 0x8000_0000 {
+        let clock = Clock { timestamp: stamp.timestamp, at: now, duration_ts: packet.duration_ts };
+        self.note_clock(clock, packet.payload.has_own_moment());
+    }
+
+    /// Takes note of the timestamp that was sent, unless a later one was, and of its moment where that is its own.
+    fn note_clock(&mut self, clock: Clock, has_own_moment: bool) {
+        if clock.timestamp.wrapping_sub(self.last_timestamp) >= 0x8000_0000 {
             return;
         }
-        self.last_timestamp = stamp.timestamp;
-        if packet.payload.has_own_moment() || self.clock.is_none() {
-            self.clock = Some(Clock { timestamp: stamp.timestamp, at: now, duration_ts: packet.duration_ts });
+        self.last_timestamp = clock.timestamp;
+        if has_own_moment || self.clock.is_none() {
+            self.clock = Some(clock);
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod asking;
+pub mod handed_over;
 pub mod kernel;
 pub mod secure;
 pub mod speaker;

@@ -65,10 +65,7 @@ impl Stream {
         anchor.own_at = progress.at;
         self.next_sequence = anchor.highest.wrapping_add(anchor.sequence_shift).wrapping_add(1);
         let timestamp = progress.timestamp.wrapping_add(anchor.timestamp_shift);
-        if timestamp.wrapping_sub(self.last_timestamp) < 0x8000_0000 {
-            self.last_timestamp = timestamp;
-            self.clock = Some(Clock { timestamp, at: progress.at, duration_ts });
-        }
+        self.note_clock(Clock { timestamp, at: progress.at, duration_ts }, true);
     }
 }
 
