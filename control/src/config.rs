@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use offhook_control_core::api::AgentBody;
 use offhook_control_core::{AgentId, Config as CoreConfig};
+use offhook_proto::Dscp;
 use toml::de::DeTable;
 
 use crate::sip::{Security, TrunkConfig};
@@ -49,6 +50,8 @@ pub struct Sip {
     pub session_expires_s: Option<u32>,
     /// Seconds between two OPTIONS to the peer of a call; none = it is not asked.
     pub options_every_s: Option<u32>,
+    /// In what is sent over UDP.
+    pub dscp: Dscp,
     /// Where registrations are kept.
     pub bindings: Option<PathBuf>,
     /// On SIGTERM, hang up everybody; else dialogs are kept for the next start.
@@ -214,6 +217,18 @@ mod tests {
     fn a_broken_file_is_a_mistake_with_its_line_and_never_a_panic() {
         for text in ["[sip\n", "a = \n", "= 3", "[[[", "x = 'é\n", "\u{feff}[sip]\n[sip]\n", "[[sip]]\n"] {
             assert!(Config::parse(text, Path::new(".")).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_point_is_read_by_name_and_by_number() {
+        let read = |line: &str| Config::parse(&format!("[sip]\n{line}\n[engine]\n"), Path::new("."));
+        for (line, number) in [("", 24), ("dscp = \"ef\"", 46), ("dscp = \"AF31\"", 26), ("dscp = 0", 0)] {
+            assert_eq!(read(line).expect("it is valid").sip.dscp.number(), number, "{line}");
+        }
+        for line in ["dscp = 64", "dscp = \"cs8\"", "dscp = true"] {
+            let mistakes = read(line).expect_err("it is refused");
+            assert!(mistakes.iter().any(|mistake| mistake.message.contains("dscp")), "{mistakes:#?}");
         }
     }
 

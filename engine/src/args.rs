@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use offhook_engine_core::kernel::Patience;
+use offhook_proto::Dscp;
 
 use crate::ctl::CtlArgs;
 
@@ -66,6 +67,10 @@ pub(crate) struct RunArgs {
     /// Seconds from an `ng` delete request to the end of the media, unless the request says otherwise.
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     pub(crate) ng_delete_delay_s: u64,
+    /// Code point (DSCP) in what is sent to phones and carriers, RTP and RTCP: a number from 0 to 63, or a name (ef, va, cs0 to cs7,
+    /// af11 to af43).
+    #[arg(long, value_name = "DSCP", default_value_t = Dscp::EF)]
+    pub(crate) dscp: Dscp,
     /// Longest time that a worker waits for more packets before it forwards what it has, in microseconds; 0 never waits.
     #[arg(long, value_name = "US", default_value_t = 700, value_parser = clap::value_parser!(u32).range(0..=5_000))]
     pub(crate) min_wait_us: u32,

@@ -165,9 +165,9 @@ fn prompts(args: &RunArgs) -> Finding {
 }
 
 fn steer(args: &RunArgs) -> Finding {
-    match steering::start(args, 1)
-        .and_then(|started| started.map(|started| steering::open(&started, 0)).transpose())
-    {
+    match steering::start(args, 1).and_then(|started| {
+        started.map(|started| steering::open(&started, 0, args.dscp.traffic_class())).transpose()
+    }) {
         Ok(Some(_)) => good("ports can be steered"),
         Ok(None) => good("no steering asked for"),
         Err(error) => bad(format!("{error:#}")),

@@ -13,7 +13,7 @@ use offhook_engine_core::{
     BindError, Director, DirectorOutput, EncodedPrompt, LegId, OpId, PromptId, RecordId, Time, WorkerReport,
 };
 use offhook_proto::auth::Envelope;
-use offhook_proto::{Codec, Error, ErrorCode, Reply, frame, limits};
+use offhook_proto::{Codec, Dscp, Error, ErrorCode, Reply, frame, limits};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
@@ -36,6 +36,8 @@ pub(crate) struct ControlSetup {
     pub(crate) recorder: Recorder,
     pub(crate) recorded: mpsc::UnboundedReceiver<Recorded>,
     pub(crate) ng: NgShell,
+    /// Of every leg's packets.
+    pub(crate) dscp: Dscp,
     pub(crate) workers: Vec<WorkerLink>,
     pub(crate) reports: Receiver<FromWorker>,
     pub(crate) bell: Arc<Notify>,
@@ -57,6 +59,7 @@ pub(crate) async fn serve(setup: ControlSetup) -> anyhow::Result<()> {
         recorder: setup.recorder,
         closing: Vec::new(),
         ng: setup.ng,
+        dscp: setup.dscp,
         loaded,
         workers: setup.workers,
         sockets: HashMap::new(),
@@ -117,6 +120,7 @@ struct Control {
     /// Recordings to be completed that the recorder had no room for.
     closing: Vec<(RecordId, Time)>,
     ng: NgShell,
+    dscp: Dscp,
     loaded: mpsc::UnboundedSender<Loaded>,
     workers: Vec<WorkerLink>,
     /// Sockets of legs that are on no worker just now.
@@ -233,7 +237,7 @@ impl Control {
     }
 
     fn bind(&mut self, op: OpId, leg: LegId, rtp: SocketAddr, rtcp: SocketAddr) {
-        let result = match LegSockets::bind(rtp, rtcp) {
+        let result = match LegSockets::bind(rtp, rtcp, self.dscp) {
             Ok(sockets) => {
                 self.sockets.insert(leg, sockets);
                 Ok(())

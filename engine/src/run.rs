@@ -86,7 +86,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             },
             recorder: recorder.clone(),
             min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
-            steer: steering.as_ref().map(|steering| steering::open(steering, worker)).transpose()?,
+            steer: steering
+                .as_ref()
+                .map(|steering| steering::open(steering, worker, args.dscp.traffic_class()))
+                .transpose()?,
             kernel: match &forwarder {
                 Some(forwarder) => {
                     let patience = args.kernel_patience.unwrap_or_default();
@@ -113,6 +116,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     };
     let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
     let ng_config = ng_config(args, &clock, random()?);
+    let dscp = args.dscp;
     let setup = move |ng| ControlSetup {
         clock,
         director: Director::new(clock.now(), config),
@@ -120,6 +124,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         envelope: Envelope::engine(key, clock::unix_ms()),
         prompts: PromptStore::new(args.prompts.clone()),
         ng,
+        dscp,
         recorder,
         recorded,
         workers,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
+use offhook_proto::Dscp;
 use offhook_uring::socket::set_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -17,12 +18,20 @@ pub(crate) struct LegSockets {
 }
 
 impl LegSockets {
-    /// A pair on two addresses.
+    /// A pair on two addresses. RTCP is marked as RTP is, whose way it is to measure.
     ///
     /// # Errors
     /// Either port is taken, an address is not local, or this process has too many files open.
-    pub(crate) fn bind(rtp: SocketAddr, rtcp: SocketAddr) -> io::Result<Self> {
-        Ok(Self { rtp: bind(rtp)?.into(), rtcp: bind(rtcp)?.into() })
+    pub(crate) fn bind(rtp: SocketAddr, rtcp: SocketAddr, dscp: Dscp) -> io::Result<Self> {
+        let marked = |address: SocketAddr| {
+            let (socket, traffic_class) = (bind(address)?, u32::from(dscp.traffic_class()));
+            match address {
+                SocketAddr::V4(_) => socket.set_tos_v4(traffic_class)?,
+                SocketAddr::V6(_) => socket.set_tclass_v6(traffic_class)?,
+            }
+            io::Result::Ok(socket.into())
+        };
+        Ok(Self { rtp: marked(rtp)?, rtcp: marked(rtcp)? })
     }
 }
 
@@ -63,7 +72,7 @@ mod tests {
         let port = taken.local_addr().expect("bound").as_socket().expect("an IP address").port();
         let at = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
         for (rtp, rtcp) in [(at(port), at(0)), (at(0), at(port))] {
-            let error = LegSockets::bind(rtp, rtcp).expect_err("taken");
+            let error = LegSockets::bind(rtp, rtcp, Dscp::EF).expect_err("taken");
             assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         }
     }

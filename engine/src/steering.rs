@@ -29,9 +29,10 @@ pub(crate) fn start(args: &RunArgs, workers: usize) -> anyhow::Result<Option<Arc
 ///
 /// # Errors
 /// A socket cannot be had.
-pub(crate) fn open(steering: &Arc<Steering>, worker: usize) -> anyhow::Result<SteerSetup> {
+pub(crate) fn open(steering: &Arc<Steering>, worker: usize, traffic_class: u8) -> anyhow::Result<SteerSetup> {
     let socket =
         steering.open(u32::try_from(worker)?, RECEIVE_BYTES).context("--steer: a worker's socket")?;
-    let raw = raw::open(SEND_BYTES).context("--steer: a raw socket (CAP_NET_RAW)")?;
-    Ok(SteerSetup { steering: Arc::clone(steering), socket, raw })
+    let raw = raw::open(steering.address(), SEND_BYTES, traffic_class)
+        .context("--steer: a raw socket (CAP_NET_RAW)")?;
+    Ok(SteerSetup { steering: Arc::clone(steering), socket, raw, traffic_class })
 }

@@ -14,7 +14,7 @@ use offhook_control_core::modes::ModeWish;
 use offhook_control_core::options::{CallDirection, Unconfirmed};
 use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
-use offhook_proto::{Codec, Idle, Media};
+use offhook_proto::{Codec, Dscp, Idle, Media};
 
 use super::table::Table;
 use super::{Config, Engine, Http, Sip};
@@ -64,12 +64,22 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
             None => Some(1_800),
         },
         options_every_s: probe_interval(&mut table),
+        dscp: dscp(&mut table),
         bindings: table.text("bindings").map(|path| folder.join(path)),
         hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
         srtp: security(&mut table),
     };
     table.finish();
     sip
+}
+
+/// A code point by name or number; [`Dscp::CS3`] when absent.
+fn dscp(table: &mut Table<'_, '_>) -> Dscp {
+    let Some(text) = table.text_or_number("dscp") else { return Dscp::CS3 };
+    text.parse().unwrap_or_else(|error| {
+        table.refuse("dscp", &format!("takes {error}; this is \"{text}\""));
+        Dscp::CS3
+    })
 }
 
 fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {

@@ -140,6 +140,7 @@ fn sip_config(config: &Config, clock: Clock, passwords: &Arc<Passwords>) -> SipC
         trunk: config.trunk.clone(),
         session_expires_s: config.sip.session_expires_s,
         options_every_s: config.sip.options_every_s,
+        dscp: config.sip.dscp,
         bindings: config.sip.bindings.clone(),
         srtp: config.sip.srtp,
         ..SipConfig::new(config.sip.listen, &config.sip.realm, credentials, Arc::new(move || clock.now()))

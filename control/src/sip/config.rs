@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use offhook_control_core::Now;
-use offhook_proto::Media;
+use offhook_proto::{Dscp, Media};
 
 use super::digest::Algorithm;
 use super::limits;
@@ -49,6 +49,8 @@ pub struct SipConfig {
     pub min_session_s: u32,
     /// Seconds between two OPTIONS to the peer of a call, from 1. None: it is not asked.
     pub options_every_s: Option<u32>,
+    /// Code point in what is sent over UDP.
+    pub dscp: Dscp,
     /// Most transactions at once before new calls get 503.
     pub max_transactions: usize,
     /// Where registrations are kept for the next start, so that a restart does not lose the phones.
@@ -77,6 +79,7 @@ impl SipConfig {
             session_expires_s: Some(1_800),
             min_session_s: limits::MIN_SE_S,
             options_every_s: None,
+            dscp: Dscp::CS3,
             max_transactions: limits::TRANSACTIONS,
             bindings: None,
             t1_ms: 500,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use offhook_control_core::sip::SipCommand;
 use offhook_control_core::{CallId, Input};
+use offhook_proto::Dscp;
 use rsipstack::EndpointBuilder;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::Method;
@@ -55,7 +56,7 @@ impl SipPort {
     pub async fn start(config: SipConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let stopped = CancellationToken::new();
         let (unreachable, _) = broadcast::channel(256);
-        let (udp, local) = bind(config.listen, &unreachable, &stopped)?;
+        let (udp, local) = bind(config.listen, config.dscp, &unreachable, &stopped)?;
         let transports = TransportLayer::new(stopped.clone());
         let udp = UdpConnection::from_socket(Arc::new(udp), config.advertise, Some(stopped.clone())).await?;
         transports.add_transport(SipConnection::Udp(udp));
@@ -186,13 +187,14 @@ fn timers(config: &SipConfig) -> EndpointOption {
 /// Binds UDP and makes sure that the same port is free for TCP, which the stack binds when it starts to serve.
 fn bind(
     listen: SocketAddr,
+    dscp: Dscp,
     unreachable: &broadcast::Sender<SocketAddr>,
     stopped: &CancellationToken,
 ) -> anyhow::Result<(Udp, SocketAddr)> {
     let attempts = if listen.port() == 0 { 16 } else { 1 };
     let mut last = None;
     for _ in 0..attempts {
-        let udp = Udp::bind(listen, unreachable.clone(), stopped.clone())
+        let udp = Udp::bind(listen, dscp, unreachable.clone(), stopped.clone())
             .with_context(|| format!("SIP over UDP cannot listen on {listen}"))?;
         let local = rsipstack::platform::net::UdpSocket::local_addr(&udp)?;
         match TcpListener::bind(local) {

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use offhook_proto::Dscp;
 use rsipstack::platform::CancellationToken;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -23,10 +24,11 @@ pub(crate) struct Udp {
 }
 
 impl Udp {
-    /// Binds `address`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
+    /// Binds `address`; what is sent has `dscp`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
     /// `cancelled`.
     pub(crate) fn bind(
         address: SocketAddr,
+        dscp: Dscp,
         unreachable: broadcast::Sender<SocketAddr>,
         cancelled: CancellationToken,
     ) -> io::Result<Self> {
@@ -35,8 +37,10 @@ impl Udp {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         if address.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+            socket.set_tos_v4(dscp.traffic_class().into())?;
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+            socket.set_tclass_v6(dscp.traffic_class().into())?;
         }
         socket.bind(&address.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
@@ -113,4 +117,47 @@ fn next_error(socket: &UdpSocket) -> io::Result<Option<SocketAddr>> {
         let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4(SocketAddrV4::from(*v4)));
         v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSliceMut;
+
+    use nix::sys::socket::ControlMessageOwned;
+    use rsipstack::platform::net::UdpSocket as _;
+
+    use super::*;
+
+    /// The traffic class of the next datagram.
+    fn class_of_next(socket: &std::net::UdpSocket) -> Option<u8> {
+        let (mut bytes, mut control) = ([0; 64], nix::cmsg_space!(i32, i32));
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::empty();
+        let received =
+            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags).unwrap();
+        received.cmsgs().unwrap().find_map(|message| match message {
+            ControlMessageOwned::Ipv4Tos(class) => Some(class),
+            ControlMessageOwned::Ipv6TClass(class) => Some(class as u8),
+            _ => None,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_has_the_code_point() {
+        for (address, dscp) in
+            [("127.0.0.1:0", Dscp::CS3), ("[::1]:0", Dscp::EF), ("127.0.0.1:0", Dscp::default())]
+        {
+            let peer = std::net::UdpSocket::bind(address).unwrap();
+            if peer.local_addr().unwrap().is_ipv4() {
+                setsockopt(&peer, sockopt::IpRecvTos, &true).unwrap();
+            } else {
+                setsockopt(&peer, sockopt::Ipv6RecvTClass, &true).unwrap();
+            }
+            let (unreachable, _) = broadcast::channel(1);
+            let udp =
+                Udp::bind(address.parse().unwrap(), dscp, unreachable, CancellationToken::new()).unwrap();
+            udp.send_to(b"OPTIONS", peer.local_addr().unwrap()).await.unwrap();
+            assert_eq!(class_of_next(&peer), Some(dscp.traffic_class()), "{address} {dscp}");
+        }
+    }
 }

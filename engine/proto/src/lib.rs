@@ -16,6 +16,7 @@ pub mod client;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod clock;
 mod detect;
+mod dscp;
 mod error;
 mod event;
 pub mod frame;
@@ -39,6 +40,7 @@ pub use blocking::BlockingClient;
 
 pub use client::{Client, ClientEvent, Config, RequestId};
 pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
+pub use dscp::{Dscp, NotDscp};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use mki::Mki;

@@ -23,6 +23,8 @@ pub(crate) struct SteerSetup {
     pub(crate) socket: UdpSocket,
     /// Packets leave through this.
     pub(crate) raw: OwnedFd,
+    /// In the headers of what leaves.
+    pub(crate) traffic_class: u8,
 }
 
 /// A worker's part of the steering.
@@ -31,6 +33,7 @@ pub(crate) struct Steered {
     worker: u32,
     slot: FileSlot,
     raw: FileSlot,
+    traffic_class: u8,
     own: SocketAddr,
     /// By port.
     legs: Box<[Option<LegIx>]>,
@@ -56,6 +59,7 @@ impl Steered {
             worker: u32::from(worker),
             slot: ring.register(setup.socket.into()).map_err(refused)?,
             raw: ring.register(setup.raw).map_err(refused)?,
+            traffic_class: setup.traffic_class,
             own,
             legs: vec![None; 1 << 16].into_boxed_slice(),
             entering: Vec::new(),
@@ -192,7 +196,8 @@ impl WorkerThread {
         let from = self.ports.get(leg.index()).and_then(Option::as_ref).and_then(|ports| ports.steered);
         match (from, address, &self.steered) {
             (Some(from), Some(SocketAddr::V4(to)), Some(steered)) if buffer.len() <= RAW_BYTES => {
-                Ok(self.ring.send_raw(steered.raw, token(leg, Socket::Rtp), buffer, from, to).is_ok())
+                let token = token(leg, Socket::Rtp);
+                Ok(self.ring.send_raw(steered.raw, token, buffer, from, to, steered.traffic_class).is_ok())
             }
             _ => Err(buffer),
         }

@@ -5,6 +5,7 @@ mod answering;
 mod converting;
 mod files;
 mod forwarding;
+mod marking;
 mod moving;
 mod playing;
 mod recording;

@@ -168,7 +168,8 @@ fn between_two_networks_packets_are_forwarded_with_right_checksums_and_a_hop_les
     assert_eq!(packet[26..28], pseudo_header(&packet).to_be_bytes());
 
     networks.enter(NEAR);
-    let raw = Socket::from(offhook_uring::raw::open(1 << 16).expect("a raw socket"));
+    let raw =
+        Socket::from(offhook_uring::raw::open(Ipv4Addr::UNSPECIFIED, 1 << 16, 0).expect("a raw socket"));
     let packet = complete(&near.phone, near.leg.rtp, 77);
     raw.send_to(&packet, &near.leg.rtp.into()).expect("sent");
     let packet = next_to(&wire, far.phone.address());

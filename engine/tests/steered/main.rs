@@ -6,6 +6,8 @@
 mod answering;
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
+#[path = "../engine/marking.rs"]
+mod marking;
 #[path = "../engine/moving.rs"]
 mod moving;
 #[path = "../engine/playing.rs"]
@@ -25,7 +27,9 @@ pub(crate) fn more_arguments(arguments: &[&str]) -> &'static [&'static str] {
         return &[];
     }
     let address = std::net::Ipv4Addr::new(127, 0, 79, 1);
-    match offhook_uring::Steering::new(address, 1).and_then(|_| offhook_uring::raw::open(1 << 16)) {
+    match offhook_uring::Steering::new(address, 1)
+        .and_then(|_| offhook_uring::raw::open(std::net::Ipv4Addr::LOCALHOST, 1 << 16, 0))
+    {
         Ok(_) => &["--steer"],
         Err(error) => {
             eprintln!("not steered: {error}");

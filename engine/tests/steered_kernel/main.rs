@@ -20,7 +20,7 @@ pub(crate) fn more_arguments(arguments: &[&str]) -> &'static [&'static str] {
 /// Whether this process may steer, and have the kernel forward.
 pub(crate) fn may_load() -> bool {
     let steering = offhook_uring::Steering::new(std::net::Ipv4Addr::new(127, 0, 79, 2), 1);
-    let raw = offhook_uring::raw::open(1 << 16);
+    let raw = offhook_uring::raw::open(std::net::Ipv4Addr::LOCALHOST, 1 << 16, 0);
     let loaded = steering.and(raw).and(offhook_uring::kernel::Forwarder::new(1, 1, 0));
     if let Err(error) = &loaded {
         eprintln!("neither steered nor in the kernel: {error}");

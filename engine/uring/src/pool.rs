@@ -68,8 +68,9 @@ impl Buffer {
         &mut self,
         from: SocketAddrV4,
         to: SocketAddrV4,
+        traffic_class: u8,
     ) -> Result<(*const libc::sockaddr, u32), TooLong> {
-        let headers = raw::headers(from, to, self)?;
+        let headers = raw::headers(from, to, traffic_class, self)?;
         self.start -= raw::HEADERS_LEN;
         self.len += raw::HEADERS_LEN;
         self[..raw::HEADERS_LEN].copy_from_slice(&headers);

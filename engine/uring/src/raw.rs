@@ -2,16 +2,22 @@
 
 use crate::pool::TooLong;
 use crate::sys;
+use socket2::SockRef;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A socket for [`Ring::send_raw`](crate::Ring::send_raw) with so many bytes of queue. It never receives.
 ///
+/// What it sends is routed as what `address` sends, and with `traffic_class` (`man 7 ip`: IP_TOS), whatever the headers say: they
+/// had better say the same.
+///
 /// # Errors
-/// The process may not (CAP_NET_RAW).
-pub fn open(send_bytes: usize) -> io::Result<OwnedFd> {
+/// The process may not (CAP_NET_RAW), or `address` is not one of this machine.
+pub fn open(address: Ipv4Addr, send_bytes: usize, traffic_class: u8) -> io::Result<OwnedFd> {
     let socket = sys::raw_socket()?;
+    SockRef::from(&socket).bind(&SocketAddrV4::new(address, 0).into())?;
+    SockRef::from(&socket).set_tos_v4(traffic_class.into())?;
     let value = i32::try_from(send_bytes).unwrap_or(i32::MAX);
     if sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, value).is_err() {
         sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, value)?;
@@ -29,12 +35,14 @@ const UDP_LEN: usize = 8;
 pub(crate) fn headers(
     from: SocketAddrV4,
     to: SocketAddrV4,
+    traffic_class: u8,
     payload: &[u8],
 ) -> Result<[u8; HEADERS_LEN], TooLong> {
     let udp_len = u16::try_from(UDP_LEN + payload.len()).map_err(|_| TooLong)?;
     let total_len = udp_len.checked_add(IP_LEN as u16).ok_or(TooLong)?;
     let mut headers = [0; HEADERS_LEN];
     headers[0] = 0x45;
+    headers[1] = traffic_class;
     headers[2..4].copy_from_slice(&total_len.to_be_bytes());
     headers[6] = DO_NOT_FRAGMENT;
     headers[8] = TIME_TO_LIVE;
@@ -100,8 +108,8 @@ mod tests {
     fn a_datagram_sums_up_to_all_ones() {
         let (from, to) = ("192.0.2.1:20000".parse().unwrap(), "198.51.100.7:4000".parse().unwrap());
         let payload = [0x80, 0, 1, 2, 3];
-        let headers = headers(from, to, &payload).unwrap();
-        assert_eq!(headers[..4], [0x45, 0, 0, 33]);
+        let headers = headers(from, to, 0xB8, &payload).unwrap();
+        assert_eq!(headers[..4], [0x45, 0xB8, 0, 33]);
         // The receiver's check (RFC 768): pseudo header and datagram, checksum included.
         let sum = 17 + 13 + sum_of(&headers[12..]) + sum_of(&payload);
         assert_eq!(checksum(sum), u16::MAX, "the complement of all ones, which is written as all ones");
@@ -110,7 +118,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_into_a_datagram_is_refused() {
         let address = "192.0.2.1:20000".parse().unwrap();
-        assert!(headers(address, address, &[0; 65_507]).is_ok());
-        assert_eq!(headers(address, address, &[0; 65_508]), Err(TooLong));
+        assert!(headers(address, address, 0, &[0; 65_507]).is_ok());
+        assert_eq!(headers(address, address, 0, &[0; 65_508]), Err(TooLong));
     }
 }

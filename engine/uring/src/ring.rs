@@ -220,7 +220,7 @@ impl Ring {
     }
 
     /// As [`send`](Self::send), through a socket of [`raw::open`](crate::raw::open), with IPv4 and UDP headers that name
-    /// `from` and `to`.
+    /// `from`, `to` and the traffic class.
     pub fn send_raw(
         &mut self,
         slot: FileSlot,
@@ -228,8 +228,9 @@ impl Ring {
         mut buffer: Buffer,
         from: SocketAddrV4,
         to: SocketAddrV4,
+        traffic_class: u8,
     ) -> Result<(), SendError> {
-        let address = buffer.write_headers(from, to).map_err(|TooLong| SendError::TooLong)?;
+        let address = buffer.write_headers(from, to, traffic_class).map_err(|TooLong| SendError::TooLong)?;
         self.queue_send(slot, token, buffer, address)
     }
 

@@ -32,7 +32,7 @@ fn datagrams_of_many_ports_come_through_one_socket_and_leave_from_their_own_port
     let Some(steering) = steering() else { return };
     let mut ring = ring();
     let slot = ring.register(steering.open(0, 1 << 20).unwrap().into()).unwrap();
-    let raw = ring.register(raw::open(1 << 20).unwrap()).unwrap();
+    let raw = ring.register(raw::open(steering.address(), 1 << 20, 0xB8).unwrap()).unwrap();
     ring.receive_steered(slot, 9).unwrap();
     ring.submit().unwrap();
     let legs: Vec<_> = (0..20)
@@ -53,7 +53,7 @@ fn datagrams_of_many_ports_come_through_one_socket_and_leave_from_their_own_port
             assert_eq!(datagram.port, Some(own.port()));
             assert_eq!(datagram.buffer.len(), 8 + (round as usize * 7 + n) % 400);
             assert_eq!((number(&datagram.buffer), datagram.buffer[5]), (round, n as u8));
-            ring.send_raw(raw, 0, datagram.buffer, v4(own), v4(phone_address)).unwrap();
+            ring.send_raw(raw, 0, datagram.buffer, v4(own), v4(phone_address), 0xB8).unwrap();
         }
         ring.submit().unwrap();
         let mut heard = [0; 512];
@@ -73,11 +73,11 @@ fn datagrams_of_many_ports_come_through_one_socket_and_leave_from_their_own_port
 fn a_made_packet_leaves_through_the_raw_socket_from_the_port_named() {
     let Some(steering) = steering() else { return };
     let mut ring = ring();
-    let raw = ring.register(raw::open(1 << 16).unwrap()).unwrap();
+    let raw = ring.register(raw::open(steering.address(), 1 << 16, 0xB8).unwrap()).unwrap();
     let (phone, phone_address) = socket("127.0.0.1:0");
     let from = SocketAddrV4::new(steering.address(), 40_404);
     let made = packet(&mut ring, b"made here");
-    ring.send_raw(raw, 0, made, from, v4(phone_address)).unwrap();
+    ring.send_raw(raw, 0, made, from, v4(phone_address), 0xB8).unwrap();
     ring.submit().unwrap();
     let mut heard = [0; 64];
     assert_eq!(phone.recv_from(&mut heard).unwrap(), (9, SocketAddr::V4(from)));
