@@ -54,11 +54,11 @@ pub(crate) fn start(
 ///
 /// # Errors
 /// No descriptor is free, or no thread.
-pub(crate) fn follow_routes(forwarder: Arc<Forwarder>) -> anyhow::Result<()> {
+pub(crate) fn follow_routes(forwarder: Arc<Forwarder>, traffic_class: u8) -> anyhow::Result<()> {
     let (watch, netlink) = (RouteWatch::new()?, Netlink::new()?);
     thread::Builder::new().name("routes".into()).spawn(move || {
         while watch.wait().inspect_err(|error| warn!(%error, "routes are followed no more")).is_ok() {
-            forwarder.reroute(|from, to| netlink.route(from, to).ok());
+            forwarder.reroute(|from, to| netlink.route(from, to, traffic_class).ok());
             // Many changes in a row cost no more than one.
             thread::sleep(BETWEEN_CHANGES);
         }

@@ -69,7 +69,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             forwarder
         });
     if let Some(forwarder) = &forwarder {
-        kernel::follow_routes(Arc::clone(forwarder)).context("--kernel: following the routes")?;
+        kernel::follow_routes(Arc::clone(forwarder), args.dscp.traffic_class())
+            .context("--kernel: following the routes")?;
     }
     let mut workers = Vec::new();
     let mut threads = Vec::new();
@@ -93,7 +94,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             kernel: match &forwarder {
                 Some(forwarder) => {
                     let patience = args.kernel_patience.unwrap_or_default();
-                    Some(KernelRules::new(worker as u16, Arc::clone(forwarder), patience)?)
+                    Some(KernelRules::new(
+                        worker as u16,
+                        Arc::clone(forwarder),
+                        patience,
+                        args.dscp.traffic_class(),
+                    )?)
                 }
                 None => None,
             },

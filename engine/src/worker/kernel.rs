@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use offhook_engine_core::kernel::{KernelPath, Patience, Progress, Rule};
 use offhook_engine_core::{LegIx, Time};
-use offhook_uring::kernel::{Forwarder, Installed, Netlink, Rule as KernelRule};
+use offhook_uring::kernel::{Forwarder, Installed, LOOPBACK, Netlink, Rule as KernelRule};
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 pub(crate) struct KernelRules {
     worker: u16,
     patience: Patience,
+    traffic_class: u8,
     forwarder: Arc<Forwarder>,
     netlink: Netlink,
     /// By leg.
@@ -91,11 +92,27 @@ impl KernelFigures {
 }
 
 impl KernelRules {
+    /// `traffic_class`: of what is forwarded.
+    ///
     /// # Errors
     /// No descriptor is free.
-    pub(crate) fn new(worker: u16, forwarder: Arc<Forwarder>, patience: Patience) -> io::Result<Self> {
+    pub(crate) fn new(
+        worker: u16,
+        forwarder: Arc<Forwarder>,
+        patience: Patience,
+        traffic_class: u8,
+    ) -> io::Result<Self> {
         let (netlink, figures) = (Netlink::new()?, Arc::default());
-        Ok(Self { worker, patience, forwarder, netlink, legs: Vec::new(), figures, warned: false })
+        Ok(Self {
+            worker,
+            patience,
+            traffic_class,
+            forwarder,
+            netlink,
+            legs: Vec::new(),
+            figures,
+            warned: false,
+        })
     }
 
     /// How long the core looks at a direction before it hands that over.
@@ -115,19 +132,23 @@ impl KernelRules {
 
     fn try_install(&mut self, rule: &Rule) -> io::Result<Installed> {
         let (at, source, from, to) = (v4(rule.at)?, v4(rule.source)?, v4(rule.from)?, v4(rule.to)?);
-        // What comes takes the way that leads to where it comes from: an interface that has come up since the start, maybe.
-        let incoming = self.netlink.route(*at.ip(), *source.ip())?.interface;
+        // What comes takes the way that leads to where it comes from, most likely.
+        let incoming = self.netlink.route(*at.ip(), *source.ip(), self.traffic_class)?.interface;
+        let route = self.netlink.route(*from.ip(), *to.ip(), self.traffic_class)?;
+        if (incoming == LOOPBACK) != (route.interface == LOOPBACK) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         if self.forwarder.attach(incoming)? {
             info!(interface = incoming, "packets that come in here may be forwarded in the kernel");
         }
-        let interface = self.netlink.route(*from.ip(), *to.ip())?.interface;
         self.forwarder.install(&KernelRule {
             at,
             source,
             from,
             to,
-            interface,
+            route,
             worker: u32::from(self.worker),
+            traffic_class: self.traffic_class,
             ssrc: rule.ssrc,
             out_ssrc: rule.out_ssrc,
             payload_type: rule.payload_type,

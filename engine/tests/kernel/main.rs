@@ -9,6 +9,8 @@ mod answering;
 mod converting;
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
+#[path = "../engine/marking.rs"]
+mod marking;
 mod network;
 mod past_the_worker;
 #[path = "../engine/playing.rs"]

@@ -2,6 +2,8 @@
 
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
+#[path = "../engine/marking.rs"]
+mod marking;
 #[path = "../kernel/past_the_worker.rs"]
 mod past_the_worker;
 #[path = "../engine/safety.rs"]

@@ -138,12 +138,27 @@ pub(crate) fn attach(program: &OwnedFd, kind: ProgramKind, target: u32) -> io::R
 pub(crate) struct Outcome {
     pub(crate) returned: i32,
     pub(crate) packet: Vec<u8>,
+    pub(crate) context: Context,
 }
+
+/// What the kernel knows of a packet besides its bytes: `struct __sk_buff`, in words.
+#[cfg(test)]
+pub(crate) type Context = [u32; 48];
+
+/// Places in it that a test may set, or look at.
+#[cfg(test)]
+pub(crate) const PRIORITY: usize = 8;
+#[cfg(test)]
+pub(crate) const GSO_SEGMENTS: usize = 41;
+#[cfg(test)]
+pub(crate) const GSO_BYTES: usize = 44;
 
 /// Runs a program on a packet with its link header, as if it had come in by the loopback.
 #[cfg(test)]
-pub(crate) fn run(program: &OwnedFd, packet: &[u8]) -> io::Result<Outcome> {
+pub(crate) fn run(program: &OwnedFd, packet: &[u8], context: &Context) -> io::Result<Outcome> {
     let mut out = vec![0_u8; packet.len() + 64];
+    let mut context_out = [0; size_of::<Context>() / size_of::<u32>()];
+    let context_bytes = size_of::<Context>() as u32;
     let mut attributes = ProgramRun {
         program: program.as_raw_fd() as u32,
         returned: 0,
@@ -151,15 +166,19 @@ pub(crate) fn run(program: &OwnedFd, packet: &[u8]) -> io::Result<Outcome> {
         out_bytes: out.len() as u32,
         data_in: packet.as_ptr() as u64,
         data_out: out.as_mut_ptr() as u64,
+        context_in_bytes: context_bytes,
+        context_out_bytes: context_bytes,
+        context_in: context.as_ptr() as u64,
+        context_out: context_out.as_mut_ptr() as u64,
         ..ProgramRun::default()
     };
     let address = &raw mut attributes;
-    // SAFETY: BPF_PROG_TEST_RUN reads `in_bytes` at `data_in`, writes at most `out_bytes` at `data_out`, and answers in the
-    // attributes; all of it outlives the call.
+    // SAFETY: BPF_PROG_TEST_RUN reads `in_bytes` at `data_in`, writes at most `out_bytes` at `data_out`, does the same with both
+    // contexts, and answers in the attributes; all of it outlives the call.
     let outcome = unsafe { libc::syscall(libc::SYS_bpf, PROGRAM_RUN, address, size_of::<ProgramRun>()) };
     check(outcome)?;
     out.truncate(attributes.out_bytes as usize);
-    Ok(Outcome { returned: attributes.returned as i32, packet: out })
+    Ok(Outcome { returned: attributes.returned as i32, packet: out, context: context_out })
 }
 
 /// What a map of sockets takes as a value.
@@ -259,7 +278,12 @@ struct ProgramRun {
     data_out: u64,
     repeat: u32,
     duration: u32,
-    context: [u64; 4],
+    context_in_bytes: u32,
+    context_out_bytes: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    processor: u32,
     batch: u64,
 }
 

@@ -50,6 +50,17 @@ pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value:
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, address, len) })
 }
 
+/// Priority in queues of what a socket sends.
+#[cfg(test)]
+pub(crate) fn priority(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut priority: libc::c_int = 0;
+    let mut len = size_of_val(&priority) as libc::socklen_t;
+    let (value, len) = ((&raw mut priority).cast(), &raw mut len);
+    // SAFETY: the kernel writes at most `len` bytes at `value`, an int, and the length; both outlive the call.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PRIORITY, value, len) })?;
+    Ok(priority as u32)
+}
+
 /// Length of the first datagram that waits in a socket (`man 7 udp`: FIONREAD).
 pub(crate) fn bytes_waiting(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use offhook_uring::clock::monotonic_ns;
-use offhook_uring::kernel::{Forwarder, Netlink, Progress, Rule};
+use offhook_uring::kernel::{Forwarder, Netlink, Progress, Route, Rule};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
@@ -29,7 +29,7 @@ fn forwarder() -> Option<(Forwarder, u64)> {
 }
 
 fn loopback() -> u32 {
-    let route = Netlink::new().unwrap().route(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+    let route = Netlink::new().unwrap().route(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST, 0);
     route.unwrap().interface
 }
 
@@ -64,8 +64,9 @@ impl Way {
             source: v4(self.speaker.1),
             from: v4(self.from.1),
             to: v4(self.hearer.1),
-            interface: loopback(),
+            route: Route { interface: loopback(), mtu_bytes: u16::MAX },
             worker: 0,
+            traffic_class: 0,
             ssrc: SSRC,
             out_ssrc,
             payload_type: 0,

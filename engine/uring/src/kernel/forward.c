@@ -75,7 +75,9 @@ struct rule {
 	__u32 highest, first;
 	__u32 timestamp, transit;
 	__u32 jitter_16ths, last_bytes;
-	__u32 lease, unused;
+	__u32 lease;
+	__u8 tos, priority;
+	__u16 mtu;
 };
 
 _Static_assert(sizeof(struct headers) == IP_BYTES + UDP_BYTES + RTP_BYTES, "headers");
@@ -154,8 +156,8 @@ ALWAYS_INLINE long rewrite(struct __sk_buff *skb, const struct headers *was, con
 	return 0;
 }
 
-/* Forwards a packet by a rule that is ours for the moment. Zero if that was done. */
-ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct headers *was)
+/* Forwards a packet by a rule that is ours for the moment, by way of an interface. Zero if that was done. */
+ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, __u32 interface, const struct headers *was)
 {
 	struct headers is = *was;
 	__u32 payload = NETWORK_16(was->udp_length) - UDP_BYTES - RTP_BYTES;
@@ -169,10 +171,14 @@ ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct 
 	if (was->destination_address != rule->at_address || was->destination_port != rule->at_port ||
 	    was->source_address != rule->source_address || was->source_port != rule->source_port ||
 	    was->ssrc != rule->ssrc || (was->marker_and_type & 0x7f) != rule->type || payload == 0 ||
-	    payload > MAX_PAYLOAD_BYTES || was->ttl <= 1 || !rule->interface)
+	    payload > MAX_PAYLOAD_BYTES || was->ttl <= 1 || !interface ||
+	    NETWORK_16(was->total_length) > rule->mtu)
 		return -1;
-	/* The stack refuses local addresses from any other interface. */
-	if (rule->interface == LOOPBACK_INTERFACE && skb->ifindex != LOOPBACK_INTERFACE)
+	/*
+	 * The stack refuses local addresses from any other interface. A packet of the loopback has a route already, which
+	 * redirect_neigh forgets to give back (before Linux 6.18).
+	 */
+	if ((interface == LOOPBACK_INTERFACE) != (skb->ifindex == LOOPBACK_INTERFACE))
 		return -1;
 	if (ahead < MAX_DROPOUT) {
 		if (ahead && (__s32)(timestamp - rule->timestamp) < 0)
@@ -199,7 +205,7 @@ ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct 
 	if (shift >= rate * MAX_TRANSIT_CHANGE_S)
 		return -1;
 
-	is.tos = 0;
+	is.tos = rule->tos;
 	is.ttl = was->ttl - 1;
 	is.source_address = rule->from_address;
 	is.destination_address = rule->to_address;
@@ -216,6 +222,7 @@ ALWAYS_INLINE long apply(struct __sk_buff *skb, struct rule *rule, const struct 
 	is.ip_checksum = ~fold_16(sum + (__u16)~was->ip_checksum);
 	if (rewrite(skb, was, &is))
 		return -1;
+	skb->priority = rule->priority;
 
 	rule->packets++;
 	rule->bytes += payload;
@@ -275,8 +282,9 @@ __attribute__((section("tcx"), used)) int forward(struct __sk_buff *skb)
 	/* A full barrier. Whoever comes second leaves its packet to the stack. */
 	if (__sync_val_compare_and_swap(&rule->word, word, word | BUSY) != word)
 		return NEXT;
-	interface = rule->interface;
-	refused = apply(skb, rule, &was);
+	/* It may be changed at any time, and is one in all that follows. */
+	interface = *(volatile __u32 *)&rule->interface;
+	refused = apply(skb, rule, interface, &was);
 	/* Also a full barrier, because what it returns is used. */
 	word = __sync_fetch_and_add(&rule->word, USED - BUSY);
 	asm volatile("" : : "r"(word));

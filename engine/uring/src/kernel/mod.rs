@@ -43,16 +43,18 @@ pub struct Forwarder {
 struct Places {
     /// Numbers of rules that nobody has.
     free: Vec<u32>,
-    /// Where those in force send from and to, by number.
+    /// Between whom those in force forward, by number.
     ways: HashMap<u32, Way>,
     installed: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Way {
+    at: Ipv4Addr,
+    source: Ipv4Addr,
     from: Ipv4Addr,
     to: Ipv4Addr,
-    interface: u32,
+    route: Route,
     /// Which of all rules that ever were: a number is given again.
     serial: u64,
 }
@@ -142,8 +144,9 @@ impl Forwarder {
         }
         let mut places = lock(&self.places);
         places.installed += 1;
-        let (from, to, serial) = (*rule.from.ip(), *rule.to.ip(), places.installed);
-        places.ways.insert(number, Way { from, to, interface: rule.interface, serial });
+        let [at, source, from, to] = [rule.at, rule.source, rule.from, rule.to].map(|address| *address.ip());
+        let way = Way { at, source, from, to, route: rule.route, serial: places.installed };
+        places.ways.insert(number, way);
         self.shared.switch_on(number);
         Ok(Installed { number, at: rule.at })
     }
@@ -153,19 +156,25 @@ impl Forwarder {
         self.shared.progress(rule.number)
     }
 
-    /// Looks up anew how each rule's packets get where they go. A rule without a way leaves its packets to the stack.
-    pub fn reroute(&self, mut look_up: impl FnMut(Ipv4Addr, Ipv4Addr) -> Option<Route>) {
+    /// Looks up anew how each rule's packets get where they go, by addresses of this machine and of a peer. A rule without a way, or
+    /// whose own address has gone, leaves its packets to the stack.
+    pub fn reroute(&self, look_up: impl Fn(Ipv4Addr, Ipv4Addr) -> Option<Route>) {
         let ways: Vec<(u32, Way)> =
             lock(&self.places).ways.iter().map(|(&number, &way)| (number, way)).collect();
+        // Many rules share a way.
+        let mut found = HashMap::new();
+        let mut find = |from, to| *found.entry((from, to)).or_insert_with(|| look_up(from, to));
         for (number, way) in ways {
-            let interface = look_up(way.from, way.to).map_or(NO_WAY, |route| route.interface);
-            if interface == way.interface {
+            let back = find(way.at, way.source);
+            let route = find(way.from, way.to).filter(|_| back.is_some());
+            let route = route.unwrap_or(NO_WAY);
+            if route == way.route {
                 continue;
             }
             let mut places = lock(&self.places);
             if let Some(place) = places.ways.get_mut(&number).filter(|place| place.serial == way.serial) {
-                place.interface = interface;
-                self.shared.set_interface(number, interface);
+                place.route = route;
+                self.shared.set_route(number, route);
             }
         }
     }
@@ -186,8 +195,11 @@ impl Forwarder {
     }
 }
 
-/// The interface of a rule whose packets are left to the stack.
-const NO_WAY: u32 = 0;
+/// Number of the loopback's interface, in every network namespace.
+pub const LOOPBACK: u32 = 1;
+
+/// The route of a rule whose packets are left to the stack.
+const NO_WAY: Route = Route { interface: 0, mtu_bytes: 0 };
 
 /// `struct address` in forward.c.
 type Key = [u8; 8];

@@ -63,6 +63,8 @@ impl RouteWatch {
 pub struct Route {
     /// Number of the interface that they leave by: the loopback's for addresses of this machine.
     pub interface: u32,
+    /// Longest packet that gets there whole, IP header included, as far as the route tells; 65,535 if it does not.
+    pub mtu_bytes: u16,
 }
 
 /// An interface.
@@ -88,24 +90,28 @@ impl Netlink {
         Ok(Self { socket: Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, Some(protocol))? })
     }
 
-    /// The way from an address of this machine to another address.
+    /// The way from an address of this machine to another address, for packets of a traffic class.
     ///
     /// # Errors
     /// There is none, and why.
-    pub fn route(&self, from: Ipv4Addr, to: Ipv4Addr) -> io::Result<Route> {
-        let mut body = vec![libc::AF_INET as u8, 32, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    pub fn route(&self, from: Ipv4Addr, to: Ipv4Addr, traffic_class: u8) -> io::Result<Route> {
+        let mut body = vec![libc::AF_INET as u8, 32, 32, traffic_class, 0, 0, 0, 0, 0, 0, 0, 0];
         for (kind, address) in [(libc::RTA_DST, to), (libc::RTA_SRC, from)] {
             body.extend(8_u16.to_ne_bytes());
             body.extend(kind.to_ne_bytes());
             body.extend(address.octets());
         }
-        let mut interface = None;
+        let mut found = None;
         self.ask(libc::RTM_GETROUTE, 0, &body, |message| {
             let attributes = message.get(ROUTE_HEADER_BYTES..).unwrap_or_default();
-            interface = attribute(attributes, libc::RTA_OIF).and_then(|value| number(value, 0));
+            let metrics = attribute(attributes, libc::RTA_METRICS).unwrap_or_default();
+            let known_mtu = attribute(metrics, RTAX_MTU).and_then(|value| number(value, 0));
+            let interface = attribute(attributes, libc::RTA_OIF).and_then(|value| number(value, 0));
+            found = interface.zip(Some(known_mtu));
         })?;
-        let interface = interface.ok_or(io::ErrorKind::HostUnreachable)?;
-        Ok(Route { interface })
+        let (interface, known_mtu) = found.ok_or(io::ErrorKind::HostUnreachable)?;
+        let mtu_bytes = known_mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(u16::MAX);
+        Ok(Route { interface, mtu_bytes })
     }
 
     /// All interfaces of this network namespace.
@@ -197,6 +203,8 @@ const ROUTE_HEADER_BYTES: usize = 12;
 const LINK_HEADER_BYTES: usize = 16;
 const NLMSG_ERROR: i32 = libc::NLMSG_ERROR;
 const NLMSG_DONE: i32 = libc::NLMSG_DONE;
+/// linux/rtnetlink.h.
+const RTAX_MTU: u16 = 2;
 /// More than the kernel puts into one datagram.
 const ANSWER_BYTES: usize = 64 << 10;
 
@@ -210,15 +218,15 @@ mod tests {
         let interfaces = netlink.interfaces().unwrap();
         let loopback = interfaces.iter().find(|interface| interface.name == "lo").unwrap();
         assert!(loopback.is_up && loopback.is_ethernet, "{loopback:?}");
-        let route = netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 9, 9, 9)).unwrap();
-        assert_eq!(route, Route { interface: loopback.number });
+        let route = netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 9, 9, 9), 0xB8).unwrap();
+        assert_eq!(route, Route { interface: loopback.number, mtu_bytes: u16::MAX });
     }
 
     #[test]
     fn nothing_leads_away_from_an_address_that_is_not_ours() {
         let netlink = Netlink::new().unwrap();
-        assert!(netlink.route(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST).is_err());
-        netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST).unwrap();
+        assert!(netlink.route(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST, 0).is_err());
+        netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST, 0).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A rule and its progress, and how both lie in the memory that is shared with the program (`struct rule` in forward.c).
 
+use super::Route;
 use std::net::SocketAddrV4;
 
 /// How the packets of one stream are forwarded.
@@ -13,10 +14,12 @@ pub struct Rule {
     pub from: SocketAddrV4,
     /// Where they go.
     pub to: SocketAddrV4,
-    /// Number of the interface that leads there; see [`Route`](super::Route).
-    pub interface: u32,
+    /// How they get there.
+    pub route: Route,
     /// Whose lease it needs; see [`Forwarder::renew`](super::Forwarder::renew).
     pub worker: u32,
+    /// Traffic class as it goes (RFC 2474 section 3): a code point above two zero bits.
+    pub traffic_class: u8,
     /// SSRC as it comes.
     pub ssrc: u32,
     /// SSRC as it goes.
@@ -80,7 +83,7 @@ impl Rule {
             wide(address(self.at), pair(port(self.at), port(self.source))),
             wide(address(self.source), self.ssrc.to_be()),
             wide(address(self.from), address(self.to)),
-            wide(pair(port(self.from), port(self.to)), self.interface),
+            wide(pair(port(self.from), port(self.to)), self.route.interface),
             wide(self.out_ssrc.to_be(), self.timestamp_shift),
             wide(
                 self.clock_rate_hz,
@@ -94,10 +97,23 @@ impl Rule {
             wide(self.highest, self.first),
             wide(self.timestamp, self.transit_ts),
             wide(self.jitter_16ths, 0),
-            wide(self.worker, 0),
+            wide(self.worker, pair(self.marks(), self.route.mtu_bytes)),
         ]
     }
 }
+
+impl Rule {
+    /// Traffic class, and priority in queues on the way out: what the kernel gives a socket of that class (`man 7 socket`,
+    /// SO_PRIORITY), whence interfaces of VLANs take their priorities.
+    fn marks(&self) -> u16 {
+        let priority = PRIORITIES[usize::from(self.traffic_class >> 3 & 3)];
+        u16::from_le_bytes([self.traffic_class, priority])
+    }
+}
+
+/// By two bits of the traffic class, the upper half of what was called type of service (RFC 1349): best effort, bulk, interactive, and
+/// both of these (linux/pkt_sched.h).
+const PRIORITIES: [u8; 4] = [0, 2, 6, 4];
 
 impl Progress {
     pub(super) fn of(words: &Words) -> Self {
@@ -125,6 +141,14 @@ pub(super) fn with_interface(word: u64, interface: u32) -> u64 {
     wide(word as u32, interface)
 }
 
+/// Which of the words holds the longest packet, in its upper 16 bits.
+pub(super) const MTU_WORD: usize = 14;
+
+/// The same word with another longest packet.
+pub(super) fn with_mtu(word: u64, mtu_bytes: u16) -> u64 {
+    word << 16 >> 16 | u64::from(mtu_bytes) << 48
+}
+
 /// Two fields beside each other, as little-endian C lays them out.
 fn wide(first: u32, second: u32) -> u64 {
     u64::from(first) | u64::from(second) << 32
@@ -136,3 +160,21 @@ fn pair(first: u16, second: u16) -> u32 {
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("the program is compiled for little-endian machines");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Domain, SockRef, Socket, Type};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_is_forwarded_has_the_priority_of_what_a_socket_sends() {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        for traffic_class in (0..=u8::MAX).step_by(4) {
+            SockRef::from(&socket).set_tos_v4(traffic_class.into()).unwrap();
+            let rule = Rule { traffic_class, ..crate::kernel::tests::rule() };
+            let priority = crate::sys::priority(socket.as_fd()).unwrap();
+            assert_eq!(u32::from(rule.marks() >> 8), priority, "{traffic_class}");
+        }
+    }
+}

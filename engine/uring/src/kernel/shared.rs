@@ -6,7 +6,8 @@
 //! by setting a bit, which no new packet gets past, and waits for the one that may have the rule. The program's two atomic
 //! operations return values, and are therefore full barriers on all machines (Linux memory model, RFC 9669 section 5.3).
 
-use super::rule::{Progress, WORDS, Words, with_interface};
+use super::netlink::Route;
+use super::rule::{INTERFACE_WORD, MTU_WORD, Progress, WORDS, Words, with_interface, with_mtu};
 use crate::mapping::Mapping;
 use crate::sys;
 use std::hint::spin_loop;
@@ -96,12 +97,15 @@ impl Shared {
         Progress::of(&words)
     }
 
-    /// Sends by another interface what a rule forwards; 0 leaves it to the stack.
-    pub(super) fn set_interface(&self, rule: u32, interface: u32) {
-        let word = self.word(rule, 1 + super::rule::INTERFACE_WORD);
-        // The other half changes only while the rule is off, by who holds the rule.
-        let _ = word
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(with_interface(word, interface)));
+    /// Sends on another route what a rule forwards; interface 0 leaves it to the stack.
+    pub(super) fn set_route(&self, rule: u32, route: Route) {
+        // What else the words hold changes only while the rule is off, by who holds the rule.
+        let change = |at: usize, to: &dyn Fn(u64) -> u64| {
+            let word = self.word(rule, 1 + at);
+            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(to(word)));
+        };
+        change(MTU_WORD, &|word| with_mtu(word, route.mtu_bytes));
+        change(INTERFACE_WORD, &|word| with_interface(word, route.interface));
     }
 
     fn word(&self, rule: u32, at: usize) -> &AtomicU64 {

@@ -24,7 +24,6 @@ const AT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 1), 20_000)
 const SOURCE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 2), 4_000);
 const FROM: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 3), 20_002);
 const TO: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 78, 4), 5_000);
-const LOOPBACK: u32 = 1;
 const FOR_EVER: u64 = i64::MAX as u64;
 
 pub(super) fn rule() -> Rule {
@@ -33,8 +32,9 @@ pub(super) fn rule() -> Rule {
         source: SOURCE,
         from: FROM,
         to: TO,
-        interface: LOOPBACK,
+        route: Route { interface: LOOPBACK, mtu_bytes: 1_500 },
         worker: 0,
+        traffic_class: 0x88,
         ssrc: 0x0102_0304,
         out_ssrc: 0xA1B2_C3D4,
         payload_type: 8,
@@ -145,7 +145,7 @@ fn sum(bytes: &[u8], start: u32) -> u16 {
 }
 
 fn run(forwarder: &Forwarder, packet: &Packet) -> (i32, Packet) {
-    let outcome = bpf::run(&forwarder.program, &packet.bytes).unwrap();
+    let outcome = bpf::run(&forwarder.program, &packet.bytes, &[0; 48]).unwrap();
     (outcome.returned, Packet { bytes: outcome.packet })
 }
 
@@ -172,7 +172,7 @@ fn a_packet_of_the_rule_leaves_with_all_its_headers_rewritten_and_right_checksum
     let packet = Packet::next();
     let forwarded = assert_forwarded(&forwarder, &packet);
     let mut expected = packet.clone();
-    expected.bytes[IP + 1] = 0;
+    expected.bytes[IP + 1] = 0x88;
     expected.bytes[IP + 8] = 59;
     expected.bytes[IP + 12..IP + 16].copy_from_slice(&FROM.ip().octets());
     expected.bytes[IP + 16..IP + 20].copy_from_slice(&TO.ip().octets());
@@ -366,13 +366,65 @@ fn rules_come_to_an_end_by_number_and_their_places_are_used_again() {
 fn a_rule_without_an_interface_leaves_everything_to_the_stack() {
     let Some(forwarder) = forwarder(2) else { return };
     let _installed = forwarder.install(&rule()).unwrap();
-    forwarder.reroute(|from, to| {
-        assert_eq!((from, to), (*FROM.ip(), *TO.ip()));
-        None
+    let there = Route { interface: LOOPBACK, mtu_bytes: 1_500 };
+    for lost in [(AT, SOURCE), (FROM, TO)].map(|(from, to)| (*from.ip(), *to.ip())) {
+        forwarder.reroute(|from, to| Some(there).filter(|_| (from, to) != lost));
+        assert_left_alone(&forwarder, &Packet::next(), "no way");
+        forwarder.reroute(|_, _| Some(there));
+        assert_forwarded(&forwarder, &Packet::next());
+    }
+    let looked_up = std::cell::Cell::new(0);
+    let _another = forwarder.install(&Rule { at: SocketAddrV4::new(*AT.ip(), 9), ..rule() }).unwrap();
+    forwarder.reroute(|_, _| {
+        looked_up.set(looked_up.get() + 1);
+        Some(there)
     });
-    assert_left_alone(&forwarder, &Packet::next(), "no way");
-    forwarder.reroute(|_, _| Some(Route { interface: LOOPBACK }));
-    assert_forwarded(&forwarder, &Packet::next());
+    assert_eq!(looked_up.get(), 2, "rules between the same addresses share their ways");
+}
+
+#[test]
+fn a_packet_longer_than_its_way_takes_is_left_to_the_stack() {
+    let Some(forwarder) = forwarder(2) else { return };
+    let _installed = forwarder.install(&rule()).unwrap();
+    let bytes = |bytes: usize| Packet::next().with_payload(bytes - 40);
+    assert_forwarded(&forwarder, &bytes(1_400));
+    let narrow = Route { interface: LOOPBACK, mtu_bytes: 576 };
+    forwarder.reroute(|_, _| Some(narrow));
+    assert_left_alone(&forwarder, &bytes(577), "one byte too long");
+    assert_forwarded(&forwarder, &bytes(576));
+    forwarder.reroute(|_, _| Some(Route { mtu_bytes: 1_500, ..narrow }));
+    assert_forwarded(&forwarder, &bytes(577));
+}
+
+#[test]
+fn a_packet_of_the_loopback_is_not_sent_out_by_another_interface() {
+    let Some(forwarder) = forwarder(2) else { return };
+    let route = Route { interface: LOOPBACK + 1, mtu_bytes: 1_500 };
+    let _installed = forwarder.install(&Rule { route, ..rule() }).unwrap();
+    assert_left_alone(&forwarder, &Packet::next(), "it has a route, which would never be given back");
+}
+
+#[test]
+fn several_packets_that_have_become_one_are_left_to_the_stack() {
+    let Some(forwarder) = forwarder(2) else { return };
+    let _installed = forwarder.install(&rule()).unwrap();
+    let packet = Packet::next();
+    for (segments, bytes, expected) in [(2, 86, NEXT), (0, 0, REDIRECT)] {
+        let mut context = [0; 48];
+        (context[bpf::GSO_SEGMENTS], context[bpf::GSO_BYTES]) = (segments, bytes);
+        assert_eq!(bpf::run(&forwarder.program, &packet.bytes, &context).unwrap().returned, expected);
+    }
+}
+
+#[test]
+fn what_is_forwarded_waits_in_queues_as_its_traffic_class_says() {
+    let Some(forwarder) = forwarder(2) else { return };
+    for (traffic_class, priority) in [(0xB8, 4), (0, 0)] {
+        let installed = forwarder.install(&Rule { traffic_class, ..rule() }).unwrap();
+        let outcome = bpf::run(&forwarder.program, &Packet::next().bytes, &[0; 48]).unwrap();
+        assert_eq!((outcome.packet[IP + 1], outcome.context[bpf::PRIORITY]), (traffic_class, priority));
+        forwarder.withdraw(installed);
+    }
 }
 
 #[test]
