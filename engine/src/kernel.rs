@@ -1,13 +1,15 @@
 //! Forwarding in the kernel as it is asked for on the command line.
 
+use std::collections::HashSet;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use offhook_uring::kernel::{Forwarder, Netlink, RouteWatch};
-use tracing::warn;
+use offhook_uring::kernel::{Forwarder, Interface, Netlink, RouteWatch};
+use tracing::{info, warn};
 
 use crate::args::RunArgs;
 use crate::clock::Clock;
@@ -34,11 +36,11 @@ pub(crate) fn start(
     let interfaces =
         Netlink::new().and_then(|netlink| netlink.interfaces()).context("--kernel: the interfaces")?;
     let (mut attached, mut refused) = (Vec::new(), None);
-    for interface in interfaces.into_iter().filter(|interface| interface.is_up && interface.is_ethernet) {
-        match forwarder.attach(interface.number) {
-            Ok(_) => attached.push(interface.name),
+    for (interface, outcome) in forwarder.follow(&interfaces) {
+        match outcome {
+            Ok(()) => attached.push(interface.name.clone()),
             Err(error) => {
-                warn!(interface = interface.name, %error, "nothing is forwarded in the kernel that comes in here");
+                warn_of(&interface.name, &error);
                 refused = Some(error);
             }
         }
@@ -50,27 +52,62 @@ pub(crate) fn start(
     Ok(Some(Started { forwarder, interfaces: attached }))
 }
 
-/// Keeps rules on the way to where they lead, as interfaces and routes come and go, for as long as the process lives.
+/// Keeps the program at all interfaces and rules on the way to where they lead, as interfaces, addresses and routes come and go, for as
+/// long as the process lives.
 ///
 /// # Errors
 /// No descriptor is free, or no thread.
-pub(crate) fn follow_routes(forwarder: Arc<Forwarder>, traffic_class: u8) -> anyhow::Result<()> {
+pub(crate) fn follow_network(
+    forwarder: Arc<Forwarder>,
+    traffic_class: u8,
+    clock: Clock,
+) -> anyhow::Result<()> {
     let (watch, netlink) = (RouteWatch::new()?, Netlink::new()?);
-    thread::Builder::new().name("routes".into()).spawn(move || {
-        while watch.wait().inspect_err(|error| warn!(%error, "routes are followed no more")).is_ok() {
+    thread::Builder::new().name("network".into()).spawn(move || {
+        let mut refused = HashSet::new();
+        // What has changed between the start and the watch is seen by the first look.
+        loop {
+            let began = clock.now();
+            match netlink.interfaces() {
+                Ok(interfaces) => follow_interfaces(&forwarder, &interfaces, &mut refused),
+                Err(error) => warn!(%error, "interfaces cannot be looked at"),
+            }
             forwarder.reroute(|from, to| netlink.route(from, to, traffic_class).ok());
-            // Many changes in a row cost no more than one.
-            thread::sleep(BETWEEN_CHANGES);
+            // However much changes, this takes no more than a fifth of a processor.
+            let took = Duration::from_micros(clock.now().since(began));
+            thread::sleep((took * 4).clamp(LEAST_REST, MOST_REST));
+            if let Err(error) = watch.wait() {
+                return warn!(%error, "the network is followed no more");
+            }
         }
     })?;
     Ok(())
 }
 
-const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
+/// `refused`: numbers of interfaces that are known to take no program.
+fn follow_interfaces(forwarder: &Forwarder, interfaces: &[Interface], refused: &mut HashSet<u32>) {
+    refused.retain(|number| interfaces.iter().any(|interface| interface.number == *number));
+    for (interface, outcome) in forwarder.follow(interfaces) {
+        match outcome {
+            Ok(()) => {
+                info!(interface = interface.name, "packets that come in here may be forwarded in the kernel");
+            }
+            Err(error) if refused.insert(interface.number) => warn_of(&interface.name, &error),
+            Err(_) => {}
+        }
+    }
+}
+
+fn warn_of(interface: &str, error: &io::Error) {
+    warn!(interface, %error, "nothing is forwarded in the kernel that comes in here");
+}
+
+const LEAST_REST: Duration = Duration::from_millis(5);
+const MOST_REST: Duration = Duration::from_secs(1);
 
 /// What was started.
 pub(crate) struct Started {
     pub(crate) forwarder: Arc<Forwarder>,
-    /// By name, those whose packets it sees. Others follow when a peer is found behind them.
+    /// By name, those whose packets it sees. Others follow as they come up.
     pub(crate) interfaces: Vec<String>,
 }

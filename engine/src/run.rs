@@ -69,8 +69,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             forwarder
         });
     if let Some(forwarder) = &forwarder {
-        kernel::follow_routes(Arc::clone(forwarder), args.dscp.traffic_class())
-            .context("--kernel: following the routes")?;
+        kernel::follow_network(Arc::clone(forwarder), args.dscp.traffic_class(), clock)
+            .context("--kernel: following the network")?;
     }
     let mut workers = Vec::new();
     let mut threads = Vec::new();

@@ -138,9 +138,7 @@ impl KernelRules {
         if (incoming == LOOPBACK) != (route.interface == LOOPBACK) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        if self.forwarder.attach(incoming)? {
-            info!(interface = incoming, "packets that come in here may be forwarded in the kernel");
-        }
+        self.attach(incoming)?;
         self.forwarder.install(&KernelRule {
             at,
             source,
@@ -162,6 +160,21 @@ impl KernelRules {
             transit_ts: rule.transit_ts,
             jitter_16ths: rule.jitter_16ths,
         })
+    }
+
+    /// Has the program see what comes in by an interface. One that has just come up may not have been noticed yet.
+    fn attach(&self, incoming: u32) -> io::Result<()> {
+        if self.forwarder.sees(incoming) {
+            return Ok(());
+        }
+        let interface = self.netlink.interface(incoming)?;
+        if !interface.is_entrance {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if self.forwarder.attach(incoming)? {
+            info!(interface = interface.name, "packets that come in here may be forwarded in the kernel");
+        }
+        Ok(())
     }
 
     fn held(&self, leg: LegIx) -> Option<&Held> {

@@ -9,6 +9,7 @@ mod answering;
 mod converting;
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
+mod interfaces;
 #[path = "../engine/marking.rs"]
 mod marking;
 mod network;

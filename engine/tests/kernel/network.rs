@@ -13,13 +13,13 @@ use crate::past_the_worker::{Party, figures, talk, talk_until};
 use crate::support::{Client, Engine, PATIENCE, Phone, number};
 
 /// Network namespaces, which go with this value.
-struct Networks {
-    names: Vec<String>,
+pub(crate) struct Networks {
+    pub(crate) names: Vec<String>,
 }
 
 impl Networks {
     /// The engine's namespace, and one behind each of two wires. None where this process may not make them.
-    fn lay(test: &str) -> Option<Self> {
+    pub(crate) fn lay(test: &str) -> Option<Self> {
         let networks = Self {
             names: ["engine", "near", "far"]
                 .map(|part| format!("offhook-{}-{test}-{part}", std::process::id()))
@@ -48,8 +48,27 @@ impl Networks {
         Some(networks)
     }
 
+    /// Another wire between engine and far phone: `wire3` here, `other` there.
+    pub(crate) fn lay_another(&self) {
+        let [engine, there] = [ENGINE, FAR].map(|at| self.names[at].as_str());
+        for words in [
+            format!("link add wire3 netns {engine} type veth peer name other netns {there}"),
+            format!("-n {engine} address add 10.77.3.1/24 dev wire3"),
+            format!("-n {engine} link set wire3 up"),
+            format!("-n {there} address add 10.77.3.2/24 dev other"),
+            format!("-n {there} link set other up"),
+        ] {
+            assert!(ip(&words), "{words}");
+        }
+    }
+
+    /// Changes something in a namespace, in the words of ip(8).
+    pub(crate) fn change(&self, at: usize, words: &str) {
+        assert!(ip(&format!("-n {} {words}", self.names[at])), "{words}");
+    }
+
     /// Moves this thread, and what it starts and opens from now on.
-    fn enter(&self, at: usize) {
+    pub(crate) fn enter(&self, at: usize) {
         let namespace = File::open(format!("/run/netns/{}", self.names[at])).expect("it is there");
         setns(namespace, CloneFlags::CLONE_NEWNET).expect("entered");
     }
@@ -63,27 +82,37 @@ impl Drop for Networks {
     }
 }
 
-const ENGINE: usize = 0;
-const NEAR: usize = 1;
-const FAR: usize = 2;
+pub(crate) const ENGINE: usize = 0;
+pub(crate) const NEAR: usize = 1;
+pub(crate) const FAR: usize = 2;
 /// Where the engine hears both.
 const MEDIA: &str = "10.77.1.1";
 
-fn ip(words: &str) -> bool {
+pub(crate) fn ip(words: &str) -> bool {
     let output = Process::new("ip").args(words.split(' ')).output();
     output.is_ok_and(|output| output.status.success())
 }
 
-/// An engine, and a phone in each of the networks.
-fn set_up(networks: &Networks) -> (Engine, Client, Party, Party) {
+/// An engine in its namespace, where this thread stays.
+pub(crate) fn start(networks: &Networks, arguments: &[&str]) -> Engine {
     networks.enter(ENGINE);
-    let engine = Engine::start_with(&["--media-address", MEDIA]);
+    Engine::start_with(&[&["--media-address", MEDIA], arguments].concat())
+}
+
+/// A phone with an address of a network, in a namespace, and its leg.
+pub(crate) fn party(networks: &Networks, client: &mut Client, at: usize, name: &str, network: u8) -> Party {
+    networks.enter(at);
+    let party = Party::with(client, name, Phone::on(IpAddr::V4(Ipv4Addr::new(10, 77, network, 2))));
+    networks.enter(ENGINE);
+    party
+}
+
+/// An engine, and a phone in each of the networks.
+pub(crate) fn set_up(networks: &Networks) -> (Engine, Client, Party, Party) {
+    let engine = start(networks, &[]);
     let mut client = engine.client();
-    let [near, far] = [(NEAR, "near"), (FAR, "far")].map(|(at, name)| {
-        networks.enter(at);
-        let phone = Phone::on(IpAddr::V4(Ipv4Addr::new(10, 77, at as u8, 2)));
-        Party::with(&mut client, name, phone)
-    });
+    let [near, far] =
+        [(NEAR, "near"), (FAR, "far")].map(|(at, name)| party(networks, &mut client, at, name, at as u8));
     networks.enter(ENGINE);
     client.splice("near", "far");
     (engine, client, near, far)
@@ -193,7 +222,7 @@ fn a_neighbour_that_is_forgotten_is_found_again() {
 }
 
 /// Packets that have come in by an interface of the namespace that this thread is in.
-fn come_in(interface: &str) -> u64 {
+pub(crate) fn come_in(interface: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/net/dev").expect("it is there");
     let line = text.lines().find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).expect("the interface is there")
@@ -203,16 +232,8 @@ fn come_in(interface: &str) -> u64 {
 fn a_call_follows_its_route_to_another_interface_without_leaving_the_kernel() {
     let Some(networks) = may_load().then(|| Networks::lay("route")).flatten() else { return };
     let (_engine, mut client, mut near, mut far) = set_up(&networks);
-    let [engine, _, there] = [0, 1, 2].map(|at| networks.names[at].as_str());
-    for words in [
-        format!("link add wire3 netns {engine} type veth peer name other netns {there}"),
-        format!("-n {engine} address add 10.77.3.1/24 dev wire3"),
-        format!("-n {engine} link set wire3 up"),
-        format!("-n {there} address add 10.77.3.2/24 dev other"),
-        format!("-n {there} link set other up"),
-    ] {
-        assert!(ip(&words), "{words}");
-    }
+    networks.lay_another();
+    let engine = &networks.names[ENGINE];
     talk_until(&mut client, 2, &mut near, &mut far);
     networks.enter(FAR);
     let before = (come_in("other"), figures(&mut client).kernel_packets);

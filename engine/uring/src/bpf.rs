@@ -132,6 +132,21 @@ pub(crate) fn attach(program: &OwnedFd, kind: ProgramKind, target: u32) -> io::R
     unsafe { open(LINK_CREATE, &attributes) }
 }
 
+/// Whether a program of the kind [`Ingress`](ProgramKind::Ingress) still has its interface, which may have gone.
+pub(crate) fn is_attached(link: &OwnedFd) -> io::Result<bool> {
+    let mut info = LinkInfo::default();
+    let mut attributes = ObjectInfo {
+        object: link.as_raw_fd() as u32,
+        info_bytes: size_of::<LinkInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    let address = &raw mut attributes;
+    // SAFETY: BPF_OBJ_GET_INFO_BY_FD writes at most `info_bytes` at `info`, and how many into the attributes; both outlive the call.
+    let outcome = unsafe { libc::syscall(libc::SYS_bpf, OBJECT_INFO, address, size_of::<ObjectInfo>()) };
+    check(outcome)?;
+    Ok(info.interface != 0)
+}
+
 /// What a program did to a packet that nobody sent.
 #[cfg(test)]
 #[derive(Debug, PartialEq, Eq)]
@@ -266,6 +281,27 @@ struct LinkCreate {
     flags: u32,
 }
 
+#[repr(C)]
+struct ObjectInfo {
+    object: u32,
+    info_bytes: u32,
+    info: u64,
+}
+
+/// `struct bpf_link_info` of a link to an interface.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    number: u32,
+    program: u32,
+    padding: u32,
+    /// 0 once that has gone.
+    interface: u32,
+    attach: u32,
+    rest: [u64; 8],
+}
+
 #[cfg(test)]
 #[repr(C)]
 #[derive(Default)]
@@ -293,6 +329,7 @@ const MAP_DELETE: c_long = 3;
 const PROGRAM_LOAD: c_long = 5;
 #[cfg(test)]
 const PROGRAM_RUN: c_long = 10;
+const OBJECT_INFO: c_long = 15;
 const LINK_CREATE: c_long = 28;
 /// None of the functions that the programs call is reserved to the GPL.
 const LICENSE: &[u8] = b"MIT\0";

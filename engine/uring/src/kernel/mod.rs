@@ -34,8 +34,15 @@ pub struct Forwarder {
     shared: Shared,
     program: OwnedFd,
     places: Mutex<Places>,
-    /// By number of the interface. Closing one takes the program out there.
-    links: Mutex<HashMap<u32, OwnedFd>>,
+    interfaces: Mutex<Interfaces>,
+}
+
+/// What is known of interfaces, by number.
+#[derive(Debug, Default)]
+struct Interfaces {
+    /// Closing one takes the program out there.
+    links: HashMap<u32, OwnedFd>,
+    mtu_bytes: HashMap<u32, u32>,
 }
 
 /// Which rules there are.
@@ -106,7 +113,7 @@ impl Forwarder {
                 ways: HashMap::new(),
                 installed: 0,
             }),
-            links: Mutex::default(),
+            interfaces: Mutex::default(),
         })
     }
 
@@ -115,13 +122,43 @@ impl Forwarder {
     /// # Errors
     /// There is no such interface, or the kernel cannot (Linux 6.6).
     pub fn attach(&self, interface: u32) -> io::Result<bool> {
-        match lock(&self.links).entry(interface) {
+        match lock(&self.interfaces).links.entry(interface) {
             Entry::Occupied(_) => Ok(false),
             Entry::Vacant(place) => {
                 place.insert(bpf::attach(&self.program, ProgramKind::Ingress, interface)?);
                 Ok(true)
             }
         }
+    }
+
+    /// Whether the program sees what comes in by an interface, as far as is known.
+    pub fn sees(&self, interface: u32) -> bool {
+        lock(&self.interfaces).links.contains_key(&interface)
+    }
+
+    /// Has the program see what comes in by all these interfaces that are up and entrances, and forgets the others, some of which may
+    /// have gone. Those that it did not see yet, and what came of it.
+    pub fn follow<'a>(&self, interfaces: &'a [Interface]) -> Vec<(&'a Interface, io::Result<()>)> {
+        let mut known = lock(&self.interfaces);
+        let Interfaces { links, mtu_bytes } = &mut *known;
+        *mtu_bytes = interfaces.iter().map(|interface| (interface.number, interface.mtu_bytes)).collect();
+        let entrances = interfaces.iter().filter(|interface| interface.is_entrance);
+        // An interface may have been made anew with the number of one that has gone.
+        links.retain(|&number, link| {
+            let is_there = entrances.clone().any(|interface| interface.number == number);
+            is_there && bpf::is_attached(link).unwrap_or(false)
+        });
+        let mut followed = Vec::new();
+        for interface in entrances.filter(|interface| interface.is_up) {
+            if let Entry::Vacant(place) = links.entry(interface.number) {
+                let link = bpf::attach(&self.program, ProgramKind::Ingress, interface.number);
+                let outcome = link.map(|link| {
+                    place.insert(link);
+                });
+                followed.push((interface, outcome));
+            }
+        }
+        followed
     }
 
     /// Has a worker's rules in force until a moment of [`monotonic_ns`](crate::clock::monotonic_ns), unless it renews that before; not
@@ -137,7 +174,8 @@ impl Forwarder {
     /// As many rules as there may be are in force ([`io::ErrorKind::OutOfMemory`]), or the kernel refuses.
     pub fn install(&self, rule: &Rule) -> io::Result<Installed> {
         let number = lock(&self.places).free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
-        self.shared.write(number, &rule.words(self.clock_start_ns));
+        let route = self.within_interface(rule.route);
+        self.shared.write(number, &Rule { route, ..*rule }.words(self.clock_start_ns));
         if let Err(error) = bpf::update(&self.ports, &key(rule.at), &number.to_ne_bytes()) {
             lock(&self.places).free.push(number);
             return Err(error);
@@ -145,7 +183,7 @@ impl Forwarder {
         let mut places = lock(&self.places);
         places.installed += 1;
         let [at, source, from, to] = [rule.at, rule.source, rule.from, rule.to].map(|address| *address.ip());
-        let way = Way { at, source, from, to, route: rule.route, serial: places.installed };
+        let way = Way { at, source, from, to, route, serial: places.installed };
         places.ways.insert(number, way);
         self.shared.switch_on(number);
         Ok(Installed { number, at: rule.at })
@@ -167,7 +205,7 @@ impl Forwarder {
         for (number, way) in ways {
             let back = find(way.at, way.source);
             let route = find(way.from, way.to).filter(|_| back.is_some());
-            let route = route.unwrap_or(NO_WAY);
+            let route = route.map_or(NO_WAY, |route| self.within_interface(route));
             if route == way.route {
                 continue;
             }
@@ -176,6 +214,15 @@ impl Forwarder {
                 place.route = route;
                 self.shared.set_route(number, route);
             }
+        }
+    }
+
+    /// A route that leads nothing longer to its interface than that takes.
+    fn within_interface(&self, route: Route) -> Route {
+        let most = lock(&self.interfaces).mtu_bytes.get(&route.interface).copied().unwrap_or(u32::MAX);
+        Route {
+            mtu_bytes: u16::try_from(most).map_or(route.mtu_bytes, |most| most.min(route.mtu_bytes)),
+            ..route
         }
     }
 

@@ -12,7 +12,7 @@ pub struct Netlink {
     socket: Socket,
 }
 
-/// Tells when interfaces, addresses or routes of this network namespace change.
+/// Tells when interfaces, addresses, routes or the rules for these change in this network namespace.
 #[derive(Debug)]
 pub struct RouteWatch {
     socket: Socket,
@@ -28,7 +28,7 @@ impl RouteWatch {
         // The kernel tells nothing to a socket without an address, and gives it one when it asks something.
         netlink.interfaces()?;
         let Netlink { socket } = netlink;
-        for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV4_ROUTE] {
+        for group in GROUPS {
             sys::set_option(socket.as_fd(), libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group as i32)?;
         }
         Ok(Self { socket })
@@ -58,6 +58,14 @@ impl RouteWatch {
     }
 }
 
+const GROUPS: [u32; 5] = [
+    libc::RTNLGRP_LINK,
+    libc::RTNLGRP_IPV4_IFADDR,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_IPV4_RULE,
+    libc::RTNLGRP_NEXTHOP,
+];
+
 /// How packets get somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -76,8 +84,11 @@ pub struct Interface {
     pub name: String,
     /// Whether it is up.
     pub is_up: bool,
-    /// Whether its packets have Ethernet headers, as the loopback's have.
-    pub is_ethernet: bool,
+    /// Whether packets for this machine come in here, with Ethernet headers (as the loopback's have). Those of a port of a bridge or
+    /// bond come in by that one; those of a tunnel do not count, because they may have a route already (see forward.c).
+    pub is_entrance: bool,
+    /// Longest packet that it takes, IP header included.
+    pub mtu_bytes: u32,
 }
 
 impl Netlink {
@@ -112,6 +123,18 @@ impl Netlink {
         let (interface, known_mtu) = found.ok_or(io::ErrorKind::HostUnreachable)?;
         let mtu_bytes = known_mtu.and_then(|mtu| u16::try_from(mtu).ok()).unwrap_or(u16::MAX);
         Ok(Route { interface, mtu_bytes })
+    }
+
+    /// An interface, by its number.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn interface(&self, number: u32) -> io::Result<Interface> {
+        let mut body = [0; LINK_HEADER_BYTES];
+        body[4..8].copy_from_slice(&number.to_ne_bytes());
+        let mut found = None;
+        self.ask(libc::RTM_GETLINK, 0, &body, |message| found = interface(message))?;
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// All interfaces of this network namespace.
@@ -176,12 +199,21 @@ fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
 
 fn interface(message: &[u8]) -> Option<Interface> {
     let kind = u16::from_ne_bytes(message.get(2..4)?.try_into().ok()?);
-    let name = attribute(message.get(LINK_HEADER_BYTES..)?, libc::IFLA_IFNAME)?;
+    let attributes = message.get(LINK_HEADER_BYTES..)?;
+    let name = attribute(attributes, libc::IFLA_IFNAME)?;
+    let info = attribute(attributes, libc::IFLA_LINKINFO).unwrap_or_default();
+    let word = |kind| attribute(info, kind).map(|word| word.strip_suffix(b"\0").unwrap_or(word));
+    let is_ethernet = [libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK].contains(&kind);
+    let is_tunnel = word(libc::IFLA_INFO_KIND).is_some_and(|kind| TUNNELS.contains(&kind));
+    // What a part of a VRF receives comes in there.
+    let is_part = attribute(attributes, libc::IFLA_MASTER).is_some()
+        && word(libc::IFLA_INFO_SLAVE_KIND) != Some(b"vrf");
     Some(Interface {
         number: number(message, 4)?,
         name: String::from_utf8_lossy(name).trim_end_matches('\0').to_owned(),
         is_up: number(message, 8)? & libc::IFF_UP as u32 != 0,
-        is_ethernet: [libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK].contains(&kind),
+        is_entrance: is_ethernet && !is_tunnel && !is_part,
+        mtu_bytes: number(attribute(attributes, libc::IFLA_MTU)?, 0)?,
     })
 }
 
@@ -205,6 +237,9 @@ const NLMSG_ERROR: i32 = libc::NLMSG_ERROR;
 const NLMSG_DONE: i32 = libc::NLMSG_DONE;
 /// linux/rtnetlink.h.
 const RTAX_MTU: u16 = 2;
+/// Kinds whose packets may come with a route (`external` in `man 8 ip-link`).
+const TUNNELS: [&[u8]; 7] =
+    [b"vxlan", b"geneve", b"gretap", b"ip6gretap", b"erspan", b"ip6erspan", b"bareudp"];
 /// More than the kernel puts into one datagram.
 const ANSWER_BYTES: usize = 64 << 10;
 
@@ -217,7 +252,8 @@ mod tests {
         let netlink = Netlink::new().unwrap();
         let interfaces = netlink.interfaces().unwrap();
         let loopback = interfaces.iter().find(|interface| interface.name == "lo").unwrap();
-        assert!(loopback.is_up && loopback.is_ethernet, "{loopback:?}");
+        assert!(loopback.is_up && loopback.is_entrance, "{loopback:?}");
+        assert_eq!(netlink.interface(loopback.number).unwrap(), *loopback);
         let route = netlink.route(Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 9, 9, 9), 0xB8).unwrap();
         assert_eq!(route, Route { interface: loopback.number, mtu_bytes: u16::MAX });
     }
