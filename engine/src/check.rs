@@ -139,9 +139,10 @@ fn media_addresses(args: &RunArgs) -> Finding {
 fn control_address(args: &RunArgs) -> Finding {
     match UdpSocket::bind(args.control) {
         Ok(_) => good(format!("control socket {} is free", args.control)),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bad(format!("control socket {} is in use: is an engine running there already?", args.control))
-        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => advice(format!(
+            "control socket {} is in use: by an engine that runs there already, or another --control is needed",
+            args.control
+        )),
         Err(error) => bad(format!("control socket {}: {error}", args.control)),
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn start(
         bail!("--kernel: it takes a --media-address of IPv4");
     }
     let forwarder = Forwarder::new(u32::try_from(workers)?, legs, clock.start_ns()).context(
-        "--kernel: the kernel takes no program or no rules (CAP_BPF and CAP_NET_ADMIN, Linux 6.6)",
+        "--kernel: the kernel takes no program or no rules (it takes CAP_BPF and CAP_NET_ADMIN, in a container too, and Linux \
+         6.6 with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT); without --kernel the engine needs none of this",
     )?;
     let interfaces =
         Netlink::new().and_then(|netlink| netlink.interfaces()).context("--kernel: the interfaces")?;
@@ -46,7 +47,10 @@ pub(crate) fn start(
         }
     }
     if let Some(error) = refused.filter(|_| attached.is_empty()) {
-        return Err(error).context("--kernel: no interface takes the program (CAP_NET_ADMIN, Linux 6.6)");
+        return Err(error).context(
+            "--kernel: no interface takes the program (it takes CAP_NET_ADMIN and Linux 6.6, where tcx began); without \
+             --kernel the engine needs none of this",
+        );
     }
     let forwarder = Arc::new(forwarder);
     Ok(Some(Started { forwarder, interfaces: attached }))

@@ -21,7 +21,10 @@ pub(crate) fn start(args: &RunArgs, workers: usize) -> anyhow::Result<Option<Arc
         bail!("--steer: it takes one --media-address of IPv4");
     };
     let steering = Steering::new(address, u32::try_from(workers)?)
-        .context("--steer: the kernel takes no steering (CAP_BPF and CAP_NET_ADMIN, Linux 5.9)")?;
+        .context(
+            "--steer: the kernel takes no steering (it takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, in a container too, and Linux \
+             5.9 with CONFIG_BPF_SYSCALL); without --steer the engine needs none of this",
+        )?;
     Ok(Some(Arc::new(steering)))
 }
 
@@ -33,6 +36,6 @@ pub(crate) fn open(steering: &Arc<Steering>, worker: usize, traffic_class: u8) -
     let socket =
         steering.open(u32::try_from(worker)?, RECEIVE_BYTES).context("--steer: a worker's socket")?;
     let raw = raw::open(steering.address(), SEND_BYTES, traffic_class)
-        .context("--steer: a raw socket (CAP_NET_RAW)")?;
+        .context("--steer: a raw socket (it takes CAP_NET_RAW); without --steer the engine needs none")?;
     Ok(SteerSetup { steering: Arc::clone(steering), socket, raw, traffic_class })
 }

@@ -70,6 +70,32 @@ fn arguments_that_cannot_work_are_refused_with_the_reason() {
 }
 
 #[test]
+fn an_engine_that_may_not_have_what_it_is_asked_for_says_what_it_takes_and_what_to_leave_out() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("it is there");
+    let has_nothing = status.contains("CapEff:\t0000000000000000");
+    for (option, takes) in
+        [("--kernel", ["CAP_BPF", "CAP_NET_ADMIN", "6.6"]), ("--steer", ["CAP_BPF", "CAP_NET_ADMIN", "5.9"])]
+    {
+        let engine = engine(&[option]);
+        // As in a container that was given nothing. Who has nothing anyway may not give it away.
+        let mut powerless = Process::new("setpriv");
+        powerless.arg("--no-new-privs");
+        if !has_nothing {
+            powerless.args(["--bounding-set=-all", "--inh-caps=-all"]);
+        }
+        powerless.arg(engine.get_program()).args(engine.get_args());
+        let output = match powerless.output() {
+            Ok(output) => output,
+            Err(error) => return eprintln!("not tested without setpriv(1): {error}"),
+        };
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(takes.iter().all(|word| text.contains(word)), "{text}");
+        assert!(text.contains(&format!("without {option}")), "{text}");
+    }
+}
+
+#[test]
 fn check_says_what_this_machine_can_do() {
     let (code, text) = output(&["--check"]);
     assert_eq!(code, Some(0), "{text}");
@@ -79,6 +105,11 @@ fn check_says_what_this_machine_can_do() {
     let (code, text) = output(&["--check", "--media-address", "192.0.2.1"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("FAIL") && text.contains("192.0.2.1"), "{text}");
+    let running = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let taken = running.local_addr().expect("its address").to_string();
+    let (code, text) = output(&["--check", "--control", &taken]);
+    assert_eq!(code, Some(0), "an engine that runs there makes no machine unfit: {text}");
+    assert!(text.contains(&format!("{taken} is in use")), "{text}");
 }
 
 #[test]
