@@ -1,5 +1,6 @@
 //! What does JSON cost: reading a request, writing a reply, and both with what the director does in between?
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::SocketAddr;
 
@@ -46,6 +47,7 @@ fn director() -> Director {
         instance: "bench".into(),
         version: "0".into(),
         addresses: vec![[127, 0, 0, 1].into()],
+        advertised: HashMap::new(),
         ports: PortRange { first: 20_000, last: 59_999 },
         workers: 1,
         max_legs: 20_000,

@@ -42,6 +42,10 @@ pub(crate) struct RunArgs {
     /// Local address for RTP and RTCP, IPv4 or IPv6; may be given several times, the first is the default.
     #[arg(long = "media-address", value_name = "IP", default_value = "127.0.0.1")]
     pub(crate) media_addresses: Vec<IpAddr>,
+    /// What peers are told in place of a media address, as 10.0.0.5=203.0.113.9, where this host is behind a NAT that keeps ports;
+    /// may be given several times.
+    #[arg(long = "advertise", value_name = "IP=IP", value_parser = parse_advertised)]
+    pub(crate) advertised: Vec<(IpAddr, IpAddr)>,
     /// First and last UDP port for RTP and RTCP.
     #[arg(long, value_name = "FIRST-LAST", default_value = "20000-59999", value_parser = parse_ports)]
     pub(crate) ports: RangeInclusive<u16>,
@@ -122,6 +126,12 @@ fn parse_interface(text: &str) -> Result<(String, IpAddr), String> {
         return Err("the name is empty".into());
     }
     Ok((name.to_owned(), address))
+}
+
+fn parse_advertised(text: &str) -> Result<(IpAddr, IpAddr), String> {
+    let (own, told) = text.split_once('=').ok_or("two addresses, as 10.0.0.5=203.0.113.9")?;
+    let address = |text: &str| text.parse().map_err(|error| format!("{text:?}: {error}"));
+    Ok((address(own)?, address(told)?))
 }
 
 fn parse_patience(text: &str) -> Result<Patience, String> {

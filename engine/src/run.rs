@@ -1,8 +1,9 @@
 //! From arguments to a running engine: threads, links and the ready line.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -45,6 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let key = args.key_file.as_deref().map(key::read).transpose()?;
     key::check_exposure(args.control, key.is_some(), args.open)?;
     check_prompts(args.prompts.as_deref())?;
+    let advertised = advertised(args)?;
     let cpus = cpus(args)?;
     let files = allow_files(args.max_legs, cpus.len());
     let max_legs = files.legs;
@@ -114,6 +116,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         instance: instance.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         addresses: args.media_addresses.clone(),
+        advertised,
         ports: PortRange { first: *args.ports.start(), last: *args.ports.end() },
         workers: workers.len() as u16,
         max_legs: max_legs as usize,
@@ -246,6 +249,23 @@ pub(crate) fn cpus(args: &RunArgs) -> anyhow::Result<Vec<u32>> {
         Some(cpu) => bail!("--cpus: this process may not use processor {cpu}, only {allowed:?}"),
         None => Ok(wanted.0.clone()),
     }
+}
+
+/// What peers are told in place of our media addresses.
+fn advertised(args: &RunArgs) -> anyhow::Result<HashMap<IpAddr, IpAddr>> {
+    let mut advertised = HashMap::new();
+    for &(own, told) in &args.advertised {
+        if !args.media_addresses.contains(&own) {
+            bail!("--advertise: {own} is not a --media-address");
+        }
+        if own.is_ipv4() != told.is_ipv4() {
+            bail!("--advertise: {own} and {told} are not of one version of IP");
+        }
+        if advertised.insert(own, told).is_some() {
+            bail!("--advertise: {own} is there twice");
+        }
+    }
+    Ok(advertised)
 }
 
 fn check_prompts(directory: Option<&Path>) -> anyhow::Result<()> {

@@ -1,13 +1,14 @@
 //! The control protocol as the wire sees it: repetition, numbered events, leases, limits.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use offhook_proto::{
-    Command, EngineInfo, ErrorCode, EventBody, Idle, LegCreate, LegDelete, LegList, LegListRequest, frame,
+    Command, EngineInfo, ErrorCode, EventBody, Idle, LegCreate, LegDelete, LegInfo, LegList, LegListRequest,
+    frame,
 };
 use serde_json::{Value, json};
 
-use crate::support::{Engine, PATIENCE, Phone, leg_towards, splice};
+use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, splice};
 
 /// A controller without a library.
 struct Raw(UdpSocket);
@@ -69,6 +70,25 @@ fn creating_a_leg_again_answers_the_same_and_other_parameters_are_refused() {
     assert_eq!(client.create("a", &phone), first);
     let other = LegCreate { silent_after_ms: 5_000, idle: Idle::None, ..leg_towards("a", &phone) };
     assert_eq!(client.refused(Command::LegCreate(other)).code, ErrorCode::LegExists);
+}
+
+#[test]
+fn behind_a_nat_peers_are_told_the_address_outside_and_legs_live_at_the_one_inside() {
+    let engine = Engine::start_with(&["--advertise", "127.0.0.1=203.0.113.9"]);
+    let mut client = engine.client();
+    let (mut ann, bob) = (Phone::new(), Phone::new());
+    let outside = "203.0.113.9".parse::<IpAddr>().expect("an address");
+    let created = client.create("a", &ann);
+    client.create("b", &bob);
+    assert_eq!((created.rtp.ip(), created.rtcp.ip()), (outside, outside));
+    assert_eq!(client.create("a", &ann), created, "also when it is asked for again");
+    let info = client.query("a");
+    assert_eq!((info.rtp, info.rtcp), (created.rtp, created.rtcp));
+    client.splice("a", "b");
+    ann.say(SocketAddr::from(([127, 0, 0, 1], created.rtp.port())), 1);
+    assert_eq!(number(&bob.hear()), 1);
+    let deleted: LegInfo = client.ask(Command::LegDelete(LegDelete { leg: "a".into() }));
+    assert_eq!(deleted.rtp, created.rtp);
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn arguments_that_cannot_work_are_refused_with_the_reason() {
         (&["--key-file", "/nowhere"], "/nowhere"),
         (&["--max-legs", "0"], "0"),
         (&["--log", "a=b=c"], "--log"),
+        (&["--advertise", "203.0.113.9"], "two addresses"),
+        (&["--advertise", "127.0.0.2=203.0.113.9"], "127.0.0.2 is not a --media-address"),
+        (&["--advertise", "127.0.0.1=2001:db8::9"], "one version of IP"),
+        (&["--advertise", "127.0.0.1=192.0.2.1", "--advertise", "127.0.0.1=192.0.2.2"], "twice"),
     ] {
         let (code, text) = output(arguments);
         assert!(code.is_some_and(|code| code != 0), "{arguments:?}");

@@ -1,6 +1,6 @@
 //! The real engine core, a director and its workers, over sockets that are entries of a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -60,6 +60,7 @@ impl Switch {
             instance: format!("engine-{engine}-{instance}"),
             version: "0".into(),
             addresses: vec![address_of(engine)],
+            advertised: HashMap::new(),
             ports: PortRange { first: 20_000, last: 20_127 },
             workers: WORKERS,
             max_legs: 64,

@@ -1,5 +1,6 @@
 //! What the director needs to know at start, and what its shell has to do.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use offhook_proto::{Codec, RecordMode};
@@ -15,6 +16,8 @@ pub struct DirectorConfig {
     pub version: String,
     /// Media addresses; the first is where legs go that name none.
     pub addresses: Vec<IpAddr>,
+    /// What peers are told in place of a media address, where this host is behind a NAT that keeps ports.
+    pub advertised: HashMap<IpAddr, IpAddr>,
     /// Ports of the legs, for each address.
     pub ports: PortRange,
     /// How many workers there are, at least one.

@@ -95,7 +95,7 @@ impl Director {
     fn create(&mut self, op: OpId, body: &LegCreate) -> Result<Stage, Refusal> {
         if let Some(entry) = self.legs.find(&body.leg) {
             return Err(if *entry.created_as == *body {
-                Refusal::Answered(Reply::ok(&entry.created()))
+                Refusal::Answered(self.created(entry))
             } else {
                 let reason = format!("leg {} exists with other parameters", body.leg);
                 Refusal::Error(Error::new(ErrorCode::LegExists, reason))

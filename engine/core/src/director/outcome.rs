@@ -1,6 +1,8 @@
 //! What workers report, and what follows from it.
 
-use offhook_proto::{Error, EventBody, LegInfo, PlayStarted, Reply, WorkerInfo};
+use std::net::SocketAddr;
+
+use offhook_proto::{Error, EventBody, LegCreated, LegInfo, PlayStarted, Reply, WorkerInfo};
 
 use super::Director;
 use super::execute::rtcp_of;
@@ -38,7 +40,7 @@ impl Director {
                 if let (Some(entry), Some(media)) = (self.legs.find_mut(&body.leg), &body.media) {
                     entry.media = media.clone();
                 }
-                Ok(Reply::ok(&info))
+                Ok(self.leg(*info))
             }
             (Task::Play(body), Stage::Working { play_ms }, Ok(_)) => {
                 Ok(Reply::ok(&PlayStarted { play: body.play.clone(), duration_ms: *play_ms }))
@@ -48,7 +50,7 @@ impl Director {
                 self.on_not_recording(record);
                 Err(error)
             }
-            (_, _, Ok(Answer::Leg(info))) => Ok(Reply::ok(&info)),
+            (_, _, Ok(Answer::Leg(info))) => Ok(self.leg(*info)),
             (_, _, Ok(Answer::Done)) => Ok(Reply::done()),
             (_, _, Err(error)) => Err(error),
         }
@@ -72,7 +74,7 @@ impl Director {
             created_as: body.clone(),
             releasing: false,
         };
-        let reply = Reply::ok(&entry.created());
+        let reply = self.created(&entry);
         let name = entry.name.clone();
         self.opening -= 1;
         self.legs.insert(entry);
@@ -130,7 +132,30 @@ impl Director {
             let body = EventBody::LegReleased { leg: leg.to_string(), reason: reason.to_string() };
             self.controllers.raise(self.now, &body);
         }
-        Reply::ok(info)
+        self.leg(info.clone())
+    }
+
+    /// A leg, as its peers are to know it.
+    fn leg(&self, mut info: LegInfo) -> Reply {
+        (info.rtp, info.rtcp) = (self.advertised(info.rtp), self.advertised(info.rtcp));
+        Reply::ok(&info)
+    }
+
+    /// The same of one that was created.
+    pub(super) fn created(&self, entry: &Entry) -> Reply {
+        Reply::ok(&LegCreated {
+            leg: entry.name.to_string(),
+            rtp: self.advertised(entry.rtp),
+            rtcp: self.advertised(entry.rtcp),
+            worker: entry.worker,
+            ssrc: entry.ssrc,
+        })
+    }
+
+    /// What is told in place of an address of ours.
+    fn advertised(&self, own: SocketAddr) -> SocketAddr {
+        let ip = self.config.advertised.get(&own.ip()).copied().unwrap_or_else(|| own.ip());
+        SocketAddr::new(ip, own.port())
     }
 
     fn on_info(&mut self, op: OpId, info: WorkerInfo) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use offhook_proto::{LegCreate, LegCreated, LegList, LegListRequest, Media, limits};
+use offhook_proto::{LegCreate, LegList, LegListRequest, Media, limits};
 
 use crate::LegId;
 
@@ -25,18 +25,6 @@ pub(crate) struct Entry {
     pub(crate) created_as: Box<LegCreate>,
     /// Whether the engine is about to close it by itself.
     pub(crate) releasing: bool,
-}
-
-impl Entry {
-    pub(crate) fn created(&self) -> LegCreated {
-        LegCreated {
-            leg: self.name.to_string(),
-            rtp: self.rtp,
-            rtcp: self.rtcp,
-            worker: self.worker,
-            ssrc: self.ssrc,
-        }
-    }
 }
 
 /// All open legs, by name, by identity and by owner. Nothing here takes longer than the logarithm of their number.

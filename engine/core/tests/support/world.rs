@@ -60,6 +60,7 @@ impl World {
             instance: "test".into(),
             version: "0".into(),
             addresses: vec!["127.0.0.1".parse().expect("a literal address")],
+            advertised: HashMap::new(),
             ports,
             workers,
             max_legs,
