@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::{Envelope, Key};
 use crate::clock::{self, Clock};
-use crate::limits::{CLIENT_EVENTS_HELD, CLIENT_IN_FLIGHT, DATAGRAM_BYTES};
+use crate::limits::{CLIENT_EVENTS_HELD, CLIENT_IN_FLIGHT, REPLY_BYTES};
 use crate::trouble::Trouble;
 use crate::{Client, ClientEvent, Command, Config, Error, ErrorCode, Reply, RequestId};
 
@@ -91,7 +91,7 @@ struct Driver {
 
 impl Driver {
     async fn run(mut self, mut inbox: mpsc::Receiver<Call>) {
-        let mut buffer = vec![0; DATAGRAM_BYTES + 1];
+        let mut buffer = vec![0; REPLY_BYTES];
         loop {
             self.client.handle_timeout(self.clock.now_us());
             self.flush().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::auth::{Envelope, Key};
 use crate::clock::{self, Clock};
-use crate::limits::{CLIENT_EVENTS_HELD, DATAGRAM_BYTES};
+use crate::limits::{CLIENT_EVENTS_HELD, REPLY_BYTES};
 use crate::trouble::Trouble;
 use crate::{Client, ClientEvent, Command, Config, Error, ErrorCode, Reply, RequestId};
 
@@ -20,6 +20,8 @@ pub struct BlockingClient {
     client: Client,
     events: VecDeque<ClientEvent>,
     trouble: Trouble,
+    /// Where datagrams are received.
+    buffer: Vec<u8>,
 }
 
 impl BlockingClient {
@@ -45,8 +47,15 @@ impl BlockingClient {
         let clock = Clock::new();
         let client = Client::new(clock.now_us(), clock::seed(), config)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let envelope = Envelope::client(key);
-        Ok(Self { socket, envelope, clock, client, events: VecDeque::new(), trouble: Trouble::default() })
+        Ok(Self {
+            socket,
+            envelope: Envelope::client(key),
+            clock,
+            client,
+            events: VecDeque::new(),
+            trouble: Trouble::default(),
+            buffer: vec![0; REPLY_BYTES],
+        })
     }
 
     /// Sends a command and waits for its answer. Events that come meanwhile are kept for
@@ -112,11 +121,10 @@ impl BlockingClient {
         let wake_us = self.client.poll_timeout().map_or(end_us, |due_us| due_us.min(end_us));
         let pause = self.clock.until(wake_us).clamp(SHORTEST, LONGEST);
         self.socket.set_read_timeout(Some(pause))?;
-        let mut buffer = [0; DATAGRAM_BYTES + 1];
-        match self.socket.recv(&mut buffer) {
-            Ok(bytes) => match self.envelope.open(clock::unix_ms(), &buffer[..bytes]) {
+        match self.socket.recv(&mut self.buffer) {
+            Ok(bytes) => match self.envelope.open(clock::unix_ms(), &self.buffer[..bytes]) {
                 Ok(datagram) => self.client.handle_datagram(self.clock.now_us(), &datagram),
-                Err(error) => self.trouble.on_unopened(&buffer[..bytes], &error),
+                Err(error) => self.trouble.on_unopened(&self.buffer[..bytes], &error),
             },
             Err(error) if is_timeout(&error) => {}
             // The engine may be about to start: its absence is no failure of our socket.

@@ -1,7 +1,9 @@
 //! Limits of the protocol.
 
-/// Largest datagram in either direction, in bytes.
+/// Largest datagram that the engine takes, in bytes; what it sends is no larger, but for `statistics` of many workers.
 pub const DATAGRAM_BYTES: usize = 16_384;
+/// Room for a datagram from the engine, in bytes: all that UDP over IPv4 can carry.
+pub const REPLY_BYTES: usize = 65_507;
 /// Longest cookie, in bytes.
 pub const COOKIE_BYTES: usize = 64;
 /// Longest name of a leg, a controller or a play, in bytes.

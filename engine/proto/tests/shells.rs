@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use offhook_proto::auth::{Envelope, Key};
 use offhook_proto::{
     AsyncClient, BlockingClient, ClientEvent, Command, Config, EngineInfo, Error, ErrorCode, Event,
-    EventBody, LegCreate, LegCreated, LegQuery, Reply, Request, Subscribed, frame,
+    EventBody, LegCreate, LegCreated, LegQuery, Reply, Request, Subscribed, WorkerInfo, frame,
 };
 
 /// Answers until it is dropped. Ignores the first datagram of each kind of command, so that clients must send again.
@@ -73,6 +73,7 @@ impl Drop for FakeEngine {
 fn answer(command: &Command) -> Reply {
     match command {
         Command::Ping => Reply::pong(&EngineInfo { instance: "a".to_owned(), ..EngineInfo::default() }),
+        Command::Statistics => Reply::ok(&EngineInfo { workers: workers(96), ..EngineInfo::default() }),
         Command::Subscribe(_) => Reply::ok(&Subscribed { instance: "a".to_owned(), seq: 0 }),
         Command::LegCreate(body) => Reply::ok(&LegCreated {
             leg: body.leg.clone(),
@@ -86,6 +87,20 @@ fn answer(command: &Command) -> Reply {
         }
         _ => Reply::done(),
     }
+}
+
+/// Of a large machine, a few days on.
+fn workers(count: u16) -> Vec<WorkerInfo> {
+    let worker = |worker| WorkerInfo {
+        worker,
+        cpu: Some(u32::from(worker)),
+        packets_received: 40_000_000_000,
+        packets_forwarded: 40_000_000_000,
+        cpu_us: 300_000_000_000,
+        wakeups: 9_000_000_000,
+        ..WorkerInfo::default()
+    };
+    (0..count).map(worker).collect()
 }
 
 fn event(seq: u64) -> Event {
@@ -188,4 +203,25 @@ fn an_async_client_serves_many_tasks_and_its_news_come_by_channel() {
             assert_eq!(news.recv().await, None, "the task ends with the last handle");
         }
     });
+}
+
+#[test]
+fn the_figures_of_a_machine_with_96_processors_arrive_whole() {
+    let arrived =
+        |reply: Result<Reply, Error>| reply.and_then(Reply::parse::<EngineInfo>).map(|info| info.workers);
+    for key in [None, key()] {
+        let engine = FakeEngine::start(key.clone());
+        let mut client =
+            BlockingClient::connect_with(engine.address, key.clone(), patient(Config::one_shot()))
+                .expect("loopback");
+        assert_eq!(arrived(client.call(Command::Statistics)), Ok(workers(96)));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
+        let reply = runtime.block_on(async {
+            let (client, _) =
+                AsyncClient::connect(engine.address, key, Config::one_shot()).await.expect("loopback");
+            client.call(Command::Statistics).await
+        });
+        assert_eq!(arrived(reply), Ok(workers(96)));
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) fn exchange(engine: SocketAddr, key: Option<Key>, dictionary: &str) -
     let mut envelope = Envelope::client(key);
     let cookie = format!("raw{}-{}", std::process::id(), unix_ms());
     let request = format!("{cookie} {dictionary}").into_bytes();
-    let mut buffer = vec![0; limits::DATAGRAM_BYTES];
+    let mut buffer = vec![0; limits::REPLY_BYTES];
     for _ in 0..ATTEMPTS {
         socket.send(&envelope.seal(unix_ms(), request.clone()))?;
         loop {
