@@ -13,6 +13,7 @@ mod contacts;
 mod estimate;
 mod events;
 mod guard;
+mod metrics;
 mod openapi;
 mod problem;
 mod reports;
@@ -66,6 +67,7 @@ impl Api {
             .nest("/genesys/1", callbacks::routes().merge(estimate::routes()))
             .route("/healthz", get(health))
             .merge(console::routes())
+            .merge(metrics::routes())
             .merge(openapi::routes())
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)

@@ -197,6 +197,7 @@ fn with_a_token_nothing_is_said_without_it() {
         refused(&control, "GET", "/api/v1/agents", b"", 401, &[]);
         refused(&control, "POST", CALLBACK, br#"{"_customer_number": "+15550001"}"#, 401, &[]);
         refused(&control, "GET", "/api/v1/events", b"", 401, &[]);
+        refused(&control, "GET", "/metrics", b"", 401, &[]);
     }
     assert_eq!(control.read("/healthz")["status"], "ok");
     control.token = Some("correct-horse-battery".into());
@@ -213,6 +214,35 @@ fn without_a_token_pages_of_other_sites_are_refused() {
     assert!(ask(&format!("host: {address}\r\n")).starts_with("HTTP/1.1 200"));
     assert!(ask(&format!("host: {address}\r\norigin: https://evil.example\r\n")).starts_with("HTTP/1.1 403"));
     assert!(ask("host: rebound.example\r\n").starts_with("HTTP/1.1 403"));
+}
+
+#[test]
+fn the_page_of_figures_has_agents_queues_callbacks_engines_and_whether_the_journal_can_be_written() {
+    let control = Place::new("", "").start();
+    control.send("PUT", "/api/v1/agents/ann", &json!({"name": "Ann"}));
+    control.send(
+        "POST",
+        CALLBACK,
+        &json!({"_customer_number": "+15550123", "_call_direction": "USERTERMINATED"}),
+    );
+    let address = control.http_address();
+    let answer =
+        exchange(address, &format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("application/openmetrics-text"),
+        "{answer}"
+    );
+    for sample in [
+        "offhook_agents{status=\"logged_out\"} 1.0",
+        "offhook_customers_waiting 1.0",
+        "offhook_queue_waiting{queue=\"sales\"} 1.0",
+        "offhook_engine_up{engine=\"0\"} 0.0",
+        "offhook_customers_dialled_total 0.0",
+        "offhook_journal_stalled 0.0",
+        "# EOF",
+    ] {
+        assert!(answer.lines().any(|line| line == sample), "{sample} is not in {answer}");
+    }
 }
 
 #[test]

@@ -68,6 +68,9 @@ pub(crate) struct RunArgs {
     /// Address and TCP port for `ng` requests besides the control socket. Only loopback unless --open.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ng_tcp: Option<SocketAddr>,
+    /// Address and TCP port of a page of figures for Prometheus, at /metrics. It changes nothing, and asks nobody who they are.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Seconds from an `ng` delete request to the end of the media, unless the request says otherwise.
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     pub(crate) ng_delete_delay_s: u64,

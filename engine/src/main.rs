@@ -12,6 +12,7 @@ mod files;
 mod kernel;
 mod key;
 mod link;
+mod metrics;
 mod ng;
 mod ng_stream;
 mod prompt;

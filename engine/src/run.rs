@@ -26,6 +26,7 @@ use crate::files::Files;
 use crate::kernel;
 use crate::key;
 use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
+use crate::metrics::MetricsPage;
 use crate::ng::NgShell;
 use crate::prompt::PromptStore;
 use crate::record::Recorder;
@@ -124,6 +125,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         seed,
     };
     let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
+    let metrics = args.metrics.map(MetricsPage::bind).transpose()?;
+    let metrics_key = key.clone();
     let ng_config = ng_config(args, &clock, random()?);
     let dscp = args.dscp;
     let setup = move |ng| ControlSetup {
@@ -140,12 +143,19 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         reports,
         bell,
     };
-    let ready = format!("offhook-engine ready control={address} workers={} instance={instance}", cpus.len());
+    let mut ready =
+        format!("offhook-engine ready control={address} workers={} instance={instance}", cpus.len());
+    if let Some(metrics) = &metrics {
+        ready += &format!(" metrics={}", metrics.address()?);
+    }
     info!(control = %address, workers = cpus.len(), instance, max_legs, "ready");
     tokio_uring::start(async {
         let ng = NgShell::new(ng_config, ng_tcp.map(TcpListener::from_std).transpose()?);
         // Before the line: what was signed before this moment is refused.
         let setup = setup(ng);
+        if let Some(metrics) = metrics {
+            metrics.open(address, metrics_key)?;
+        }
         // The line says that requests are answered from now on; who reads it may be gone.
         let _ = writeln!(std::io::stdout(), "{ready}");
         control::serve(setup).await

@@ -6,6 +6,7 @@ mod converting;
 mod files;
 mod forwarding;
 mod marking;
+mod metrics;
 mod moving;
 mod playing;
 mod recording;

@@ -19,6 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Engine {
     child: Child,
     pub(crate) control: SocketAddr,
+    /// The line with which it said that it was there.
+    ready: String,
     log: Option<JoinHandle<String>>,
 }
 
@@ -58,13 +60,13 @@ impl Engine {
         });
         let mut ready = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
-        let control = ready
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("control="))
-            .unwrap_or_else(|| panic!("not ready: {ready:?} {}", String::new()))
-            .parse()
-            .expect("an address");
-        Self { child, control, log: Some(log) }
+        let control = told(&ready, "control=").unwrap_or_else(|| panic!("not ready: {ready:?}"));
+        Self { child, control, ready, log: Some(log) }
+    }
+
+    /// An address of its ready line, as `metrics=127.0.0.1:9110`.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        told(&self.ready, &format!("{name}=")).unwrap_or_else(|| panic!("no {name} in {:?}", self.ready))
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -105,6 +107,10 @@ impl Drop for Engine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn told(ready: &str, name: &str) -> Option<SocketAddr> {
+    ready.split_whitespace().find_map(|word| word.strip_prefix(name))?.parse().ok()
 }
 
 /// The binary with the arguments that every test wants. The last of two that contradict each other holds.
