@@ -82,6 +82,20 @@ fn by_02_one_lost_packet_of_a_parked_leg_delays_the_dial_and_does_not_redial_the
 }
 
 #[test]
+fn by_02_a_phone_that_is_heard_by_its_reports_only_is_proved_by_the_next_one_where_that_is_expected() {
+    let mut bench = bench::Bench::with(|config| config.agents.silent_after_ms = 10_000);
+    bench.add_agent("ann", true);
+    let leg = bench.last_agent_dial("ann");
+    bench.packet_age_ms = 5_000;
+    bench.callback("+31201");
+    bench.pass_ms(1_000);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (0, leg), "neither proved nor dead");
+    bench.packet_age_ms = 20;
+    bench.pass_ms(200);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, leg));
+}
+
+#[test]
 fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_is_called_again() {
     let mut bench = available_agent(true);
     let leg = bench.last_agent_dial("ann");

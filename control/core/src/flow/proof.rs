@@ -103,7 +103,8 @@ impl Core {
     /// that were let through got lost, or its phone was picked up so recently that the first is still on the way.
     fn may_still_speak(&self, id: u64, last_packet_ms: Option<u64>) -> bool {
         if let Some(age_ms) = last_packet_ms {
-            return age_ms < FIRST_PACKET_MS;
+            // A phone that leaves its silence out may be heard by its RTCP only, every 5 s: who expects such says so there.
+            return age_ms < FIRST_PACKET_MS.max(u64::from(self.config.agents.silent_after_ms));
         }
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
         // A leg that was opened again elsewhere waits for its phone to follow.

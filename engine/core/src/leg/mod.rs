@@ -12,6 +12,7 @@ mod idle;
 mod info;
 mod key;
 pub(crate) mod latch;
+pub(crate) mod park;
 pub(crate) mod player;
 pub(crate) mod press;
 pub(crate) mod quality;
@@ -38,6 +39,7 @@ use self::encoding::duration_ts;
 use self::handover::{Handover, Installed};
 use self::hold::Hold;
 use self::latch::Latch;
+use self::park::Parked;
 use self::player::Player;
 use self::quality::{Line, Quality};
 use self::receive::Receive;
@@ -78,8 +80,8 @@ pub struct Leg {
     #[expect(clippy::box_collection, reason = "one word in every leg, of which hardly any has listeners")]
     pub(crate) listeners: Option<Box<Vec<LegIx>>>,
     pub(crate) listens_to: Option<LegIx>,
-    /// Present while parked: one packet in so many passes.
-    pub(crate) parked: Option<u16>,
+    /// Present while parked.
+    pub(crate) parked: Option<Parked>,
     pub(crate) last_packet: Option<Time>,
     /// Whether `leg.silent` was raised and no packet came since.
     pub(crate) silent: bool,
@@ -364,7 +366,7 @@ impl Leg {
 
     /// Sets the deadline of its silence anew, at a shared tick.
     pub(crate) fn watch_silence(&mut self) {
-        let at = self.silent_at().at_shared_tick();
+        let at = self.silent_at().min(self.look_at()).at_shared_tick();
         self.deadlines.set(Timer::Silence, at);
     }
 }

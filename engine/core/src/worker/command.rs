@@ -220,15 +220,6 @@ impl Worker {
         }
     }
 
-    /// Tells what a parked leg's filter passes, after a change.
-    fn renew_filter(&mut self, leg: LegIx) {
-        let parked = &self.legs[leg.index()];
-        if let Some(keep_one_in) = parked.parked {
-            let (telephone_event, rtcp_mux) = (parked.media.telephone_event, parked.rtcp_mux);
-            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux });
-        }
-    }
-
     /// A strict leg's peer is known before it speaks.
     fn connect_if_strict(&mut self, leg: LegIx) {
         let strict = &mut self.legs[leg.index()].latch;

@@ -119,6 +119,10 @@ impl Worker {
         let from = &mut self.legs[leg.index()];
         from.bytes_received += header.payload_len as u64;
         let in_order = from.receive.on_packet(header.ssrc, header.sequence);
+        if from.parked.is_some() {
+            self.on_parked_packet(leg, header.sequence);
+        }
+        let from = &mut self.legs[leg.index()];
         let payload = from.payload(header.payload_type).ok_or(DropReason::PayloadType)?;
         if let Some(detect) = &mut from.detect {
             let body = &packet[header.payload_at..header.payload_at + header.payload_len];

@@ -9,6 +9,7 @@ mod kernel;
 mod keys;
 mod leave;
 mod listen;
+mod park;
 mod play;
 mod record;
 mod reports;

@@ -1,14 +1,12 @@
-//! Joining and parting legs, and parking them.
+//! Joining and parting legs.
 
 use offhook_proto::{Error, ErrorCode, SuperviseEnd};
 use slab::Slab;
 
 use super::Worker;
-use crate::leg::report::Reports;
-use crate::leg::timer::Timer;
 use crate::leg::{Awaits, Half, Leg};
 use crate::limits::HELD_ALLOWANCE_US;
-use crate::{LegId, LegIx, Time, WorkerOutput};
+use crate::{LegId, LegIx, Time};
 
 /// Which way audio goes, and from when its first packet is measured.
 #[derive(Clone, Copy, Debug)]
@@ -89,35 +87,6 @@ impl Worker {
             self.park(leg, crate::limits::KEEP_ONE_IN)?;
         }
         Ok(())
-    }
-
-    pub(super) fn park(&mut self, leg: LegIx, keep_one_in: u16) -> Result<(), Error> {
-        let parked = &mut self.legs[leg.index()];
-        if parked.splice.is_some() || parked.supervises() || parked.listens_to.is_some() {
-            return Err(Error::new(ErrorCode::AlreadySpliced, "a spliced leg cannot be parked"));
-        }
-        if parked.parked.replace(keep_one_in) != Some(keep_one_in) {
-            parked.receive.on_park(keep_one_in);
-            parked.fresh = false;
-            let (telephone_event, rtcp_mux) = (parked.media.telephone_event, parked.rtcp_mux);
-            self.output(WorkerOutput::Park { leg, keep_one_in, telephone_event, rtcp_mux });
-            self.drop_held(leg, Time::NEVER);
-        }
-        Ok(())
-    }
-
-    pub(super) fn unpark(&mut self, leg: LegIx) {
-        let parked = &mut self.legs[leg.index()];
-        if parked.parked.take().is_some() {
-            parked.receive.on_unpark();
-            // A conversation is reported on sooner than a parked leg.
-            let soon = Reports::next(self.now, false, self.spread.next());
-            if soon < parked.deadlines.of(Timer::Report) {
-                parked.deadlines.set(Timer::Report, soon);
-                self.rewind(leg);
-            }
-            self.output(WorkerOutput::Unpark { leg });
-        }
     }
 
     pub(super) fn partner(&self, leg: LegIx) -> Option<LegIx> {

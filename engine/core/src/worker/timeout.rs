@@ -156,6 +156,9 @@ impl Worker {
             // The worker itself has to hear it when it comes back.
             self.take_back(leg);
         }
+        if self.look_without_filter(leg) {
+            return;
+        }
         let silent = &mut self.legs[leg.index()];
         if silent.silent_at() > self.now {
             silent.watch_silence();
