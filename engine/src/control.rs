@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::bail;
 use crossbeam::channel::Receiver;
 use offhook_engine_core::{
-    BindError, Director, DirectorOutput, EncodedPrompt, LegId, OpId, PromptId, RecordId, Time, WorkerReport,
+    BindError, Director, DirectorOutput, EncodedPrompt, LegId, OpId, PromptForm, PromptId, RecordId, Time,
+    WorkerReport,
 };
 use offhook_proto::auth::Envelope;
-use offhook_proto::{Codec, Dscp, Error, ErrorCode, Reply, frame, limits};
+use offhook_proto::{Dscp, Error, ErrorCode, Reply, frame, limits};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
@@ -158,7 +159,7 @@ impl Control {
                     }
                 }
                 DirectorOutput::CloseRecording { record } => self.closing.push((record, self.clock.now())),
-                DirectorOutput::LoadPrompt { prompt, file, codec } => self.load(prompt, file, codec),
+                DirectorOutput::LoadPrompt { prompt, file, form } => self.load(prompt, file, form),
             }
         }
         let recorder = &self.recorder;
@@ -248,10 +249,10 @@ impl Control {
         self.director.handle_bound(self.clock.now(), op, result);
     }
 
-    fn load(&self, prompt: PromptId, file: String, codec: Codec) {
+    fn load(&self, prompt: PromptId, file: String, form: PromptForm) {
         let (prompts, loaded) = (Rc::clone(&self.prompts), self.loaded.clone());
         tokio_uring::spawn(async move {
-            let result = prompts.load(file, codec).await;
+            let result = prompts.load(file, form).await;
             // Nobody listens any more only when the engine stops.
             let _ = loaded.send((prompt, result));
         });

@@ -42,16 +42,17 @@ struct Direct {
 }
 
 impl MixMinus {
-    /// A mix of voices in these codecs for a listener with `codec` and `ptime_ms`. All voices are inaudible at first.
+    /// A mix of voices in these codecs for a listener with `codec` and `ptime_ms`; `opus` is how Opus is made for it. All voices are
+    /// inaudible at first.
     ///
     /// The packet time is shortened as by [`Packetiser::new`].
     ///
     /// # Errors
     /// `Unsupported` if a codec, rate or packet time is not to be had.
-    pub fn new(codec: Codec, ptime_ms: u32, voices: &[Codec]) -> Result<Self, CodecError> {
+    pub fn new(codec: Codec, ptime_ms: u32, opus: &OpusConfig, voices: &[Codec]) -> Result<Self, CodecError> {
         let ptime_ms = possible_ptime(codec, ptime_ms).ok_or(CodecError::Unsupported)?;
         let best_hz = voices.iter().map(|voice| voice.sample_rate_hz()).max().unwrap_or(8_000);
-        let encoder = Encoder::new(codec, best_hz, &OpusConfig { fec: false, ..OpusConfig::default() })?;
+        let encoder = Encoder::new(codec, best_hz, opus)?;
         let rate_hz = encoder.rate_hz();
         let decoder = Decoder::new(codec, rate_hz)?;
         if decoder.rate_hz() != rate_hz {
@@ -117,7 +118,13 @@ impl MixMinus {
         self.takes_over = true;
     }
 
-    /// The payload of this tick, in `out`. Call it once every [`Self::ptime_ms`], also while the short way is used.
+    /// Tells Opus what loss in percent the listener reports (see [`Encoder::expect_loss`]).
+    pub fn expect_loss(&mut self, percent: u8) {
+        self.encoder.expect_loss(percent);
+    }
+
+    /// The payload of this tick, in `out`; empty if there is nothing to send (Opus in silence). Call it once every
+    /// [`Self::ptime_ms`], also while the short way is used.
     ///
     /// # Errors
     /// `TooShort` if `out` has less room than [`Packetiser::MAX_PAYLOAD`].
@@ -275,7 +282,7 @@ mod tests {
 
     #[test]
     fn who_is_made_inaudible_is_gone_to_the_last_bit_and_nobody_hears_a_click() {
-        let mut mix = MixMinus::new(LAW, 20, &[LAW, LAW]).expect("a mix");
+        let mut mix = MixMinus::new(LAW, 20, &OpusConfig::default(), &[LAW, LAW]).expect("a mix");
         mix.set_audible(0, true);
         let heard = run(&mut mix, 200, |tick, mix| match tick {
             50 => mix.set_audible(1, true),
@@ -294,7 +301,7 @@ mod tests {
 
     #[test]
     fn going_from_the_packets_to_the_mix_and_back_does_not_click() {
-        let mut mix = MixMinus::new(LAW, 20, &[LAW]).expect("a mix");
+        let mut mix = MixMinus::new(LAW, 20, &OpusConfig::default(), &[LAW]).expect("a mix");
         mix.set_audible(0, true);
         // 430 Hz: not a whole number of cycles in a packet or in the buffer's delay.
         let tone = sine(8_000, 430.0, -10.0, 300 * 160);
@@ -329,7 +336,8 @@ mod tests {
         let all = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 8_000 }];
         for listener in all {
             for voice in all {
-                let mut mix = MixMinus::new(listener, 20, &[voice, LAW]).expect("a mix");
+                let mut mix =
+                    MixMinus::new(listener, 20, &OpusConfig::default(), &[voice, LAW]).expect("a mix");
                 mix.set_audible(0, true);
                 let mut speaker =
                     Packetiser::new(8_000, voice, 20, &OpusConfig::default()).expect("a speaker");

@@ -29,6 +29,6 @@ pub use message::{
     Answer, Disarmed, DropReason, LegId, LegIx, OpId, RecordChange, Socket, Verdict, WorkerCommand,
     WorkerOutput, WorkerReport,
 };
-pub use prompt::{EncodedPrompt, PromptId, Segment};
+pub use prompt::{EncodedPrompt, PromptForm, PromptId, Segment};
 pub use time::Time;
 pub use worker::{Worker, WorkerConfig};

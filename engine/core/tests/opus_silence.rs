@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use offhook_audio::codec::{self, Decoder};
 use offhook_audio::comfort_noise::{NoiseShape, NoiseSource};
 use offhook_audio::level::dbm0;
-use offhook_engine_core::LegSetup;
-use offhook_proto::{Codec, Media, Opus};
+use offhook_audio::resample::Resampler;
+use offhook_engine_core::{EncodedPrompt, LegId, LegSetup, Segment, WorkerCommand};
+use offhook_proto::{Codec, EventBody, Media, Opus, PlayEnd, SuperviseMode};
 use support::speaker::{Speaker, media, prompt_samples, silence};
 use support::{Rig, Sent, assert_one_stream, rtp, setup};
 
@@ -73,39 +76,94 @@ fn silence_is_left_out_for_a_phone_that_asks_for_it_and_for_no_other() {
         let samples = two_sentences(line);
         let (_, all) = talk(media(Codec::Opus), media(Codec::Pcmu), &samples);
         let (_, sent) = talk(without_silence(), media(Codec::Pcmu), &samples);
-        let packets = samples.len() / 160;
-        assert!(
-            all.len() > packets - 5 && all.windows(2).all(|two| gap_ts(two) == PACKET_TS),
-            "{}",
-            all.len()
-        );
-        let pause = PAUSE_MS / 20;
-        assert!(
-            sent.len() < packets - pause * 8 / 10,
-            "{} of {packets}, {pause} of them silence",
-            sent.len()
-        );
-        assert_one_stream(&sent);
-        let (mut unsent, mut longest) = (0, 0);
-        for two in sent.windows(2) {
-            let elapsed_ts = ((two[1].at.0 - two[0].at.0) * 48 / 1_000) as u32;
-            assert!(gap_ts(two).abs_diff(elapsed_ts) <= 48, "{elapsed_ts}: timestamps go on with the time");
-            let missing = gap_ts(two) / PACKET_TS - 1;
-            assert_eq!(
-                two[1].header().marker,
-                missing > 0,
-                "after silence, and only there, a talkspurt begins"
-            );
-            unsent += missing;
-            longest = longest.max(missing);
-        }
-        // The last silence of 200 ms is not followed by anything.
-        let told = sent.len() + unsent as usize;
-        assert!((all.len() - 12..=all.len()).contains(&told), "{told} of {}", all.len());
-        assert!(longest <= 20, "what the line sounds like is told every 400 ms at least: {longest}");
-        let off_db = dbm0(&played(&sent)) - dbm0(&played(&all));
-        assert!(off_db.abs() < 0.5, "{off_db} dB");
+        assert_left_out(&all, &sent, samples.len() / 160);
     }
+}
+
+/// That of so many packet times, of which one hearer is sent `all`, those who ask for no silence are `sent` just that: nothing is
+/// missed, and what is played is as loud.
+fn assert_left_out(all: &[Sent], sent: &[Sent], packets: usize) {
+    let even = |all: &[Sent]| all.windows(2).all(|two| gap_ts(two) == PACKET_TS);
+    assert!(all.len() > packets - 5 && even(all), "{}", all.len());
+    let pause = PAUSE_MS / 20;
+    assert!(sent.len() < packets - pause * 8 / 10, "{} of {packets}, {pause} of them silence", sent.len());
+    assert_one_stream(sent);
+    let (mut unsent, mut longest) = (0, 0);
+    for two in sent.windows(2) {
+        let elapsed_ts = ((two[1].at.0 - two[0].at.0) * 48 / 1_000) as u32;
+        assert!(gap_ts(two).abs_diff(elapsed_ts) <= 48, "{elapsed_ts}: timestamps go on with the time");
+        let missing = gap_ts(two) / PACKET_TS - 1;
+        assert_eq!(two[1].header().marker, missing > 0, "after silence, and only there, a talkspurt begins");
+        unsent += missing;
+        longest = longest.max(missing);
+    }
+    // The last silence of 200 ms is not followed by anything.
+    let told = sent.len() + unsent as usize;
+    assert!((all.len() - 12..=all.len()).contains(&told), "{told} of {}", all.len());
+    assert!(longest <= 20, "what the line sounds like is told every 400 ms at least: {longest}");
+    let off_db = dbm0(&played(sent)) - dbm0(&played(all));
+    assert!(off_db.abs() < 0.5, "{off_db} dB");
+}
+
+#[test]
+fn the_silence_of_a_prompt_is_left_out_for_whom_asks_for_it() {
+    let samples = two_sentences(true);
+    let twice_the_rate = |samples: &[i16]| {
+        let mut resampler = Resampler::new(8_000, EncodedPrompt::rate_hz(Codec::Opus)).expect("it resamples");
+        let mut out = vec![0; resampler.max_output(samples.len())];
+        let wrote = resampler.process(samples, &mut out);
+        out[..wrote].to_vec()
+    };
+    let fast = twice_the_rate(&samples);
+    let heard = |hearer: Media| {
+        let mut rig = Rig::new();
+        let prompt = EncodedPrompt::encode(&hearer, &fast).expect("it is encoded");
+        rig.create(LegSetup { media: hearer, ..setup(1) });
+        rig.latch(1);
+        rig.take_heard(1);
+        rig.play(1, "p", vec![Segment::Audio(Arc::new(prompt))], 1);
+        rig.pass_ms(samples.len() as u64 / 8);
+        rig.take_heard(1)
+    };
+    assert_left_out(&heard(media(Codec::Opus)), &heard(without_silence()), samples.len() / 160);
+}
+
+#[test]
+fn silence_that_is_played_is_told_once_in_400_ms_to_whom_asks_for_it() {
+    let sent = |hearer| {
+        let mut rig = Rig::new();
+        rig.create(LegSetup { media: hearer, ..setup(1) });
+        rig.latch(1);
+        rig.take_heard(1);
+        rig.play(1, "p", vec![Segment::SilenceMs(2_000)], 1);
+        rig.pass_ms(2_020);
+        let ended = |event: &EventBody| matches!(event, EventBody::PlayEnded { end: PlayEnd::Finished, .. });
+        assert!(rig.events.iter().any(ended), "it lasts as long as without");
+        rig.take_heard(1)
+    };
+    assert_eq!(sent(media(Codec::Opus)).len(), 100);
+    let told = sent(without_silence());
+    assert_eq!(told.len(), 5);
+    assert!(told.windows(2).all(|two| gap_ts(two) == 20 * PACKET_TS && two[1].header().marker));
+}
+
+#[test]
+fn a_supervisor_who_asks_for_it_is_sent_no_silence_of_the_call() {
+    let samples = two_sentences(true);
+    let heard = |hearer: Media| {
+        let mut rig = Rig::new();
+        for (leg, media) in [(1, hearer), (2, media(Codec::Pcmu)), (3, media(Codec::Pcma))] {
+            rig.create(LegSetup { media, ..setup(leg) });
+            rig.latch(leg);
+        }
+        rig.splice(2, 3);
+        let (leg, of) = (LegId(1), LegId(2));
+        rig.done(|op| WorkerCommand::Supervise { op, leg, of, with: None, mode: SuperviseMode::Listen });
+        rig.take_heard(1);
+        Speaker::new(3, media(Codec::Pcma)).say(&mut rig, &samples);
+        rig.take_heard(1)
+    };
+    assert_left_out(&heard(media(Codec::Opus)), &heard(without_silence()), samples.len() / 160);
 }
 
 fn gap_ts(two: &[Sent]) -> u32 {

@@ -1,4 +1,4 @@
-//! Prompt files: found, read without stalling anyone, decoded once, encoded once per codec, and kept.
+//! Prompt files: found, read without stalling anyone, decoded once, encoded once per form, and kept.
 
 mod path;
 mod resample;
@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use offhook_engine_core::EncodedPrompt;
-use offhook_proto::{Codec, Error, ErrorCode};
+use offhook_engine_core::{EncodedPrompt, PromptForm};
+use offhook_proto::{Error, ErrorCode};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// The prompt directory, and what has been played from it lately.
@@ -32,23 +32,27 @@ impl PromptStore {
     ///
     /// # Errors
     /// `bad_prompt`, with what is wrong with the file or its name.
-    pub(crate) async fn load(&self, name: String, codec: Codec) -> Result<Arc<EncodedPrompt>, Error> {
-        self.try_load(name, codec).await.map_err(|reason| Error::new(ErrorCode::BadPrompt, reason))
+    pub(crate) async fn load(
+        &self,
+        name: String,
+        form: impl Into<PromptForm>,
+    ) -> Result<Arc<EncodedPrompt>, Error> {
+        self.try_load(name, form.into()).await.map_err(|reason| Error::new(ErrorCode::BadPrompt, reason))
     }
 
-    async fn try_load(&self, name: String, codec: Codec) -> Result<Arc<EncodedPrompt>, String> {
+    async fn try_load(&self, name: String, form: PromptForm) -> Result<Arc<EncodedPrompt>, String> {
         let directory = self.directory.clone().ok_or("this engine was started without --prompts")?;
         let found = {
             let name = name.clone();
             aside(move || path::find(&directory, &name)).await??
         };
-        let key = Key { path: found.path.clone(), modified: found.modified, bytes: found.bytes, codec };
+        let key = Key { path: found.path.clone(), modified: found.modified, bytes: found.bytes, form };
         let place = Rc::clone(self.cache.borrow_mut().prompts.entry(key.clone()).or_default());
         let mut loaded_here = false;
         // Whoever asks while it is being loaded waits for that: a thousand callers may want the same music at once.
         let load = || {
             loaded_here = true;
-            self.read_and_encode(&name, &found, codec)
+            self.read_and_encode(&name, &found, form)
         };
         let prompt = place.get_or_try_init(load).await.map(Arc::clone);
         let mut cache = self.cache.borrow_mut();
@@ -64,11 +68,11 @@ impl PromptStore {
         &self,
         name: &str,
         found: &path::Found,
-        codec: Codec,
+        form: PromptForm,
     ) -> Result<Arc<EncodedPrompt>, String> {
         let _turn = self.loads.acquire().await.map_err(|error| error.to_string())?;
         let file = read(found).await.map_err(|error| format!("{name:?}: {error}"))?;
-        let prompt = aside(move || decode_and_encode(&file, codec))
+        let prompt = aside(move || decode_and_encode(&file, form))
             .await?
             .map_err(|reason| format!("{name:?}: {reason}"))?;
         Ok(Arc::new(prompt))
@@ -94,10 +98,10 @@ async fn read(found: &path::Found) -> std::io::Result<Vec<u8>> {
     Ok(whole)
 }
 
-fn decode_and_encode(file: &[u8], codec: Codec) -> Result<EncodedPrompt, String> {
+fn decode_and_encode(file: &[u8], form: PromptForm) -> Result<EncodedPrompt, String> {
     let sound = wav::decode(file)?;
-    let samples = resample::resample(sound.samples, sound.rate, EncodedPrompt::rate_hz(codec));
-    EncodedPrompt::encode(codec, &samples).map_err(|error| error.reason)
+    let samples = resample::resample(sound.samples, sound.rate, EncodedPrompt::rate_hz(form.codec));
+    EncodedPrompt::encode(form, &samples).map_err(|error| error.reason)
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -106,7 +110,7 @@ struct Key {
     modified: SystemTime,
     /// A clock that was set back may name the same moment twice.
     bytes: u64,
-    codec: Codec,
+    form: PromptForm,
 }
 
 /// Encoded prompts; beyond a limit the ones that were loaded first go, and are loaded again when they are asked for.
@@ -153,6 +157,8 @@ const CACHE_BYTES: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
+    use offhook_proto::Codec;
+
     use super::*;
 
     fn store() -> PromptStore {

@@ -25,6 +25,9 @@ pub struct Manner {
     pub mediaenc: &'static str,
     /// The tone that it says, in Hz.
     pub tone_hz: u32,
+    /// Whether it says the tone for 4 s and nothing for 6, in turn, and asks to be sent no silence with Opus (`opus_dtx`; what it
+    /// sends itself is as we ask, whole).
+    pub pauses: bool,
 }
 
 /// A running baresip that answers every call. Killed when dropped.
@@ -50,9 +53,10 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen {address}\naudio_player aubridge,ear\naudio_source aufile,{tone}\n\
              audio_channels {channels}-{channels}\naudio_srate {rate_hz}-{rate_hz}\naudio_level no\n\
-             rtp_timeout 0\nnet_interface 127.0.0.1\nstatmode_default off\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\n\
+             opus_dtx {dtx}\nrtp_timeout 0\nnet_interface 127.0.0.1\nstatmode_default off\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\n\
              module opus.so\nmodule srtp.so\nmodule sndfile.so\nmodule aufile.so\nmodule aubridge.so\n\
              module_tmp account.so\nmodule_app menu.so\nsnd_path {folder}\n",
+            dtx = if manner.pauses { "yes" } else { "no" },
             tone = path.join("tone.wav").display(),
             folder = path.display(),
         );
@@ -137,7 +141,8 @@ fn write_tone(path: &std::path::Path, manner: Manner) {
     let step = TAU * f64::from(manner.tone_hz) / f64::from(rate_hz);
     let mut data = Vec::new();
     for at in 0..60 * rate_hz {
-        let sample = (LEVEL * 32_767.0 * (step * f64::from(at)).sin()) as i16;
+        let level = if manner.pauses && at / rate_hz % 10 >= 4 { 0.0 } else { LEVEL };
+        let sample = (level * 32_767.0 * (step * f64::from(at)).sin()) as i16;
         for _ in 0..channels {
             data.extend(sample.to_le_bytes());
         }

@@ -30,7 +30,7 @@ pub struct OpusConfig {
     pub complexity: u8,
     /// Whether each packet carries a copy of the one before (`useinbandfec`).
     pub fec: bool,
-    /// Whether silence is not sent (`usedtx`).
+    /// Whether silence is not sent (`usedtx`): what is below −45 dBm0 and sounds like the noise of a room or a line.
     pub dtx: bool,
     /// The loss that the copy is made for, in percent; none is made for 0. Follow the receiver's reports with
     /// [`Encoder::expect_loss`].

@@ -1,6 +1,7 @@
 //! Opus behind a seam: the traits are ours, the only implementation is libopus.
 
 use super::{CodecError, OpusConfig};
+use crate::level::dbm0;
 use audiopus::coder::{Decoder, Encoder};
 use audiopus::packet::{Packet, nb_samples};
 use audiopus::{Application, Bandwidth, Bitrate, Channels, MutSignals, SampleRate, Signal};
@@ -40,6 +41,8 @@ pub(super) struct LibopusDecoder {
 pub(super) struct LibopusEncoder {
     encoder: Encoder,
     rate_hz: u32,
+    /// Whether silence need not be sent.
+    dtx: bool,
 }
 
 /// `wanted_hz` if Opus has that rate, else 48 kHz.
@@ -131,7 +134,7 @@ impl LibopusEncoder {
             encoder.set_packet_loss_perc(config.expected_loss_percent.min(100))?;
             Ok(encoder)
         };
-        Ok(Self { encoder: build().map_err(|_| CodecError::Unsupported)?, rate_hz })
+        Ok(Self { encoder: build().map_err(|_| CodecError::Unsupported)?, rate_hz, dtx: config.dtx })
     }
 }
 
@@ -144,6 +147,10 @@ impl OpusEncode for LibopusEncoder {
         // libopus fits the packet into the room it is given; too little would only spoil the sound.
         if out.len() < MIN_ROOM {
             return Err(CodecError::TooShort);
+        }
+        if self.dtx {
+            // libopus takes a tone that goes on for a second, as a dial tone does, for the noise of a room.
+            self.encoder.set_dtx(dbm0(samples) < QUIET_DBM0).map_err(|_| CodecError::Unsupported)?;
         }
         let length = self.encoder.encode(samples, out).map_err(|_| CodecError::Unsupported)?;
         // One or two bytes mean that the packet need not be sent (opus_encode, DTX).
@@ -160,3 +167,5 @@ const MIN_BITRATE: u32 = 6000;
 const MAX_BITRATE: u32 = 510_000;
 const FRAME_TENTHS_MS: [usize; 6] = [25, 50, 100, 200, 400, 600];
 const MIN_ROOM: usize = 128;
+/// Below this libopus may judge that a frame is silence: a room and a line are quieter, the tones of the network louder.
+const QUIET_DBM0: f32 = -45.0;

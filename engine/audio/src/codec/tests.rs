@@ -98,6 +98,18 @@ fn opus_in_silence_sends_nothing_when_told_so() {
 }
 
 #[test]
+fn a_tone_that_goes_on_is_no_silence_to_opus_and_the_noise_of_a_line_is() {
+    let config = OpusConfig { dtx: true, ..OpusConfig::default() };
+    let sent = |samples: Vec<i16>| {
+        let mut encoder = Encoder::new(Codec::Opus, 16_000, &config).expect("an encoder");
+        let mut payload = [0; 1500];
+        samples.chunks(320).filter(|frame| encoder.encode(frame, &mut payload).expect("encodes") > 0).count()
+    };
+    assert_eq!(sent(sine(16_000, 440.0, -24.0, 160_000)), 500);
+    assert!(sent(noise(5, -60.0, 160_000)) < 100);
+}
+
+#[test]
 fn opus_recovers_a_lost_packet_from_the_next() {
     let config = OpusConfig { fec: true, expected_loss_percent: 30, ..OpusConfig::default() };
     let original = speech_16k();

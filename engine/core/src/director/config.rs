@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::{Codec, RecordMode};
+use offhook_proto::RecordMode;
 
-use crate::{LegId, OpId, PromptId, RecordId, WorkerCommand};
+use crate::{LegId, OpId, PromptForm, PromptId, RecordId, WorkerCommand};
 
 /// What the director needs to know at start.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub enum DirectorOutput {
         prompt: PromptId,
         /// Name relative to the prompt directory, as the controller gave it.
         file: String,
-        /// Encoding wanted.
-        codec: Codec,
+        /// What it is to be encoded as.
+        form: PromptForm,
     },
 }

@@ -26,8 +26,8 @@ impl Director {
                 self.next_prompt += 1;
                 let prompt = PromptId(self.next_prompt);
                 self.loading.insert(prompt, op);
-                let (file, codec) = (file.clone(), media.codec);
-                self.outputs.push_back(DirectorOutput::LoadPrompt { prompt, file, codec });
+                let (file, form) = (file.clone(), (&media).into());
+                self.outputs.push_back(DirectorOutput::LoadPrompt { prompt, file, form });
                 waiting.push(prompt);
             }
         }
@@ -90,14 +90,14 @@ impl Director {
         Ok(Some(match source {
             PlaySource::File(_) => return Ok(None),
             PlaySource::Tone { name, country } => {
-                Segment::Audio(self.tones.tone(*name, country.as_deref(), media.codec)?)
+                Segment::Audio(self.tones.tone(*name, country.as_deref(), media.into())?)
             }
             PlaySource::Dtmf(digits) if media.telephone_event.is_some() => {
                 Segment::Keys(digits.as_str().into())
             }
-            PlaySource::Dtmf(digits) => Segment::Audio(Arc::new(keys(&digits.as_str().into(), media.codec)?)),
+            PlaySource::Dtmf(digits) => Segment::Audio(Arc::new(keys(&digits.as_str().into(), media)?)),
             PlaySource::Keys(of) if media.telephone_event.is_some() => Segment::Keys(of.clone()),
-            PlaySource::Keys(of) => Segment::Audio(Arc::new(keys(of, media.codec)?)),
+            PlaySource::Keys(of) => Segment::Audio(Arc::new(keys(of, media)?)),
             PlaySource::SilenceMs(ms) => Segment::SilenceMs(*ms),
         }))
     }

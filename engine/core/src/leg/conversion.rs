@@ -1,10 +1,11 @@
 //! What turns the partner's packets into another encoding for a leg: jitter buffer, decoder, resampler and encoder.
 
 use offhook_audio::dtmf::KeyFilter;
+use offhook_audio::packetise::Payload;
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use offhook_proto::Media;
 
-use super::encoding::{audio_codec, clock_rate, opus_config};
+use super::encoding::{audio_codec, clock_rate, loss_percent, opus_config};
 use super::key::Key;
 use super::press::{KeyEvents, KeyPacket, KeyTones};
 use crate::Time;
@@ -42,6 +43,16 @@ pub(crate) enum Made {
     Over,
 }
 
+impl Made {
+    /// What an encoder gives.
+    pub(crate) fn of(payload: Payload) -> Self {
+        match payload {
+            Payload { len: 0, .. } => Self::Silence,
+            Payload { len, duration_ts } => Self::Audio { len, duration_ts },
+        }
+    }
+}
+
 /// Without a packet for so long, comfort noise included, nothing is made any more.
 const SILENT_AFTER_US: u64 = 10_000_000;
 
@@ -68,10 +79,9 @@ impl Conversion {
         })
     }
 
-    /// Tells the encoder what share of its packets the hearer reports as lost (0 to 1): Opus then sends copies of them along, for
-    /// a loss of a quarter at most.
+    /// Tells the encoder what share of its packets the hearer reports as lost (0 to 1).
     pub(crate) fn expect_loss(&mut self, share: f32) {
-        self.transcoder.expect_loss((share * 100.0).ceil().clamp(0.0, 25.0) as u8);
+        self.transcoder.expect_loss(loss_percent(share));
     }
 
     /// Packet time of what it makes, in microseconds.
@@ -160,10 +170,7 @@ impl Conversion {
             return (tick, Made::Key(packet));
         }
         let made = match made {
-            Some(Ok(payload)) if payload.len > 0 && self.key.is_none_or(|key| !key.is_held(tick)) => {
-                Made::Audio { len: payload.len, duration_ts: payload.duration_ts }
-            }
-            Some(Ok(payload)) if payload.len == 0 => Made::Silence,
+            Some(Ok(payload)) if self.key.is_none_or(|key| !key.is_held(tick)) => Made::of(payload),
             Some(_) | None => Made::Nothing,
         };
         (tick, made)

@@ -29,6 +29,12 @@ pub(crate) fn opus_config(media: &Media) -> OpusConfig {
     }
 }
 
+/// The share of its packets that a hearer reports as lost (0 to 1), in percent: Opus sends copies of them along for a loss of a
+/// quarter at most.
+pub(crate) fn loss_percent(share: f32) -> u8 {
+    (share * 100.0).ceil().clamp(0.0, 25.0) as u8
+}
+
 /// Milliseconds of each packet that is made without a conversion. An Opus packet says how long it lasts, and those of prompts
 /// and silence last 20 ms whatever was negotiated (RFC 7587 section 4.2).
 pub(crate) fn packet_ms(media: &Media) -> u8 {
@@ -62,6 +68,18 @@ pub(crate) const fn bytes_per_ms(codec: Codec) -> Option<usize> {
         Codec::L16 => Some(16),
         Codec::Opus => None,
     }
+}
+
+/// Whether packet `number` of a silence is sent: all of them, but for one in 400 ms, are left to a hearer who asks for no silence
+/// (RFC 7587 section 3.1.3).
+pub(crate) fn tells_silence(media: &Media, number: usize) -> bool {
+    const TOLD_EVERY_MS: usize = 400;
+    !leaves_silence_out(media) || number.is_multiple_of(TOLD_EVERY_MS / usize::from(packet_ms(media)))
+}
+
+/// Whether silence is not sent.
+pub(crate) fn leaves_silence_out(media: &Media) -> bool {
+    media.codec == Codec::Opus && media.opus.dtx
 }
 
 /// Fills `out` with silence. For G.722 with the code of no change in either band, which decays to silence.

@@ -2,7 +2,7 @@
 
 use offhook_proto::{Codec, Keys, Media};
 
-use super::encoding::{bytes_per_ms, clock_rate, convert, fill, in_place, packet, packet_ms};
+use super::encoding::{bytes_per_ms, clock_rate, convert, fill, in_place, packet, packet_ms, tells_silence};
 use super::receive::us_to_ts;
 use crate::Time;
 use crate::prompt::Segment;
@@ -36,6 +36,8 @@ pub(crate) enum Tick {
     Event { began: Time, first: bool },
     /// Nothing to send in this packet time.
     Pause,
+    /// Silence that the hearer has asked not to be sent.
+    Silence,
     /// The play is over, and nothing is to be sent.
     End,
 }
@@ -157,12 +159,17 @@ impl Player {
                     prompt.packet(self.position).map(|packet| {
                         let len = packet.len().min(out.len());
                         out[..len].copy_from_slice(&packet[..len]);
-                        Tick::Audio(len)
+                        if len == 0 { Tick::Silence } else { Tick::Audio(len) }
                     })
                 }
                 Segment::Audio(_) => None,
-                Segment::SilenceMs(ms) => (self.position * usize::from(packet_ms(media)) < *ms as usize)
-                    .then(|| Tick::Audio(packet(media.codec, packet_ms(media), out))),
+                Segment::SilenceMs(ms) => {
+                    let lasts = self.position * usize::from(packet_ms(media)) < *ms as usize;
+                    lasts.then(|| match tells_silence(media, self.position) {
+                        true => Tick::Audio(packet(media.codec, packet_ms(media), out)),
+                        false => Tick::Silence,
+                    })
+                }
                 Segment::Keys(keys) => key(keys, self.position, media, out).map(|step| match step {
                     KeyStep::Held { first, segment_ms } => {
                         self.key_began = if first { tick } else { self.key_began };
@@ -288,7 +295,7 @@ mod tests {
             match player.tick(tick, media, &mut out) {
                 Tick::Audio(len) => packets.push(out[..len].to_vec()),
                 Tick::Event { .. } => packets.push(out[..4].to_vec()),
-                Tick::Pause => packets.push(Vec::new()),
+                Tick::Pause | Tick::Silence => packets.push(Vec::new()),
                 Tick::End => break,
             }
         }

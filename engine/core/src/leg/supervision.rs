@@ -3,7 +3,8 @@
 use offhook_audio::mix_minus::MixMinus;
 use offhook_proto::{Media, SuperviseMode};
 
-use super::encoding::{audio_codec, clock_rate};
+use super::conversion::Made;
+use super::encoding::{audio_codec, clock_rate, loss_percent, opus_config};
 use super::key::Key;
 use crate::{LegIx, Time};
 
@@ -103,7 +104,8 @@ impl Supervision {
         blocked: [bool; 2],
     ) -> Option<Self> {
         let codecs = voices.map(|voice| audio_codec(voice.codec));
-        let mut mix = MixMinus::new(audio_codec(to.codec), u32::from(to.ptime_ms), &codecs).ok()?;
+        let mut mix =
+            MixMinus::new(audio_codec(to.codec), u32::from(to.ptime_ms), &opus_config(to), &codecs).ok()?;
         for voice in [0, 1].into_iter().filter(|voice| blocked[*voice]) {
             mix.filter_keys(voice).ok()?;
         }
@@ -160,6 +162,11 @@ impl Supervision {
         returns
     }
 
+    /// Tells the encoder what share of its packets the hearer reports as lost (0 to 1).
+    pub(crate) fn expect_loss(&mut self, share: f32) {
+        self.mix.expect_loss(loss_percent(share));
+    }
+
     /// Packet time of the mix, in microseconds.
     pub(crate) fn ptime_us(&self) -> u64 {
         u64::from(self.mix.ptime_ms()) * 1_000
@@ -175,14 +182,14 @@ impl Supervision {
         self.next_tick
     }
 
-    /// Writes the payload of the tick that is due. Returns the moment that it stands for, and bytes and timestamp units of
-    /// the payload when it is to be sent. None when this part has ended.
-    pub(crate) fn tick(&mut self, now: Time, out: &mut [u8]) -> Option<(Time, Option<(usize, u32)>)> {
+    /// Writes the payload of the tick that is due. Returns the moment that it stands for, too; [`Made::Over`] when this part
+    /// has ended.
+    pub(crate) fn tick(&mut self, now: Time, out: &mut [u8]) -> (Time, Made) {
         let late_us = now.since(self.next_tick);
         let tick = self.next_tick + late_us / self.ptime_us() * self.ptime_us();
         self.next_tick = tick + self.ptime_us();
         match self.path {
-            Path::Direct if self.ending => return None,
+            Path::Direct if self.ending => return (tick, Made::Over),
             Path::Direct if self.role.hears_supervisor(self.mode) && now >= self.warm_at => {
                 self.mix.take_over();
                 self.path = Path::Mixed;
@@ -193,12 +200,15 @@ impl Supervision {
         let returning = matches!(self.path, Path::Returning { .. });
         if returning {
             // What the mix goes on with is kept for the blending.
-            return Some((tick, None));
+            return (tick, Made::Nothing);
         }
-        let made = self.mix.tick(tick.0, out).ok().filter(|made| made.len > 0);
+        let made = self.mix.tick(tick.0, out);
         let silenced = self.key.is_some_and(|key| key.is_held(tick));
-        let sent = made.filter(|_| self.is_mixed() && !silenced);
-        Some((tick, sent.map(|made| (made.len, made.duration_ts))))
+        let made = match made {
+            Ok(payload) if self.is_mixed() && !silenced => Made::of(payload),
+            Ok(_) | Err(_) => Made::Nothing,
+        };
+        (tick, made)
     }
 
     /// Takes a telephone-event of the partner, whose duration it converts from the partner's clock. Returns when its key

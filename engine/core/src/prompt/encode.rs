@@ -3,7 +3,7 @@
 use offhook_audio::codec::{CodecError, Encoder, OpusConfig};
 use offhook_proto::{Codec, Error, ErrorCode};
 
-use super::EncodedPrompt;
+use super::{EncodedPrompt, PromptForm};
 use crate::leg::encoding::{audio_codec, bytes_per_ms};
 use crate::limits::PROMPT_SECONDS;
 
@@ -25,13 +25,14 @@ impl EncodedPrompt {
     ///
     /// # Errors
     /// `bad_prompt` for more than an hour, `codec_mismatch` when the codec library refuses.
-    pub fn encode(codec: Codec, samples: &[i16]) -> Result<Self, Error> {
+    pub fn encode(form: impl Into<PromptForm>, samples: &[i16]) -> Result<Self, Error> {
+        let PromptForm { codec, dtx } = form.into();
         if samples.len() > Self::rate_hz(codec) as usize * PROMPT_SECONDS {
             return Err(Error::new(ErrorCode::BadPrompt, "the prompt is longer than an hour"));
         }
         let refused = |error: CodecError| Error::new(ErrorCode::CodecMismatch, error.to_string());
-        let mut encoder = Encoder::new(audio_codec(codec), Self::rate_hz(codec), &OpusConfig::default())
-            .map_err(refused)?;
+        let opus = OpusConfig { dtx, ..OpusConfig::default() };
+        let mut encoder = Encoder::new(audio_codec(codec), Self::rate_hz(codec), &opus).map_err(refused)?;
         let Some(bytes_per_ms) = bytes_per_ms(codec) else {
             return Self::in_packets(codec, samples, encoder).map_err(refused);
         };
@@ -70,6 +71,24 @@ mod tests {
             let prompt = EncodedPrompt::encode(codec, &second).expect("it is encoded");
             assert_eq!((prompt.codec(), prompt.duration_ms()), (codec, 1_000), "{codec:?}");
         }
+    }
+
+    #[test]
+    fn the_silence_of_a_prompt_is_left_out_where_that_is_asked_for_and_keeps_its_time() {
+        let rate_hz = EncodedPrompt::rate_hz(Codec::Opus) as usize;
+        let samples: Vec<i16> = (0..5 * rate_hz)
+            .map(|at| if (rate_hz..4 * rate_hz).contains(&at) { 0 } else { (at % 40) as i16 * 200 })
+            .collect();
+        let empty = |dtx| {
+            let form = PromptForm { codec: Codec::Opus, dtx };
+            let prompt = EncodedPrompt::encode(form, &samples).expect("it is encoded");
+            assert_eq!(prompt.duration_ms(), 5_000);
+            (0..250).filter(|at| prompt.packet(*at).expect("it has 250").is_empty()).collect::<Vec<_>>()
+        };
+        let left_out = empty(true);
+        assert!((100..150).contains(&left_out.len()), "{left_out:?}");
+        assert!(left_out.iter().all(|at| (50..201).contains(at)), "{left_out:?}");
+        assert!(empty(false).is_empty());
     }
 
     #[test]

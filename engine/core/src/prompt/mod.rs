@@ -5,15 +5,37 @@ mod tone;
 
 use std::sync::Arc;
 
-use offhook_proto::{Codec, Keys};
+use offhook_proto::{Codec, Keys, Media};
 
 pub(crate) use self::tone::{Tones, keys};
+use crate::leg::encoding::leaves_silence_out;
 
 /// A prompt that the director asked for; the shell hands it back with the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PromptId(pub u64);
 
-/// A prompt or tone, encoded once for one codec.
+/// What a prompt is encoded as, for all whom that suits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PromptForm {
+    /// Its encoding.
+    pub codec: Codec,
+    /// Whether its silence is not sent (`usedtx` of Opus).
+    pub dtx: bool,
+}
+
+impl From<Codec> for PromptForm {
+    fn from(codec: Codec) -> Self {
+        Self { codec, dtx: false }
+    }
+}
+
+impl From<&Media> for PromptForm {
+    fn from(media: &Media) -> Self {
+        Self { codec: media.codec, dtx: leaves_silence_out(media) }
+    }
+}
+
+/// A prompt or tone, encoded once for one form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedPrompt {
     codec: Codec,
@@ -59,8 +81,8 @@ impl EncodedPrompt {
         self.codec
     }
 
-    /// A packet of a prompt that was encoded in packets, round and round when it is endless; none after the last, and for a
-    /// prompt that is one run.
+    /// A packet of a prompt that was encoded in packets, round and round when it is endless: empty where its silence is not sent,
+    /// none after the last, and for a prompt that is one run.
     pub(crate) fn packet(&self, number: usize) -> Option<&[u8]> {
         let Shape::Packets { ends, .. } = &self.shape else { return None };
         let number = if self.endless { number % ends.len() } else { number };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use offhook_audio::tones::{Country, Progress, Segment, Tone, ToneSource, beep, dtmf};
-use offhook_proto::{Codec, Error, ErrorCode, Keys, ToneName};
+use offhook_proto::{Error, ErrorCode, Keys, ToneName};
 
-use super::EncodedPrompt;
+use super::{EncodedPrompt, PromptForm};
 
 /// Usual level of each frequency of a key in band, in dBm0.
 const KEY_LEVEL_DBM0: i8 = -7;
@@ -14,7 +14,12 @@ const KEY_LEVEL_DBM0: i8 = -7;
 ///
 /// # Errors
 /// `bad_value` for a country without a plan, `codec_mismatch` when the codec library refuses.
-pub(crate) fn tone(name: ToneName, country: Option<&str>, codec: Codec) -> Result<EncodedPrompt, Error> {
+pub(crate) fn tone(
+    name: ToneName,
+    country: Option<&str>,
+    form: impl Into<PromptForm>,
+) -> Result<EncodedPrompt, Error> {
+    let form = form.into();
     let plan = |progress| {
         let code = country.unwrap_or("us");
         let country = Country::from_code(code).ok_or_else(|| {
@@ -29,7 +34,7 @@ pub(crate) fn tone(name: ToneName, country: Option<&str>, codec: Codec) -> Resul
         ToneName::Congestion => plan(Progress::Congestion)?,
         ToneName::Beep => beep(),
     };
-    let prompt = EncodedPrompt::encode(codec, &render(&tone, EncodedPrompt::rate_hz(codec)))?;
+    let prompt = EncodedPrompt::encode(form, &render(&tone, EncodedPrompt::rate_hz(form.codec)))?;
     Ok(if is_endless(&tone) { prompt.endless() } else { prompt })
 }
 
@@ -37,15 +42,16 @@ pub(crate) fn tone(name: ToneName, country: Option<&str>, codec: Codec) -> Resul
 ///
 /// # Errors
 /// As [`tone`]; `bad_value` for what is no key.
-pub(crate) fn keys(keys: &Keys, codec: Codec) -> Result<EncodedPrompt, Error> {
+pub(crate) fn keys(keys: &Keys, form: impl Into<PromptForm>) -> Result<EncodedPrompt, Error> {
+    let form = form.into();
     let mut all = Vec::new();
     let level_dbm0 = f32::from(keys.level_dbm0.unwrap_or(KEY_LEVEL_DBM0));
     for key in keys.keys.chars() {
         let tone = dtmf(key, keys.on_ms, keys.off_ms, level_dbm0)
             .ok_or_else(|| Error::new(ErrorCode::BadValue, format!("dtmf: {key} is no key")))?;
-        all.append(&mut render(&tone, EncodedPrompt::rate_hz(codec)));
+        all.append(&mut render(&tone, EncodedPrompt::rate_hz(form.codec)));
     }
-    EncodedPrompt::encode(codec, &all)
+    EncodedPrompt::encode(form, &all)
 }
 
 /// Renders one round of a tone. A tone without a pause is rendered for a second, in which every whole frequency comes round.
@@ -69,7 +75,7 @@ fn is_endless(tone: &Tone) -> bool {
 /// Tones that were rendered already.
 #[derive(Debug, Default)]
 pub(crate) struct Tones {
-    rendered: Vec<(ToneName, Option<String>, Codec, Arc<EncodedPrompt>)>,
+    rendered: Vec<(ToneName, Option<String>, PromptForm, Arc<EncodedPrompt>)>,
 }
 
 impl Tones {
@@ -81,22 +87,25 @@ impl Tones {
         &mut self,
         name: ToneName,
         country: Option<&str>,
-        codec: Codec,
+        form: PromptForm,
     ) -> Result<Arc<EncodedPrompt>, Error> {
-        let known = self.rendered.iter().find(|(known, plan, encoding, _)| {
-            (*known, plan.as_deref(), *encoding) == (name, country, codec)
-        });
+        let known = self
+            .rendered
+            .iter()
+            .find(|(known, plan, encoded, _)| (*known, plan.as_deref(), *encoded) == (name, country, form));
         if let Some((.., prompt)) = known {
             return Ok(Arc::clone(prompt));
         }
-        let prompt = Arc::new(tone(name, country, codec)?);
-        self.rendered.push((name, country.map(str::to_owned), codec, Arc::clone(&prompt)));
+        let prompt = Arc::new(tone(name, country, form)?);
+        self.rendered.push((name, country.map(str::to_owned), form, Arc::clone(&prompt)));
         Ok(prompt)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use offhook_proto::Codec;
+
     use super::*;
 
     #[test]

@@ -83,6 +83,10 @@ impl Worker {
                 buffer[1] |= u8::from(first) << 7;
                 len
             }
+            Tick::Silence => {
+                hearer.stream.pause(Source::Player);
+                return None;
+            }
             Tick::Pause | Tick::End => return None,
         };
         Some(self.transmit(leg, destination, len))

@@ -61,8 +61,12 @@ impl Worker {
             Item::Sender { ntp_middle, .. } => reported.reports.on_sender(now, ntp_middle),
             Item::Block(block) if block.of == ssrc => {
                 reported.reports.on_block(ntp, &block, clock_rate);
+                let lost = f32::from(block.fraction_lost) / 256.0;
                 if let Some(conversion) = &mut reported.conversion {
-                    conversion.expect_loss(f32::from(block.fraction_lost) / 256.0);
+                    conversion.expect_loss(lost);
+                }
+                if let Some(part) = &mut reported.supervision {
+                    part.expect_loss(lost);
                 }
             }
             Item::Block(_) => {}

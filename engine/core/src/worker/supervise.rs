@@ -8,6 +8,7 @@ use offhook_proto::{DtmfMode, Error, ErrorCode, EventBody, SuperviseEnd, Supervi
 use super::Worker;
 use super::splice::{already_spliced, both};
 use super::spread::turn;
+use crate::leg::conversion::Made;
 use crate::leg::encoding::convert;
 use crate::leg::stream::Source;
 use crate::leg::supervision::{Role, Supervision, Trio};
@@ -150,10 +151,14 @@ impl Worker {
     fn parts(&self, trio: Trio, mode: SuperviseMode) -> Result<[Supervision; 3], Error> {
         let part = |role: Role| {
             let voices = trio.voices(role).map(|voice| &self.legs[voice.index()].media);
-            let to = &self.legs[trio.leg(role).index()].media;
+            let to = &self.legs[trio.leg(role).index()];
             let blocked = trio.voices(role).map(|voice| self.legs[voice.index()].dtmf == DtmfMode::Block);
-            Supervision::new(self.now, role, trio, mode, to, voices, blocked)
-                .ok_or_else(|| Error::new(ErrorCode::CodecMismatch, "the codec library makes no such mix"))
+            let mut part = Supervision::new(self.now, role, trio, mode, &to.media, voices, blocked)
+                .ok_or_else(|| Error::new(ErrorCode::CodecMismatch, "the codec library makes no such mix"))?;
+            if let Some(report) = to.reports.peer() {
+                part.expect_loss(report.fraction_lost);
+            }
+            Ok(part)
         };
         Ok([part(Role::Supervisor)?, part(Role::Agent)?, part(Role::Customer)?])
     }
@@ -272,14 +277,24 @@ impl Worker {
         let now = self.now;
         let hearer = &mut self.legs[leg.index()];
         let part = hearer.supervision.as_mut()?;
-        let Some((tick, made)) = part.tick(now, &mut buffer[HEADER_BYTES..]) else {
-            hearer.supervision = None;
-            return None;
-        };
+        let (tick, made) = part.tick(now, &mut buffer[HEADER_BYTES..]);
         hearer.deadlines.set(Timer::Mix, part.next_tick());
         // A key that is heard or sent in another form than it came in covers the mix.
         let key = hearer.conversion.as_ref().is_some_and(|conversion| conversion.sounds_key());
-        let (len, duration_ts) = made.filter(|_| hearer.player.is_none() && !key)?;
+        let covered = key || hearer.player.is_some();
+        let (len, duration_ts) = match made {
+            Made::Audio { len, duration_ts } if !covered => (len, duration_ts),
+            Made::Silence => {
+                hearer.stream.pause(Source::Conversion);
+                return None;
+            }
+            Made::Over => {
+                hearer.supervision = None;
+                hearer.deadlines.stop(Timer::Mix);
+                return None;
+            }
+            Made::Audio { .. } | Made::Key(_) | Made::Nothing => return None,
+        };
         let destination = hearer.latch.destination()?;
         let len = hearer.write_made(tick, Source::Conversion, tick, Payload::Audio, duration_ts, len, buffer);
         Some(self.transmit(leg, destination, len))
