@@ -4,8 +4,9 @@
 mod bench;
 
 use bench::available_agent;
+use offhook_control_core::EngineId;
 use offhook_control_core::api::{ApiReply, ApiRequest};
-use offhook_control_core::record::{DialResult, Fact};
+use offhook_control_core::record::{CallbackReason, DialResult, Fact};
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use offhook_control_core::view::AgentStatus;
 use offhook_proto::{Command, EventBody, PlaySource};
@@ -180,4 +181,40 @@ fn by_10_a_callback_in_flight_at_a_crash_is_unknown_and_called_later() {
     )));
     assert_eq!(next.ended(&id), None);
     assert_eq!(next.dials_to_trunk(), 0);
+}
+
+#[test]
+fn by_09_by_10_one_leg_that_tells_of_a_conversation_is_enough_though_the_engine_dies_before_the_other_tells()
+{
+    for told_by_customer in [true, false] {
+        let mut bench = available_agent(true);
+        let callback = bench.callback("+31201");
+        let (ann, customer) = (bench.dialled("ann"), bench.customer());
+        for call in [ann, customer] {
+            bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+        }
+        let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+        let unheard = legs[usize::from(!told_by_customer)].clone();
+        // They talk, and control dies before that is on record.
+        let mut bench = bench.spliced(legs).unheard_of(&unheard).restart();
+        assert_eq!(bench.ended(&callback), Some(CallbackReason::AgentConnected), "before anything else dies");
+        bench.engine_restarts(EngineId(0));
+        for call in [ann, customer] {
+            bench.sip(call, SipEvent::RestoreFailed { reason: "no such dialog".into() });
+        }
+        bench.pass_ms(400_000);
+        assert_eq!(bench.dials_to_trunk(), 0, "nobody is called twice");
+    }
+}
+
+#[test]
+fn by_10_an_agent_who_hears_a_customer_ring_has_not_talked_with_them() {
+    let mut bench = available_agent(true);
+    let callback = bench.callback("+31201");
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    let bench = bench.ringing(legs).restart();
+    assert_eq!(bench.ended(&callback), None);
+    assert!(!bench.facts().any(|fact| matches!(fact, Fact::Connected { .. })));
 }

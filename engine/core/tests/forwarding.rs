@@ -88,7 +88,7 @@ fn laws_are_converted_by_table_and_events_are_not() {
 
 #[test]
 fn a_closed_gate_lets_nothing_through_and_opening_it_is_measured() {
-    let mut rig = Rig::with_legs(2);
+    let mut rig = Rig::with_legs(3);
     rig.gates(1, 2, false, false);
     let mut customer = Talker::new(2);
     assert_eq!(customer.talk(&mut rig, 1), DROPPED(DropReason::GateClosed));
@@ -117,6 +117,8 @@ fn a_closed_gate_lets_nothing_through_and_opening_it_is_measured() {
         DROPPED(DropReason::GateClosed),
         "the other way is still shut"
     );
+    let gates = [rig.info(1), rig.info(2), rig.info(3)].map(|info| (info.hears, info.heard));
+    assert_eq!(gates, [(true, false), (false, true), (false, false)], "each leg tells both");
 }
 
 #[test]

@@ -227,6 +227,9 @@ pub struct LegInfo {
     /// Whether it hears its partner.
     #[serde(default)]
     pub hears: bool,
+    /// Whether its partner hears it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heard: bool,
     /// Name of what plays to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playing: Option<String>,
@@ -298,6 +301,7 @@ impl LegInfo {
             state: LegState::Idle,
             spliced_to: None,
             hears: false,
+            heard: false,
             playing: None,
             supervises: None,
             supervised_by: None,

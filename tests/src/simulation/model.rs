@@ -279,6 +279,7 @@ impl World {
             age_us.map(|age_us| before_us.map_or(age_us, |heard_us| age_us.min(now_us - heard_us)));
         engine.asked.insert(name.to_owned(), (now_us, proved_us));
         let Some(leg) = engine.legs.get(name) else { return not_found() };
+        let partner = leg.partner.as_ref().and_then(|partner| engine.legs.get(partner));
         let state = match (&leg.partner, leg.parked) {
             (Some(_), _) => LegState::Spliced,
             (None, true) => LegState::Parked,
@@ -289,6 +290,7 @@ impl World {
             state,
             spliced_to: leg.partner.clone(),
             hears: leg.hears,
+            heard: partner.is_some_and(|partner| partner.hears),
             playing: leg.play.clone(),
             dtmf: leg.dtmf,
             remote: leg.has_remote.then(|| Remote { rtp: voice_address(leg.call), rtcp: None }),

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::engines::State;
 use crate::flow::engine::Pending;
 use crate::io::EngineReply;
+use crate::record::Fact;
 use crate::timer::Timer;
 
 impl Core {
@@ -83,6 +84,7 @@ impl Core {
         match result.and_then(offhook_proto::Reply::parse::<LegInfo>) {
             Ok(info) => {
                 self.replayed.asked.remove(&asked);
+                self.note_talk(&asked.1, &info);
                 self.note_found(engine, asked.1, info);
             }
             Err(error) if error.code == offhook_proto::ErrorCode::LegNotFound => {
@@ -94,6 +96,21 @@ impl Core {
             }
         }
         self.decide_if_known();
+    }
+
+    /// Two who hear each other are on record as soon as either leg tells: its engine may die before it tells of the other, and so
+    /// may we.
+    fn note_talk(&mut self, leg: &str, info: &LegInfo) {
+        let Some((call, agent)) = self.replayed.talk(leg, info) else { return };
+        let (called_in, dialled) = (self.replayed.called_in.get(&call), self.replayed.dialled.get(&call));
+        let (called_in, dialled) = (called_in.cloned(), dialled.cloned());
+        if self.is_given_up(call, dialled.as_ref()) {
+            return;
+        }
+        self.replayed.connected.insert(call, (agent.clone(), self.now.unix_ms));
+        self.projection.connected += 1;
+        self.record(Fact::Connected { call, agent });
+        self.complete_past(called_in.as_ref(), dialled.as_ref());
     }
 
     /// Of a leg that was being moved, the engine that its phone sends to has the living one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offhook_proto::{EventBody, LegInfo};
+use offhook_proto::{EventBody, LegInfo, LegState};
 
 use crate::agent::Wanted;
 use crate::callback::State as CallbackState;
@@ -108,6 +108,26 @@ impl Replayed {
         let agents =
             self.legs_up.iter().map(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call));
         agents.chain(self.customers().into_iter().map(customer_leg)).collect()
+    }
+
+    /// Whose leg of an earlier run has this name.
+    fn agent_of(&self, leg: &str) -> Option<&AgentId> {
+        let call = leg.strip_prefix("a-")?.rsplit('-').next()?.parse().ok()?;
+        self.leg_of.get(&CallId(call))
+    }
+
+    /// The customer and the agent who hear each other, by what an engine says of either leg; none when that is on record.
+    pub(super) fn talk(&self, leg: &str, info: &LegInfo) -> Option<(CallId, AgentId)> {
+        let partner = info.spliced_to.as_deref().filter(|_| info.state == LegState::Spliced && info.hears)?;
+        // An agent hears a customer whose phone still rings.
+        let (call, agent_leg) = match customer_of(leg) {
+            Some(call) => (call, partner),
+            None => (customer_of(partner).filter(|_| info.heard)?, leg),
+        };
+        let dialled = self.dialled.get(&call).map(|(_, agent)| agent);
+        let is_known = dialled.is_some() || self.callers.contains_key(&call);
+        let agent = self.agent_of(agent_leg).or(dialled)?;
+        (is_known && !self.connected.contains_key(&call)).then(|| (call, agent.clone()))
     }
 
     fn customers(&self) -> BTreeSet<CallId> {
@@ -289,6 +309,10 @@ impl Core {
 
 pub(super) fn customer_leg(call: CallId) -> String {
     leg_name(CallKind::Inbound, None, call)
+}
+
+fn customer_of(leg: &str) -> Option<CallId> {
+    leg.strip_prefix("c-")?.parse().ok().map(CallId)
 }
 
 fn wanted(status: AgentStatus) -> Wanted {

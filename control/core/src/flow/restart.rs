@@ -205,20 +205,24 @@ impl Core {
     }
 
     /// A conversation is on record, and its callback's or contact's end may have been lost with the last records.
-    fn complete_past(&mut self, past: &Past<'_>) {
-        if let (Some(_), Some(id)) = (past.connected, past.called_in) {
+    pub(super) fn complete_past(
+        &mut self,
+        called_in: Option<&CallbackId>,
+        dialled: Option<&(Source, AgentId)>,
+    ) {
+        if let Some(id) = called_in {
             self.leave_queue_of(id);
             self.complete_connected_callback(id);
         }
-        match (past.connected, past.dialled) {
-            (Some(_), Some((Source::Callback(id), _))) => self.complete_connected_callback(id),
-            (Some(_), Some((Source::Contact(id), _)))
-                if self.contacts.get(id).is_some_and(|contact| contact.running.is_some()) =>
+        match dialled.map(|(source, _)| source) {
+            Some(Source::Callback(id)) => self.complete_connected_callback(id),
+            Some(Source::Contact(id))
+                if self.contacts.get(id).is_some_and(|found| found.running.is_some()) =>
             {
                 self.complete_connected_contact(id);
                 self.finish_contact(id, false);
             }
-            (Some(_), Some(_) | None) | (None, _) => {}
+            Some(Source::Contact(_) | Source::Caller) | None => {}
         }
     }
 
@@ -230,8 +234,10 @@ impl Core {
     }
 
     fn take_up_customer(&mut self, past: Past<'_>) {
-        self.complete_past(&past);
-        let agent = past.agent(self);
+        if past.connected.is_some() {
+            self.complete_past(past.called_in, past.dialled);
+        }
+        let agent = past.agent();
         let heard = past.is_heard();
         let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();
         let reachable = agent
@@ -241,7 +247,7 @@ impl Core {
         let waits_again = matches!(past.transferred, Some(Destination::Queue(_)));
         let interaction = match (heard || moved, &past.snapshot, past.caller) {
             // A machine was being left a message, or was being hung up on.
-            _ if self.is_attempt_over(&past) => None,
+            _ if past.connected.is_none() && self.is_given_up(past.call, past.dialled) => None,
             (_, Some(_), _) if waits_again => Some((Stage::Waiting, None)),
             (true, _, _) if reachable => Some((Stage::Connected, agent)),
             (true, Some(_), _) => Some((Stage::Held, agent)),
@@ -264,15 +270,14 @@ impl Core {
         self.resume(past, stage, agent);
     }
 
-    /// Whether an attempt that led to no conversation is on record as ended, though its call is not.
-    fn is_attempt_over(&self, past: &Past<'_>) -> bool {
-        let running = match past.dialled {
+    /// Whether the attempt that a call was is on record as ended, though the call is not.
+    pub(super) fn is_given_up(&self, call: CallId, dialled: Option<&(Source, AgentId)>) -> bool {
+        let running = match dialled {
             Some((Source::Callback(id), _)) => self.callbacks.get(id).map(|found| &found.running),
             Some((Source::Contact(id), _)) => self.contacts.get(id).map(|found| &found.running),
             Some((Source::Caller, _)) | None => return false,
         };
-        let running = running.and_then(|running| running.as_ref()).map(|(call, ..)| *call);
-        past.connected.is_none() && running != Some(past.call)
+        running.and_then(|running| running.as_ref()).is_none_or(|(running, ..)| *running != call)
     }
 
     fn resume(&mut self, past: Past<'_>, stage: Stage, agent: Option<AgentId>) {
@@ -291,7 +296,6 @@ impl Core {
             interaction.last_agent = Some(to.clone());
         }
         let (kind, number) = (interaction.kind(), interaction.number.clone());
-        let unrecorded = past.connected.is_none() && past.dialled.is_some() && past.is_heard();
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }
@@ -320,9 +324,6 @@ impl Core {
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
-                if unrecorded {
-                    self.note_connected(id, agent);
-                }
                 self.held.insert(id);
                 self.arm(Timer::Hold(past.call), u64::from(self.config.agents.hold_timeout_s) * 1_000);
                 let prompt = self.config.prompts.hold.clone();
@@ -354,9 +355,6 @@ impl Core {
             leg.leg.link(Link::Spliced { partner, hears: true, heard: true });
         }
         self.agent_changed(&agent);
-        if self.interactions.get(&id).is_some_and(|interaction| !interaction.connected) {
-            self.on_connected(id);
-        }
     }
 
     fn interaction_of(&mut self, past: &Past<'_>) -> Interaction {
@@ -453,14 +451,10 @@ impl Past<'_> {
         self.info.as_ref().is_some_and(|(_, info)| info.state == LegState::Spliced && info.hears)
     }
 
-    /// With whom: as recorded, else as the engine has it.
-    fn agent(&self, core: &Core) -> Option<AgentId> {
-        if let Some((agent, _)) = self.connected {
-            return Some(agent.clone());
-        }
-        let spliced = self.info.as_ref().and_then(|(_, info)| info.spliced_to.as_ref());
-        let by_leg = spliced.and_then(|leg| core.calls.get(core.legs.get(leg)?)?.agent.clone());
-        by_leg.or_else(|| self.dialled.map(|(_, agent)| agent.clone()))
+    /// Whose they are: who talked with them, else for whom they were called.
+    fn agent(&self) -> Option<AgentId> {
+        let connected = self.connected.map(|(agent, _)| agent);
+        connected.or(self.dialled.map(|(_, agent)| agent)).cloned()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The core between an engine that answers at once and a SIP network that does what the test says.
 
 pub(crate) mod flow;
+mod legs;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,12 @@ use offhook_control_core::sip::{Direction, RemoteMedia, SipCommand, SipEvent, Ta
 use offhook_control_core::view::{AgentView, Notification};
 use offhook_control_core::{CallId, CallbackId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{
-    Codec, Command, Error, ErrorCode, EventBody, LegCreated, LegInfo, LegList, LegState, Media, PlayEnd,
-    PlaySource, PlayStarted, Remote, Reply, Srtp,
+    Command, Error, ErrorCode, EventBody, LegCreated, LegList, Media, PlayEnd, PlaySource, PlayStarted,
+    Remote, Reply, Srtp,
 };
 use serde_json::Value;
+
+use legs::Legs;
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -42,18 +45,6 @@ pub(crate) struct Bench {
 
 /// Which command the engine will not carry out, and what it says.
 type Refusal = (fn(&Command) -> bool, ErrorCode);
-
-/// Legs that the engine has.
-#[derive(Default)]
-struct Legs {
-    names: Vec<String>,
-    /// Two that another run has spliced, both ways.
-    spliced: Option<[String; 2]>,
-    /// What all of them speak, where it is not PCMU.
-    codec: Option<Codec>,
-    /// It was told of no leg where the peer is.
-    untold: bool,
-}
 
 impl Bench {
     pub(crate) fn new() -> Self {
@@ -116,40 +107,6 @@ impl Bench {
         Self::over(records, Legs::default(), 1_000_000, RECENT_MS, |_| {})
     }
 
-    /// Control dies; another run takes its journal over.
-    pub(crate) fn restart(self) -> Self {
-        let flows = self.flows.clone();
-        self.restart_with(|config| config.flows = flows)
-    }
-
-    /// The same, with other settings.
-    pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
-    }
-
-    /// Control dies while these two hear each other.
-    pub(crate) fn restart_with_spliced(self, legs: [String; 2]) -> Self {
-        self.spliced(legs).restart()
-    }
-
-    /// These two hear each other.
-    pub(crate) fn spliced(mut self, legs: [String; 2]) -> Self {
-        self.legs.spliced = Some(legs);
-        self
-    }
-
-    /// All legs speak this.
-    pub(crate) fn speaking(mut self, codec: Codec) -> Self {
-        self.legs.codec = Some(codec);
-        self
-    }
-
-    /// Nobody has told the engine where the phones are.
-    pub(crate) fn untold(mut self) -> Self {
-        self.legs.untold = true;
-        self
-    }
-
     /// The configuration is read again.
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
@@ -182,9 +139,13 @@ impl Bench {
                     self.sip.push((call, command));
                 }
                 Output::Engine { engine, request, command, .. } => {
+                    let unheard = matches!(&command, Command::LegQuery(query) if self.legs.unheard.as_ref() == Some(&query.leg));
                     let reply = self.execute(engine, &command);
                     self.engine.push(command);
                     self.engine_of.push(engine);
+                    if unheard {
+                        continue;
+                    }
                     self.core.handle(self.now(), Input::EngineReply { request, result: Ok(reply) });
                 }
                 Output::Reply { op, reply } => {
@@ -233,16 +194,6 @@ impl Bench {
         }
     }
 
-    /// The engine has a leg more than it is thought to have.
-    pub(crate) fn has_leg(&mut self, leg: &str) {
-        self.legs.names.push(leg.to_owned());
-    }
-
-    /// The engine has lost a leg.
-    pub(crate) fn has_lost(&mut self, leg: &str) {
-        self.legs.names.retain(|name| name != leg);
-    }
-
     /// The engine will not create the next leg.
     pub(crate) fn refuse_next_create(&mut self, code: ErrorCode) {
         self.refuse_next(|command| matches!(command, Command::LegCreate(_)), code);
@@ -261,20 +212,6 @@ impl Bench {
     /// Legs that the engine has.
     pub(crate) fn open_legs(&self) -> usize {
         self.legs.names.len()
-    }
-
-    fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
-        let (rtp, rtcp) = addresses(engine);
-        let pair = self.legs.spliced.as_ref().filter(|pair| pair.iter().any(|name| name == leg));
-        LegInfo {
-            state: if pair.is_some() { LegState::Spliced } else { LegState::Parked },
-            spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
-            hears: pair.is_some(),
-            last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
-            remote: (!self.legs.untold).then(|| remote().remote),
-            codec: self.legs.codec.unwrap_or(Media::default().codec),
-            ..LegInfo::new(leg, rtp, rtcp)
-        }
     }
 
     pub(crate) fn ask(&mut self, request: ApiRequest) -> ApiReply {

@@ -21,6 +21,7 @@ impl Leg {
             hears: self.splice.is_some_and(|half| half.hears)
                 || self.supervises()
                 || self.listens_to.is_some(),
+            heard: false,
             supervises: None,
             supervised_by: None,
             listens_to: None,

@@ -251,10 +251,12 @@ impl Worker {
 
     fn leg_info(&self, leg: LegIx, now: Time) -> offhook_proto::LegInfo {
         let shown = &self.legs[leg.index()];
-        let partner = shown.splice.map(|half| self.legs[half.partner.index()].name().to_owned());
+        let partner = shown.splice.map(|half| &self.legs[half.partner.index()]);
+        let heard = partner.and_then(|partner| partner.splice).is_some_and(|half| half.hears);
+        let partner = partner.map(|partner| partner.name().to_owned());
         let (supervises, supervised_by) = self.supervision_of(leg);
         let info = shown.info(now, self.config.worker, partner);
         let listens_to = shown.listens_to.map(|of| self.legs[of.index()].name().to_owned());
-        offhook_proto::LegInfo { supervises, supervised_by, listens_to, ..info }
+        offhook_proto::LegInfo { heard, supervises, supervised_by, listens_to, ..info }
     }
 }

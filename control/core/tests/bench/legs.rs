@@ -1,0 +1,102 @@
+//! What the engine has kept when another run of control asks it, or another run of its own begins.
+
+use offhook_control_core::config::Config;
+use offhook_control_core::{EngineId, Input};
+use offhook_proto::{Codec, LegInfo, LegState, Media};
+
+use super::{Bench, addresses, remote};
+
+/// Legs that the engine has.
+#[derive(Default)]
+pub(super) struct Legs {
+    pub(super) names: Vec<String>,
+    /// Two that another run has spliced, both ways.
+    spliced: Option<[String; 2]>,
+    /// Only the first of them hears the other.
+    ringing: bool,
+    /// What all of them speak, where it is not PCMU.
+    codec: Option<Codec>,
+    /// It was told of no leg where the peer is.
+    untold: bool,
+    /// What it says of this one gets lost.
+    pub(super) unheard: Option<String>,
+}
+
+impl Bench {
+    /// Control dies; another run takes its journal over.
+    pub(crate) fn restart(self) -> Self {
+        let flows = self.flows.clone();
+        self.restart_with(|config| config.flows = flows)
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self::over(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
+    }
+
+    /// Control dies while these two hear each other.
+    pub(crate) fn restart_with_spliced(self, legs: [String; 2]) -> Self {
+        self.spliced(legs).restart()
+    }
+
+    /// These two hear each other.
+    pub(crate) fn spliced(mut self, legs: [String; 2]) -> Self {
+        self.legs.spliced = Some(legs);
+        self
+    }
+
+    /// The first of these hears the other, whose phone still rings.
+    pub(crate) fn ringing(mut self, legs: [String; 2]) -> Self {
+        self.legs.ringing = true;
+        self.spliced(legs)
+    }
+
+    /// All legs speak this.
+    pub(crate) fn speaking(mut self, codec: Codec) -> Self {
+        self.legs.codec = Some(codec);
+        self
+    }
+
+    /// Nobody has told the engine where the phones are.
+    pub(crate) fn untold(mut self) -> Self {
+        self.legs.untold = true;
+        self
+    }
+
+    /// What the engine says of this leg gets lost.
+    pub(crate) fn unheard_of(mut self, leg: &str) -> Self {
+        self.legs.unheard = Some(leg.to_owned());
+        self
+    }
+
+    /// Another run of an engine, with none of the legs.
+    pub(crate) fn engine_restarts(&mut self, engine: EngineId) {
+        self.legs = Legs::default();
+        self.take(Input::EngineUp { engine, instance: "another".into(), restarted: true });
+    }
+
+    /// The engine has a leg more than it is thought to have.
+    pub(crate) fn has_leg(&mut self, leg: &str) {
+        self.legs.names.push(leg.to_owned());
+    }
+
+    /// The engine has lost a leg.
+    pub(crate) fn has_lost(&mut self, leg: &str) {
+        self.legs.names.retain(|name| name != leg);
+    }
+
+    pub(super) fn info(&self, engine: EngineId, leg: &str) -> LegInfo {
+        let (rtp, rtcp) = addresses(engine);
+        let pair = self.legs.spliced.as_ref().filter(|pair| pair.iter().any(|name| name == leg));
+        LegInfo {
+            state: if pair.is_some() { LegState::Spliced } else { LegState::Parked },
+            spliced_to: pair.and_then(|pair| pair.iter().find(|name| *name != leg).cloned()),
+            hears: pair.is_some_and(|[first, _]| first == leg || !self.legs.ringing),
+            heard: pair.is_some_and(|[first, _]| first != leg || !self.legs.ringing),
+            last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
+            remote: (!self.legs.untold).then(|| remote().remote),
+            codec: self.legs.codec.unwrap_or(Media::default().codec),
+            ..LegInfo::new(leg, rtp, rtcp)
+        }
+    }
+}
