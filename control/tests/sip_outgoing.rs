@@ -402,6 +402,18 @@ async fn a_peer_that_wants_longer_sessions_is_asked_again() {
     sipp.succeeds().await;
 }
 
+#[tokio::test]
+async fn pv_06_the_cause_that_the_carrier_tells_is_passed_on() {
+    let sipp = Sipp::server("uas_unallocated.xml").await;
+    let mut port = Port::start(config()).await;
+    let call = port.dial(sipp.uri());
+    let events = port.until_over(call).await;
+    let last = events.last();
+    assert!(matches!(last, Some(SipEvent::Failed { status: 404, cause: Some(1), .. })), "{events:?}");
+    port.idle().await;
+    sipp.succeeds().await;
+}
+
 /// The stack returns an error and sends neither ACK nor BYE.
 #[tokio::test]
 async fn an_answer_without_contact_is_a_failure_with_a_reason() {

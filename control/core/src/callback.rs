@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::calendar;
-use crate::interaction::Outcome;
+use crate::interaction::{NOT_IN_USE, Outcome};
 use crate::record::{CallbackReason, CallbackSpec, DialResult};
 use crate::view::CallbackView;
 use crate::{AgentId, CallId};
@@ -151,9 +151,10 @@ const OWN: [&str; 13] = [
 /// `_CB_DIAL_n_RESULT` of an attempt that led to no conversation (CB-15).
 pub(crate) fn dial_result(outcome: &Outcome) -> DialResult {
     match outcome {
+        Outcome::Refused { cause: Some(NOT_IN_USE), .. } => DialResult::ErrorTone,
         Outcome::Refused { status: 486 | 600, .. } => DialResult::Busy,
-        Outcome::Refused { status: 408 | 480 | 487 | 603, network: false } => DialResult::NoAnswer,
-        Outcome::Refused { status: 404 | 410 | 484 | 604, network: false } => DialResult::ErrorTone,
+        Outcome::Refused { status: 408 | 480 | 487 | 603, network: false, .. } => DialResult::NoAnswer,
+        Outcome::Refused { status: 404 | 410 | 484 | 604, network: false, .. } => DialResult::ErrorTone,
         Outcome::SetupTimeout => DialResult::NoAnswer,
         Outcome::Refused { .. } | Outcome::Engine => DialResult::CreateCallError,
         Outcome::AgentLost | Outcome::AgentHungUp | Outcome::AgentCancelled | Outcome::Withdrawn => {
@@ -175,7 +176,9 @@ mod tests {
 
     #[test]
     fn cb_15_each_refusal_has_its_dial_result() {
-        let refused = |status, network| dial_result(&Outcome::Refused { status, network });
+        let refused = |status, network| dial_result(&Outcome::Refused { status, network, cause: None });
+        let not_in_use = Outcome::Refused { status: 480, network: false, cause: Some(NOT_IN_USE) };
+        assert_eq!(dial_result(&not_in_use), DialResult::ErrorTone);
         assert_eq!(refused(486, false), DialResult::Busy);
         assert_eq!(refused(408, false), DialResult::NoAnswer);
         assert_eq!(refused(408, true), DialResult::CreateCallError);

@@ -237,7 +237,12 @@ pub(crate) enum Outcome {
     /// Nothing rang in time.
     SetupTimeout,
     /// The customer's side refused.
-    Refused { status: u16, network: bool },
+    Refused {
+        status: u16,
+        network: bool,
+        /// Of ITU-T Q.850.
+        cause: Option<u8>,
+    },
     /// The engine could not do it.
     Engine,
     /// What answered is no person: a machine, a fax, a tone.
@@ -309,6 +314,9 @@ impl Interaction {
         }
     }
 }
+
+/// The number is not in use: "unallocated (unassigned) number" (ITU-T Q.850 section 2.2.7.1.1).
+pub(crate) const NOT_IN_USE: u8 = 1;
 
 #[cfg(test)]
 mod tests {

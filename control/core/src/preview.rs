@@ -1,6 +1,6 @@
 //! A contact that an agent sees before it is called.
 
-use crate::interaction::Outcome;
+use crate::interaction::{NOT_IN_USE, Outcome};
 use crate::record::{ContactSpec, DialResult, ResultCode};
 use crate::view::ContactView;
 use crate::{AgentId, CallId, ContactId, calendar};
@@ -92,11 +92,12 @@ pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<
         Outcome::AgentHungUp | Outcome::AgentLost | Outcome::Withdrawn => (ResultCode::Q, None),
         Outcome::SetupTimeout => (ResultCode::C, None),
         Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
-        Outcome::Refused { status, network: true } => (ResultCode::E, Some(*status)),
+        Outcome::Refused { cause: Some(NOT_IN_USE), .. } => (ResultCode::E, Some(NOT_IN_USE.into())),
+        Outcome::Refused { status, network: true, .. } => (ResultCode::E, Some(*status)),
         Outcome::Refused { status: 408 | 487, .. } if rang => (ResultCode::T, None),
         Outcome::Refused { status: 408 | 487, .. } => (ResultCode::C, None),
         Outcome::Refused { status: 486 | 600 | 603 | 607 | 403 | 480, .. } => (ResultCode::B, None),
-        Outcome::Refused { status, .. } => (ResultCode::E, Some(*status)),
+        Outcome::Refused { status, cause, .. } => (ResultCode::E, Some(cause.map_or(*status, u16::from))),
         Outcome::Detected { result: DialResult::AnsweringMachine | DialResult::Fax, .. } => {
             (ResultCode::K, None)
         }
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn pv_06_each_end_of_an_unanswered_leg_has_its_result_code() {
-        let refused = |status, network| Outcome::Refused { status, network };
+        let refused = |status, network| Outcome::Refused { status, network, cause: None };
+        let told = |status, cause| Outcome::Refused { status, network: false, cause: Some(cause) };
         let cases = [
             (refused(408, false), true, ResultCode::T, None),
             (Outcome::AgentHungUp, true, ResultCode::H, None),
@@ -123,6 +125,10 @@ mod tests {
             (refused(408, false), false, ResultCode::C, None),
             (refused(404, false), false, ResultCode::E, Some(404)),
             (refused(503, true), false, ResultCode::E, Some(503)),
+            (told(404, 1), false, ResultCode::E, Some(1)),
+            (told(480, 1), true, ResultCode::E, Some(1)),
+            (told(502, 38), false, ResultCode::E, Some(38)),
+            (told(486, 17), true, ResultCode::B, None),
             (Outcome::Talked, true, ResultCode::K, None),
         ];
         for (outcome, rang, code, response) in cases {

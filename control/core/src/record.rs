@@ -208,7 +208,7 @@ pub enum Fact {
         id: ContactId,
         /// Result code.
         code: ResultCode,
-        /// SIP status behind it.
+        /// SIP status behind it, from 300 on, or the cause of ITU-T Q.850, to 127.
         response: Option<u16>,
         /// Not dialled again before this; none = done.
         again_ms: Option<u64>,

@@ -157,6 +157,8 @@ pub enum SipEvent {
         reason: String,
         /// True when no peer answered at all: no route, refused, transaction timeout, not registered (status 480).
         network: bool,
+        /// Cause of ITU-T Q.850, 1 to 127, where the answer carried one (RFC 3326).
+        cause: Option<u8>,
     },
     /// The answered call ended.
     Ended {

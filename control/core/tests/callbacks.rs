@@ -380,7 +380,7 @@ fn cb_18_a_request_outside_office_hours_waits_for_the_next_opening() {
     bench.pass_ms(60_000);
     assert_eq!(bench.dials_to_trunk(), 1);
     let call = bench.customer();
-    bench.sip(call, SipEvent::Failed { status: 486, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None });
     bench.pass_ms(3_700_000);
     assert_eq!(bench.dials_to_trunk(), 1, "the next attempt would be after closing time");
 }

@@ -88,7 +88,7 @@ fn by_08_nobody_is_called_before_eight_or_after_nine_where_they_are() {
     assert_eq!((rows.len(), rows[0].rule), (1, Rule::CallingHours));
     assert_eq!(rows[0].not_before, "2027-01-15T18:00:00.000Z", "08:00 in Honolulu, 13:00 in New York");
     let call = bench.customer();
-    bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false, cause: None });
     bench.pass_ms(9 * 3_600_000);
     let before = bench.dials_to_trunk();
     bench.pass_ms(3_600_000);
@@ -187,7 +187,7 @@ fn by_08_a_phone_rings_for_fifteen_seconds_where_that_is_a_rule_and_shorter_ring
     bench.sip(call, SipEvent::Ringing);
     bench.pass_ms(14_000);
     bench.ask(ApiRequest::HangUp("ann".into()));
-    bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false, cause: None });
     assert_eq!(ledger(&mut bench)["campaigns"][0]["short_ring"], 1);
 }
 

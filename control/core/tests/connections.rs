@@ -99,8 +99,8 @@ fn pc_07_the_end_of_an_operation_is_told_once_with_its_error() {
     let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
     bench.ask(ApiRequest::Connect("ann".into(), body));
     let call = bench.dialled("ann");
-    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false });
-    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None });
+    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None });
     let told: Vec<_> = bench.notes.iter().filter(|note| matches!(note, Notification::Operation(_))).collect();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].body()["error"], "busy");
@@ -185,7 +185,7 @@ fn pm_08_a_missed_validation_call_is_told_and_can_be_repeated() {
     let mut bench = logged_in(true);
     bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
     let call = bench.dialled("ann");
-    bench.sip(call, SipEvent::Failed { status: 408, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 408, reason: String::new(), network: false, cause: None });
     assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
     assert_eq!(bench.agent("ann").last_error.as_deref(), Some("no_answer"));
     assert_eq!(connect(&mut bench), Outcome::Started);

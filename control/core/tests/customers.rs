@@ -83,7 +83,7 @@ fn cb_15_attempts_are_repeated_after_the_timeout_and_limited() {
     );
     for attempt in 1..=2 {
         let call = bench.customer();
-        bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false });
+        bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None });
         let result = bench.facts().any(|fact| {
             matches!(fact, Fact::CallbackAttempted { attempt: n, result: DialResult::Busy, .. } if *n == attempt)
         });
@@ -135,7 +135,7 @@ fn pv_05_a_cancelled_contact_is_disabled_with_result_h() {
     let call = bench.customer();
     bench.ask(ApiRequest::Cancel("ann".into()));
     assert!(bench.is_hung_up(call));
-    bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false, cause: None });
     assert!(bench.facts().any(|fact| matches!(
         fact,
         Fact::ContactResult { id: other, code: ResultCode::H, disabled: true, .. } if *other == id
@@ -160,8 +160,8 @@ fn pv_07_a_contact_that_was_passed_to_a_queue_is_on_the_line_and_not_taken_out_o
 fn pv_06_an_answered_contact_has_result_k_and_a_busy_one_b() {
     for (event, code) in [
         (SipEvent::Answered { remote: bench::remote(), at_mono_us: 0 }, ResultCode::K),
-        (SipEvent::Failed { status: 486, reason: String::new(), network: false }, ResultCode::B),
-        (SipEvent::Failed { status: 404, reason: String::new(), network: false }, ResultCode::E),
+        (SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None }, ResultCode::B),
+        (SipEvent::Failed { status: 404, reason: String::new(), network: false, cause: None }, ResultCode::E),
     ] {
         let (mut bench, _) = preview();
         bench.ask(ApiRequest::Accept("ann".into()));
@@ -195,7 +195,10 @@ fn an_agent_in_wrap_up_gets_nobody_until_its_time_is_over_or_the_agent_is_done()
             bench.pass_ms(200);
         }
         assert_eq!(bench.dials_to_trunk(), dials + 1, "{number}");
-        bench.sip(bench.customer(), SipEvent::Failed { status: 486, reason: "Busy".into(), network: false });
+        bench.sip(
+            bench.customer(),
+            SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None },
+        );
         let cancel = ApiRequest::CancelCallback { service: "cb".into(), id: waiting };
         assert_eq!(bench.ask(cancel).status(), 200);
         bench.pass_ms(6_000);

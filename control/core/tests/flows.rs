@@ -303,7 +303,7 @@ fn transfer(number: &str, agent: &str) -> Action {
 }
 
 fn fails(bench: &mut Bench, call: CallId, status: u16) {
-    bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false, cause: None });
 }
 
 #[test]

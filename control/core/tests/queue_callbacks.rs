@@ -309,7 +309,7 @@ fn qc_09_the_contact_keeps_its_id_through_queue_attempts_and_restarts() {
     assert_eq!(view(&mut bench).more["ContactID"], contact.to_string());
     bench.add_agent("ann", true);
     let first = bench.customer();
-    bench.sip(first, SipEvent::Failed { status: 486, reason: "busy".into(), network: false });
+    bench.sip(first, SipEvent::Failed { status: 486, reason: "busy".into(), network: false, cause: None });
     assert_eq!(summary(&bench, first).contact, Some(contact));
     let mut bench = bench.restart();
     assert_eq!(view(&mut bench).more["ContactID"], contact.to_string());
@@ -317,7 +317,7 @@ fn qc_09_the_contact_keeps_its_id_through_queue_attempts_and_restarts() {
     bench.pass_ms(400_000);
     let second = bench.customer();
     assert_ne!(first, second);
-    bench.sip(second, SipEvent::Failed { status: 486, reason: "busy".into(), network: false });
+    bench.sip(second, SipEvent::Failed { status: 486, reason: "busy".into(), network: false, cause: None });
     assert_eq!(summary(&bench, second).contact, Some(contact));
 }
 

@@ -118,7 +118,10 @@ fn pv_05_a_cancelled_contact_has_an_agents_event_h_a_queue_event_d_and_is_delete
         bench.ask(ApiRequest::Cancel("ann".into()));
         if dialled {
             let call = bench.customer();
-            bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false });
+            bench.sip(
+                call,
+                SipEvent::Failed { status: 487, reason: String::new(), network: false, cause: None },
+            );
         }
         let queued = events(&mut bench, Report::QueueEvents);
         let codes: Vec<_> = queued.iter().map(|row| row.result_code.as_str()).collect();
@@ -138,11 +141,17 @@ fn pv_05_a_cancelled_contact_has_an_agents_event_h_a_queue_event_d_and_is_delete
 
 #[test]
 fn pv_06_the_contacts_event_has_the_result_code_of_its_leg() {
-    for (status, network, code, response) in
-        [(486, false, "b", ""), (404, false, "e", "404"), (408, false, "c", ""), (503, true, "e", "503")]
-    {
+    let ends = [
+        (486, false, Some(17), "b", ""),
+        (404, false, None, "e", "404"),
+        (404, false, Some(1), "e", "1"),
+        (480, false, Some(1), "e", "1"),
+        (408, false, None, "c", ""),
+        (503, true, None, "e", "503"),
+    ];
+    for (status, network, cause, code, response) in ends {
         let (mut bench, _, call) = called_contact();
-        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network });
+        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network, cause });
         let rows = events(&mut bench, Report::CallEvents);
         let row = rows.iter().find(|row| row.ciq == "c").expect("the contact's");
         assert_eq!((row.result_code.as_str(), row.result_response.as_str()), (code, response), "{status}");
@@ -239,7 +248,7 @@ fn the_next_attempt_at_a_contact_follows_from_how_the_last_one_ended() {
         bench.add_agent("ann", true);
         contact(&mut bench, "+4420");
         let call = bench.customer();
-        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false });
+        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network: false, cause: None });
         bench.pass_ms(59_000);
         assert_eq!(bench.dials_to_trunk(), 1);
         bench.pass_ms(2_000);
@@ -260,7 +269,7 @@ fn pv_08_reports_that_are_rebuilt_from_the_journal_equal_the_live_ones() {
     bench.pass_ms(10_000);
     contact(&mut bench, "+4420");
     let call = bench.customer();
-    bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false });
+    bench.sip(call, SipEvent::Failed { status: 404, reason: String::new(), network: false, cause: None });
     let all = [Report::QueueEvents, Report::CallEvents, Report::Archive, Report::Callbacks];
     let live: Vec<_> = all.iter().map(|report| page(&mut bench, *report, 0, 1_000)).collect();
     assert!(live.iter().all(|page| page.last().is_some()), "there is something to compare");
@@ -274,7 +283,7 @@ fn cb_15_a_callback_that_is_over_is_on_record_with_its_times_and_the_result_of_e
     let mut bench = available_agent(true);
     bench.callback("+31201");
     let first = bench.customer();
-    bench.sip(first, SipEvent::Failed { status: 486, reason: String::new(), network: false });
+    bench.sip(first, SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None });
     bench.pass_ms(301_000);
     let second = bench.customer();
     assert_ne!(first, second, "it is called again");

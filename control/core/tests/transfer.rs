@@ -157,7 +157,7 @@ fn pv_07_a_number_that_is_busy_brings_the_customer_back_at_once() {
     let ann = bench.agent_leg("ann");
     transfer(&mut bench, Destination::Number("+44700".into()), TransferMode::Blind);
     let number = bench.customer();
-    bench.sip(number, SipEvent::Failed { status: 486, reason: String::new(), network: false });
+    bench.sip(number, SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None });
     bench.pass_ms(2_000);
     assert_eq!(joined(&bench, &ann), Some(format!("c-{customer}")));
     assert_eq!(bench.dials_to_trunk(), 2, "the number is not called again");

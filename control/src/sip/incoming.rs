@@ -192,21 +192,21 @@ impl Incoming {
             Message::Command(SipCommand::Reject { status, reason }) => {
                 let status = if (400..700).contains(&status) { status } else { 480 };
                 self.refuse(StatusCode::from(status), &reason);
-                return Next::Over(Failure { status, reason, network: false });
+                return Next::Over(Failure::new(status, reason));
             }
             Message::Command(SipCommand::HangUp { reason }) => {
                 self.refuse(StatusCode::TemporarilyUnavailable, &reason);
-                return Next::Over(Failure { status: 487, reason, network: false });
+                return Next::Over(Failure::new(487, reason));
             }
             Message::Cancelled => {
                 let reason = "cancelled by the caller".to_owned();
-                return Next::Over(Failure { status: 487, reason, network: false });
+                return Next::Over(Failure::new(487, reason));
             }
             Message::Peer(transaction) if transaction.original.method == Method::Bye => {
                 reply(*transaction, StatusCode::OK, Vec::new());
                 self.refuse(StatusCode::RequestTerminated, "BYE before the answer");
                 let reason = "ended by the caller before the answer".to_owned();
-                return Next::Over(Failure { status: 487, reason, network: false });
+                return Next::Over(Failure::new(487, reason));
             }
             Message::Peer(transaction) if transaction.original.method == Method::PRack => {
                 return self.on_prack(*transaction);
@@ -246,7 +246,7 @@ impl Incoming {
             Some(Due::Over) => {
                 let reason = "no PRACK".to_owned();
                 self.refuse(StatusCode::ServerTimeOut, &reason);
-                return Next::Over(Failure { status: 504, reason, network: true });
+                return Next::Over(Failure { status: 504, reason, network: true, cause: None });
             }
             None => {}
         }
@@ -277,7 +277,7 @@ impl Incoming {
                 Err(error) => {
                     self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
                     self.close();
-                    let failure = Failure { status: 488, reason: error.to_string(), network: false };
+                    let failure = Failure::new(488, error.to_string());
                     return self.shared.emit(self.call, failure.event()).await;
                 }
             },

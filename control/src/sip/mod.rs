@@ -7,6 +7,7 @@
 //!
 //! Messages, transactions and the set-up of outgoing calls are the stack's (`rsipstack`); confirmed dialogs are kept here.
 
+mod cause;
 mod config;
 mod dialog;
 mod digest;

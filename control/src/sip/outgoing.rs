@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::cause::q850_cause;
 use super::dialog::Dialog;
 use super::established::Established;
 use super::inspect::{arrival_us, is_local};
@@ -42,15 +43,21 @@ pub(crate) struct Failure {
     pub(crate) status: u16,
     pub(crate) reason: String,
     pub(crate) network: bool,
+    pub(crate) cause: Option<u8>,
 }
 
 impl Failure {
+    pub(crate) fn new(status: u16, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), network: false, cause: None }
+    }
+
     pub(crate) fn network(status: u16, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), network: true }
+        Self { status, reason: reason.into(), network: true, cause: None }
     }
 
     pub(crate) fn event(self) -> SipEvent {
-        SipEvent::Failed { status: self.status, reason: self.reason, network: self.network }
+        let Self { status, reason, network, cause } = self;
+        SipEvent::Failed { status, reason, network, cause }
     }
 }
 
@@ -79,7 +86,7 @@ pub(crate) async fn run(
                 }
                 Err(Refused::TooBrief(_)) => {
                     let reason = "Session Interval Too Small".to_owned();
-                    break Err(Failure { status: 422, reason, network: false });
+                    break Err(Failure::new(422, reason));
                 }
                 // It demands reliable provisional responses: once more with them (RFC 3262 section 4).
                 Err(Refused::WantsReliable(_)) if !reliable => reliable = true,
@@ -202,7 +209,7 @@ impl Attempt {
                         return Err(self.leave(failure));
                     }
                     let reason = if self.heard { "not answered in time" } else { "no response in time" };
-                    self.give_up(Failure { status: 408, reason: reason.to_owned(), network: !self.heard });
+                    self.give_up(Failure { status: 408, reason: reason.to_owned(), network: !self.heard, cause: None });
                 }
             }
         }
@@ -231,7 +238,7 @@ impl Attempt {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Command(SipCommand::HangUp { reason }) => {
-                self.give_up(Failure { status: 487, reason, network: false });
+                self.give_up(Failure::new(487, reason));
             }
             // A BYE or re-INVITE that overtook its own 2xx on the way through us waits for it. Anything else has no dialog
             // yet to change (RFC 3311 section 5.2).
@@ -283,7 +290,8 @@ impl Attempt {
                 return Err(self.leave(Failure::network(408, "the INVITE ended without a response")));
             }
             Err(error) => {
-                let failure = Failure { status: 500, reason: error.to_string(), network: !self.heard };
+                let failure =
+                    Failure { status: 500, reason: error.to_string(), network: !self.heard, cause: None };
                 return Err(self.leave(failure));
             }
         };
@@ -295,7 +303,12 @@ impl Attempt {
             // Our CANCEL crossed the 2xx: the stack sends the BYE.
             let failure = self.giving_up.take();
             let reason = "cancelled".to_owned();
-            return Err(self.leave(failure.unwrap_or(Failure { status: 487, reason, network: false })));
+            return Err(self.leave(failure.unwrap_or(Failure {
+                status: 487,
+                reason,
+                network: false,
+                cause: None,
+            })));
         }
         self.on_answer(&response)
     }
@@ -326,7 +339,7 @@ impl Attempt {
         let mut dialog = match Dialog::of_answer(&invite, response, self.plan.flow, self.plan.trunk) {
             Ok(dialog) => dialog,
             Err(error) => {
-                let failure = Failure { status: 500, reason: error.to_string(), network: false };
+                let failure = Failure::new(500, error.to_string());
                 return Err(self.leave(failure));
             }
         };
@@ -339,7 +352,7 @@ impl Attempt {
             (Ok(remote), _) => Ok(remote),
             // The answer came in an earlier response already.
             (Err(_), Some(early)) if response.body.is_empty() => Ok(early),
-            (Err(error), _) => Err(Failure { status: 488, reason: error.to_string(), network: false }),
+            (Err(error), _) => Err(Failure::new(488, error.to_string())),
         };
         let failure = match (remote, self.giving_up.take()) {
             (Ok(remote), None) => {
@@ -379,7 +392,7 @@ impl Attempt {
 pub(crate) fn failure_of(response: &Response) -> Failure {
     let status = response.status_code.code();
     let reason = response.reason_phrase().map_or_else(|| response.status_code.to_string(), str::to_owned);
-    Failure { status, reason, network: is_local(&response.headers) }
+    Failure { status, reason, network: is_local(&response.headers), cause: q850_cause(&response.headers) }
 }
 
 /// A header by name.

@@ -44,7 +44,7 @@ pub(crate) async fn plan(
     dial: &Dial,
     session_expires_s: Option<u32>,
 ) -> Result<Plan, Failure> {
-    let bad = |reason: String| Failure { status: 404, reason, network: false };
+    let bad = |reason: String| Failure::new(404, reason);
     let (callee, destination, flow, trunk) = match &dial.target {
         Target::Registered { aor } => {
             let binding = lock(&shared.registrar).best(shared.unix_ms(), aor).cloned();

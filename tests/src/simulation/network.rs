@@ -186,7 +186,10 @@ impl World {
             }
             SipCommand::Reject { status, .. } => {
                 self.end_peer(call);
-                self.report(call, SipEvent::Failed { status, reason: "rejected".into(), network: false });
+                self.report(
+                    call,
+                    SipEvent::Failed { status, reason: "rejected".into(), network: false, cause: None },
+                );
             }
             SipCommand::HangUp { .. } => self.on_hang_up(call),
             SipCommand::ReOffer { local } => self.reinvite(call, local.rtp),
@@ -302,13 +305,16 @@ impl World {
             (PeerAct::Answer, PeerState::Invited | PeerState::Ringing) => self.answer(call),
             (PeerAct::Refuse { status, network }, PeerState::Invited | PeerState::Ringing) => {
                 self.end_peer(call);
-                self.report(call, SipEvent::Failed { status, reason: "refused".into(), network });
+                self.report(
+                    call,
+                    SipEvent::Failed { status, reason: "refused".into(), network, cause: None },
+                );
             }
             (PeerAct::HangUp, PeerState::Invited | PeerState::Ringing) => {
                 self.end_peer(call);
                 self.report(
                     call,
-                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false },
+                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false, cause: None },
                 );
             }
             (PeerAct::HangUp, PeerState::Up) => {
@@ -326,7 +332,10 @@ impl World {
             }
             (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {
                 self.end_peer(call);
-                self.report(call, SipEvent::Failed { status: 408, reason: "gave up".into(), network: false });
+                self.report(
+                    call,
+                    SipEvent::Failed { status: 408, reason: "gave up".into(), network: false, cause: None },
+                );
             }
             (PeerAct::GiveUp, PeerState::Up)
                 if !self.network.peers.get(&call).is_some_and(|peer| peer.known) =>
@@ -383,7 +392,7 @@ impl World {
                 self.end_peer(call);
                 self.report(
                     call,
-                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false },
+                    SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false, cause: None },
                 );
             }
             PeerState::Up => {

@@ -29,7 +29,7 @@ pub(crate) struct NewCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Never answered.
-    Failed { status: u16, network: bool },
+    Failed { status: u16, network: bool, cause: Option<u8> },
     /// Hung up.
     Ended { by_peer: bool },
     /// Its dialog could not be taken up, or its end was never reported.
@@ -224,8 +224,8 @@ impl Core {
                     self.drive(id);
                 }
             }
-            SipEvent::Failed { status, reason: _, network } => {
-                self.call_over(id, End::Failed { status, network });
+            SipEvent::Failed { status, reason: _, network, cause } => {
+                self.call_over(id, End::Failed { status, network, cause });
             }
             SipEvent::Ended { by_peer, reason: _ } => self.call_over(id, End::Ended { by_peer }),
             SipEvent::Snapshot { data } => {
@@ -333,7 +333,7 @@ impl Core {
         } else if before == State::Up || !self.mutated(Mutation::DropCancel) {
             self.send_hang_up(id, reason);
         } else {
-            self.call_over(id, End::Failed { status: 487, network: false });
+            self.call_over(id, End::Failed { status: 487, network: false, cause: None });
         }
     }
 

@@ -154,8 +154,8 @@ impl Core {
         let outcome = match (interaction.outcome, end) {
             _ if interaction.connected => Outcome::Talked,
             (Some(outcome), _) => outcome,
-            (None, Some(End::Failed { status, network })) => {
-                Outcome::Refused { status: *status, network: *network }
+            (None, Some(End::Failed { status, network, cause })) => {
+                Outcome::Refused { status: *status, network: *network, cause: *cause }
             }
             (None, Some(End::Ended { .. })) => Outcome::Talked,
             (None, Some(End::Lost) | None) => Outcome::Engine,

@@ -45,7 +45,7 @@ pub struct EventRow {
     pub originating: String,
     /// In `queue_events`: `q` queued, `k` went to an agent, `h` hung up, `d` deleted. In `call_events` as in PV-06.
     pub result_code: String,
-    /// SIP status behind an `e`; empty = none.
+    /// Behind an `e`: the cause of ITU-T Q.850, 1 to 127, where the carrier tells one, else the SIP status; empty = none.
     pub result_response: String,
     /// `c` the contact, `a` an agent, `e` an external number; empty in `queue_events`.
     pub ciq: String,
