@@ -55,6 +55,8 @@ pub(crate) struct Callback {
     pub(crate) person: bool,
     /// Times that the customer was asked whether they are ready, or told that they may call.
     pub(crate) asked: u32,
+    /// When that was last, in milliseconds since 1970 UTC.
+    pub(crate) asked_ms: u64,
     /// The answer is awaited.
     pub(crate) is_asked: bool,
     /// They are ready.
@@ -74,6 +76,7 @@ impl Callback {
             interaction: None,
             person: false,
             asked: 0,
+            asked_ms: 0,
             is_asked: false,
             confirmed: false,
         }
@@ -93,6 +96,12 @@ impl Callback {
     pub(crate) fn access_number(&self) -> Option<&str> {
         let may_call = !self.spec.options.wait_for_agent || self.is_asked;
         self.spec.options.access_number.as_deref().filter(|_| may_call && !self.is_over())
+    }
+
+    /// Nothing has been done about it but to queue it: settings of its service count for it (CB-06).
+    pub(crate) fn is_untouched(&self) -> bool {
+        let untouched = self.attempts == 0 && self.asked == 0 && self.running.is_none();
+        untouched && matches!(self.state, State::Scheduled | State::Queued)
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -143,8 +143,12 @@ impl Compactor {
             }
             Fact::CallbackAttempted { id, .. }
             | Fact::CallbackMoved { id, .. }
+            | Fact::CallbackAsked { id, .. }
             | Fact::CallbackConfirmed { id } => {
                 self.on_case(seq, CaseKey::Callback(id.clone()), record.at_ms, |_| {});
+            }
+            Fact::CallbackRevised(spec) => {
+                self.on_case(seq, CaseKey::Callback(spec.id.clone()), record.at_ms, |_| {});
             }
             Fact::CallbackEnded { id, .. } => {
                 self.on_case(seq, CaseKey::Callback(id.clone()), record.at_ms, |case| case.done = true);

@@ -376,6 +376,11 @@ impl Default for ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// What customers of user-originated callbacks call.
+    pub(crate) fn access_number(&self) -> Option<String> {
+        Some(self.access_number.clone()).filter(|number| !number.is_empty())
+    }
+
     /// How its customers are asked.
     pub(crate) fn confirm(&self) -> Confirm {
         Confirm {

@@ -188,6 +188,8 @@ impl Ledger {
             | Fact::AgentRequested { .. }
             | Fact::CallbackAttempted { .. }
             | Fact::CallbackMoved { .. }
+            | Fact::CallbackRevised(_)
+            | Fact::CallbackAsked { .. }
             | Fact::CallbackConfirmed { .. }
             | Fact::CallbackCalledIn { .. }
             | Fact::ContactDisposed { .. }

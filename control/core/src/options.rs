@@ -88,8 +88,8 @@ impl Default for CallbackOptions {
 impl CallbackSpec {
     /// The service's options as they are now, for what the request left open (CB-06). True when something changed.
     pub(crate) fn follow(&mut self, service: &ServiceConfig) -> bool {
-        let Some(given) = &self.options.given else { return false };
-        let before = (self.ttl_s, self.max_attempts, self.retry_s, self.options.confirm);
+        let Some(given) = self.options.given.clone() else { return false };
+        let before = self.clone();
         let open = |name: &str| !given.contains(name);
         if open("_ttl") {
             self.ttl_s = service.ttl_s;
@@ -99,6 +99,11 @@ impl CallbackSpec {
         }
         if open("_dial_retry_timeout") {
             self.retry_s = service.dial_retry_timeout_s;
+        }
+        self.queue.clone_from(&service.queue);
+        // A number that was told at once stays: the customer may be calling it (CB-04).
+        if self.options.direction == CallDirection::UserOriginated && self.options.wait_for_agent {
+            self.options.access_number = service.access_number();
         }
         // Whoever calls by themselves is told that an agent is there, whatever the service says about asking.
         let is_asked = self.options.direction == CallDirection::UserTerminated && self.options.wait_for_agent;
@@ -117,6 +122,6 @@ impl CallbackSpec {
                 confirm.otherwise = service.on_user_confirm_timeout;
             }
         }
-        before != (self.ttl_s, self.max_attempts, self.retry_s, self.options.confirm)
+        before != *self
     }
 }

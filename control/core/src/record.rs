@@ -149,6 +149,15 @@ pub enum Fact {
         /// Not dialled again before this, in milliseconds since 1970 UTC.
         not_before_ms: u64,
     },
+    /// The settings of its service changed before it started: this is what they make of it (CB-06).
+    CallbackRevised(Box<CallbackSpec>),
+    /// The customer is asked whether they are ready, or told that they may call (CB-05).
+    CallbackAsked {
+        /// Which.
+        id: CallbackId,
+        /// From 1.
+        attempt: u32,
+    },
     /// A callback was rescheduled.
     CallbackMoved {
         /// Which.
@@ -300,10 +309,11 @@ impl Record {
             | Fact::Connected { call, .. }
             | Fact::Transferred { call, .. }
             | Fact::KeysBlocked { call, .. } => Key::Call(*call),
-            Fact::CallbackAdded(spec) => Key::Callback(spec.id.clone()),
+            Fact::CallbackAdded(spec) | Fact::CallbackRevised(spec) => Key::Callback(spec.id.clone()),
             Fact::CallbackDialled { id, .. }
             | Fact::CallbackAttempted { id, .. }
             | Fact::CallbackMoved { id, .. }
+            | Fact::CallbackAsked { id, .. }
             | Fact::CallbackConfirmed { id }
             | Fact::CallbackCalledIn { id, .. }
             | Fact::CallbackEnded { id, .. } => Key::Callback(id.clone()),

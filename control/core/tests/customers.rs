@@ -204,3 +204,15 @@ fn an_agent_in_wrap_up_gets_nobody_until_its_time_is_over_or_the_agent_is_done()
         bench.pass_ms(6_000);
     }
 }
+
+#[test]
+fn pv_01_a_contact_whose_queue_is_configured_no_more_is_shown_to_nobody_whatever_their_skills() {
+    let mut bench = Bench::new();
+    let body = ContactBody { queue: "sales".into(), number: "+4420".into(), ..ContactBody::default() };
+    bench.ask(ApiRequest::AddContact(body));
+    bench.reconfigure(|config| config.queues[0].name = "support".into());
+    bench.add_agent("ann", false);
+    assert_eq!(bench.agent("ann").status, AgentStatus::Available);
+    bench.reconfigure(|config| config.queues[0].name = "sales".into());
+    assert_eq!(bench.agent("ann").status, AgentStatus::Preview);
+}

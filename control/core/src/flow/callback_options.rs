@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::CallbackId;
 use crate::api::ApiError;
-use crate::callback::State;
 use crate::config::ServiceConfig;
 use crate::core::{Changed, Core};
 use crate::flow::api::bad;
 use crate::flow::callback_api::{number_of, text};
 use crate::options::{CallDirection, CallbackOptions, Unconfirmed};
+use crate::record::Fact;
 use crate::timer::Timer;
 
 /// Reads the options of a request, over those of its service.
@@ -32,7 +32,7 @@ pub(super) fn read(
         *value = u32::try_from(number_of(&mut given, name, u64::from(*value), range)?).unwrap_or(u32::MAX);
     }
     confirm.otherwise = choice(params, "_on_user_confirm_timeout", confirm.otherwise, &Unconfirmed::NAMES)?;
-    let access_number = Some(service.access_number.clone()).filter(|number| !number.is_empty());
+    let access_number = service.access_number();
     let given: BTreeSet<String> =
         OPTIONS.iter().filter(|name| params.contains_key(**name)).map(|name| (*name).to_owned()).collect();
     match direction {
@@ -66,20 +66,27 @@ pub(super) fn read(
 impl Core {
     /// New settings of the services hold at once for every callback that has not started (CB-06).
     pub(crate) fn refresh_callbacks(&mut self) {
-        let mut moved: Vec<(CallbackId, u64)> = Vec::new();
-        for (id, callback) in &mut self.callbacks {
-            let untouched = callback.attempts == 0 && callback.asked == 0 && callback.running.is_none();
-            if !matches!(callback.state, State::Scheduled | State::Queued) || !untouched {
-                continue;
-            }
-            let Some(service) = self.config.service(&callback.spec.service) else { continue };
-            if callback.spec.follow(service) {
-                moved.push((id.clone(), callback.expires_ms()));
-            }
+        let open = self.callbacks.iter().filter(|(_, found)| !found.is_over() && found.running.is_none());
+        let open: Vec<CallbackId> = open.map(|(id, _)| id.clone()).collect();
+        for id in open.into_iter().filter(|id| !self.is_called_in(id)).collect::<Vec<_>>() {
+            self.refresh_callback(&id);
         }
-        for (id, expires_ms) in moved {
+    }
+
+    fn refresh_callback(&mut self, id: &CallbackId) {
+        let Some(callback) = self.callbacks.get_mut(id) else { return };
+        let queue = callback.spec.queue.clone();
+        let service = self.config.service(&callback.spec.service).filter(|_| callback.is_untouched());
+        if service.is_some_and(|service| callback.spec.follow(service)) {
+            let (spec, interaction) = (callback.spec.clone(), callback.interaction);
+            let (expires_ms, moved) = (callback.expires_ms(), spec.queue != queue);
+            self.record(Fact::CallbackRevised(Box::new(spec)));
             self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
-            self.changed(Changed::Callback(id));
+            self.changed(Changed::Callback(id.clone()));
+            if let (Some(waiting), true) = (interaction, moved) {
+                self.leave_queue(waiting);
+                self.schedule_callback(id);
+            }
         }
     }
 }

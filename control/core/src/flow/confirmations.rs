@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::ApiError;
+use crate::callback::State;
 use crate::core::{Changed, Core};
 use crate::flow::api::Answer;
 use crate::interaction::{Source, Way};
@@ -46,9 +47,12 @@ impl Core {
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         let Some(confirm) = callback.spec.options.confirm else { return };
         callback.asked += 1;
+        callback.asked_ms = self.now.unix_ms;
         callback.is_asked = true;
-        callback.state = crate::callback::State::Routing;
-        let (spec, attempt) = (&callback.spec, callback.asked);
+        callback.state = State::Routing;
+        let attempt = callback.asked;
+        self.record(Fact::CallbackAsked { id: id.clone(), attempt });
+        let Some(spec) = self.callbacks.get(id).map(|callback| &callback.spec) else { return };
         let mut body = Map::new();
         let path = format!("/genesys/1/service/callback/{}/{id}", spec.service);
         let event = match spec.options.direction {
@@ -78,6 +82,19 @@ impl Core {
         }
         self.arm(Timer::Confirm(id.clone()), u64::from(confirm.timeout_s) * 1_000);
         self.changed(Changed::Callback(id.clone()));
+    }
+
+    /// After a restart: whoever was asked may still answer, for as long as was left to them.
+    pub(crate) fn resume_asking(&mut self, id: &CallbackId) {
+        let Some(callback) = self.callbacks.get_mut(id).filter(|found| found.is_asked && !found.is_over())
+        else {
+            return;
+        };
+        let Some(confirm) = callback.spec.options.confirm else { return };
+        callback.state = State::Routing;
+        let (asked_ms, expires_ms) = (callback.asked_ms, callback.expires_ms());
+        self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
+        self.arm_at(Timer::Confirm(id.clone()), asked_ms + u64::from(confirm.timeout_s) * 1_000);
     }
 
     /// The customer did not answer in time.

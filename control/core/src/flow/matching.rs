@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::AgentId;
 use crate::agent::{Activity, Agent};
 use crate::core::Core;
-use crate::interaction::Stage;
+use crate::interaction::{Stage, Way};
 use crate::mutation::Mutation;
 use crate::timer::Timer;
 
@@ -59,6 +59,10 @@ impl Core {
         let may_call = self.trunk.is_open() || self.mutated(Mutation::DialWhileAway);
         let fits = |agent: &AgentId, id: u64| {
             let Some(interaction) = self.interactions.get(&id) else { return false };
+            // Nobody knows which skill it takes.
+            if interaction.way == Way::Outbound && self.config.queue(&interaction.queue).is_none() {
+                return false;
+            }
             match interaction.refusers.get(agent) {
                 Some(until) if *until > now_us => {
                     again_us.set(again_us.get().min(*until));

@@ -188,6 +188,8 @@ impl Core {
             | Fact::CallbackDialled { .. }
             | Fact::CallbackAttempted { .. }
             | Fact::CallbackMoved { .. }
+            | Fact::CallbackRevised(_)
+            | Fact::CallbackAsked { .. }
             | Fact::CallbackConfirmed { .. }
             | Fact::CallbackCalledIn { .. }
             | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at_ms),
@@ -228,11 +230,19 @@ impl Core {
                 }
                 self.insert_callback(*spec);
             }
+            Fact::CallbackRevised(spec) => {
+                if let Some(callback) = self.callbacks.get_mut(&spec.id) {
+                    callback.spec = *spec;
+                }
+            }
             Fact::CallbackDialled { id, attempt, call, agent } => {
                 self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.attempts = attempt;
                     callback.running = Some((call, agent, at_ms));
+                    // Nobody who is to be asked first is dialled before they are ready, or have been asked in vain.
+                    callback.is_asked = false;
+                    callback.confirmed |= callback.spec.options.confirm.is_some();
                 }
             }
             Fact::CallbackAttempted { id, attempt, result, not_before_ms } => {
@@ -250,15 +260,23 @@ impl Core {
                     callback.spec.desired_ms = desired_ms;
                     callback.spec.scheduled = true;
                     callback.due_ms = desired_ms.max(callback.blocked_until_ms);
-                    callback.confirmed = false;
+                    (callback.asked, callback.is_asked, callback.confirmed) = (0, false, false);
+                }
+            }
+            Fact::CallbackAsked { id, attempt } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    (callback.asked, callback.asked_ms, callback.is_asked) = (attempt, at_ms, true);
                 }
             }
             Fact::CallbackConfirmed { id } => {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
-                    callback.confirmed = true;
+                    (callback.is_asked, callback.confirmed) = (false, true);
                 }
             }
             Fact::CallbackCalledIn { id, call } => {
+                if let Some(callback) = self.callbacks.get_mut(&id) {
+                    callback.is_asked = false;
+                }
                 self.replayed.called_in.insert(call, id);
             }
             Fact::CallbackEnded { id, reason, result } => {

@@ -37,8 +37,10 @@ impl Core {
             .filter(|(_, found)| found.running.is_none())
             .map(|(id, _)| id.clone())
             .collect();
+        self.refresh_callbacks();
         for id in callbacks {
             self.after_attempt(&id);
+            self.resume_asking(&id);
         }
         self.resume_callback_flows();
         let contacts: Vec<_> = self

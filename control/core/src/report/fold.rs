@@ -28,6 +28,11 @@ impl Reports {
                 }
                 self.asked.insert(spec.id.clone(), Asked::new(spec));
             }
+            Fact::CallbackRevised(spec) => {
+                if let Some(request) = self.requests.get_mut(&spec.id.0) {
+                    request.queue.clone_from(&spec.queue);
+                }
+            }
             Fact::ContactDialled { id, attempt, call, agent } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
             }
@@ -106,6 +111,7 @@ impl Reports {
             | Fact::KeysBlocked { .. }
             | Fact::LegUp { .. }
             | Fact::Dialog { .. }
+            | Fact::CallbackAsked { .. }
             | Fact::CallbackConfirmed { .. }
             | Fact::CallbackCalledIn { .. }
             | Fact::CallsSummed(_)
