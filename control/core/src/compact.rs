@@ -128,8 +128,8 @@ impl Compactor {
             | Fact::Transferred { call, .. } => self.on_customer(seq, *call, record.at_ms),
             Fact::CallbackAdded(spec) => {
                 let key = CaseKey::Callback(spec.id.clone());
-                if let Some(origin) = &spec.origin {
-                    self.go_on_as(origin.call, &key);
+                if let Some(call) = spec.first_call() {
+                    self.go_on_as(call, &key);
                 }
                 self.on_case(seq, key, record.at_ms, |_| {});
             }

@@ -7,9 +7,9 @@ use bench::flow::{arrive, callback, example, with};
 use bench::{Bench, agent};
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest, CallbackFilter};
 use offhook_control_core::config::{Config, QueueConfig};
-use offhook_control_core::record::CallbackReason;
+use offhook_control_core::record::{CallbackReason, Fact};
 use offhook_control_core::report::{Page, Report};
-use offhook_control_core::sip::SipEvent;
+use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, CallbackId};
 use serde_json::{Value, json};
 
@@ -164,4 +164,65 @@ fn cb_05_whoever_was_asked_before_a_restart_may_answer_after_it() {
     bench.add_agent("ann", true);
     assert_eq!(bench.ask(ApiRequest::ConfirmCallback { service: "cb".into(), id }).status(), 200);
     assert_eq!((bench.webhooks.len(), bench.dials_to_trunk()), (0, 1));
+}
+
+/// A caller asks for a callback by a program, and control dies before it has let them go.
+fn killed_before_the_drop(more: &Value) -> (Bench, CallId, CallbackId) {
+    let mut bench = Bench::with(services);
+    let call = CallId(CallId::FIRST_INCOMING + 1);
+    bench.arrives(call, "+31201", "100");
+    bench.answer(call);
+    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    let mut params = json!({ "_customer_number": "+31201", "_originating_interaction_id": call.to_string() });
+    params.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let id = bench.callback_with(params);
+    let added = |fact: &Fact| matches!(fact, Fact::CallbackAdded(_));
+    let at = bench.records.iter().position(|record| added(&record.fact)).expect("stored");
+    bench.records.truncate(at + 1);
+    (bench.restart_with(services), call, id)
+}
+
+#[test]
+fn cb_11_control_that_dies_between_the_record_and_the_drop_lets_the_caller_go_afterwards() {
+    let (mut bench, call, id) = killed_before_the_drop(&json!({}));
+    bench.sip(call, SipEvent::Restored);
+    let hung_up =
+        |(of, command): &(CallId, SipCommand)| *of == call && matches!(command, SipCommand::HangUp { .. });
+    assert!(bench.sip.iter().any(hung_up));
+    assert_eq!(view(&mut bench, &id)["_total_waiting"], 1, "the callback alone");
+}
+
+#[test]
+fn cb_11_qc_02_the_customer_is_not_dialled_before_their_own_call_is_over() {
+    let mut bench = Bench::with(services);
+    let call = CallId(CallId::FIRST_INCOMING + 1);
+    bench.arrives(call, "+31201", "100");
+    bench.answer(call);
+    bench.callback_with(
+        json!({ "_customer_number": "+31201", "_originating_interaction_id": call.to_string() }),
+    );
+    bench.add_agent("ann", true);
+    assert_eq!(bench.dials_to_trunk(), 0, "it would be busy");
+    bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
+    bench.pass_ms(200);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn cb_12_pv_08_a_caller_who_leaves_with_a_callback_has_a_code_of_their_own_in_the_events() {
+    let mut bench = caller_who_left_with_a_callback();
+    let by_request = CallId(CallId::FIRST_INCOMING + 2);
+    bench.arrives(by_request, "+31201", "100");
+    bench.answer(by_request);
+    bench.callback_with(
+        json!({ "_customer_number": "+31201", "_originating_interaction_id": by_request.to_string() }),
+    );
+    bench.sip(by_request, SipEvent::Ended { by_peer: false, reason: String::new() });
+    let hung_up = arrive(&mut bench, 3, "+49303");
+    hung_up.hang_up(&mut bench);
+    let left = |rows: Vec<(String, String)>| -> Vec<String> {
+        rows.into_iter().filter(|(code, _)| code != "q").map(|(code, _)| code).collect()
+    };
+    assert_eq!(left(codes(&mut bench, Report::QueueEvents)), ["r", "r", "h"]);
+    assert_eq!(left(codes(&mut bench, Report::CallEvents)), ["r", "r", "h"]);
 }

@@ -4,7 +4,7 @@
 use crate::agent::Activity;
 use crate::call::State;
 use crate::core::Core;
-use crate::interaction::Stage;
+use crate::interaction::{Source, Stage};
 use crate::timer::Timer;
 
 impl Core {
@@ -19,7 +19,7 @@ impl Core {
     }
 
     pub(crate) fn on_call_delay_over(&mut self, id: u64) {
-        let interaction = self.interactions.get(&id).filter(|found| found.origin.is_some());
+        let interaction = self.interactions.get(&id);
         if interaction.is_some_and(|found| found.stage == Stage::Preparing && found.call.is_none()) {
             self.open_customer_leg_after_origin(id);
         }
@@ -27,8 +27,11 @@ impl Core {
 
     /// The customer's own phone is busy until the call that they asked in is over.
     fn open_customer_leg_after_origin(&mut self, id: u64) {
-        let origin = self.interactions.get(&id).and_then(|interaction| interaction.origin.as_ref());
-        let call = origin.and_then(|origin| self.calls.get(&origin.call));
+        let callback = match self.interactions.get(&id).map(|found| &found.source) {
+            Some(Source::Callback(callback)) => self.callbacks.get(callback),
+            Some(Source::Contact(_) | Source::Caller) | None => None,
+        };
+        let call = callback.and_then(|callback| self.calls.get(&callback.spec.first_call()?));
         if call.is_some_and(|call| call.state != State::Over) {
             self.arm(Timer::CallDelay(id), ORIGIN_MS);
         } else {

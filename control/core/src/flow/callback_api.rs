@@ -70,6 +70,7 @@ impl Core {
             retry_s: u32::try_from(retry_s).unwrap_or(u32::MAX),
             data: params,
             origin: None,
+            originating: originating.filter(|call| self.is_let_go(*call)),
             options,
         };
         if self.mutated(Mutation::ReplyBeforeRecord) {

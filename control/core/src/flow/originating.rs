@@ -24,6 +24,13 @@ impl Core {
         call.ok_or_else(|| bad(ORIGINATING, "names no caller who is on the line"))
     }
 
+    /// Whether a callback lets this call go: its caller waits, and no agent has them.
+    pub(super) fn is_let_go(&self, call: CallId) -> bool {
+        let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| &call.role) else { return false };
+        let found = self.interactions.get(id).filter(|found| found.way == Way::Inbound);
+        found.is_some_and(|found| matches!(found.stage, Stage::Offered | Stage::Waiting))
+    }
+
     /// Attaches the callback's data to the call, and ends the call unless an agent has it.
     pub(super) fn leave_with_callback(&mut self, call: CallId, spec: &CallbackSpec) {
         let data = attached(spec);
@@ -35,13 +42,13 @@ impl Core {
         if let Value::Object(own) = &mut interaction.data {
             own.extend(data);
         }
-        match (interaction.stage, interaction.way) {
-            (Stage::Offered, Way::Inbound) => {
-                self.announce_offer(id, "withdrawn");
-                self.step_back(id, 0);
-            }
-            (Stage::Waiting, Way::Inbound) => {}
-            _ => return,
+        let offered = interaction.stage == Stage::Offered;
+        if spec.originating != Some(call) {
+            return;
+        }
+        if offered {
+            self.announce_offer(id, "withdrawn");
+            self.step_back(id, 0);
         }
         self.leave_queue(id);
         self.leave_flow(&Owner::Caller(id));

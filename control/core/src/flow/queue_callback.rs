@@ -94,6 +94,7 @@ impl Core {
             data,
             options: CallbackOptions::default(),
             origin: Some(Box::new(origin)),
+            originating: None,
         }
     }
 

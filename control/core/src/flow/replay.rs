@@ -225,8 +225,8 @@ impl Core {
         match fact {
             Fact::CallbackAdded(spec) => {
                 // The place is the callback's now: a call that was not dropped before the end is dropped (QC-04).
-                if let Some(origin) = &spec.origin {
-                    self.replayed.callers.remove(&origin.call);
+                if let Some(call) = spec.first_call() {
+                    self.replayed.callers.remove(&call);
                 }
                 self.insert_callback(*spec);
             }

@@ -39,12 +39,20 @@ pub struct CallbackSpec {
     /// The call that it was made from, when a flow made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Box<Origin>>,
+    /// The call that is let go for it, when a request named it (CB-11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub originating: Option<CallId>,
 }
 
 impl CallbackSpec {
     /// When it was asked for, in milliseconds since 1970 UTC; its place in the queue may be older.
     pub fn asked_ms(&self) -> u64 {
         self.origin.as_ref().map_or(self.arrival_ms, |origin| origin.accepted_ms)
+    }
+
+    /// The call that was let go for it: its caller waits no more.
+    pub fn first_call(&self) -> Option<CallId> {
+        self.origin.as_ref().map(|origin| origin.call).or(self.originating)
     }
 }
 

@@ -22,8 +22,7 @@ impl Reports {
             }
             Fact::CallbackAdded(spec) => {
                 self.queued(&spec.id.0, CallKind::Callback, &spec.queue, &spec.number, at);
-                let call = spec.origin.as_ref().map(|origin| origin.call);
-                if let Some(talk) = call.and_then(|call| self.talks.get_mut(&call)) {
+                if let Some(talk) = spec.first_call().and_then(|call| self.talks.get_mut(&call)) {
                     talk.called_back = true;
                 }
                 self.asked.insert(spec.id.clone(), Asked::new(spec));
@@ -215,10 +214,11 @@ impl Reports {
     fn ended(&mut self, call: CallId, at: At) {
         let Some(mut talk) = self.talks.remove(&call) else { return };
         if let Some(since_ms) = talk.waits_ms.take() {
-            let row = waited(&mut talk, since_ms, at.ms, "h");
+            let code = if talk.called_back && talk.spoke_ms.is_none() { CALLED_BACK } else { "h" };
+            let row = waited(&mut talk, since_ms, at.ms, code);
             put(&mut self.queue_events, at, row);
             if talk.spoke_ms.is_none() {
-                talk.code.get_or_insert(("h".to_owned(), None));
+                talk.code.get_or_insert((code.to_owned(), None));
             }
         }
         for row in talk.rows(at.ms) {
@@ -365,3 +365,6 @@ fn dial_code(result: DialResult) -> &'static str {
         | DialResult::Fax => "e",
     }
 }
+
+/// Code of a caller who left the queue with a callback: neither hung up nor abandoned (CB-12).
+const CALLED_BACK: &str = "r";
