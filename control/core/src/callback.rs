@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::calendar;
 use crate::interaction::{NOT_IN_USE, Outcome};
-use crate::record::{CallbackReason, CallbackSpec, DialResult};
+use crate::record::{CallbackReason, CallbackSpec, DialResult, FailedAt};
 use crate::view::CallbackView;
 use crate::{AgentId, CallId};
 
@@ -48,6 +48,8 @@ pub(crate) struct Callback {
     /// `_CB_DIAL_n_RESULT` by n.
     pub(crate) results: BTreeMap<u32, DialResult>,
     pub(crate) attempts: u32,
+    /// On whose side attempts have failed: the customer's counts before all others.
+    pub(crate) failed_at: Option<FailedAt>,
     /// The attempt that runs.
     pub(crate) running: Option<(CallId, AgentId, u64)>,
     pub(crate) interaction: Option<u64>,
@@ -72,6 +74,7 @@ impl Callback {
             state: State::Scheduled,
             results: BTreeMap::new(),
             attempts: 0,
+            failed_at: None,
             running: None,
             interaction: None,
             person: false,
@@ -96,6 +99,25 @@ impl Callback {
     pub(crate) fn access_number(&self) -> Option<&str> {
         let may_call = !self.spec.options.wait_for_agent || self.is_asked;
         self.spec.options.access_number.as_deref().filter(|_| may_call && !self.is_over())
+    }
+
+    /// What it ends with when there are no more attempts (CB-13).
+    pub(crate) fn exhausted(&self) -> CallbackReason {
+        match self.failed_at {
+            Some(FailedAt::Customer) | None => CallbackReason::FailCallToCustomer,
+            Some(FailedAt::Agent | FailedAt::AgentPhone) => CallbackReason::FailAgentConnect,
+            Some(FailedAt::House) => CallbackReason::FailError,
+        }
+    }
+
+    /// Result of the attempt that the end of the callback ends with it, or that led to the conversation (CB-15).
+    pub(crate) fn last_result(&self, reason: CallbackReason) -> Option<DialResult> {
+        match reason {
+            CallbackReason::AgentConnected if self.attempts == 0 => None,
+            CallbackReason::AgentConnected if self.person => Some(DialResult::Person),
+            CallbackReason::AgentConnected => Some(DialResult::Connected),
+            _ => self.running.as_ref().map(|_| DialResult::Unknown),
+        }
     }
 
     /// Nothing has been done about it but to queue it: settings of its service count for it (CB-06).
@@ -166,10 +188,13 @@ pub(crate) fn dial_result(outcome: &Outcome) -> DialResult {
         Outcome::Refused { status: 404 | 410 | 484 | 604, network: false, .. } => DialResult::ErrorTone,
         Outcome::SetupTimeout => DialResult::NoAnswer,
         Outcome::Refused { .. } | Outcome::Engine => DialResult::CreateCallError,
-        Outcome::AgentLost | Outcome::AgentHungUp | Outcome::AgentCancelled | Outcome::Withdrawn => {
-            DialResult::Unknown
-        }
-        Outcome::Unknown => DialResult::Unknown,
+        Outcome::AgentLost
+        | Outcome::AgentLeft
+        | Outcome::AgentHungUp
+        | Outcome::AgentCancelled
+        | Outcome::Withdrawn
+        | Outcome::Deleted
+        | Outcome::Unknown => DialResult::Unknown,
         Outcome::Detected { result, .. } => *result,
         Outcome::Talked => DialResult::Connected,
     }

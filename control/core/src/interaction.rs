@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::record::{CallKind, DialResult, Origin};
+use crate::record::{CallKind, DialResult, FailedAt, Origin};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId, RequestId};
 
 /// Where it is.
@@ -226,14 +226,18 @@ pub(crate) enum Source {
 /// Why an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The agent's leg was lost before the answer.
+    /// The agent's phone was lost before the answer.
     AgentLost,
-    /// The agent hung up before the answer.
+    /// The agent put the phone down before the answer, and with it all else.
+    AgentLeft,
+    /// The agent hung up on the customer before the answer.
     AgentHungUp,
     /// The agent cancelled: not to be called again.
     AgentCancelled,
     /// The callback was cancelled.
     Withdrawn,
+    /// Its call was ended by somebody who supervises (CB-13).
+    Deleted,
     /// Nothing rang in time.
     SetupTimeout,
     /// The customer's side refused.
@@ -256,6 +260,20 @@ pub(crate) enum Outcome {
     Talked,
     /// It ran when an earlier run of ours died.
     Unknown,
+}
+
+impl Outcome {
+    /// On whose side it failed, where it did.
+    pub(crate) fn failed_at(&self) -> FailedAt {
+        match self {
+            Self::Engine | Self::Unknown | Self::Withdrawn | Self::Deleted => FailedAt::House,
+            Self::AgentLost => FailedAt::AgentPhone,
+            Self::AgentLeft | Self::AgentHungUp | Self::AgentCancelled => FailedAt::Agent,
+            Self::SetupTimeout | Self::Refused { .. } | Self::Detected { .. } | Self::Talked => {
+                FailedAt::Customer
+            }
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -88,10 +88,14 @@ impl ResultCode {
 pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<u16>) {
     match outcome {
         Outcome::AgentCancelled => (ResultCode::H, None),
-        Outcome::AgentHungUp | Outcome::AgentLost | Outcome::Withdrawn if rang => (ResultCode::H, None),
-        Outcome::AgentHungUp | Outcome::AgentLost | Outcome::Withdrawn => (ResultCode::Q, None),
+        Outcome::AgentHungUp | Outcome::AgentLeft | Outcome::Withdrawn | Outcome::Deleted if rang => {
+            (ResultCode::H, None)
+        }
+        Outcome::AgentHungUp | Outcome::AgentLeft | Outcome::Withdrawn | Outcome::Deleted => {
+            (ResultCode::Q, None)
+        }
         Outcome::SetupTimeout => (ResultCode::C, None),
-        Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
+        Outcome::AgentLost | Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
         Outcome::Refused { cause: Some(NOT_IN_USE), .. } => (ResultCode::E, Some(NOT_IN_USE.into())),
         Outcome::Refused { status, network: true, .. } => (ResultCode::E, Some(*status)),
         Outcome::Refused { status: 408 | 487, .. } if rang => (ResultCode::T, None),
@@ -129,6 +133,8 @@ mod tests {
             (told(480, 1), true, ResultCode::E, Some(1)),
             (told(502, 38), false, ResultCode::E, Some(38)),
             (told(486, 17), true, ResultCode::B, None),
+            (Outcome::AgentLost, true, ResultCode::E, None),
+            (Outcome::AgentLeft, true, ResultCode::H, None),
             (Outcome::Talked, true, ResultCode::K, None),
         ];
         for (outcome, rang, code, response) in cases {

@@ -18,7 +18,7 @@ use crate::{AgentId, CallId, CallbackId, ContactId};
 
 pub use agent::{AgentProfile, Station};
 pub use call::{CallKind, CallSummary, Destination};
-pub use callback::{CallbackReason, CallbackSpec, DialResult, Origin};
+pub use callback::{CallbackReason, CallbackSpec, DialResult, FailedAt, Origin};
 pub use contact::{ContactSpec, Refused, ResultCode};
 
 /// Version of the records that this build writes. It reads all versions up to this one.
@@ -148,6 +148,9 @@ pub enum Fact {
         result: DialResult,
         /// Not dialled again before this, in milliseconds since 1970 UTC.
         not_before_ms: u64,
+        /// Whose fault it was.
+        #[serde(default, skip_serializing_if = "FailedAt::is_customer")]
+        failed_at: FailedAt,
     },
     /// The settings of its service changed before it started: this is what they make of it (CB-06).
     CallbackRevised(Box<CallbackSpec>),
@@ -183,7 +186,7 @@ pub enum Fact {
         id: CallbackId,
         /// Why.
         reason: CallbackReason,
-        /// `_CB_DIAL_n_RESULT` of the attempt that connected, where it is not `CONNECTED`.
+        /// `_CB_DIAL_n_RESULT` of the attempt that connected, where it is not `CONNECTED`, or of the one that this ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<DialResult>,
     },
@@ -226,6 +229,9 @@ pub enum Fact {
         /// Who had it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<AgentId>,
+        /// Whose fault it was that nobody talked.
+        #[serde(default, skip_serializing_if = "FailedAt::is_customer")]
+        failed_at: FailedAt,
     },
     /// An agent said what came of a contact.
     ContactDisposed {

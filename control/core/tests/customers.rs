@@ -6,6 +6,7 @@ mod bench;
 use bench::{Bench, available_agent};
 use offhook_control_core::api::{ApiReply, ApiRequest, ContactBody, TransferBody, TransferMode};
 use offhook_control_core::record::{CallbackReason, Destination, DialResult, Fact, ResultCode};
+use offhook_control_core::report::{Page, Report};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use serde_json::json;
@@ -215,4 +216,33 @@ fn pv_01_a_contact_whose_queue_is_configured_no_more_is_shown_to_nobody_whatever
     assert_eq!(bench.agent("ann").status, AgentStatus::Available);
     bench.reconfigure(|config| config.queues[0].name = "sales".into());
     assert_eq!(bench.agent("ann").status, AgentStatus::Preview);
+}
+
+/// What is on record of the contact's first attempt: code, and whether it is tried again.
+fn first_result(bench: &Bench) -> Option<(ResultCode, bool)> {
+    bench.facts().find_map(|fact| match fact {
+        Fact::ContactResult { code, again_ms, .. } => Some((*code, again_ms.is_some())),
+        _ => None,
+    })
+}
+
+#[test]
+fn pv_06_an_agent_whose_phone_is_lost_has_not_hung_up_and_the_contact_is_kept_for_the_next() {
+    for (by_peer, code, agents) in [(false, ResultCode::E, "e"), (true, ResultCode::H, "h")] {
+        let (mut bench, id) = preview();
+        bench.ask(ApiRequest::Accept("ann".into()));
+        let call = bench.customer();
+        bench.sip(call, SipEvent::Ringing);
+        bench.sip(bench.dialled("ann"), SipEvent::Ended { by_peer, reason: String::new() });
+        bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false, cause: None });
+        assert_eq!(first_result(&bench), Some((code, true)), "by the agent: {by_peer}");
+        let request = ApiRequest::Report { report: Report::CallEvents, after: 0, limit: 10 };
+        let ApiReply::Report(Page::Events(rows)) = bench.ask(request) else { panic!("events") };
+        let row = rows.iter().find(|(_, row)| row.ciq == "a").expect("the agent's");
+        assert_eq!(row.1.result_code, agents);
+        bench.add_agent("bob", false);
+        bench.pass_ms(2_100);
+        let ApiReply::Contact(view) = bench.ask(ApiRequest::Contact(id)) else { panic!("a contact") };
+        assert_eq!((view.state.as_str(), bench.agent("bob").status), ("offered", AgentStatus::Preview));
+    }
 }

@@ -307,7 +307,7 @@ impl Core {
             return;
         }
         self.stop_leg_timers(id);
-        self.agent_lost(id);
+        self.agent_lost(id, Outcome::AgentLeft);
         self.hang_up(call, error);
     }
 
@@ -363,7 +363,8 @@ impl Core {
         }
         self.step_connection(id, Event::CallOver);
         self.complete_operations(id, Some(error));
-        self.agent_lost(id);
+        let hung_up = *end == End::Ended { by_peer: true };
+        self.agent_lost(id, if hung_up { Outcome::AgentLeft } else { Outcome::AgentLost });
         let Some(agent) = self.agents.get_mut(id) else { return };
         if agent.reopen && *end == End::Lost {
             // The old call may not be over for the phone: its BYE has yet to go out.
@@ -416,7 +417,7 @@ impl Core {
     }
 
     /// Whatever the agent had is taken from them: the leg is not there any more.
-    fn agent_lost(&mut self, id: &AgentId) {
+    fn agent_lost(&mut self, id: &AgentId, outcome: Outcome) {
         let Some(interaction) = self.agents.get(id).and_then(Agent::interaction) else { return };
         let Some(stage) = self.interactions.get(&interaction).map(|interaction| interaction.stage) else {
             return;
@@ -436,7 +437,7 @@ impl Core {
                 self.agent_changed(id);
             }
             Stage::Offered | Stage::Preparing | Stage::Proving => self.step_back(interaction, 1_000),
-            Stage::Dialling | Stage::Alerting => self.give_up(interaction, Outcome::AgentLost),
+            Stage::Dialling | Stage::Alerting => self.give_up(interaction, outcome),
             Stage::Joining | Stage::Connected => {
                 if self.step(interaction, Way::AgentLost).is_some() {
                     self.hold(interaction, false);

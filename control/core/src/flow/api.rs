@@ -362,7 +362,7 @@ impl Core {
                 self.set_wanted_if_available(&agent, Wanted::OnBreak);
                 self.close_connection(&agent, "");
             }
-            Role::Customer(interaction) => self.give_up(interaction, Outcome::AgentHungUp),
+            Role::Customer(interaction) => self.give_up(interaction, Outcome::Deleted),
             Role::Orphan => {}
         }
         let view = self.call_view(id).ok_or_else(|| missing("call"))?;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::CallbackId;
 use crate::api::ApiError;
+use crate::callback::State;
 use crate::config::ServiceConfig;
 use crate::core::{Changed, Core};
 use crate::flow::api::bad;
@@ -64,7 +65,8 @@ pub(super) fn read(
 }
 
 impl Core {
-    /// New settings of the services hold at once for every callback that has not started (CB-06).
+    /// New settings of the services hold at once for every callback that has not started (CB-06). Whoever waits in a queue that
+    /// is not configured any more, or is to call a number that there is no more, waits no longer (CB-13).
     pub(crate) fn refresh_callbacks(&mut self) {
         let open = self.callbacks.iter().filter(|(_, found)| !found.is_over() && found.running.is_none());
         let open: Vec<CallbackId> = open.map(|(id, _)| id.clone()).collect();
@@ -85,8 +87,12 @@ impl Core {
             self.changed(Changed::Callback(id.clone()));
             if let (Some(waiting), true) = (interaction, moved) {
                 self.leave_queue(waiting);
-                self.schedule_callback(id);
+                return self.schedule_callback(id);
             }
+        }
+        let is_due = self.callbacks.get(id).is_some_and(|found| found.state != State::Scheduled);
+        if let Some(obstacle) = self.obstacle(id).filter(|_| is_due) {
+            self.withdraw_callback(id, obstacle);
         }
     }
 }

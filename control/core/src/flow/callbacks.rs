@@ -8,7 +8,8 @@ use crate::inbound_flow::Owner;
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::limits::HISTORY;
 use crate::mutation::Mutation;
-use crate::record::{CallbackReason, CallbackSpec, Fact};
+use crate::options::CallDirection;
+use crate::record::{CallbackReason, CallbackSpec, DialResult, Fact};
 use crate::timer::Timer;
 use crate::{AgentId, CallId, CallbackId};
 
@@ -34,20 +35,38 @@ impl Core {
         if callback.is_over() || callback.interaction.is_some() || callback.is_asked {
             return;
         }
-        let service = self.config.service(&callback.spec.service);
-        let open_ms = service
-            .and_then(|service| service.office_hours.next_open_ms(callback.due_ms.max(self.now.unix_ms)));
-        let (due_ms, expires_ms) = (callback.due_ms.max(open_ms.unwrap_or(0)), callback.expires_ms());
+        let now_ms = self.now.unix_ms;
+        let is_due = callback.due_ms <= now_ms;
+        let service = self.config.service(&callback.spec.service).filter(|_| is_due);
+        let open_ms = service.map_or(Some(0), |service| service.office_hours.next_open_ms(now_ms));
+        let due_ms = callback.due_ms.max(open_ms.unwrap_or(0));
         let waits_for_call =
             callback.spec.options.access_number.is_some() && !callback.spec.options.wait_for_agent;
-        self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
-        if due_ms > self.now.unix_ms {
+        self.arm_at(Timer::CallbackTtl(id.clone()), callback.expires_ms());
+        if due_ms > now_ms {
             self.set_callback_state(id, State::Scheduled);
             self.arm_at(Timer::CallbackDue(id.clone()), due_ms);
+        } else if open_ms.is_none() {
+            self.end_callback(id, CallbackReason::FailQueueing);
+        } else if let Some(obstacle) = self.obstacle(id) {
+            self.end_callback(id, obstacle);
         } else if waits_for_call {
             self.set_callback_state(id, State::Queued);
         } else {
             self.queue_callback(id);
+        }
+    }
+
+    /// Why a callback that is due cannot wait in its queue, by the settings as they are now (CB-13).
+    pub(super) fn obstacle(&self, id: &CallbackId) -> Option<CallbackReason> {
+        let spec = &self.callbacks.get(id)?.spec;
+        let own_call = spec.options.direction == CallDirection::UserOriginated;
+        if self.config.queue(&spec.queue).is_none() {
+            Some(CallbackReason::FailTargetNotFound)
+        } else if own_call && spec.options.access_number.is_none() {
+            Some(CallbackReason::FailQueueing)
+        } else {
+            None
         }
     }
 
@@ -142,15 +161,14 @@ impl Core {
         if callback.is_over() {
             return;
         }
+        let result = callback.last_result(reason);
+        if let Some(result) = result {
+            callback.results.insert(callback.attempts, result);
+        }
         callback.state = State::Completed(reason);
         callback.running = None;
         callback.is_asked = false;
-        let result = callback.person.then_some(crate::record::DialResult::Person);
-        let result = result.filter(|_| reason == CallbackReason::AgentConnected);
-        if reason == CallbackReason::AgentConnected && callback.attempts > 0 {
-            let result = result.unwrap_or(crate::record::DialResult::Connected);
-            callback.results.insert(callback.attempts, result);
-        }
+        let result = result.filter(|result| *result != DialResult::Connected);
         self.record(Fact::CallbackEnded { id: id.clone(), reason, result });
         self.on_callback_ended(id, reason);
     }
@@ -196,6 +214,9 @@ impl Core {
         if callback.is_over() || connected {
             return;
         }
+        if *outcome == Outcome::Deleted {
+            return self.end_callback(id, CallbackReason::FailInteractionDeleted);
+        }
         let Some(_) = callback.running.take() else {
             // Nobody was dialled.
             let wait_ms = if *outcome == Outcome::Engine { ENGINE_RETRY_MS } else { 0 };
@@ -204,9 +225,12 @@ impl Core {
             return;
         };
         let wait_ms = match outcome {
-            Outcome::AgentLost | Outcome::AgentHungUp | Outcome::AgentCancelled => OWN_RETRY_MS,
+            Outcome::AgentLost | Outcome::AgentLeft | Outcome::AgentHungUp | Outcome::AgentCancelled => {
+                OWN_RETRY_MS
+            }
             Outcome::Unknown => unknown_wait_ms,
             Outcome::Withdrawn
+            | Outcome::Deleted
             | Outcome::SetupTimeout
             | Outcome::Refused { .. }
             | Outcome::Engine
@@ -214,16 +238,18 @@ impl Core {
             | Outcome::Talked => u64::from(callback.spec.retry_s) * 1_000,
         };
         let result = match outcome {
-            Outcome::Talked => crate::record::DialResult::Person,
+            Outcome::Talked => DialResult::Person,
             other => dial_result(other),
         };
         callback.due_ms = unix_ms + wait_ms;
-        if result == crate::record::DialResult::Unknown {
+        if result == DialResult::Unknown {
             callback.blocked_until_ms = callback.due_ms;
         }
         callback.results.insert(callback.attempts, result);
+        let failed_at = outcome.failed_at();
+        callback.failed_at = callback.failed_at.max(Some(failed_at));
         let (attempt, not_before_ms) = (callback.attempts, callback.due_ms);
-        self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms });
+        self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms, failed_at });
         if matches!(outcome, Outcome::Detected { again: false, .. }) {
             return self.end_callback(id, CallbackReason::FailCallToCustomer);
         }
@@ -234,7 +260,7 @@ impl Core {
     pub(crate) fn after_attempt(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get(id) else { return };
         if callback.attempts >= callback.spec.max_attempts {
-            self.end_callback(id, CallbackReason::FailCallToCustomer);
+            self.end_callback(id, callback.exhausted());
         } else if callback.expires_ms() <= self.now.unix_ms {
             self.end_callback(id, CallbackReason::FailTimeoutTtl);
         } else {

@@ -3,7 +3,7 @@
 use crate::core::{Changed, Core};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::preview::{Contact, State, result_code};
-use crate::record::{ContactSpec, Fact, ResultCode};
+use crate::record::{ContactSpec, Fact, FailedAt, ResultCode};
 use crate::timer::Timer;
 use crate::{AgentId, CallId, ContactId};
 
@@ -134,6 +134,7 @@ impl Core {
             again_ms: None,
             disabled: false,
             agent,
+            failed_at: FailedAt::default(),
         });
         self.count_contact(ResultCode::K);
     }
@@ -174,7 +175,8 @@ impl Core {
             let own = queue.retry_by_result.get(code.name()).copied();
             (queue.max_attempts, own.unwrap_or(queue.retry_s))
         });
-        let ours = matches!(outcome, Outcome::AgentLost | Outcome::Engine | Outcome::Unknown);
+        let ours =
+            matches!(outcome, Outcome::AgentLost | Outcome::AgentLeft | Outcome::Engine | Outcome::Unknown);
         let wait_ms = match outcome {
             Outcome::Unknown => unknown_wait_ms,
             _ if ours => OWN_RETRY_MS,
@@ -184,23 +186,33 @@ impl Core {
         let limit = if ours { max.max(OWN_ATTEMPTS) } else { max };
         let dropped = matches!(outcome, Outcome::Detected { again: false, .. });
         let never = dropped || retry_s == 0 && !ours;
-        let again = !disabled && !never && *outcome != Outcome::AgentHungUp && contact.attempts < limit;
+        let hung_up = matches!(outcome, Outcome::AgentHungUp | Outcome::Deleted);
+        let again = !disabled && !never && !hung_up && contact.attempts < limit;
         let again_ms = again.then(|| now_ms + wait_ms);
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.code = Some(code);
         contact.response = response;
         let agent = contact.agent.clone();
-        self.record(Fact::ContactResult { id: id.clone(), code, response, again_ms, disabled, agent });
+        let (id, failed_at) = (id.clone(), outcome.failed_at());
+        self.record(Fact::ContactResult {
+            id: id.clone(),
+            code,
+            response,
+            again_ms,
+            disabled,
+            agent,
+            failed_at,
+        });
         self.count_contact(code);
         match again_ms {
             Some(due_ms) => {
-                if let Some(contact) = self.contacts.get_mut(id) {
+                if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.due_ms = due_ms;
                     contact.state = State::Queued;
                 }
-                self.schedule_contact(id);
+                self.schedule_contact(&id);
             }
-            None => self.finish_contact(id, disabled),
+            None => self.finish_contact(&id, disabled),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
 use crate::preview::State as ContactState;
-use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
+use crate::record::{CallKind, Destination, DialResult, Fact, Record};
 use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, EngineId};
 
@@ -245,9 +245,10 @@ impl Core {
                     callback.confirmed |= callback.spec.options.confirm.is_some();
                 }
             }
-            Fact::CallbackAttempted { id, attempt, result, not_before_ms } => {
+            Fact::CallbackAttempted { id, attempt, result, not_before_ms, failed_at } => {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.results.insert(attempt, result);
+                    callback.failed_at = callback.failed_at.max(Some(failed_at));
                     callback.due_ms = not_before_ms;
                     if result == DialResult::Unknown {
                         callback.blocked_until_ms = not_before_ms;
@@ -283,11 +284,11 @@ impl Core {
                 let Some(callback) = self.callbacks.get_mut(&id).filter(|found| !found.is_over()) else {
                     return;
                 };
-                callback.state = CallbackState::Completed(reason);
-                callback.running = None;
-                if reason == CallbackReason::AgentConnected && callback.attempts > 0 {
-                    callback.results.insert(callback.attempts, result.unwrap_or(DialResult::Connected));
+                if let Some(result) = result.or_else(|| callback.last_result(reason)) {
+                    callback.results.insert(callback.attempts, result);
                 }
+                callback.state = CallbackState::Completed(reason);
+                (callback.running, callback.is_asked) = (None, false);
                 self.on_callback_ended(&id, reason);
             }
             _ => {}
@@ -308,7 +309,7 @@ impl Core {
                 }
             }
             Fact::ContactDisposed { id, disposition } => self.on_disposed(&id, disposition),
-            Fact::ContactResult { id, code, response, again_ms, disabled, agent: _ } => {
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent: _, failed_at: _ } => {
                 let Some(contact) = self.contacts.get_mut(&id) else { return };
                 contact.code = Some(code);
                 contact.response = response;

@@ -102,6 +102,27 @@ pub enum DialResult {
     Unknown,
 }
 
+/// On whose side an attempt failed: what its callback ends with when there are no more attempts follows from that (CB-13).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailedAt {
+    /// An engine could not do it, or control died meanwhile.
+    House,
+    /// The agent's phone was lost.
+    AgentPhone,
+    /// The agent did not want to wait any longer.
+    Agent,
+    /// The customer could not be reached.
+    #[default]
+    Customer,
+}
+
+impl FailedAt {
+    pub(super) fn is_customer(&self) -> bool {
+        *self == Self::Customer
+    }
+}
+
 /// `_callback_reason` (CB-13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -88,7 +88,7 @@ impl Asked {
         }
     }
 
-    /// `result`: of the attempt that led to the conversation, if more is known of it than that.
+    /// `result`: of the attempt that led to the conversation, if more is known of it than that, or of the one that was ended.
     pub(super) fn row(
         mut self,
         id: &str,
@@ -97,8 +97,9 @@ impl Asked {
         at_ms: u64,
     ) -> CallbackRow {
         // A customer who called by themselves was not dialled.
-        if reason == CallbackReason::AgentConnected && self.attempts > 0 {
-            self.results.insert(self.attempts, result.unwrap_or(DialResult::Connected));
+        let talked = reason == CallbackReason::AgentConnected && self.attempts > 0;
+        if let Some(result) = result.or_else(|| talked.then_some(DialResult::Connected)) {
+            self.results.insert(self.attempts, result);
         }
         let start_ms = if self.scheduled { self.desired_ms } else { self.asked_ms };
         CallbackRow {

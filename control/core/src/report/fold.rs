@@ -5,7 +5,7 @@ use super::refusal::RefusedRow;
 use super::row::{ArchiveRow, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
-use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, Record};
+use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record};
 use crate::{AgentId, CallId, calendar};
 
 impl Reports {
@@ -41,8 +41,8 @@ impl Reports {
                     asked.attempts = *attempt;
                 }
             }
-            Fact::ContactResult { id, code, response, again_ms, disabled, agent } => {
-                self.result(&id.0, code.name(), *response);
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent, failed_at } => {
+                self.result(&id.0, code.name(), *response, *failed_at);
                 if *disabled {
                     self.cancelled(&id.0, agent.as_ref(), at);
                 }
@@ -55,8 +55,8 @@ impl Reports {
                     self.finished(&id.0, state, at);
                 }
             }
-            Fact::CallbackAttempted { id, attempt, result, .. } => {
-                self.result(&id.0, dial_code(*result), None);
+            Fact::CallbackAttempted { id, attempt, result, failed_at, .. } => {
+                self.result(&id.0, dial_code(*result, *failed_at), None, *failed_at);
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.results.insert(*attempt, *result);
                 }
@@ -72,6 +72,9 @@ impl Reports {
                     CallbackReason::Cancelled => "deleted in queue",
                     _ => "unanswered",
                 };
+                if let (Some(result), false) = (result, *reason == CallbackReason::AgentConnected) {
+                    self.result(&id.0, dial_code(*result, FailedAt::Agent), None, FailedAt::Agent);
+                }
                 if *reason == CallbackReason::Cancelled {
                     self.deleted(&id.0, at);
                 }
@@ -157,6 +160,7 @@ impl Reports {
             waits_ms: None,
             code: None,
             cancelled: false,
+            agent_lost: false,
             called_back: false,
         };
         talk.enter(agent, at.ms);
@@ -187,6 +191,7 @@ impl Reports {
             waits_ms: Some(at.ms),
             code: None,
             cancelled: false,
+            agent_lost: false,
             called_back: false,
         };
         self.talks.insert(call, talk);
@@ -238,9 +243,10 @@ impl Reports {
     }
 
     /// What became of the contact's leg; the call may still go on.
-    fn result(&mut self, id: &str, code: &str, response: Option<u16>) {
+    fn result(&mut self, id: &str, code: &str, response: Option<u16>, failed_at: FailedAt) {
         if let Some(talk) = self.talk_of(id) {
             talk.code.get_or_insert_with(|| (code.to_owned(), response));
+            talk.agent_lost |= failed_at == FailedAt::AgentPhone;
         }
     }
 
@@ -353,11 +359,12 @@ fn waited(talk: &mut Talk, since_ms: u64, at_ms: u64, code: &str) -> EventRow {
 }
 
 /// Result code of a callback's attempt, by the same letters as a contact's.
-fn dial_code(result: DialResult) -> &'static str {
+fn dial_code(result: DialResult, failed_at: FailedAt) -> &'static str {
     match result {
         DialResult::Connected | DialResult::Person => "k",
         DialResult::Busy => "b",
         DialResult::NoAnswer => "t",
+        DialResult::Unknown if failed_at == FailedAt::AgentPhone => "e",
         DialResult::Unknown => "q",
         DialResult::CreateCallError
         | DialResult::AnsweringMachine

@@ -48,6 +48,8 @@ pub(super) struct Talk {
     pub(super) waits_ms: Option<u64>,
     pub(super) code: Option<(String, Option<u16>)>,
     pub(super) cancelled: bool,
+    /// The last agent's phone was lost, and with it the attempt.
+    pub(super) agent_lost: bool,
     /// A callback keeps its place in the queue (CB-12).
     pub(super) called_back: bool,
 }
@@ -101,12 +103,17 @@ impl Talk {
         let fallback = if self.spoke_ms.is_some() { "k" } else { "e" };
         let (code, response) = self.code.clone().unwrap_or_else(|| (fallback.to_owned(), None));
         let by_agent = matches!(code.as_str(), "h" | "q");
+        let agents = match (by_agent || self.cancelled, self.agent_lost) {
+            (true, _) => "h",
+            (false, true) => "e",
+            (false, false) => "k",
+        };
         let mut rows: Vec<EventRow> = self
             .parties
             .iter()
             .map(|party| EventRow {
                 call_sequence: party.sequence,
-                result_code: if by_agent || self.cancelled { "h" } else { "k" }.to_owned(),
+                result_code: agents.to_owned(),
                 ciq: if party.who.is_guest() { "e" } else { "a" }.to_owned(),
                 ..self.row(party.started_ms, party.spoke_ms, party.ended_ms.unwrap_or(at_ms))
             })
