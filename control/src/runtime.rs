@@ -205,6 +205,7 @@ impl Runtime {
             | SipEvent::EarlyMedia(_)
             | SipEvent::Answered { .. }
             | SipEvent::Updated(_)
+            | SipEvent::SettingUp { .. }
             | SipEvent::Snapshot { .. }
             | SipEvent::Restored => {}
         }
@@ -290,7 +291,8 @@ impl Runtime {
     }
 
     fn command(&mut self, call: CallId, command: SipCommand) {
-        if matches!(command, SipCommand::Dial { .. } | SipCommand::Restore { .. }) {
+        if matches!(command, SipCommand::Dial { .. } | SipCommand::Restore { .. } | SipCommand::Resume { .. })
+        {
             if self.closing {
                 return;
             }

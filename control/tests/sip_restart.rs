@@ -22,13 +22,16 @@ async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std
 }
 
 /// The next run, on the same port.
-async fn restarted(address: std::net::SocketAddr, snapshot: &str) -> (Port, CallId) {
+async fn started_again(address: std::net::SocketAddr) -> (Port, CallId) {
     // The port of the run before is let go a moment after it.
     while std::net::UdpSocket::bind(address).is_err() || std::net::TcpListener::bind(address).is_err() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let mut port = Port::start(SipConfig { listen: address, ..config() }).await;
-    let call = CallId(5_000);
+    (Port::start(SipConfig { listen: address, ..config() }).await, CallId(5_000))
+}
+
+async fn restarted(address: std::net::SocketAddr, snapshot: &str) -> (Port, CallId) {
+    let (mut port, call) = started_again(address).await;
     port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
     port.until(call, |event| matches!(event, SipEvent::Restored)).await;
     (port, call)
@@ -88,6 +91,9 @@ async fn by_10_a_snapshot_that_cannot_be_read_fails_to_restore() {
     for snapshot in ["", "{}", "not json", "{\"version\":99}"] {
         let call = CallId(7);
         port.port.command(call, SipCommand::Restore { snapshot: snapshot.to_owned() });
+        let events = port.until_over(call).await;
+        assert!(matches!(events.last(), Some(SipEvent::RestoreFailed { .. })), "{snapshot} {events:?}");
+        port.port.command(call, SipCommand::Resume { set_up: snapshot.to_owned() });
         let events = port.until_over(call).await;
         assert!(matches!(events.last(), Some(SipEvent::RestoreFailed { .. })), "{snapshot} {events:?}");
     }
@@ -165,4 +171,147 @@ fn cpu_us() -> u64 {
     let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
     (ticks(11) + ticks(12)) * 10_000
+}
+
+/// A phone that rings, its INVITE and what is kept of it; then the port is gone without a word.
+async fn killed_while_it_rings(peer: &Peer) -> (Heard, String, std::net::SocketAddr) {
+    let mut port = Port::start(config()).await;
+    let address = port.address();
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", peer.address())));
+    let invite = peer.hear("INVITE").await;
+    peer.respond(&invite, "180 Ringing", "t", "", "").await;
+    let (mut kept, mut rings) = (String::new(), false);
+    while kept.is_empty() || !rings {
+        match port.event(call).await {
+            SipEvent::SettingUp { data } => kept = data,
+            event => rings |= matches!(event, SipEvent::Ringing),
+        }
+    }
+    assert!(kept.len() <= offhook_control_core::limits::SNAPSHOT_BYTES);
+    (invite, kept, address)
+}
+
+/// The next run, on the same port; it has been told of the call.
+async fn resumed(address: std::net::SocketAddr, set_up: &str) -> (Port, CallId) {
+    let (port, call) = started_again(address).await;
+    port.port.command(call, SipCommand::Resume { set_up: set_up.to_owned() });
+    let mut port = port;
+    assert!(matches!(port.event(call).await, SipEvent::Ringing));
+    (port, call)
+}
+
+#[tokio::test]
+async fn by_10_who_picked_up_while_control_was_dead_is_acknowledged_and_the_call_goes_on() {
+    let peer = Peer::new().await;
+    let (invite, set_up, address) = killed_while_it_rings(&peer).await;
+    peer.answer(&invite, "t").await;
+    let (mut port, call) = started_again(address).await;
+    // The port does not know of the call yet: this one is left, and repeated as every 2xx is until its ACK.
+    peer.answer(&invite, "t").await;
+    port.port.command(call, SipCommand::Resume { set_up });
+    assert!(matches!(port.event(call).await, SipEvent::Ringing));
+    peer.answer(&invite, "t").await;
+    let ack = peer.hear("ACK").await;
+    assert_eq!(ack.header("CSeq").split(' ').next(), invite.header("CSeq").split(' ').next());
+    assert!(ack.header("To").ends_with("tag=t"), "{}", ack.header("To"));
+    assert_eq!(
+        (ack.header("Call-ID"), ack.header("From")),
+        (invite.header("Call-ID"), invite.header("From"))
+    );
+    let SipEvent::Answered { remote, .. } = port.answered(call).await else { unreachable!() };
+    assert_eq!(remote.remote.rtp.port(), 40_000);
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    peer.answer(&invite, "t").await;
+    peer.hear("ACK").await;
+    port.hang_up(call);
+    let bye = peer.hear("BYE").await;
+    assert!(bye.header("To").ends_with("tag=t"), "{}", bye.header("To"));
+    peer.respond(&bye, "200 OK", "t", "", "").await;
+    port.until_over(call).await;
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_a_second_answer_of_a_fork_gets_ack_and_bye_after_a_restart_too() {
+    let peer = Peer::new().await;
+    let (invite, set_up, address) = killed_while_it_rings(&peer).await;
+    let (mut port, call) = resumed(address, &set_up).await;
+    peer.answer(&invite, "t").await;
+    peer.hear("ACK").await;
+    port.answered(call).await;
+    peer.answer(&invite, "other").await;
+    let ack = peer.hear("ACK").await;
+    assert!(ack.header("To").ends_with("tag=other"), "{}", ack.header("To"));
+    let bye = peer.hear("BYE").await;
+    assert!(bye.header("To").ends_with("tag=other"), "{}", bye.header("To"));
+    peer.respond(&bye, "200 OK", "other", "", "").await;
+    assert_eq!(port.port.counts().calls, 1, "the call goes on");
+}
+
+#[tokio::test]
+async fn by_10_a_phone_that_rings_for_a_dead_control_is_cancelled_on_its_branch() {
+    let peer = Peer::new().await;
+    let (invite, set_up, address) = killed_while_it_rings(&peer).await;
+    let (mut port, call) = resumed(address, &set_up).await;
+    port.hang_up(call);
+    let cancel = peer.hear("CANCEL").await;
+    let branch = |heard: &Heard| {
+        let via = heard.header("Via").to_owned();
+        via.split("branch=").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned)
+    };
+    assert_eq!(branch(&cancel), branch(&invite));
+    assert_eq!(cancel.first.split(' ').nth(1), invite.first.split(' ').nth(1));
+    assert_eq!(cancel.header("CSeq"), invite.header("CSeq").replace("INVITE", "CANCEL"));
+    peer.respond(&cancel, "200 OK", "t", "", "").await;
+    peer.respond(&invite, "487 Request Terminated", "t", "", "").await;
+    let ack = peer.hear("ACK").await;
+    assert_eq!(branch(&ack), branch(&invite));
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 487, .. })), "{events:?}");
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_an_answer_that_crosses_the_cancel_of_the_next_run_gets_ack_and_bye() {
+    let peer = Peer::new().await;
+    let (invite, set_up, address) = killed_while_it_rings(&peer).await;
+    let (mut port, call) = resumed(address, &set_up).await;
+    port.hang_up(call);
+    peer.hear("CANCEL").await;
+    peer.answer(&invite, "t").await;
+    peer.hear("ACK").await;
+    let bye = peer.hear("BYE").await;
+    peer.respond(&bye, "200 OK", "t", "", "").await;
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 487, .. })), "{events:?}");
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_a_refusal_after_a_restart_is_acknowledged_and_told() {
+    let peer = Peer::new().await;
+    let (invite, set_up, address) = killed_while_it_rings(&peer).await;
+    let (mut port, call) = resumed(address, &set_up).await;
+    peer.respond(&invite, "486 Busy Here", "t", "", "").await;
+    let ack = peer.hear("ACK").await;
+    assert!(ack.header("To").ends_with("tag=t"), "{}", ack.header("To"));
+    let events = port.until_over(call).await;
+    assert!(
+        matches!(events.last(), Some(SipEvent::Failed { status: 486, network: false, .. })),
+        "{events:?}"
+    );
+    port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_an_invite_that_nobody_knows_any_more_is_over_with_the_answer_to_its_cancel() {
+    let peer = Peer::new().await;
+    let (_, set_up, address) = killed_while_it_rings(&peer).await;
+    let (mut port, call) = resumed(address, &set_up).await;
+    port.hang_up(call);
+    let cancel = peer.hear("CANCEL").await;
+    peer.respond(&cancel, "481 Call/Transaction Does Not Exist", "t", "", "").await;
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::RestoreFailed { .. })), "{events:?}");
+    port.idle().await;
 }

@@ -21,7 +21,7 @@ pub(crate) enum State {
     Arriving,
     /// Answered.
     Up,
-    /// A dialog of an earlier run is being taken up.
+    /// A dialog or an INVITE of an earlier run is being taken up.
     Restoring,
     /// The same, in order to end it.
     Discarding,
@@ -53,12 +53,14 @@ impl State {
     pub(crate) fn next(self, event: Event) -> Option<Self> {
         match (self, event) {
             (Self::Opening, Event::Dial) => Some(Self::Dialling),
-            (Self::Dialling, Event::Ringing) => Some(Self::Ringing),
-            (Self::Dialling | Self::Ringing | Self::Arriving, Event::Answered) => Some(Self::Up),
+            (Self::Dialling | Self::Restoring, Event::Ringing) => Some(Self::Ringing),
+            (Self::Dialling | Self::Ringing | Self::Arriving | Self::Restoring, Event::Answered) => {
+                Some(Self::Up)
+            }
             (Self::Dialling | Self::Ringing | Self::Arriving | Self::Up, Event::HangUp) => Some(Self::Ending),
             (Self::Restoring, Event::Restored) => Some(Self::Up),
             (Self::Restoring, Event::HangUp) => Some(Self::Discarding),
-            (Self::Discarding, Event::Restored) => Some(Self::Ending),
+            (Self::Discarding, Event::Restored | Event::Ringing | Event::Answered) => Some(Self::Ending),
             (
                 Self::Opening
                 | Self::Dialling

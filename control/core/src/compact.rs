@@ -108,7 +108,8 @@ impl Compactor {
                 self.dead.push(seq);
             }
             Fact::LegUp { agent, call } => self.on_leg_up(seq, agent, *call),
-            Fact::Dialog { call, .. } => {
+            // The dialog stands for the set-up that it came of.
+            Fact::SettingUp { call, .. } | Fact::Dialog { call, .. } => {
                 let before = self.calls.entry(*call).or_default().dialog.replace(seq);
                 self.dead.extend(before);
             }

@@ -184,6 +184,7 @@ impl Ledger {
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
             | Fact::LegUp { .. }
+            | Fact::SettingUp { .. }
             | Fact::Dialog { .. }
             | Fact::AgentRequested { .. }
             | Fact::CallbackAttempted { .. }

@@ -7,6 +7,7 @@ mod contact;
 mod read;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,16 @@ pub enum Fact {
         agent: AgentId,
         /// The call.
         call: CallId,
+    },
+    /// An INVITE is out, and another run can go on with it.
+    SettingUp {
+        /// Which call.
+        call: CallId,
+        /// As the SIP adaptor gave it.
+        set_up: String,
+        /// Address of ours that it offers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offered: Option<SocketAddr>,
     },
     /// A dialog can be restored.
     Dialog {
@@ -308,7 +319,8 @@ impl Record {
             | Fact::ModeInForce { agent, .. }
             | Fact::LegUp { agent, .. }
             | Fact::AgentRemoved { agent } => Key::Agent(agent.clone()),
-            Fact::Dialog { call, .. }
+            Fact::SettingUp { call, .. }
+            | Fact::Dialog { call, .. }
             | Fact::CallEnded { call, .. }
             | Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }

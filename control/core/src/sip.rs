@@ -116,6 +116,12 @@ pub enum SipCommand {
         /// As in the last `Snapshot`.
         snapshot: String,
     },
+    /// Go on with an INVITE of an earlier run. Answered with `Ringing`, then as `Dial` is, or, when
+    /// nobody knows what became of it, with `RestoreFailed`; or with that at once.
+    Resume {
+        /// As in the last `SettingUp`.
+        set_up: String,
+    },
 }
 
 /// What happened to one call. One of `Failed`, `Ended` and `RestoreFailed` is its last event.
@@ -166,6 +172,11 @@ pub enum SipEvent {
         by_peer: bool,
         /// Why.
         reason: String,
+    },
+    /// State of an INVITE of ours, sent or sent again; what `Resume` needs, until the first `Snapshot`. Opaque to the core.
+    SettingUp {
+        /// At most [`crate::limits::SNAPSHOT_BYTES`].
+        data: String,
     },
     /// State of a confirmed dialog, new or changed; what `Restore` needs. Opaque to the core.
     Snapshot {

@@ -4,11 +4,11 @@
 mod bench;
 
 use bench::available_agent;
-use offhook_control_core::EngineId;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::record::{CallbackReason, DialResult, Fact};
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use offhook_control_core::view::AgentStatus;
+use offhook_control_core::{CallId, EngineId};
 use offhook_proto::{Command, EventBody, PlaySource};
 
 #[test]
@@ -217,4 +217,66 @@ fn by_10_an_agent_who_hears_a_customer_ring_has_not_talked_with_them() {
     let bench = bench.ringing(legs).restart();
     assert_eq!(bench.ended(&callback), None);
     assert!(!bench.facts().any(|fact| matches!(fact, Fact::Connected { .. })));
+}
+
+/// A callback's customer whose phone rings for ann when control is killed, and the next run.
+fn killed_while_it_rings() -> (bench::Bench, offhook_control_core::CallbackId, CallId, CallId) {
+    let mut bench = available_agent(true);
+    let ann = bench.last_dial();
+    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    let id = bench.callback("+31201");
+    let customer = bench.customer();
+    bench.sip(customer, SipEvent::SettingUp { data: "invite".into() });
+    bench.sip(customer, SipEvent::Ringing);
+    (bench.restart(), id, ann, customer)
+}
+
+#[test]
+fn by_10_a_customer_whose_phone_rang_at_a_crash_is_joined_when_they_pick_up() {
+    let (mut next, id, ann, customer) = killed_while_it_rings();
+    assert!(next.sip.contains(&(customer, SipCommand::Resume { set_up: "invite".into() })), "{:?}", next.sip);
+    next.sip(ann, SipEvent::Restored);
+    next.sip(customer, SipEvent::Ringing);
+    next.pass_ms(2_000);
+    next.answer(customer);
+    assert_eq!(next.last_splice(), Some((format!("a-ann-{ann}"), format!("c-{customer}"))));
+    assert_eq!(next.agent("ann").status, AgentStatus::OnCall);
+    assert!(next.ended(&id).is_some(), "they talk: the callback is done");
+    next.pass_ms(200_000);
+    assert_eq!(next.dials(), 0, "nobody is called again");
+}
+
+#[test]
+fn by_10_a_customer_who_does_not_pick_up_after_a_crash_was_not_reached_and_that_is_known() {
+    let (mut next, id, ann, customer) = killed_while_it_rings();
+    next.sip(ann, SipEvent::Restored);
+    next.sip(customer, SipEvent::Ringing);
+    next.sip(customer, SipEvent::Failed { status: 486, reason: "busy".into(), network: false, cause: None });
+    assert!(next.facts().any(|fact| matches!(
+        fact,
+        Fact::CallbackAttempted { id: other, result: DialResult::Busy, .. } if *other == id
+    )));
+    assert_eq!(next.agent("ann").status, AgentStatus::Available);
+}
+
+#[test]
+fn by_10_an_agents_phone_that_rang_at_a_crash_is_cancelled_before_it_is_called_again() {
+    let mut bench = available_agent(true);
+    let lost = bench.last_dial();
+    bench.sip(lost, SipEvent::Ended { by_peer: false, reason: "no answer to OPTIONS".into() });
+    bench.pass_ms(5_000);
+    let ringing = bench.last_dial();
+    assert_ne!(ringing, lost, "called again");
+    bench.sip(ringing, SipEvent::SettingUp { data: "invite".into() });
+    let mut next = bench.restart();
+    assert!(next.sip.contains(&(ringing, SipCommand::Resume { set_up: "invite".into() })), "{:?}", next.sip);
+    assert_eq!(next.dials(), 0);
+    next.sip(ringing, SipEvent::Ringing);
+    assert!(next.is_hung_up(ringing));
+    next.sip(
+        ringing,
+        SipEvent::Failed { status: 487, reason: "cancelled".into(), network: false, cause: None },
+    );
+    next.pass_ms(5_000);
+    assert_eq!(next.dials(), 1);
 }

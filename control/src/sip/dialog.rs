@@ -67,24 +67,42 @@ impl Dialog {
         flow: Option<Flow>,
         trunk: bool,
     ) -> Result<Self, BadDialog> {
+        Self::early(invite, flow, trunk)?.answered(ok)
+    }
+
+    /// What is known of a dialog before our `invite` is answered: all but the peer's side, for which its To and Request-URI stand.
+    pub(crate) fn early(invite: &Request, flow: Option<Flow>, trunk: bool) -> Result<Self, BadDialog> {
         let local = invite.from_header()?.value().to_owned();
-        let remote = ok.to_header()?.value().to_owned();
-        let mut routes = record_routes(&ok.headers);
-        routes.reverse();
         Self {
             call_id: invite.call_id_header()?.value().to_owned(),
             local_tag: parameter(&local, "tag").unwrap_or_default().to_owned(),
-            remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
+            remote_tag: String::new(),
             local,
-            remote,
-            target: address_uri(ok.contact_header()?.value()).to_owned(),
-            routes,
+            remote: invite.to_header()?.value().to_owned(),
+            target: invite.uri.to_string(),
+            routes: Vec::new(),
             contact: address_uri(invite.contact_header()?.value()).to_owned(),
             local_cseq: invite.cseq_header()?.seq()?,
             remote_cseq: 0,
             flow,
             trunk,
             caller: true,
+        }
+        .in_lines()
+    }
+
+    /// The same, opened by `ok`; of a forked INVITE also one beside it.
+    pub(crate) fn answered(&self, ok: &Response) -> Result<Self, BadDialog> {
+        let remote = ok.to_header()?.value().to_owned();
+        let mut routes = record_routes(&ok.headers);
+        routes.reverse();
+        Self {
+            remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
+            remote,
+            target: address_uri(ok.contact_header()?.value()).to_owned(),
+            routes,
+            remote_cseq: 0,
+            ..self.clone()
         }
         .in_lines()
     }
@@ -190,8 +208,39 @@ impl Dialog {
         Ok((Request { method, uri, headers: headers.into(), body, version: Version::V2 }, destination))
     }
 
+    /// The ACK to a 2xx to an INVITE of ours, and where to send it (RFC 3261 section 13.2.2.4).
+    pub(crate) fn ack(
+        &self,
+        endpoint: &EndpointInner,
+        ok: &Response,
+    ) -> Result<(Request, SipAddr), BadDialog> {
+        let mut at_its_number = self.clone();
+        at_its_number.local_cseq = ok.cseq_header()?.seq()?.saturating_sub(1);
+        at_its_number.request(endpoint, Method::Ack, Vec::new(), Vec::new())
+    }
+
     pub(crate) fn contact(&self) -> &str {
         &self.contact
+    }
+
+    /// Our From value, tag included.
+    pub(crate) fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// Our To value; with a tag once the peer has one.
+    pub(crate) fn remote(&self) -> &str {
+        &self.remote
+    }
+
+    /// Request-URI of our requests.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// CSeq number of our last request.
+    pub(crate) fn last_cseq(&self) -> u32 {
+        self.local_cseq
     }
 
     fn destination(&self, target: &Uri) -> Result<SipAddr, BadDialog> {

@@ -1,20 +1,22 @@
 //! The door: what opens nothing is answered here, without a transaction (RFC 3261 section 8.2.7), so that a flood of it costs
-//! no memory; and new work is refused while there is too much of it (section 21.5.4).
+//! no memory; new work is refused while there is too much of it (section 21.5.4); and responses that an earlier run asked for
+//! find the call that goes on with them.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{Header, Method, Request, SipMessage, StatusCode};
+use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transport::{SipConnection, TransportEvent};
+use tokio::sync::mpsc;
 
 use super::flow::Flow;
 use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
 use super::request::allow;
-use super::shared::{Shared, key_of};
+use super::shared::{Message, Shared, key_of, key_of_response};
 use super::text::one_line;
 use super::{incoming, registration, reliable};
 
@@ -29,10 +31,18 @@ type Answer = (StatusCode, Vec<Header>);
 #[async_trait::async_trait]
 impl TransportEventInspector for Door {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
-        let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else {
             return Some(event);
         };
-        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else {
+        if let TransportEvent::Incoming(SipMessage::Response(response), _, from) = &event
+            && let Some(call) = stray(&shared, response)
+        {
+            trace("received", &SipMessage::Response(response.clone()), Some(from));
+            // One that finds no room comes again.
+            let _ = call.try_send(Message::Stray(Box::new(response.clone())));
+            return None;
+        }
+        let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
             return Some(event);
         };
         let Some((status, headers)) = answer(&shared, request, connection) else {
@@ -52,6 +62,18 @@ impl TransportEventInspector for Door {
         let _ = connection.send(response, None).await;
         None
     }
+}
+
+/// The call that a response to an INVITE of an earlier run belongs to: the stack knows no transaction for it.
+fn stray(shared: &Shared, response: &Response) -> Option<mpsc::Sender<Message>> {
+    if response.cseq_header().ok()?.method().ok()? != Method::Invite {
+        return None;
+    }
+    let call = shared.dialog(&key_of_response(response)?)?;
+    let key = TransactionKey::from_response(response, TransactionRole::Client).ok()?;
+    let known = shared.endpoint.transactions.get(&key).is_some()
+        || shared.endpoint.finished_transactions.get(&key).is_some();
+    (!known).then_some(call)
 }
 
 /// The answer to a request that no transaction is made for; none lets it in.

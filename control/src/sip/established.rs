@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use offhook_control_core::CallId;
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia, SipCommand, SipEvent};
-use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
+use rsipstack::sip::{Header, Method, Response, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::Transaction;
-use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::dialog::{BadDialog, Dialog};
+use super::dialog::Dialog;
 use super::limits::RESTORED_CSEQ_GAP;
-use super::request::{self, CSEQS_PER_REQUEST, reply};
+use super::request::{self, CSEQS_PER_REQUEST, reply, send_once};
 use super::sdp;
 use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
@@ -197,10 +196,28 @@ impl Established {
             Message::Replied { refresh, response } => {
                 self.on_reply(refresh, response.map(|boxed| *boxed)).await
             }
+            Message::Stray(response) => {
+                self.on_stray(&response).await;
+                None
+            }
             Message::Probed { response } => self.on_probed(response.as_deref()),
             // The INVITE was cancelled before our 2xx went out.
             Message::Cancelled => Some(End::by_peer("cancelled by the caller")),
             Message::Command(_) | Message::Acked { .. } | Message::NotAcked => None,
+        }
+    }
+
+    /// An answer to an INVITE of an earlier run that came again is acknowledged again; that of another branch is ended.
+    async fn on_stray(&mut self, response: &Response) {
+        if response.status_code.kind() != StatusCodeKind::Successful {
+            return;
+        }
+        let Ok(mut answered) = self.dialog.answered(response) else { return };
+        if let Ok((ack, destination)) = answered.ack(&self.shared.endpoint, response) {
+            send_once(&self.shared, ack, destination).await;
+        }
+        if answered.remote_tag != self.dialog.remote_tag {
+            send_bye(&self.shared, &mut answered, "answered elsewhere");
         }
     }
 
@@ -294,13 +311,7 @@ impl Established {
     }
 
     pub(crate) fn send_bye(&mut self, reason: &str) {
-        match bye(&self.shared, &mut self.dialog, reason) {
-            Ok((request, destination)) => {
-                let (shared, trunk) = (Arc::clone(&self.shared), self.dialog.trunk);
-                tokio::spawn(async move { request::send(&shared, request, destination, trunk).await });
-            }
-            Err(error) => tracing::warn!(%error, "a BYE could not be made"),
-        }
+        send_bye(&self.shared, &mut self.dialog, reason);
     }
 
     /// What we say of our direction when the peer says nothing of its own.
@@ -309,14 +320,16 @@ impl Established {
     }
 }
 
-/// A BYE with its reason (RFC 3326).
-pub(crate) fn bye(
-    shared: &Shared,
-    dialog: &mut Dialog,
-    reason: &str,
-) -> Result<(Request, SipAddr), BadDialog> {
+/// Ends a dialog by a BYE with its reason (RFC 3326); what comes of it is awaited by nobody.
+pub(crate) fn send_bye(shared: &Arc<Shared>, dialog: &mut Dialog, reason: &str) {
     let why = Header::Reason(format!("SIP;cause=200;text=\"{}\"", one_line(reason)).into());
-    dialog.request(&shared.endpoint, Method::Bye, vec![why], Vec::new())
+    match dialog.request(&shared.endpoint, Method::Bye, vec![why], Vec::new()) {
+        Ok((request, destination)) => {
+            let (shared, trunk) = (Arc::clone(shared), dialog.trunk);
+            tokio::spawn(async move { request::send(&shared, request, destination, trunk).await });
+        }
+        Err(error) => tracing::warn!(%error, "a BYE could not be made"),
+    }
 }
 
 /// Takes up a call of an earlier run.

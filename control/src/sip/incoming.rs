@@ -216,6 +216,7 @@ impl Incoming {
             | Message::Acked { .. }
             | Message::NotAcked
             | Message::Replied { .. }
+            | Message::Stray(_)
             | Message::Probed { .. } => {}
         }
         Next::Wait

@@ -7,6 +7,7 @@
 //!
 //! Messages, transactions and the set-up of outgoing calls are the stack's (`rsipstack`); confirmed dialogs are kept here.
 
+mod answer;
 mod cause;
 mod config;
 mod dialog;
@@ -26,11 +27,13 @@ mod registrar;
 mod registration;
 mod reliable;
 mod request;
+mod resumed;
 mod route;
 mod router;
 mod sdp;
 mod secrets;
 mod session_timer;
+mod set_up;
 mod shared;
 mod snapshot;
 mod socket;

@@ -14,17 +14,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Answer;
 use super::cause::q850_cause;
 use super::dialog::Dialog;
 use super::established::Established;
-use super::inspect::{arrival_us, is_local};
+use super::inspect::is_local;
 use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, RING_MS, STACK_CSEQS};
 use super::reliable::TAG;
 use super::request::reply;
 use super::route::{Plan, plan};
 use super::sdp;
 use super::secrets::Secrets;
-use super::session_timer::SessionTimer;
+use super::set_up::SetUp;
 use super::shared::{DialogKey, Inbox, Message, Shared};
 
 /// The parts of `SipCommand::Dial`.
@@ -126,6 +127,10 @@ struct Attempt {
     states: DialogStateReceiver,
     invite: JoinHandle<InviteAsyncResult>,
     deadline: Instant,
+    /// The same, as another run would have to know it.
+    until_ms: u64,
+    /// What another run has been left of it.
+    told: Option<SetUp>,
     /// Set once we have given up: what to report when the INVITE has ended.
     giving_up: Option<Failure>,
     heard: bool,
@@ -175,6 +180,8 @@ impl Attempt {
             states,
             invite,
             deadline: Instant::now() + Duration::from_millis(u64::from(ring_ms)),
+            until_ms: shared.unix_ms() + u64::from(ring_ms),
+            told: None,
             giving_up: None,
             heard: false,
             early: None,
@@ -185,6 +192,7 @@ impl Attempt {
     /// Waits for the answer, the failure or the hang-up.
     async fn run(mut self, inbox: &mut Inbox) -> Result<Answered, Refused> {
         let mut unreachable = self.shared.unreachable.subscribe();
+        self.tell_set_up().await;
         loop {
             tokio::select! {
                 biased;
@@ -215,14 +223,29 @@ impl Attempt {
         }
     }
 
+    /// Tells what another run needs to go on, when it is new: an INVITE that was challenged has been sent with another branch.
+    async fn tell_set_up(&mut self) {
+        let invite = self.dialog.initial_request();
+        match SetUp::new(&invite, &self.local, &self.plan, self.until_ms) {
+            Ok(set_up) if self.told.as_ref() != Some(&set_up) => {
+                self.shared.emit(self.call, SipEvent::SettingUp { data: set_up.write() }).await;
+                self.told = Some(set_up);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "an INVITE could not be kept"),
+        }
+    }
+
     async fn on_state(&mut self, state: DialogState) {
         match state {
             DialogState::Trying(_) => {
                 self.heard = true;
+                self.tell_set_up().await;
                 self.shared.emit(self.call, SipEvent::Trying).await;
             }
             DialogState::Early(_, response) => {
                 self.heard = true;
+                self.tell_set_up().await;
                 match sdp::accept(&response.body, &self.local.media, &self.secrets) {
                     Ok(remote) if !response.body.is_empty() => {
                         self.early = Some(remote.clone());
@@ -247,6 +270,7 @@ impl Attempt {
             }
             Message::Peer(transaction) => reply(*transaction, StatusCode::RequestPending, Vec::new()),
             Message::Command(_)
+            | Message::Stray(_)
             | Message::Acked { .. }
             | Message::NotAcked
             | Message::Cancelled
@@ -347,38 +371,20 @@ impl Attempt {
             // The stack has used some for its PRACKs.
             dialog.skip_cseq(STACK_CSEQS);
         }
-        let remote = match (sdp::accept(&response.body, &self.local.media, &self.secrets), self.early.take())
-        {
-            (Ok(remote), _) => Ok(remote),
-            // The answer came in an earlier response already.
-            (Err(_), Some(early)) if response.body.is_empty() => Ok(early),
-            (Err(error), _) => Err(Failure::new(488, error.to_string())),
+        let answer = Answer {
+            shared: &self.shared,
+            call: self.call,
+            sender: self.sender.clone(),
+            key: self.key.clone(),
+            local: self.local.clone(),
+            secrets: &self.secrets,
+            early: self.early.take(),
+            given_up: self.giving_up.take(),
         };
-        let failure = match (remote, self.giving_up.take()) {
-            (Ok(remote), None) => {
-                let at_mono_us = arrival_us(&response.headers).unwrap_or_else(|| self.shared.mono_us());
-                let session = SessionTimer::of_response(
-                    header(response, "Session-Expires").as_deref(),
-                    self.shared.config.min_session_s,
-                );
-                let mut established =
-                    Established::new(&self.shared, self.call, self.sender.clone(), self.key.clone(), dialog);
-                established.secrets = self.secrets.clone();
-                established.set_media(self.local.clone(), remote, session);
-                established.peer_takes_update = allows(&response.headers, "UPDATE");
-                established.answered_at_us = Some(at_mono_us);
-                return Ok((established, self.early_requests));
-            }
-            (_, Some(given_up)) => given_up,
-            (Err(failure), None) => failure,
-        };
-        // Answered, but not wanted any more, or not understood.
-        if let Ok((bye, destination)) = super::established::bye(&self.shared, &mut dialog, &failure.reason) {
-            let shared = Arc::clone(&self.shared);
-            let trunk = self.plan.trunk;
-            tokio::spawn(async move { super::request::send(&shared, bye, destination, trunk).await });
+        match answer.take(dialog, response) {
+            Ok(established) => Ok((established, self.early_requests)),
+            Err(failure) => Err(self.leave(failure)),
         }
-        Err(self.leave(failure))
     }
 
     fn forget(&mut self) {

@@ -25,7 +25,7 @@ use super::inspect::Inspector;
 use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
 use super::shared::{Message, Shared};
 use super::socket::Udp;
-use super::{established, outgoing, registration, router, trunk, trunk_probe};
+use super::{established, outgoing, registration, resumed, router, trunk, trunk_probe};
 
 /// How many things are held right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl SipPort {
         self.local
     }
 
-    /// Does what the core asks of a call. Returns at once; the outcome comes as events. A `Dial` or `Restore` of a call that
+    /// Does what the core asks of a call. Returns at once; the outcome comes as events. A `Dial`, `Restore` or `Resume` of a call that
     /// exists, and anything else for one that does not, changes nothing.
     pub fn command(&self, call: CallId, command: SipCommand) {
         match command {
@@ -113,6 +113,12 @@ impl SipPort {
                 if let Some((sender, inbox)) = self.open(call) {
                     let shared = Arc::clone(&self.shared);
                     spawn_until(&self.stopped, established::restore(shared, call, snapshot, sender, inbox));
+                }
+            }
+            SipCommand::Resume { set_up } => {
+                if let Some((sender, inbox)) = self.open(call) {
+                    let shared = Arc::clone(&self.shared);
+                    spawn_until(&self.stopped, resumed::resume(shared, call, set_up, sender, inbox));
                 }
             }
             other => {

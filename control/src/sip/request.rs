@@ -9,6 +9,7 @@ use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipAddr;
 
+use super::inspect::trace;
 use super::shared::Shared;
 
 /// Methods that we take.
@@ -53,6 +54,19 @@ pub(crate) async fn send(
             tokio::spawn(async move { while transaction.receive().await.is_some() {} });
         }
         return Some(response);
+    }
+}
+
+/// Sends a request that nobody answers: an ACK. What is lost is asked for again by the peer.
+pub(crate) async fn send_once(shared: &Shared, request: Request, destination: SipAddr) {
+    let message = SipMessage::Request(request);
+    trace("sent", &message, Some(&destination));
+    let sent = match shared.endpoint.transport_layer.lookup(&destination, None).await {
+        Ok((connection, resolved)) => connection.send(message, Some(&resolved)).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = sent {
+        tracing::debug!(%error, "an ACK could not be sent");
     }
 }
 

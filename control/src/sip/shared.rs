@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Cancelled,
     /// The answer to a re-INVITE or UPDATE of ours; none when it could not be sent.
     Replied { refresh: bool, response: Option<Box<Response>> },
+    /// A response to an INVITE of ours whose transaction died with an earlier run.
+    Stray(Box<Response>),
     /// The answer to an OPTIONS of ours; none when there was none.
     Probed { response: Option<Box<Response>> },
 }
@@ -173,6 +175,13 @@ pub(crate) fn key_of(request: &Request) -> Option<DialogKey> {
     use rsipstack::sip::prelude::HeadersExt as _;
     let tag = request.to_header().ok()?.tag().ok()??;
     Some((request.call_id_header().ok()?.value().to_owned(), tag.value().to_owned()))
+}
+
+/// The key of the dialog that a response to a request of ours belongs to.
+pub(crate) fn key_of_response(response: &Response) -> Option<DialogKey> {
+    use rsipstack::sip::prelude::HeadersExt as _;
+    let tag = response.from_header().ok()?.tag().ok()??;
+    Some((response.call_id_header().ok()?.value().to_owned(), tag.value().to_owned()))
 }
 
 /// A URI from text, checked.

@@ -23,12 +23,27 @@ pub(crate) struct Snapshot {
     pub(crate) peer_takes_update: bool,
 }
 
+/// Our side of the media.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Local {
+pub(crate) struct Local {
     rtp: SocketAddr,
     rtcp: SocketAddr,
     media: Vec<Media>,
     session_version: u64,
+}
+
+impl From<&LocalMedia> for Local {
+    fn from(local: &LocalMedia) -> Self {
+        let LocalMedia { rtp, rtcp, media, session_version } = local.clone();
+        Self { rtp, rtcp, media, session_version }
+    }
+}
+
+impl From<Local> for LocalMedia {
+    fn from(local: Local) -> Self {
+        let Local { rtp, rtcp, media, session_version } = local;
+        Self { rtp, rtcp, media, session_version }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,12 +66,7 @@ impl Snapshot {
         Self {
             version: VERSION,
             dialog: dialog.clone(),
-            local: Local {
-                rtp: local.rtp,
-                rtcp: local.rtcp,
-                media: local.media.clone(),
-                session_version: local.session_version,
-            },
+            local: Local::from(local),
             remote: Peer {
                 remote: remote.remote,
                 media: remote.media.clone(),
@@ -70,8 +80,7 @@ impl Snapshot {
 
     /// Our side of the media.
     pub(crate) fn local(&self) -> LocalMedia {
-        let Local { rtp, rtcp, media, session_version } = self.local.clone();
-        LocalMedia { rtp, rtcp, media, session_version }
+        self.local.clone().into()
     }
 
     /// The peer's side. Keys are kept by the engine alone; the next offer or answer brings others.

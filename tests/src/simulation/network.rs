@@ -1,5 +1,7 @@
 //! The SIP network: an adaptor that keeps its contract, phones and customers that do as they please.
 
+mod taking_up;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -34,6 +36,8 @@ pub(super) struct Peer {
     pub(super) hung_up: bool,
     pub(super) snapshot_durable: bool,
     pub(super) answered_us: Option<u64>,
+    /// Its answer was acknowledged: it does not repeat it.
+    acknowledged: bool,
     over_us: u64,
     /// Sends no packet from then on.
     pub(super) dead_us: Option<u64>,
@@ -131,6 +135,7 @@ impl World {
             hung_up: false,
             snapshot_durable: false,
             answered_us: None,
+            acknowledged: false,
             over_us: 0,
             dead_us: None,
             sends_to: None,
@@ -194,6 +199,7 @@ impl World {
             SipCommand::HangUp { .. } => self.on_hang_up(call),
             SipCommand::ReOffer { local } => self.reinvite(call, local.rtp),
             SipCommand::Restore { .. } => self.restore(call),
+            SipCommand::Resume { .. } => self.resume(call),
             SipCommand::Ring { .. } => {}
         }
     }
@@ -290,6 +296,7 @@ impl World {
             }
         }
         self.after(limit + patience, peer_act(PeerAct::GiveUp));
+        self.tell(SET_UP_US, Input::Sip { call, event: SipEvent::SettingUp { data: call.to_string() } });
         self.report(call, SipEvent::Trying);
     }
 
@@ -351,13 +358,22 @@ impl World {
         let Some(peer) = self.network.peers.get_mut(&call) else { return };
         peer.state = PeerState::Up;
         peer.answered_us = Some(now_us);
-        let (known, who) = (peer.known, peer.who.clone());
+        let known = peer.known;
         self.trace(|| format!("peer {call} answers"));
         if !known {
             // Nobody acknowledges: the peer gives up.
             self.after(32 * SECOND, Happening::Peer { call, act: PeerAct::GiveUp });
             return;
         }
+        self.acknowledge(call);
+    }
+
+    /// The adaptor has the peer's answer.
+    fn acknowledge(&mut self, call: CallId) {
+        let now_us = self.now_us;
+        let Some(peer) = self.network.peers.get_mut(&call) else { return };
+        peer.acknowledged = true;
+        let who = peer.who.clone();
         self.begin_to_speak(call);
         if let Some((engine, leg)) = self.fed_leg(call) {
             self.raise(engine, 20_000, EventBody::LegAlive { leg });
@@ -380,6 +396,8 @@ impl World {
             return;
         };
         match peer.state {
+            // Another run had its answer, and died before that was on disk: no BYE can be made.
+            PeerState::Up if !peer.known => {}
             PeerState::Invited | PeerState::Ringing if peer.answers_late => {
                 // The 200 crosses the CANCEL: the adaptor acknowledges it and says BYE.
                 peer.state = PeerState::Up;
@@ -403,27 +421,6 @@ impl World {
         }
     }
 
-    fn restore(&mut self, call: CallId) {
-        let chance = self.chance(50);
-        let Some(peer) = self.network.peers.get_mut(&call) else { return };
-        peer.known = true;
-        peer.event_at_us = self.now_us;
-        match peer.state {
-            PeerState::Up => {
-                self.report(call, SipEvent::Restored);
-                self.report(call, SipEvent::Snapshot { data: call.to_string() });
-            }
-            _ if chance => self.report(call, SipEvent::RestoreFailed { reason: "no such dialog".into() }),
-            // Its BYE was lost with the process that it went to; it is noticed later.
-            _ => {
-                self.report(call, SipEvent::Restored);
-                let later = self.between_ms(100, 3_000);
-                let event = SipEvent::Ended { by_peer: true, reason: "481".into() };
-                self.tell(later + 30_000, Input::Sip { call, event });
-            }
-        }
-    }
-
     pub(super) fn end_peer(&mut self, call: CallId) {
         let now_us = self.now_us;
         self.trace(|| format!("peer {call} is over"));
@@ -433,37 +430,6 @@ impl World {
         }
         if let Some((engine, leg)) = self.fed_leg(call) {
             self.listen_for_silence(engine, leg);
-        }
-    }
-
-    /// The adaptor died with the process.
-    pub(super) fn network_after_crash(&mut self) {
-        let mut lost = Vec::new();
-        for (call, peer) in &mut self.network.peers {
-            peer.known = false;
-            peer.told = false;
-            if peer.state == PeerState::Up && !peer.snapshot_durable {
-                lost.push(*call);
-            }
-        }
-        for call in lost {
-            // Nobody can end this call but the peer itself.
-            let patience = self.between_ms(5_000, 30_000);
-            self.after(patience, Happening::Peer { call, act: PeerAct::GiveUp });
-        }
-    }
-
-    /// Nobody could do anything for whoever was alone while control was away.
-    pub(super) fn network_after_start(&mut self) {
-        let (now_us, crashed_us) = (self.now_us, self.shell.crashed_us);
-        for since_us in self.network.peers.values_mut().filter_map(|peer| peer.alone_us.as_mut()) {
-            *since_us += now_us - crashed_us.max(*since_us);
-        }
-    }
-
-    pub(super) fn network_snapshot_durable(&mut self, call: CallId) {
-        if let Some(peer) = self.network.peers.get_mut(&call) {
-            peer.snapshot_durable = true;
         }
     }
 
@@ -482,6 +448,8 @@ impl World {
     }
 }
 
+/// Until the adaptor has told that an INVITE is out.
+const SET_UP_US: u64 = 500;
 /// The first of the draws that end in an error of the network.
 const UNREACHABLE: u32 = 84;
 /// Numbers that customers are passed on to, and that are no customers.

@@ -179,3 +179,32 @@ fn control_that_starts_before_its_engine_waits_for_it_and_says_so() {
     house.start_engine();
     house.is_well();
 }
+
+#[test]
+fn by_10_a_customer_who_picks_up_while_control_is_dead_is_acknowledged_joined_and_called_once() {
+    let mut house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    let customer = house.party("customer");
+    // Rings for three seconds.
+    let carrier = house.carrier(&customer, &["-d", "3000"]);
+    house.off_hook("ann", &ann);
+    let callback = house.rest.callback("+31180");
+    let sent = |first: &str| {
+        let sent =
+            |message: &offhook_tests::e2e::Message| !message.received && message.first().starts_with(first);
+        carrier.messages().iter().any(sent)
+    };
+    until("the customer's phone rings", || sent("SIP/2.0 180"));
+    house.kill_control();
+    until("the customer has picked up", || sent("SIP/2.0 200"));
+    assert_eq!(carrier.received("ACK"), 0, "nobody is there");
+    house.start_control();
+    carrier.awaits("ACK", 1);
+    customer.talks_with(&ann.party);
+    house.rest.await_callback(&callback, "COMPLETED");
+    house.rest.await_agent("ann", "status", "on_call");
+    for_a_while();
+    assert_eq!(carrier.invites().len(), 1, "they are not called again");
+    assert_eq!((ann.sipp.invites().len(), ann.sipp.received("BYE")), (1, 0), "nor is the agent");
+    assert_eq!(house.rest.callback_of(&callback)["_callback_reason"], "AGENT_CONNECTED");
+}

@@ -228,12 +228,23 @@ impl Core {
                 self.call_over(id, End::Failed { status, network, cause });
             }
             SipEvent::Ended { by_peer, reason: _ } => self.call_over(id, End::Ended { by_peer }),
+            SipEvent::SettingUp { data } => self.on_setting_up(id, data),
             SipEvent::Snapshot { data } => {
                 self.on_followed(id);
                 self.on_snapshot(id, data);
             }
             SipEvent::Restored => self.on_restored(id),
             SipEvent::RestoreFailed { reason: _ } => self.call_over(id, End::Lost),
+        }
+    }
+
+    fn on_setting_up(&mut self, id: CallId, set_up: String) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if matches!(call.state, State::Dialling | State::Ringing)
+            && set_up.len() <= crate::limits::SNAPSHOT_BYTES
+        {
+            let offered = call.offered;
+            self.record(Fact::SettingUp { call: id, set_up, offered });
         }
     }
 
@@ -250,6 +261,9 @@ impl Core {
             return;
         }
         let first = self.step_call(id, Event::Ringing);
+        if first {
+            self.end_what_was_taken_up(id);
+        }
         if !matches!(self.calls.get(&id).map(|call| call.state), Some(State::Ringing)) {
             return;
         }
@@ -276,8 +290,9 @@ impl Core {
         }
         self.timers.stop(&Timer::Setup(id));
         self.timers.stop(&Timer::Ended(id));
+        self.end_what_was_taken_up(id);
         let (unix_ms, mono_us) = (self.now.unix_ms, self.now.mono_us);
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.state == State::Up) else { return };
         call.answered_ms = Some(unix_ms);
         call.answered_us = Some(at_us.min(mono_us));
         call.leg.remote(remote);
@@ -295,15 +310,23 @@ impl Core {
         if !self.step_call(id, Event::Restored) {
             return;
         }
+        self.end_what_was_taken_up(id);
         let Some(call) = self.calls.get(&id) else { return };
         match (call.state, call.role.clone()) {
-            (State::Ending, _) => self.send_hang_up(id, "restart"),
+            (State::Ending, _) => {}
             (_, Role::Agent(agent)) => self.on_agent_restored(&agent),
             (_, Role::Customer(interaction)) => self.on_customer_restored(interaction),
             (_, Role::Orphan) => self.hang_up(id, "restart"),
         }
         self.reoffer_if_moved(id);
         self.on_silent(id);
+    }
+
+    /// What was taken up in order to end it is there.
+    fn end_what_was_taken_up(&mut self, id: CallId) {
+        if self.calls.get(&id).is_some_and(|call| call.state == State::Ending) {
+            self.send_hang_up(id, "restart");
+        }
     }
 
     /// Ends a call from our side. Its leg is closed at once.

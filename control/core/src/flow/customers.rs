@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// Callback or contact follow their interaction.
-    fn source_changed(&mut self, id: u64) {
+    pub(super) fn source_changed(&mut self, id: u64) {
         let Some(interaction) = self.interactions.get(&id) else { return };
         let (stage, agent) = (interaction.stage, interaction.agent.clone());
         match interaction.source.clone() {

@@ -151,8 +151,14 @@ impl Core {
         let Some(interaction) = self.interactions.remove(&id) else { return };
         self.leave_flow(&Owner::Caller(id));
         let rang = interaction.call.and_then(|call| self.calls.get(&call)).is_some_and(|call| call.rang);
+        let answered = interaction
+            .call
+            .and_then(|call| self.calls.get(&call))
+            .is_some_and(|call| call.answered_ms.is_some());
         let outcome = match (interaction.outcome, end) {
             _ if interaction.connected => Outcome::Talked,
+            // Their phone may ring, or wait for a word, as long as anything of a dead process may.
+            (_, Some(End::Lost)) if !answered && interaction.way == Way::Outbound => Outcome::Unknown,
             (Some(outcome), _) => outcome,
             (None, Some(End::Failed { status, network, cause })) => {
                 Outcome::Refused { status: *status, network: *network, cause: *cause }

@@ -37,6 +37,7 @@ pub(crate) mod queue_callback;
 pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod restart;
+mod set_ups;
 pub(crate) mod transfer;
 mod trunk;
 pub(crate) mod validation;

@@ -1,6 +1,7 @@
 //! The journal read again: what its records say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use offhook_proto::{EventBody, LegInfo, LegState};
 
@@ -19,6 +20,8 @@ use crate::{AgentId, CallId, CallbackId, EngineId};
 pub(crate) struct Replayed {
     pub(super) pending: bool,
     pub(super) dialogs: BTreeMap<CallId, String>,
+    /// INVITEs that had no answer yet.
+    pub(super) set_ups: BTreeMap<CallId, SetUp>,
     pub(super) legs_up: BTreeMap<AgentId, CallId>,
     /// The same by call: a day's calls end, and each end must not look through all agents.
     leg_of: BTreeMap<CallId, AgentId>,
@@ -40,6 +43,15 @@ pub(crate) struct Replayed {
     pub(super) listed: BTreeSet<EngineId>,
     /// Engines that were not heard until now are not waited for any more.
     pub(super) overdue: bool,
+}
+
+/// An INVITE that is out.
+#[derive(Debug)]
+pub(super) struct SetUp {
+    /// As the SIP adaptor gave it.
+    pub(super) set_up: String,
+    /// Address of ours that it offers.
+    pub(super) offered: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -83,6 +95,7 @@ impl Replayed {
 
     fn forget(&mut self, call: CallId) {
         self.dialogs.remove(&call);
+        self.set_ups.remove(&call);
         self.callers.remove(&call);
         self.called_in.remove(&call);
         self.dialled.remove(&call);
@@ -163,7 +176,11 @@ impl Core {
             Fact::LegUp { agent, call } => {
                 self.replayed.leg_up(agent, call);
             }
+            Fact::SettingUp { call, set_up, offered } => {
+                self.replayed.set_ups.insert(call, SetUp { set_up, offered });
+            }
             Fact::Dialog { call, snapshot } => {
+                self.replayed.set_ups.remove(&call);
                 self.replayed.dialogs.insert(call, snapshot);
             }
             Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),

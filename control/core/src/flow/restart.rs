@@ -10,7 +10,7 @@ use crate::connection;
 use crate::core::Core;
 use crate::flow::calls::{NewCall, leg_name};
 use crate::flow::proof::FIRST_PACKET_MS;
-use crate::flow::replay::{Caller, Replayed, customer_leg};
+use crate::flow::replay::{Caller, Replayed, SetUp, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::leg::Link;
 use crate::mutation::Mutation;
@@ -59,6 +59,7 @@ impl Core {
         let replayed = std::mem::take(&mut self.replayed);
         let Replayed {
             mut dialogs,
+            mut set_ups,
             legs_up,
             callers,
             called_in,
@@ -85,6 +86,7 @@ impl Core {
             let past = Past {
                 call,
                 snapshot: dialogs.remove(&call),
+                set_up: set_ups.remove(&call),
                 caller: callers.get(&call),
                 called_in: called_in.get(&call),
                 dialled: dialled.get(&call),
@@ -96,11 +98,14 @@ impl Core {
             };
             self.take_up_customer(past);
         }
-        if !dialogs.is_empty() {
+        if !dialogs.is_empty() || !set_ups.is_empty() {
             self.spare_phones();
         }
         for (call, snapshot) in dialogs {
             self.discard(call, snapshot);
+        }
+        for (call, set_up) in set_ups {
+            self.stop_ringing(call, set_up);
         }
         for (leg, (engine, _)) in found {
             self.delete_orphan(engine, leg);
@@ -140,7 +145,8 @@ impl Core {
     ) {
         let number = self.agents.get(id).map(|agent| agent.profile.id.0.clone()).unwrap_or_default();
         let role = Role::Agent(id.clone());
-        self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), Some(snapshot), info);
+        let taken_up = Some(TakenUp::Dialog(snapshot));
+        self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), taken_up, info);
         if let Some(agent) = self.agents.get_mut(id) {
             agent.call = Some(call);
             agent.connection = connection::State::Restoring;
@@ -148,17 +154,22 @@ impl Core {
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of what is known about one call")]
-    fn restore(
+    pub(super) fn restore(
         &mut self,
         id: CallId,
         kind: CallKind,
         role: Role,
         number: String,
         agent: Option<AgentId>,
-        snapshot: Option<String>,
+        taken_up: Option<TakenUp>,
         info: Option<&(EngineId, LegInfo)>,
     ) {
-        let deaf = snapshot.is_none();
+        let deaf = taken_up.is_none();
+        let offered = match &taken_up {
+            Some(TakenUp::SetUp(set_up)) => Some(set_up.offered),
+            Some(TakenUp::Dialog(_)) | None => None,
+        };
+        let unanswered = offered.is_some();
         let state = if deaf { CallState::Up } else { CallState::Restoring };
         self.new_call(NewCall {
             id,
@@ -176,16 +187,16 @@ impl Core {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.signalled = true;
         call.answering = true;
-        call.rang = true;
+        call.rang = !unanswered;
         call.deaf = deaf;
-        call.answered_ms = Some(unix_ms);
+        call.answered_ms = (!unanswered).then_some(unix_ms);
         if let Some((_, info)) = info {
             // A phone that is not heard there has not been told, or not followed, or has followed its leg elsewhere since: control
             // died while the leg was moved, or the engine that the phone sends to has.
             let heard = info.last_packet_ms.is_some_and(|age_ms| age_ms < FIRST_PACKET_MS);
             // One that followed when nobody was there to tell the engine hears nothing until it is asked where it is.
             let heard = heard && info.remote.is_some();
-            call.offered = heard.then_some(info.rtp);
+            call.offered = offered.unwrap_or(heard.then_some(info.rtp));
             call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);
             if forgets {
@@ -195,14 +206,19 @@ impl Core {
         if let Some((engine, _)) = info {
             self.settle(id, *engine);
         }
-        if let Some(snapshot) = snapshot {
-            self.push(Output::Sip { call: id, command: SipCommand::Restore { snapshot } });
+        if let Some(taken_up) = taken_up {
+            let command = match taken_up {
+                TakenUp::Dialog(snapshot) => SipCommand::Restore { snapshot },
+                TakenUp::SetUp(SetUp { set_up, .. }) => SipCommand::Resume { set_up },
+            };
+            self.push(Output::Sip { call: id, command });
         }
     }
 
     /// A dialog that nobody wants any more is taken up in order to end it.
     fn discard(&mut self, call: CallId, snapshot: String) {
-        self.restore(call, CallKind::AgentLeg, Role::Orphan, String::new(), None, Some(snapshot), None);
+        let taken_up = Some(TakenUp::Dialog(snapshot));
+        self.restore(call, CallKind::AgentLeg, Role::Orphan, String::new(), None, taken_up, None);
         self.hang_up(call, "restart");
     }
 
@@ -229,13 +245,13 @@ impl Core {
     }
 
     /// What waits for a customer who is on the line again waits no longer.
-    fn leave_queue_of(&mut self, id: &CallbackId) {
+    pub(super) fn leave_queue_of(&mut self, id: &CallbackId) {
         if let Some(waiting) = self.callbacks.get(id).and_then(|callback| callback.interaction) {
             self.leave_queue(waiting);
         }
     }
 
-    fn take_up_customer(&mut self, past: Past<'_>) {
+    fn take_up_customer(&mut self, mut past: Past<'_>) {
         if past.connected.is_some() {
             self.complete_past(past.called_in, past.dialled);
         }
@@ -251,25 +267,32 @@ impl Core {
             // A machine was being left a message, or was being hung up on.
             _ if past.connected.is_none() && self.is_given_up(past.call, past.dialled) => None,
             (_, Some(_), _) if waits_again => Some((Stage::Waiting, None)),
-            (true, _, _) if reachable => Some((Stage::Connected, agent)),
-            (true, Some(_), _) => Some((Stage::Held, agent)),
-            (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent)),
+            (true, _, _) if reachable => Some((Stage::Connected, agent.clone())),
+            (true, Some(_), _) => Some((Stage::Held, agent.clone())),
+            (_, Some(_), _) if past.connected.is_some() => Some((Stage::Held, agent.clone())),
             (_, Some(_), Some(_)) => Some((Stage::Waiting, None)),
             // A dialog that can be restored was answered: whoever waits there is joined, not hung up on.
-            (_, Some(_), None) if past.dialled.is_some() => Some((Stage::Held, agent)),
+            (_, Some(_), None) if past.dialled.is_some() => Some((Stage::Held, agent.clone())),
             _ => None,
         };
-        let Some((stage, agent)) = interaction else {
+        let Some((stage, with)) = interaction else {
+            let wanted = reachable && past.dialled.is_some() && !self.is_given_up(past.call, past.dialled);
+            if let (None, true, Some(agent)) = (&past.snapshot, wanted, &agent)
+                && let Some(set_up) = past.set_up.take()
+            {
+                return self.ring_on(&past, set_up, agent);
+            }
             if let Some((engine, _)) = past.info {
                 self.delete_orphan(engine, customer_leg(past.call));
             }
-            match past.snapshot {
-                Some(snapshot) => self.discard(past.call, snapshot),
-                None => self.record(Fact::CallEnded { call: past.call, summary: None }),
+            match (past.snapshot, past.set_up) {
+                (Some(snapshot), _) => self.discard(past.call, snapshot),
+                (None, Some(set_up)) => self.stop_ringing(past.call, set_up),
+                (None, None) => self.record(Fact::CallEnded { call: past.call, summary: None }),
             }
             return;
         };
-        self.resume(past, stage, agent);
+        self.resume(past, stage, with);
     }
 
     /// Whether the attempt that a call was is on record as ended, though the call is not.
@@ -301,17 +324,7 @@ impl Core {
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }
-        if let Source::Callback(callback) = &interaction.source {
-            self.leave_queue_of(callback);
-            if let Some(callback) = self.callbacks.get_mut(callback) {
-                callback.interaction = Some(id);
-            }
-        }
-        if let Source::Contact(contact) = &interaction.source
-            && let Some(contact) = self.contacts.get_mut(contact)
-        {
-            contact.interaction = Some(id);
-        }
+        self.own(id, &interaction.source);
         self.interactions.insert(id, interaction);
         self.restore(
             past.call,
@@ -319,7 +332,7 @@ impl Core {
             Role::Customer(id),
             number,
             agent.clone(),
-            past.snapshot,
+            past.snapshot.map(TakenUp::Dialog),
             past.info.as_ref(),
         );
         self.restore_keys(past.call, past.blocked);
@@ -359,7 +372,7 @@ impl Core {
         self.agent_changed(&agent);
     }
 
-    fn interaction_of(&mut self, past: &Past<'_>) -> Interaction {
+    pub(super) fn interaction_of(&mut self, past: &Past<'_>) -> Interaction {
         let call = past.call;
         if let Some(caller) = past.caller {
             let own = self.config.queue(&caller.queue).map_or(0, |queue| queue.priority);
@@ -432,10 +445,19 @@ impl Core {
     }
 }
 
+/// What there is of a call's signalling.
+pub(super) enum TakenUp {
+    /// The snapshot of a dialog.
+    Dialog(String),
+    /// An INVITE without an answer.
+    SetUp(SetUp),
+}
+
 /// One customer's call of an earlier run.
-struct Past<'a> {
-    call: CallId,
+pub(super) struct Past<'a> {
+    pub(super) call: CallId,
     snapshot: Option<String>,
+    set_up: Option<SetUp>,
     caller: Option<&'a Caller>,
     called_in: Option<&'a CallbackId>,
     dialled: Option<&'a (Source, AgentId)>,
@@ -444,7 +466,7 @@ struct Past<'a> {
     requeued: Option<&'a (String, Option<i32>)>,
     /// Nobody is to hear their keys.
     blocked: bool,
-    info: Option<(EngineId, LegInfo)>,
+    pub(super) info: Option<(EngineId, LegInfo)>,
 }
 
 impl Past<'_> {

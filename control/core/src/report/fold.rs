@@ -112,6 +112,7 @@ impl Reports {
             | Fact::AgentRemoved { .. }
             | Fact::KeysBlocked { .. }
             | Fact::LegUp { .. }
+            | Fact::SettingUp { .. }
             | Fact::Dialog { .. }
             | Fact::CallbackAsked { .. }
             | Fact::CallbackConfirmed { .. }

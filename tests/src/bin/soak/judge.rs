@@ -1,6 +1,6 @@
 //! What has to hold at the end: by control's reports, by the phones' own count, and by the engines'.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use offhook_tests::e2e::House;
 use serde_json::{Value, json};
@@ -89,44 +89,20 @@ pub(crate) fn agents(phones: &Phones, agents: &[String], off_hook: usize) -> Vec
     ]
 }
 
-/// Every call of the phones, by their own count. Customers may have picked up while control was dead: nobody is there to
-/// acknowledge that, and they are called again; `cut_off` of them.
-pub(crate) fn scenarios(phones: &Phones, cut_off: u64) -> Vec<Check> {
-    let all = phones.count("FailedCall(C)");
-    let failed = all.saturating_sub(cut_off.min(phones.count("FailedMaxUDPRetrans(C)")));
-    let unexpected = phones.count("FailedUnexpectedMessage(C)");
+/// Every call of the phones, by their own count.
+pub(crate) fn scenarios(phones: &Phones) -> Check {
+    let (failed, unexpected) = (phones.count("FailedCall(C)"), phones.count("FailedUnexpectedMessage(C)"));
     let (whole, left) = (phones.count("SuccessfulCall(C)"), phones.count(super::CALLS_LEFT));
-    let holds = failed == 0 && unexpected == 0 && left == 0 && whole > 0;
     let name = match phones.name {
         "agents" => "agents' phones: calls that did not go by the scenario",
         "customers" => "customers: calls that did not go by the scenario",
         _ => "callers: calls that did not go by the scenario",
     };
-    let cut_off = all - failed;
-    let found = format!(
-        "{failed}, {unexpected} of them by an unexpected message; {left} left; {whole} did, {cut_off} picked up when control was dead"
-    );
-    vec![Check { name, holds, found }]
-}
-
-/// How many customers were called before control died and picked up afterwards, and have never been acknowledged. `died` is the
-/// time, as SIPp writes it, of the last message before.
-pub(crate) fn cut_off(phones: &Phones, died: &str) -> u64 {
-    let (mut ringing, mut picked_up) = (BTreeSet::new(), BTreeSet::new());
-    for message in phones.sipp.messages() {
-        let (call, first) = (message.header("Call-ID").to_owned(), message.first());
-        let before = message.at.as_str() <= died;
-        if message.received && first.starts_with("INVITE ") && before {
-            ringing.insert(call);
-        } else if !message.received && first.starts_with("SIP/2.0 200") && !before && ringing.contains(&call)
-        {
-            picked_up.insert(call);
-        } else if message.received && first.starts_with("ACK ") {
-            ringing.remove(&call);
-            picked_up.remove(&call);
-        }
+    Check {
+        name,
+        holds: failed == 0 && unexpected == 0 && left == 0 && whole > 0,
+        found: format!("{failed}, {unexpected} of them by an unexpected message; {left} left; {whole} did"),
     }
-    picked_up.len() as u64
 }
 
 /// Engines, at the end: nothing left, and nobody heard who should not be.
