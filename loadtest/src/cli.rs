@@ -30,6 +30,9 @@ pub(crate) struct RunArgs {
     /// Control's REST address.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub(crate) control: String,
+    /// File with the token of control's REST interface, where it demands one (its setting `http.token`).
+    #[arg(long)]
+    pub(crate) token_file: Option<PathBuf>,
     /// Control's SIP address.
     #[arg(long, default_value = "127.0.0.1:5060")]
     pub(crate) sip: SocketAddr,

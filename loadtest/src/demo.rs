@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use crate::cli::{DemoArgs, LoadArgs};
 use crate::crashes::{Killer, Plan, Victim, Victims, lock};
 use crate::host;
+use crate::rest::Server;
 use crate::run::{self, Setup};
 use crate::sip::Transport;
 use crate::units::{Keys, Millis, Ports};
@@ -97,7 +98,7 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     eprintln!("console  http://{}/ (while it runs)", addresses.http);
     let setup = Setup {
         run: run::run_id(args.load.seed),
-        control: format!("http://{}", addresses.http),
+        control: Server::new(&format!("http://{}", addresses.http), None)?,
         sip: addresses.sip,
         engine_pid: (!load.crashes).then_some(engine_pid),
         control_pid: (!load.crashes).then_some(control_pid),

@@ -43,7 +43,8 @@ fn main() -> ExitCode {
 
 fn run_only(args: RunArgs) -> anyhow::Result<bool> {
     let run = run::run_id(args.load.seed);
-    let RunArgs { control, sip, engine_pid, control_pid, load } = args;
+    let RunArgs { control, token_file, sip, engine_pid, control_pid, load } = args;
+    let control = rest::Server::new(&control, token_file.as_deref())?;
     let versions = BTreeMap::from([("loadtest", env!("CARGO_PKG_VERSION").to_owned())]);
     let setup = Setup { run, control, sip, engine_pid, control_pid, load: load.clone() };
     run_and_report(setup, &load, versions)
@@ -55,6 +56,7 @@ fn run_and_report(
     load: &LoadArgs,
     versions: BTreeMap<&'static str, String>,
 ) -> anyhow::Result<bool> {
+    report::prepare(&load.report_dir)?;
     let report = report::build(run::run(setup)?, versions);
     report::print(&report);
     report::write(&report, &load.report_dir)?;

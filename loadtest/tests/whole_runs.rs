@@ -8,7 +8,7 @@ use std::process::Command;
 
 use offhook_loadtest::sip::Transport;
 use serde_json::Value;
-use switchboard::{Fault, Switchboard};
+use switchboard::{Fault, Switchboard, TOKEN};
 
 /// Each test has an address of its own on loopback, so that they can run side by side.
 fn play(host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
@@ -188,4 +188,57 @@ fn a_record_that_names_the_wrong_agent_is_a_violation() {
     let (passed, report) = play(7, Fault::WrongRecord, &[]);
     assert!(!passed);
     assert!(kinds(&report).contains(&"record_disagrees"));
+}
+
+/// What a run against `control` says when it does not even begin.
+fn refusal(control: &str, extra: &[&str]) -> String {
+    let reports = concat!(env!("CARGO_TARGET_TMPDIR"), "/report-refused");
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", "--control", control, "--agents", "1", "--report-dir", reports])
+        .args(extra)
+        .output()
+        .expect("the harness runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+fn token_file(name: &str, token: &str) -> String {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, token).expect("a file");
+    file.to_str().expect("a path of text").to_owned()
+}
+
+#[test]
+fn a_control_that_demands_a_token_is_opened_with_one() {
+    let (passed, report) =
+        play(13, Fault::Locked, &["--token-file", &token_file("token", &format!("{TOKEN}\n"))]);
+    assert!(passed, "{:?}", failed(&report));
+    assert!(report["misrouting"]["packets_judged"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_control_that_is_not_there_or_lets_nobody_in_is_told_before_anything_is_played() {
+    let nobody =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
+    let told = refusal(&format!("http://{nobody}"), &[]);
+    assert!(told.contains("cannot be reached") && told.contains(&nobody.to_string()), "{told}");
+
+    let board = Switchboard::start(SocketAddr::from(([127, 0, 7, 14], 5080)), Transport::Udp, Fault::Locked);
+    let control = format!("http://{}", board.http);
+    assert!(refusal(&control, &[]).contains("demands a token (--token-file)"));
+    let wrong = token_file("wrong-token", "open-sesame-0124");
+    assert!(refusal(&control, &["--token-file", &wrong]).contains("does not take the token"));
+    let empty = token_file("empty-token", "\n");
+    assert!(refusal(&control, &["--token-file", &empty]).contains("has no token in it"));
+    assert!(
+        refusal(&control, &["--token-file", "/nonexistent/token"]).contains("cannot read /nonexistent/token")
+    );
+}
+
+#[test]
+fn a_place_where_no_report_can_be_left_is_told_before_anything_is_played() {
+    let board = Switchboard::start(SocketAddr::from(([127, 0, 7, 15], 5080)), Transport::Udp, Fault::None);
+    let file = token_file("a-file", "");
+    let told = refusal(&format!("http://{}", board.http), &["--report-dir", &file]);
+    assert!(told.contains("cannot make") && told.contains("--report-dir"), "{told}");
 }

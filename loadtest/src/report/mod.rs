@@ -269,10 +269,15 @@ pub(crate) struct UnstampedIn {
     pub(crate) packets: Unstamped,
 }
 
-/// Writes `report.json` and `report.html`. Errors: the directory cannot be written.
+/// Makes the directory, so that a run does not find out at its end that it has nowhere to report to. Errors: it cannot be made.
+pub(crate) fn prepare(directory: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {} (--report-dir)", directory.display()))
+}
+
+/// Writes `report.json` and `report.html` into a directory that is there. Errors: they cannot be written.
 pub(crate) fn write(report: &Report, directory: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot write the report to {}", directory.display());
-    std::fs::create_dir_all(directory).with_context(failed)?;
     std::fs::write(directory.join("report.json"), serde_json::to_vec_pretty(report)?).with_context(failed)?;
     std::fs::write(directory.join("report.html"), html::render(report)).with_context(failed)?;
     Ok(())

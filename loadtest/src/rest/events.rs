@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Server;
+
 /// Pause before connecting again.
 const RETRY: Duration = Duration::from_millis(300);
 /// Longest line read; a longer one ends the connection.
@@ -25,13 +27,13 @@ pub(crate) enum Feed {
     Lost(String),
 }
 
-/// Reads `url` on a thread of its own until `stop` is set, and connects again whenever it breaks.
-pub(crate) fn follow(url: String, stop: Arc<AtomicBool>, on_feed: impl Fn(Feed) + Send + 'static) {
+/// Reads control's events on a thread of its own until `stop` is set, and connects again whenever it breaks.
+pub(crate) fn follow(server: Server, stop: Arc<AtomicBool>, on_feed: impl Fn(Feed) + Send + 'static) {
     std::thread::spawn(move || {
         let config = ureq::Agent::config_builder().timeout_connect(Some(Duration::from_secs(5))).build();
         let agent = ureq::Agent::new_with_config(config);
         while !stop.load(Relaxed) {
-            let lost = read_stream(&agent, &url, &stop, &on_feed)
+            let lost = read_stream(&agent, &server, &stop, &on_feed)
                 .err()
                 .unwrap_or_else(|| "the stream ended".to_owned());
             if !stop.load(Relaxed) {
@@ -44,11 +46,12 @@ pub(crate) fn follow(url: String, stop: Arc<AtomicBool>, on_feed: impl Fn(Feed) 
 
 fn read_stream(
     agent: &ureq::Agent,
-    url: &str,
+    server: &Server,
     stop: &AtomicBool,
     on_feed: &impl Fn(Feed),
 ) -> Result<(), String> {
-    let response = agent.get(url).header("Accept", "text/event-stream").call().map_err(|e| e.to_string())?;
+    let request = agent.get(server.url("/api/v1/events")).header("Accept", "text/event-stream");
+    let response = server.authorized(request).call().map_err(|e| e.to_string())?;
     on_feed(Feed::Open);
     let body = response.into_body().into_with_config().limit(u64::MAX).reader();
     let mut reader = BufReader::new(body);

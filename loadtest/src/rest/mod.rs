@@ -2,3 +2,6 @@
 
 pub(crate) mod events;
 pub(crate) mod pool;
+mod server;
+
+pub(crate) use server::Server;

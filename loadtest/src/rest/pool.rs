@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Server;
 use crate::clock;
 
 /// A request takes at most this long before it counts as failed.
@@ -79,18 +80,17 @@ pub(crate) struct Pool<T> {
 }
 
 impl<T: Send + 'static> Pool<T> {
-    /// Starts `threads` threads against `base` (as `http://127.0.0.1:8080`); `on_reply` is called on them.
+    /// Starts `threads` threads against `server`; `on_reply` is called on them.
     pub(crate) fn start(
-        base: &str,
+        server: &Server,
         threads: usize,
         on_reply: impl Fn(Reply<T>) + Clone + Send + 'static,
     ) -> Self {
         let (sender, receiver) = channel();
         let shared = Arc::new(Mutex::new(receiver));
         for _ in 0..threads {
-            let (base, shared, on_reply) =
-                (base.trim_end_matches('/').to_owned(), shared.clone(), on_reply.clone());
-            std::thread::spawn(move || serve(&base, &shared, &on_reply));
+            let (server, shared, on_reply) = (server.clone(), shared.clone(), on_reply.clone());
+            std::thread::spawn(move || serve(&server, &shared, &on_reply));
         }
         Self { jobs: sender }
     }
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 }
 
-fn serve<T>(base: &str, jobs: &Mutex<Receiver<Job<T>>>, on_reply: &impl Fn(Reply<T>)) {
+fn serve<T>(server: &Server, jobs: &Mutex<Receiver<Job<T>>>, on_reply: &impl Fn(Reply<T>)) {
     let config =
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
     let agent = ureq::Agent::new_with_config(config);
@@ -110,7 +110,7 @@ fn serve<T>(base: &str, jobs: &Mutex<Receiver<Job<T>>>, on_reply: &impl Fn(Reply
             return;
         };
         let started_ns = clock::now_ns();
-        let outcome = exchange(&agent, &format!("{base}{}", job.path), job.method, job.body.as_ref());
+        let outcome = exchange(&agent, server, &job.path, job.method, job.body.as_ref());
         let took_ns = clock::now_ns() - started_ns;
         on_reply(Reply { tag: job.tag, method: job.method, path: job.path, outcome, took_ns });
     }
@@ -118,17 +118,19 @@ fn serve<T>(base: &str, jobs: &Mutex<Receiver<Job<T>>>, on_reply: &impl Fn(Reply
 
 fn exchange(
     agent: &ureq::Agent,
-    url: &str,
+    server: &Server,
+    path: &str,
     method: Method,
     body: Option<&Value>,
 ) -> Result<(u16, Value), String> {
     let empty = Value::Object(serde_json::Map::new());
     let body = body.unwrap_or(&empty);
+    let url = server.url(path);
     let response = match method {
-        Method::Get => agent.get(url).call(),
-        Method::Delete => agent.delete(url).call(),
-        Method::Put => agent.put(url).send_json(body),
-        Method::Post => agent.post(url).send_json(body),
+        Method::Get => server.authorized(agent.get(url)).call(),
+        Method::Delete => server.authorized(agent.delete(url)).call(),
+        Method::Put => server.authorized(agent.put(url)).send_json(body),
+        Method::Post => server.authorized(agent.post(url)).send_json(body),
     };
     let mut response = response.map_err(|e| e.to_string())?;
     let status = response.status().as_u16();

@@ -21,8 +21,8 @@ use crate::media::ledger::Ledger;
 use crate::media::pump::Pump;
 use crate::media::sockets::{self, PortPool};
 use crate::progress::Progress;
-use crate::rest::events;
 use crate::rest::pool::Pool;
+use crate::rest::{Server, events};
 use crate::sip::Transport;
 use crate::wire::Wire;
 use director::{Director, Input, Line, Parts};
@@ -39,7 +39,7 @@ const RESTING_CALLS: u64 = 500;
 pub(crate) struct Setup {
     /// Marks every packet of this run.
     pub(crate) run: u64,
-    pub(crate) control: String,
+    pub(crate) control: Server,
     pub(crate) sip: SocketAddr,
     pub(crate) engine_pid: Option<u32>,
     pub(crate) control_pid: Option<u32>,
@@ -52,8 +52,10 @@ pub(crate) struct Finished {
     pub(crate) ledger: Ledger,
 }
 
-/// Runs. Errors: ports in use, too few descriptors, unreadable prompts; never a misbehaving peer.
+/// Runs. Errors: a control that is not there or lets nobody in, ports in use, too few descriptors, unreadable prompts; never a peer
+/// that misbehaves later.
 pub(crate) fn run(setup: Setup) -> anyhow::Result<Finished> {
+    setup.control.ask()?;
     let load = setup.load.clone();
     let expected_calls = (load.callbacks.0 + load.previews.0 + load.inbound.0) * 60.0;
     let endpoints = load.agents as u64 + load.concurrent as u64 + expected_calls as u64 + RESTING_CALLS;
@@ -75,8 +77,7 @@ pub(crate) fn run(setup: Setup) -> anyhow::Result<Finished> {
     let replies = sender.clone();
     let rest = Pool::start(&setup.control, REST_THREADS, move |reply| drop(replies.send(Input::Rest(reply))));
     let feed = sender.clone();
-    let url = format!("{}/api/v1/events", setup.control.trim_end_matches('/'));
-    events::follow(url, stop.clone(), move |news| drop(feed.send(Input::Feed(news))));
+    events::follow(setup.control.clone(), stop.clone(), move |news| drop(feed.send(Input::Feed(news))));
     let ports = PortPool::new(load.media_ip, load.rtp_ports);
     let progress = Progress::new();
     let mut director =

@@ -6,6 +6,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use serde_json::Value;
 
+/// What opens a switchboard that demands a token.
+pub(crate) const TOKEN: &str = "open-sesame-0123";
+
 /// A request, and where its answer goes.
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -16,16 +19,17 @@ pub(crate) struct Asked {
     pub(crate) events: Option<Sender<String>>,
 }
 
-pub(crate) fn serve(listener: TcpListener, asked: Sender<Asked>) {
+/// Takes requests; those without the token are refused where `guarded`.
+pub(crate) fn serve(listener: TcpListener, guarded: bool, asked: Sender<Asked>) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let asked = asked.clone();
-            std::thread::spawn(move || converse(stream, &asked));
+            std::thread::spawn(move || converse(stream, guarded, &asked));
         }
     });
 }
 
-fn converse(stream: TcpStream, asked: &Sender<Asked>) -> Option<()> {
+fn converse(stream: TcpStream, guarded: bool, asked: &Sender<Asked>) -> Option<()> {
     let mut writer = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
@@ -33,21 +37,27 @@ fn converse(stream: TcpStream, asked: &Sender<Asked>) -> Option<()> {
         reader.read_line(&mut line).ok().filter(|&n| n > 0)?;
         let mut words = line.split(' ');
         let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let mut length = 0;
+        let (mut length, mut allowed) = (0, !guarded);
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).ok()?;
             if header.trim().is_empty() {
                 break;
             }
-            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            let header = header.trim().to_ascii_lowercase();
+            if let Some(value) = header.strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
             }
+            allowed |= header == format!("authorization: bearer {TOKEN}");
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let (answer, answered) = mpsc::channel();
+        if !allowed {
+            write!(writer, "HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n").ok()?;
+            continue;
+        }
         if path == "/api/v1/events" {
             let (events, lines) = mpsc::channel();
             asked.send(Asked { method, path, body, answer, events: Some(events) }).ok()?;

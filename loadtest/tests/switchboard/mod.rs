@@ -15,6 +15,8 @@ use std::time::Duration;
 use offhook_loadtest::sip::Transport;
 use offhook_loadtest::wire::Wire;
 
+pub(crate) use http::TOKEN;
+
 /// What the switchboard does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
@@ -35,6 +37,8 @@ pub(crate) enum Fault {
     RepeatKeys,
     /// Inbound callers have to press 4 and 2 before they are let through: none, but a house of its own.
     Menu,
+    /// REST demands [`TOKEN`]: none either.
+    Locked,
 }
 
 /// A running switchboard; stops when dropped.
@@ -54,7 +58,7 @@ impl Switchboard {
         let (http, sip) = (listener.local_addr().expect("bound"), wire.local());
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, asked) = mpsc::channel();
-        http::serve(listener, sender);
+        http::serve(listener, fault == Fault::Locked, sender);
         let relay = relay::Relay::start(fault, stop.clone());
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
