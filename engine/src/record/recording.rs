@@ -50,7 +50,9 @@ impl<W: Write + Seek> Recording<W> {
         }
         let arrived = samples_since(self.began, frame.at);
         let channel = usize::from(side == Side::Far);
-        let Some((position, samples)) = self.tracks[channel].decode(arrived, frame) else { return };
+        let Some((position, samples)) = self.tracks[channel].decode(arrived, self.written, frame) else {
+            return;
+        };
         let late = self.written.saturating_sub(position) as usize;
         let Some(samples) = samples.get(late..) else { return };
         let start = (position + late as u64 - self.written) as usize;
@@ -191,6 +193,46 @@ mod tests {
         recording.end(Time::from_ms(600)).expect("it is written");
         let (_, samples) = wav(file.get_ref());
         assert_eq!((samples[100] > 900, samples[2_000], samples[4_100] > 900), (true, 0, true));
+    }
+
+    /// A phone whose packet of 20 ms comes every `every_us`, recorded for a minute: what of a minute of its samples is there.
+    fn heard_of(every_us: u64) -> usize {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        for n in 0..60_000_000 / every_us {
+            let frame = Frame { at: Time(n * every_us), ..frame(0, n as u32 * 160, 1_000) };
+            recording.add(Side::Near, &frame);
+            recording.advance(frame.at).expect("it is written");
+        }
+        recording.end(Time::from_ms(60_000)).expect("it is written");
+        let (_, samples) = wav(file.get_ref());
+        samples.iter().filter(|sample| **sample == 988).count()
+    }
+
+    #[test]
+    fn a_phone_whose_clock_is_slow_or_fast_is_heard_to_the_end() {
+        let minute = 60 * 8_000;
+        for every_us in [25_000, 20_100, 20_002, 20_000] {
+            assert_eq!(heard_of(every_us), minute * 20_000 / every_us as usize / 160 * 160, "{every_us}");
+        }
+        for every_us in [19_998, 19_900, 18_000] {
+            assert!(heard_of(every_us) > minute * 99 / 100, "{every_us}");
+        }
+    }
+
+    #[test]
+    fn a_phone_that_stops_its_timestamps_for_a_while_loses_nothing() {
+        let mut file = Cursor::new(Vec::new());
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        for n in 0..500 {
+            let muted_ms = if n < 100 { 0 } else { 1_300 };
+            let ms = n * 20 + muted_ms;
+            recording.add(Side::Near, &frame(ms, n as u32 * 160, 1_000));
+            recording.advance(Time::from_ms(ms)).expect("it is written");
+        }
+        recording.end(Time::from_ms(11_320)).expect("it is written");
+        let (_, samples) = wav(file.get_ref());
+        assert_eq!(samples.iter().filter(|sample| **sample == 988).count(), 500 * 160);
     }
 
     #[test]

@@ -16,18 +16,22 @@ pub(crate) struct Track {
     resampled: Vec<i16>,
 }
 
-/// Where a timestamp of a stream lies in the recording.
+/// Where the newest timestamp of a stream lies in the recording, and how late its frames came of late.
 #[derive(Clone, Copy)]
 struct Anchor {
     ssrc: u32,
     timestamp: u32,
     position: u64,
+    /// Position at which the present look at lateness began.
+    since: u64,
+    /// The least lateness since then, in samples; less than nothing for frames that come early.
+    least: i64,
 }
 
 impl Track {
-    /// The samples of a frame that arrived at a position, and the position that they belong to. None when it cannot be
-    /// decoded.
-    pub(crate) fn decode(&mut self, arrived: u64, frame: &Frame) -> Option<(u64, &[i16])> {
+    /// The samples of a frame that arrived at a position, and the position that they belong to, which may lie before `open`
+    /// only if a newer frame came earlier. None when it cannot be decoded.
+    pub(crate) fn decode(&mut self, arrived: u64, open: u64, frame: &Frame) -> Option<(u64, &[i16])> {
         if self.decoder.as_ref().is_none_or(|(codec, ..)| *codec != frame.codec) {
             self.decoder = Some(decoder(frame.codec)?);
         }
@@ -38,7 +42,7 @@ impl Track {
         }
         self.decoded.resize(count, 0);
         decoder.decode(frame.payload(), &mut self.decoded).ok()?;
-        let position = place(&mut self.anchor, arrived, frame);
+        let position = place(&mut self.anchor, arrived, open, frame);
         let Some(resampler) = resampler else { return Some((position, &self.decoded)) };
         self.resampled.resize(resampler.max_output(count), 0);
         let made = resampler.process(&self.decoded, &mut self.resampled);
@@ -46,16 +50,33 @@ impl Track {
     }
 }
 
-/// By the timestamp, unless it is another stream's or contradicts the clock.
-fn place(anchor: &mut Option<Anchor>, arrived: u64, frame: &Frame) -> u64 {
-    let told = anchor.filter(|anchor| anchor.ssrc == frame.ssrc).and_then(|anchor| {
+/// By the timestamp, unless it is another stream's or contradicts the clock. A phone whose clock runs slow or fast, or that
+/// stopped its timestamps for a while, is led back to the time of arrival: a stream that fell behind is never too late for good.
+fn place(anchor: &mut Option<Anchor>, arrived: u64, open: u64, frame: &Frame) -> u64 {
+    let known = anchor.filter(|anchor| anchor.ssrc == frame.ssrc).and_then(|anchor| {
         let moved = i64::from(frame.timestamp.wrapping_sub(anchor.timestamp) as i32);
         let moved = moved * i64::from(RATE_HZ) / i64::from(frame.clock_rate_hz.max(1));
         let position = anchor.position.checked_add_signed(moved)?;
-        (position.abs_diff(arrived) <= MAX_OFF_SAMPLES).then_some(position)
+        (position.abs_diff(arrived) <= MAX_OFF_SAMPLES).then_some((anchor, moved, position))
     });
-    let position = told.unwrap_or(arrived);
-    *anchor = Some(Anchor { ssrc: frame.ssrc, timestamp: frame.timestamp, position });
+    let Some((mut known, moved, told)) = known else {
+        let timestamp = frame.timestamp;
+        *anchor =
+            Some(Anchor { ssrc: frame.ssrc, timestamp, position: arrived, since: arrived, least: i64::MAX });
+        return arrived;
+    };
+    if moved <= 0 {
+        return told;
+    }
+    let mut position = told.max(open);
+    known.least = known.least.min(arrived as i64 - position as i64);
+    if arrived >= known.since + LOOK_SAMPLES {
+        if known.least.unsigned_abs() > STEADY_SAMPLES {
+            position = position.saturating_add_signed(known.least);
+        }
+        (known.since, known.least) = (arrived, i64::MAX);
+    }
+    *anchor = Some(Anchor { timestamp: frame.timestamp, position, ..known });
     position
 }
 
@@ -78,3 +99,7 @@ fn decoder(codec: Codec) -> Option<(Codec, Decoder, Option<Resampler>)> {
 const MAX_FRAME_MS: usize = 120;
 /// Beyond so much between a timestamp and the clock, the stream has jumped: two seconds.
 const MAX_OFF_SAMPLES: u64 = 16_000;
+/// Lateness is looked at for so long, two seconds, before it is taken for the phone's and not the network's.
+const LOOK_SAMPLES: u64 = 16_000;
+/// Less than this, ten milliseconds, is let be: nobody hears it.
+const STEADY_SAMPLES: u64 = 80;
