@@ -158,12 +158,12 @@ fn by_07_never_more_callbacks_in_flight_than_agents() {
 fn by_10_a_restart_takes_up_the_open_leg_and_dials_nobody() {
     let mut bench = available_agent(true);
     let call = bench.last_dial();
-    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([call]);
     let mut next = bench.restart();
     assert!(
         next.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::Restore { .. }))
     );
-    next.sip(call, SipEvent::Restored);
+    next.restored([call]);
     assert_eq!(next.agent("ann").status, AgentStatus::Available);
     next.pass_ms(10_000);
     assert_eq!(next.dials(), 0);
@@ -190,9 +190,7 @@ fn by_09_by_10_one_leg_that_tells_of_a_conversation_is_enough_though_the_engine_
         let mut bench = available_agent(true);
         let callback = bench.callback("+31201");
         let (ann, customer) = (bench.dialled("ann"), bench.customer());
-        for call in [ann, customer] {
-            bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-        }
+        bench.keep_dialogs([ann, customer]);
         let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
         let unheard = legs[usize::from(!told_by_customer)].clone();
         // They talk, and control dies before that is on record.
@@ -212,7 +210,7 @@ fn by_10_an_agent_who_hears_a_customer_ring_has_not_talked_with_them() {
     let mut bench = available_agent(true);
     let callback = bench.callback("+31201");
     let (ann, customer) = (bench.dialled("ann"), bench.customer());
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
     let bench = bench.ringing(legs).restart();
     assert_eq!(bench.ended(&callback), None);
@@ -223,7 +221,7 @@ fn by_10_an_agent_who_hears_a_customer_ring_has_not_talked_with_them() {
 fn killed_while_it_rings() -> (bench::Bench, offhook_control_core::CallbackId, CallId, CallId) {
     let mut bench = available_agent(true);
     let ann = bench.last_dial();
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let id = bench.callback("+31201");
     let customer = bench.customer();
     bench.sip(customer, SipEvent::SettingUp { data: "invite".into() });
@@ -235,7 +233,7 @@ fn killed_while_it_rings() -> (bench::Bench, offhook_control_core::CallbackId, C
 fn by_10_a_customer_whose_phone_rang_at_a_crash_is_joined_when_they_pick_up() {
     let (mut next, id, ann, customer) = killed_while_it_rings();
     assert!(next.sip.contains(&(customer, SipCommand::Resume { set_up: "invite".into() })), "{:?}", next.sip);
-    next.sip(ann, SipEvent::Restored);
+    next.restored([ann]);
     next.sip(customer, SipEvent::Ringing);
     next.pass_ms(2_000);
     next.answer(customer);
@@ -249,7 +247,7 @@ fn by_10_a_customer_whose_phone_rang_at_a_crash_is_joined_when_they_pick_up() {
 #[test]
 fn by_10_a_customer_who_does_not_pick_up_after_a_crash_was_not_reached_and_that_is_known() {
     let (mut next, id, ann, customer) = killed_while_it_rings();
-    next.sip(ann, SipEvent::Restored);
+    next.restored([ann]);
     next.sip(customer, SipEvent::Ringing);
     next.sip(customer, SipEvent::Failed { status: 486, reason: "busy".into(), network: false, cause: None });
     assert!(next.facts().any(|fact| matches!(

@@ -172,7 +172,7 @@ fn killed_before_the_drop(more: &Value) -> (Bench, CallId, CallbackId) {
     let call = CallId(CallId::FIRST_INCOMING + 1);
     bench.arrives(call, "+31201", "100");
     bench.answer(call);
-    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([call]);
     let mut params = json!({ "_customer_number": "+31201", "_originating_interaction_id": call.to_string() });
     params.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let id = bench.callback_with(params);
@@ -185,7 +185,7 @@ fn killed_before_the_drop(more: &Value) -> (Bench, CallId, CallbackId) {
 #[test]
 fn cb_11_control_that_dies_between_the_record_and_the_drop_lets_the_caller_go_afterwards() {
     let (mut bench, call, id) = killed_before_the_drop(&json!({}));
-    bench.sip(call, SipEvent::Restored);
+    bench.restored([call]);
     let hung_up =
         |(of, command): &(CallId, SipCommand)| *of == call && matches!(command, SipCommand::HangUp { .. });
     assert!(bench.sip.iter().any(hung_up));

@@ -183,9 +183,9 @@ fn cb_09_a_customer_who_called_is_still_the_callbacks_after_a_restart() {
     let reply = start(&mut bench, json!({ "_customer_number": "+31201", "_wait_for_agent": false }));
     let id = id_of(&reply);
     let call = calls_in(&mut bench, IN + 1, "+31201");
-    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([call]);
     let mut bench = bench.restart_with(services);
-    bench.sip(call, SipEvent::Restored);
+    bench.restored([call]);
     bench.add_agent("ann", true);
     assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
 }

@@ -122,7 +122,7 @@ fn cb_17_a_person_is_connected_with_the_verdict_and_not_before() {
 fn by_10_who_talked_before_the_verdict_is_not_called_again_though_control_died_and_the_agent_left() {
     let mut bench = on_machine(OnMachine::Drop);
     let (id, call) = answered(&mut bench);
-    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([call]);
     let legs = [bench.agent_leg("ann"), format!("c-{call}")];
     // Logged out while the next run had not heard the engine yet.
     let at_ms = bench.now().unix_ms;
@@ -130,7 +130,7 @@ fn by_10_who_talked_before_the_verdict_is_not_called_again_though_control_died_a
     bench.records.push(Record { v: VERSION, at_ms, fact: left });
     let mut bench = bench.restart_with_spliced(legs);
     assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
-    bench.sip(call, SipEvent::Restored);
+    bench.restored([call]);
     bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
     bench.add_agent("bob", true);
     bench.pass_ms(600_000);
@@ -303,13 +303,13 @@ fn cb_17_a_previewed_contact_follows_its_queues_settings() {
 fn cb_17_a_restart_during_a_message_hangs_up_and_calls_nobody() {
     let mut bench = on_machine(OnMachine::Message);
     let (id, call) = answered(&mut bench);
-    bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([call]);
     detect(&mut bench, call, DetectedKind::Machine);
     assert_eq!(bench.ended(&id), Some(CallbackReason::FailCallToCustomer));
     let mut bench = bench.restart_with(|config| {
         config.services[0].detection.machine = OnMachine::Message;
     });
-    bench.sip(call, SipEvent::Restored);
+    bench.restored([call]);
     assert!(bench.is_hung_up(call), "{:?}", bench.sip);
     bench.pass_ms(600_000);
     assert_eq!(bench.dials_to_trunk(), 0);

@@ -203,12 +203,12 @@ fn by_10_after_a_restart_each_leg_is_found_on_its_own_engine() {
     let mut bench = two_engines();
     bench.add_agent("ann", true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let mut bench = bench.restart_with(|config| config.engines = 2);
     assert!(bench.sip.is_empty(), "one engine has not been heard");
     bench.pass_ms(4_000);
     assert!(matches!(bench.sip[..], [(call, SipCommand::Restore { .. })] if call == ann));
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert_eq!(created(&bench, ann), None, "its leg was kept");
     assert_eq!(reoffered(&bench), []);
 }
@@ -218,9 +218,7 @@ fn by_10_what_an_engine_has_told_counts_though_it_dies_before_the_other_is_heard
     let mut bench = available_agent(true);
     let callback = bench.callback("+31201");
     let (ann, customer) = (bench.dialled("ann"), bench.customer());
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-    }
+    bench.keep_dialogs([ann, customer]);
     let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
     // They talk, and control dies before that is on record.
     let mut bench = bench.spliced(legs).restart_with(|config| config.engines = 2);
@@ -237,17 +235,15 @@ fn by_10_what_an_engine_has_told_counts_though_it_dies_before_the_other_is_heard
 fn by_10_a_customer_whose_leg_comes_after_the_agents_dialog_is_heard_too() {
     let (mut bench, customer) = conversation();
     let ann = bench.dialled("ann");
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-    }
+    bench.keep_dialogs([ann, customer]);
     // The customer's leg died with its engine, while control was dead as well; the next one takes a moment.
     bench.has_lost(&format!("c-{customer}"));
     let mut bench = bench.restart_with(|config| config.engines = 2);
     bench.refuse_next_create(ErrorCode::Timeout);
     bench.pass_ms(3_050);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     bench.pass_ms(500);
-    bench.sip(customer, SipEvent::Restored);
+    bench.restored([customer]);
     bench.sip(customer, SipEvent::Updated(bench::remote()));
     bench.pass_ms(1_000);
     let spliced = bench.order.iter().filter(|done| *done == "splice both").count();
@@ -258,7 +254,7 @@ fn by_10_a_customer_whose_leg_comes_after_the_agents_dialog_is_heard_too() {
 fn by_10_a_phone_whose_call_cannot_be_kept_is_not_called_before_that_call_has_ended() {
     let mut bench = available_agent(true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     bench.has_lost(&format!("a-ann-{ann}"));
     let mut bench = bench.restart_with(|config| config.engines = 2);
     // The agent wants a new connection while nobody knows yet what became of the former one.
@@ -267,7 +263,7 @@ fn by_10_a_phone_whose_call_cannot_be_kept_is_not_called_before_that_call_has_en
     bench.refuse_next_create(ErrorCode::OutOfPorts);
     bench.pass_ms(3_100);
     assert_eq!(bench.dials(), 0, "the former call is only being taken up");
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert!(matches!(bench.sip.last(), Some((call, SipCommand::HangUp { .. })) if *call == ann));
     bench.sip(ann, SipEvent::Ended { by_peer: false, reason: "bye".into() });
     bench.pass_ms(5_000);
@@ -285,11 +281,11 @@ fn by_09_by_10_a_leg_that_is_moved_after_a_restart_is_made_as_it_was() {
     let mut bench = two_engines();
     bench.add_agent("ann", true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let before = settings(&bench);
     let mut bench = bench.restart_with(|config| config.engines = 2);
     bench.pass_ms(4_000);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     bench.take(up(TWO));
     bench.take(Input::EngineDown { engine: ONE });
     bench.pass_ms(5_000);
@@ -302,12 +298,12 @@ fn by_10_a_phone_that_had_not_followed_its_leg_when_control_died_is_told_again_a
     let mut bench = two_engines();
     bench.add_agent("ann", true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     // The leg is on its new engine, where nothing has come yet.
     bench.packet_age_ms = u64::MAX;
     let mut bench = bench.restart_with(|config| config.engines = 2);
     bench.pass_ms(4_000);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert_eq!(reoffered(&bench).len(), 1);
     bench.callback("+31201");
     bench.pass_ms(1_000);
@@ -322,10 +318,10 @@ fn by_09_by_10_a_phone_whose_address_went_with_the_engine_after_a_restart_is_ask
     let mut bench = two_engines();
     bench.add_agent("ann", true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let mut bench = bench.restart_with(|config| config.engines = 2);
     bench.pass_ms(4_000);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert_eq!(reoffered(&bench), []);
     // The leg is made again at the very port that it had: the phone has nothing to follow, yet only it knows where it is.
     bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
@@ -343,12 +339,12 @@ fn by_09_by_10_a_phone_that_followed_its_leg_to_an_engine_that_died_with_control
     let mut bench = two_engines();
     bench.add_agent("ann", true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     // The engine that answers was cut off, and holds a leg that the phone has left since.
     bench.packet_age_ms = 20_000;
     let mut bench = bench.restart_with(|config| config.engines = 2);
     bench.pass_ms(4_000);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert_eq!(reoffered(&bench), [(ann, 1_024)]);
     bench.packet_age_ms = 20;
     bench
@@ -365,16 +361,12 @@ fn by_10_a_customer_who_is_told_again_after_a_restart_is_offered_first_what_the_
     bench.callback("+31201");
     let (ann, customer) = (bench.dialled("ann"), bench.customer());
     bench.answer(customer);
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-    }
+    bench.keep_dialogs([ann, customer]);
     let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
     bench.packet_age_ms = 20_000;
     let mut bench =
         bench.spliced(legs).speaking(Codec::Pcma).restart_with(|config| config.media.push(pcma()));
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Restored);
-    }
+    bench.restored([ann, customer]);
     let offered = bench.sip.iter().find_map(|(call, command)| match command {
         SipCommand::ReOffer { local } if *call == customer => Some(local.media[0].codec),
         _ => None,
@@ -389,11 +381,11 @@ fn with_a_customer_without_a_dialog() -> (Bench, CallId, CallId) {
     bench.callback("+31201");
     let (ann, customer) = (bench.dialled("ann"), bench.customer());
     bench.answer(customer);
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
     let mut bench = bench.spliced(legs).restart_with(|config| config.engines = 2);
     bench.pass_ms(4_000);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
     (bench, ann, customer)
 }

@@ -73,15 +73,11 @@ fn blocked_keys_stay_blocked_when_control_and_the_engine_die_together() {
     for blocked in [true, false] {
         let (mut bench, call) = conversation();
         let dialogs = [bench.dialled("ann"), call];
-        for dialog in dialogs {
-            bench.sip(dialog, SipEvent::Snapshot { data: "dialog".into() });
-        }
+        bench.keep_dialogs(dialogs);
         block(&mut bench, true);
         block(&mut bench, blocked);
         let mut bench = bench.restart();
-        for dialog in dialogs {
-            bench.sip(dialog, SipEvent::Restored);
-        }
+        bench.restored(dialogs);
         bench.take(Input::EngineUp { engine: EngineId(0), instance: "2".into(), restarted: true });
         let expected = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
         assert_eq!(told(&bench, call), Some(expected));

@@ -45,7 +45,7 @@ fn by_09_an_ended_leg_that_is_still_to_be_deleted_does_not_fetch_its_customer_ba
 fn pc_07_a_phone_whose_leg_the_engine_refuses_is_not_called_before_it_was_hung_up_on() {
     let mut bench = available_agent(true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     bench.has_lost(&format!("a-ann-{ann}"));
     let mut bench = bench.restart_with(|config| config.engines = 2);
     // Somebody asks for a connection while nobody knows yet what became of the former one.
@@ -53,7 +53,7 @@ fn pc_07_a_phone_whose_leg_the_engine_refuses_is_not_called_before_it_was_hung_u
     bench.refuse_next_create(ErrorCode::Timeout);
     bench.pass_ms(3_050);
     bench.refuse_next_create(ErrorCode::OutOfPorts);
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     bench.pass_ms(100);
     assert!(matches!(bench.sip.last(), Some((call, SipCommand::HangUp { .. })) if *call == ann));
     bench.sip(ann, SipEvent::Ended { by_peer: false, reason: "bye".into() });

@@ -33,10 +33,10 @@ fn is_told_again(bench: &Bench, call: CallId) -> bool {
 fn restarted(last_packet_ms: u64) -> (Bench, CallId) {
     let mut bench = available_agent(true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     bench.packet_age_ms = last_packet_ms;
     let mut bench = bench.restart();
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     (bench, ann)
 }
 
@@ -91,9 +91,9 @@ fn by_10_a_phone_that_is_heard_is_left_alone_after_a_restart() {
 fn by_10_a_phone_that_followed_when_nobody_could_tell_the_engine_where_it_is_is_asked_after_a_restart() {
     let mut bench = available_agent(true);
     let ann = bench.dialled("ann");
-    bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+    bench.keep_dialogs([ann]);
     let mut bench = bench.untold().restart();
-    bench.sip(ann, SipEvent::Restored);
+    bench.restored([ann]);
     assert!(is_told_again(&bench, ann));
 }
 
@@ -101,15 +101,11 @@ fn by_10_a_phone_that_followed_when_nobody_could_tell_the_engine_where_it_is_is_
 fn talking(last_packet_ms: u64) -> (Bench, CallId, CallId) {
     let (mut bench, customer) = conversation();
     let ann = bench.dialled("ann");
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-    }
+    bench.keep_dialogs([ann, customer]);
     bench.packet_age_ms = last_packet_ms;
     let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
     let mut bench = bench.restart_with_spliced(legs);
-    for call in [ann, customer] {
-        bench.sip(call, SipEvent::Restored);
-    }
+    bench.restored([ann, customer]);
     assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
     (bench, ann, customer)
 }
@@ -146,7 +142,7 @@ fn by_10_a_silence_that_is_told_while_another_engine_is_waited_for_is_not_lost()
         bench.take(Input::EngineUp { engine: EngineId(1), instance: "2".into(), restarted: false });
         bench.add_agent("ann", true);
         let ann = bench.dialled("ann");
-        bench.sip(ann, SipEvent::Snapshot { data: "dialog".into() });
+        bench.keep_dialogs([ann]);
         let mut bench = bench.restart_with(|config| config.engines = 2);
         let leg = format!("a-ann-{ann}");
         bench.pass_ms(1_000);
@@ -155,7 +151,7 @@ fn by_10_a_silence_that_is_told_while_another_engine_is_waited_for_is_not_lost()
             says(&mut bench, alive(&leg));
         }
         bench.pass_ms(3_000);
-        bench.sip(ann, SipEvent::Restored);
+        bench.restored([ann]);
         bench.pass_ms(4_000);
         assert_eq!(bench.agent("ann").connection == ConnectionStatus::Up, speaks_again);
     }

@@ -194,15 +194,11 @@ fn by_10_a_customer_passed_on_to_a_queue_has_the_same_place_there_after_a_restar
     let caller = CallId(CallId::FIRST_INCOMING + 1);
     bench.arrives(caller, "+31202", "100");
     bench.answer(caller);
-    for call in [customer, caller] {
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
-    }
+    bench.keep_dialogs([customer, caller]);
     transfer(&mut bench, Destination::Queue("vip".into()), TransferMode::Blind);
     // Another priority is for those who come from now on.
     let mut bench = bench.restart_with(queues(1));
-    for call in [caller, customer] {
-        bench.sip(call, SipEvent::Restored);
-    }
+    bench.restored([caller, customer]);
     bench.add_agent("bob", true);
     bench.pass_ms(2_000);
     let bob = bench.agent_leg("bob");

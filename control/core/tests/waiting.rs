@@ -118,13 +118,11 @@ fn by_07_callers_keep_the_order_of_their_arrival_through_a_restart() {
     // The second is through first.
     for call in [calls[1], calls[0]] {
         bench.answer(call);
-        bench.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+        bench.keep_dialogs([call]);
         bench.pass_ms(100);
     }
     let mut bench = bench.restart();
-    for call in calls {
-        bench.sip(call, SipEvent::Restored);
-    }
+    bench.restored(calls);
     bench.add_agent("ann", true);
     bench.pass_ms(2_000);
     let joined = bench.engine.iter().find_map(|command| match command {

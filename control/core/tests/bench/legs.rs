@@ -1,7 +1,8 @@
 //! What the engine has kept when another run of control asks it, or another run of its own begins.
 
 use offhook_control_core::config::Config;
-use offhook_control_core::{EngineId, Input};
+use offhook_control_core::sip::SipEvent;
+use offhook_control_core::{CallId, EngineId, Input};
 use offhook_proto::{Codec, LegInfo, LegState, Media};
 
 use super::{Bench, addresses, remote};
@@ -23,6 +24,20 @@ pub(super) struct Legs {
 }
 
 impl Bench {
+    /// The dialogs of these calls are on record.
+    pub(crate) fn keep_dialogs(&mut self, calls: impl IntoIterator<Item = CallId>) {
+        for call in calls {
+            self.sip(call, SipEvent::Snapshot { data: "dialog".into() });
+        }
+    }
+
+    /// The dialogs of these calls are taken up by another run.
+    pub(crate) fn restored(&mut self, calls: impl IntoIterator<Item = CallId>) {
+        for call in calls {
+            self.sip(call, SipEvent::Restored);
+        }
+    }
+
     /// Control dies; another run takes its journal over.
     pub(crate) fn restart(self) -> Self {
         let flows = self.flows.clone();
