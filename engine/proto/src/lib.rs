@@ -46,8 +46,8 @@ pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd}
 pub use mki::Mki;
 pub use opus::Opus;
 pub use reply::{
-    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, Reply, RtcpReport,
-    Subscribed, Supervising, VoipMetrics, WorkerInfo,
+    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, QualityScale,
+    Reply, RtcpReport, Subscribed, Supervising, VoipMetrics, WorkerInfo,
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,

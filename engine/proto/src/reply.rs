@@ -199,16 +199,39 @@ pub struct VoipMetrics {
     pub jitter_buffer_ms: u16,
 }
 
-/// How well a leg's peer is heard, by the E-model (ITU-T G.107) from its loss, jitter and delay.
+/// How well a leg's peer is heard, by the E-model from its codec, loss, jitter and delay: a conversation's opinion, estimated
+/// (MOS-CQE, ITU-T P.800.1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Opinion of the call so far, 1 to 4.5: 4.41 is a line without fault.
+    /// Opinion of the call so far, 1 to 4.5. A line without fault has 4.41 with G.711, 4.34 with G.722, 4.5 with Opus.
     pub mos: f32,
-    /// Rating of the call so far, 0 to 93.2.
+    /// Rating of the call so far: 0 to 93.2 on the narrowband scale, to 129 on the wideband one.
     pub r_factor: f32,
     /// Opinion of the last seconds (3 to 15); absent when nothing was received in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recent_mos: Option<f32>,
+    /// What these are to be compared with.
+    #[serde(default, skip_serializing_if = "QualityScale::is_narrowband")]
+    pub scale: QualityScale,
+}
+
+/// What listeners expect, by what a leg's codec carries. Opinions of one scale say nothing about those of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityScale {
+    /// The telephone band (ITU-T G.107).
+    #[default]
+    Narrowband,
+    /// 50 to 7,000 Hz (ITU-T G.107.1).
+    Wideband,
+}
+
+impl QualityScale {
+    /// Whether it is the telephone's.
+    #[must_use]
+    pub fn is_narrowband(&self) -> bool {
+        *self == Self::Narrowband
+    }
 }
 
 /// One leg, whole.

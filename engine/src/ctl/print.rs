@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use offhook_proto::{
     Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlaySource,
-    PlayStarted, Reply, SrtpSuite, WorkerInfo,
+    PlayStarted, QualityScale, Reply, SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -167,7 +167,11 @@ fn leg(leg: &LegInfo) -> String {
     line("dropped", format_args!("{}", Dropped(&counters.drops)));
     if let Some(quality) = &leg.quality {
         let recent = quality.recent_mos.map_or(String::new(), |mos| format!(", lately {mos:.2}"));
-        line("quality", format_args!("MOS {:.2} (R {:.0}){recent}", quality.mos, quality.r_factor));
+        let of = match quality.scale {
+            QualityScale::Narrowband => 100,
+            QualityScale::Wideband => 129,
+        };
+        line("quality", format_args!("MOS {:.2} (R {:.0} of {of}){recent}", quality.mos, quality.r_factor));
     }
     if let Some(report) = &leg.rtcp_report {
         let trip = report.round_trip_ms.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));

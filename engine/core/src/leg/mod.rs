@@ -262,6 +262,7 @@ impl Leg {
             jitter_ms: f64::from(self.receive.jitter_ts()) * 1_000.0 / f64::from(self.clock_rate()),
             round_trip_ms: self.reports.peer().and_then(|report| report.round_trip_ms),
             ptime_ms: self.media.ptime_ms,
+            codec: self.media.codec,
         }
     }
 

@@ -1,8 +1,8 @@
 //! How well a leg's peer is heard: its loss, jitter and delay, as an opinion.
 
-use offhook_proto::Quality as Opinion;
+use offhook_proto::{Codec, Quality as Opinion};
 
-use super::emodel::{mos, r_factor};
+use super::emodel::Equipment;
 use super::receive::Totals;
 use crate::Time;
 
@@ -26,9 +26,10 @@ pub(crate) struct Line {
     pub(crate) jitter_ms: f64,
     pub(crate) round_trip_ms: Option<f32>,
     pub(crate) ptime_ms: u8,
+    pub(crate) codec: Codec,
 }
 
-/// Opinion below which many are dissatisfied (R = 70, G.109).
+/// Opinion below which many are dissatisfied (R = 70 of 100, G.109).
 const POOR: f32 = 3.6;
 
 impl Quality {
@@ -57,12 +58,15 @@ impl Quality {
         } else {
             line.jitter_ms
         };
-        let r = r_factor(lost, delay_ms(line, mean_jitter_ms));
-        let recent = lost_since(&self.marks[0].1, &line.totals);
+        let equipment = Equipment::of(line.codec);
+        let r = equipment.r_factor(lost, delay_ms(line, mean_jitter_ms));
+        let recent = lost_since(&self.marks[0].1, &line.totals)
+            .map(|lost| equipment.r_factor(lost, delay_ms(line, line.jitter_ms)));
         Some(Opinion {
-            mos: mos(r) as f32,
+            mos: equipment.mos(r) as f32,
             r_factor: r as f32,
-            recent_mos: recent.map(|lost| mos(r_factor(lost, delay_ms(line, line.jitter_ms))) as f32),
+            recent_mos: recent.map(|r| equipment.mos(r) as f32),
+            scale: equipment.scale,
         })
     }
 }
@@ -88,11 +92,13 @@ fn delay_ms(line: &Line, jitter_ms: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use offhook_proto::QualityScale;
+
     use super::*;
 
     fn line(expected: u64, received: u64) -> Line {
         let totals = Totals { expected, received, filtered: 0 };
-        Line { totals, jitter_ms: 1.0, round_trip_ms: None, ptime_ms: 20 }
+        Line { totals, jitter_ms: 1.0, round_trip_ms: None, ptime_ms: 20, codec: Codec::Pcmu }
     }
 
     #[test]
@@ -121,6 +127,17 @@ mod tests {
         let far = Line { round_trip_ms: Some(320.0), ..line(100, 100) };
         // 160 + 40 + 2 ms: G.107 takes 3.1 off.
         assert!((near - quality.opinion(&far).expect("heard").r_factor - 3.2).abs() < 0.2);
+    }
+
+    #[test]
+    fn a_wide_band_has_a_scale_of_its_own() {
+        let opinion = |codec| {
+            let line = Line { codec, ..line(1_000, 990) };
+            Quality::default().opinion(&line).map(|opinion| (opinion.scale, opinion.r_factor.round()))
+        };
+        assert_eq!(opinion(Codec::Pcma), Some((QualityScale::Narrowband, 90.0)));
+        assert_eq!(opinion(Codec::G722), Some((QualityScale::Wideband, 110.0)));
+        assert_eq!(opinion(Codec::Opus), Some((QualityScale::Wideband, 120.0)));
     }
 
     #[test]
