@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     for index in 0..addresses.engines.len() {
         victims.push(start_engine(args, &addresses, index, prompts.as_deref(), directory)?);
     }
-    let mut control = Command::new(&args.control);
+    let mut control = Command::new(from_anywhere(&args.control)?);
     control.arg("run").arg(&config);
     victims.push(start("control", control, directory)?);
     let (engine_pid, control_pid) = (victims[0].child.id(), victims[victims.len() - 1].child.id());
@@ -134,7 +134,7 @@ fn start_engine(
     prompts: Option<&Path>,
     directory: &Path,
 ) -> anyhow::Result<Victim> {
-    let mut command = Command::new(&args.engine);
+    let mut command = Command::new(from_anywhere(&args.engine)?);
     command.arg("--control").arg(addresses.engines[index].to_string());
     let ports = share(args.engine_ports, addresses.engines.len(), index);
     command.arg("--cpus").arg(&args.engine_cpus).arg("--ports").arg(ports);
@@ -149,6 +149,14 @@ fn share(ports: Ports, engines: usize, index: usize) -> String {
     let each = (usize::from(ports.last - ports.first) + 1) / engines / 2 * 2;
     let first = usize::from(ports.first) + index * each;
     format!("{first}-{}", first + each.max(1) - 1)
+}
+
+/// A program as it is found from another directory: a bare name by PATH, a path from the root.
+fn from_anywhere(program: &Path) -> anyhow::Result<PathBuf> {
+    if program.components().count() == 1 {
+        return Ok(program.to_owned());
+    }
+    path::absolute(program).with_context(|| format!("cannot find {}", program.display()))
 }
 
 fn start(name: &'static str, mut command: Command, directory: &Path) -> anyhow::Result<Victim> {

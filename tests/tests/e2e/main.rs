@@ -9,6 +9,7 @@ mod beyond;
 mod callbacks;
 mod console;
 mod customers;
+mod demo;
 mod detection;
 mod engines;
 mod flows;
