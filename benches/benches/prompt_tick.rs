@@ -30,7 +30,7 @@ fn prompt_tick(criterion: &mut Criterion) {
 
 fn playing(players: u32) -> Worker {
     let mut worker = worker(players, |_| Media::default());
-    let prompt = Arc::new(EncodedPrompt::new(Codec::Pcmu, 8, vec![0xd5; 80_000]));
+    let prompt = Arc::new(EncodedPrompt::new(Codec::Pcmu, vec![0xd5; 80_000]));
     for leg in 0..players {
         let command = WorkerCommand::Play {
             op: OpId(0),

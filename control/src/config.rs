@@ -2,6 +2,7 @@
 
 mod compliance;
 mod flows;
+mod media;
 mod sections;
 mod table;
 

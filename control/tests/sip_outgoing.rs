@@ -337,7 +337,7 @@ async fn a_large_invite_goes_to_the_trunk_over_tcp() {
     let mut local = local_media();
     let wide = local.media[0].clone();
     local.media.extend((96..112).map(|payload_type| offhook_proto::Media {
-        codec: Codec::L16,
+        codec: Codec::L16 { rate_hz: 8_000 },
         payload_type,
         ..wide.clone()
     }));

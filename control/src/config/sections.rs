@@ -14,7 +14,7 @@ use offhook_control_core::modes::ModeWish;
 use offhook_control_core::options::{CallDirection, Unconfirmed};
 use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
-use offhook_proto::{Codec, Dscp, Idle, Media};
+use offhook_proto::{Dscp, Idle};
 
 use super::table::Table;
 use super::{Config, Engine, Http, Sip};
@@ -32,7 +32,7 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
         trunk_watched: trunk.as_ref().is_some_and(|trunk| trunk.options_every_s.is_some()),
         ..CoreConfig::default()
     };
-    core.media = media(root.table("media"), &mut core);
+    core.media = super::media::media(root.table("media"), &mut core);
     core.agents = agents(root.table("agents"));
     core.modes = modes(root.table("modes"), root.tables("group"));
     core.prompts = prompts(root.table("prompts"));
@@ -186,51 +186,6 @@ fn http(mut table: Table<'_, '_>) -> Http {
     }
     table.finish();
     http
-}
-
-fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Media> {
-    let ptime_ms = table.number("ptime_ms", 10_u8..=60).unwrap_or(20);
-    if !ptime_ms.is_multiple_of(10) {
-        table.refuse("ptime_ms", "takes 10, 20, 30, 40, 50 or 60");
-    }
-    let names = table.texts("codecs").unwrap_or_else(|| vec!["PCMU".into(), "PCMA".into()]);
-    let mut media = Vec::new();
-    for name in &names {
-        let plain = Media { ptime_ms, ..Media::default() };
-        let one = match name.as_str() {
-            "PCMU" => plain,
-            "PCMA" => Media { codec: Codec::Pcma, payload_type: 8, ..plain },
-            "G722" => Media { codec: Codec::G722, payload_type: 9, ..plain },
-            // Its keys and its silence run on its own clock of 48 kHz (RFC 7587 section 4.1).
-            "opus" => Media {
-                codec: Codec::Opus,
-                payload_type: 107,
-                telephone_event: Some(102),
-                comfort_noise: None,
-                ..plain
-            },
-            other => {
-                let takes = "takes \"PCMU\", \"PCMA\", \"G722\" and \"opus\"";
-                table.refuse("codecs", &format!("{takes}; this holds \"{other}\""));
-                continue;
-            }
-        };
-        if media.iter().any(|known: &Media| known.codec == one.codec) {
-            table.refuse("codecs", &format!("names \"{name}\" twice"));
-            continue;
-        }
-        media.push(one);
-    }
-    if names.is_empty() {
-        table.refuse("codecs", "must name at least one");
-    }
-    let countries = [("us", "us"), ("uk", "uk"), ("de", "de"), ("nl", "nl"), ("fr", "fr")];
-    if let Some(country) = table.choice("country", &countries) {
-        core.country = country.into();
-    }
-    core.caller_id = table.text("caller_id");
-    table.finish();
-    media
 }
 
 fn agents(mut table: Table<'_, '_>) -> AgentConfig {

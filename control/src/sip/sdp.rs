@@ -318,7 +318,7 @@ fn encoding_name(codec: Codec) -> (&'static str, u32, Option<&'static str>) {
         Codec::Pcma => ("PCMA", 8_000, None),
         Codec::G722 => ("G722", 8_000, None),
         Codec::Opus => ("opus", 48_000, Some("2")),
-        Codec::L16 => ("L16", 8_000, None),
+        Codec::L16 { rate_hz } => ("L16", rate_hz, None),
     }
 }
 
@@ -327,16 +327,22 @@ fn encoding(stream: &MediaDescription, payload_type: u8) -> Option<Encoding> {
     let parameters = parameters(stream, payload_type);
     if let Some(map) = stream.rtpmap.iter().find(|map| map.payload == payload_type) {
         let name = map.encoding.as_str().trim().to_owned();
+        // Linear samples of two channels are another encoding; all others have the channels of their name.
+        let stereo = map.params.as_ref().is_some_and(|channels| channels.as_str().trim() != "1");
+        if name.eq_ignore_ascii_case("L16") && stereo {
+            return None;
+        }
         return Some(Encoding { payload_type, name, clock_hz: map.clock_rate, parameters });
     }
-    let name = match payload_type {
-        0 => "PCMU",
-        8 => "PCMA",
-        9 => "G722",
-        13 => "CN",
+    let (name, clock_hz) = match payload_type {
+        0 => ("PCMU", 8_000),
+        8 => ("PCMA", 8_000),
+        9 => ("G722", 8_000),
+        11 => ("L16", 44_100),
+        13 => ("CN", 8_000),
         _ => return None,
     };
-    Some(Encoding { payload_type, name: name.to_owned(), clock_hz: 8_000, parameters })
+    Some(Encoding { payload_type, name: name.to_owned(), clock_hz, parameters })
 }
 
 /// What follows a payload type in its last `a=fmtp`; [`used_lines`] has given the attribute another name.

@@ -285,6 +285,36 @@ fn opus_and_its_keys_are_taken_at_their_own_clock() {
 }
 
 #[test]
+fn linear_samples_are_taken_at_the_rate_and_in_the_one_channel_that_we_have() {
+    let linear = |rate_hz, payload_type| Media {
+        codec: Codec::L16 { rate_hz },
+        payload_type,
+        comfort_noise: None,
+        ..Media::default()
+    };
+    let local =
+        LocalMedia { media: vec![linear(16_000, 97), linear(44_100, 11), Media::default()], ..local() };
+    let ours = offer(&local, &plain(), Direction::SendRecv);
+    assert!(
+        ours.contains("a=rtpmap:97 L16/16000\r\n") && ours.contains("a=rtpmap:11 L16/44100\r\n"),
+        "{ours}"
+    );
+    let taken = |formats: &str, lines: &str| {
+        let theirs = String::from_utf8(audio_offer("RTP/AVP", lines)).expect("text");
+        let theirs = theirs.replace("AVP 0", &format!("AVP {formats}"));
+        let offer = Description::parse(theirs.as_bytes(), Security::Off).expect("an offer");
+        answer(&offer, &local, &plain()).map(|(_, remote)| (remote.media.codec, remote.media.payload_type))
+    };
+    let wide = Ok((Codec::L16 { rate_hz: 16_000 }, 112));
+    assert_eq!(taken("0 112", "a=rtpmap:112 L16/16000"), wide);
+    assert_eq!(taken("0 112", "a=rtpmap:112 l16/16000/1"), wide);
+    assert_eq!(taken("112 0", "a=rtpmap:112 L16/16000/2"), Ok((Codec::Pcmu, 0)));
+    assert_eq!(taken("112 0", "a=rtpmap:112 L16/24000"), Ok((Codec::Pcmu, 0)));
+    assert_eq!(taken("11", ""), Ok((Codec::L16 { rate_hz: 44_100 }, 11)));
+    assert_eq!(taken("10", ""), Err(SdpError::NoCommonCodec));
+}
+
+#[test]
 fn rtcp_goes_over_the_rtp_port_where_the_offer_says_so() {
     for (lines, mux) in [("a=rtcp-mux", true), ("", false)] {
         let offer = Description::parse(&audio_offer("RTP/AVP", lines), Security::Off).expect("an offer");

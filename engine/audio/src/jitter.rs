@@ -7,6 +7,7 @@
 mod delay;
 mod store;
 
+use crate::codec::Codec;
 use delay::DelayEstimator;
 use store::{Packet, Store};
 
@@ -56,6 +57,14 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
+    /// The usual ones for a codec, with room for 60 ms of it, or what a datagram holds.
+    #[must_use]
+    pub fn of(codec: Codec) -> Self {
+        let usual = Self::new(codec.clock_rate_hz());
+        let longest = codec.payload_bytes(60).unwrap_or(0).min(LONGEST_PAYLOAD);
+        Self { max_payload_bytes: usual.max_payload_bytes.max(longest), ..usual }
+    }
+
     /// The usual limits, for a clock rate in Hz.
     #[must_use]
     pub const fn new(clock_rate_hz: u32) -> Self {
@@ -355,6 +364,8 @@ impl JitterBuffer {
 }
 
 /// Frames concealed in a row before the stream counts as paused.
+/// Bytes of the longest payload that is played: 20 ms of linear samples at 48 kHz, which come in fragments where they must.
+const LONGEST_PAYLOAD: usize = 1_920;
 const MAX_MISSING: i64 = 5;
 /// Delay beyond the target that is cut at once, quiet or not.
 const MAX_SURPLUS_MS: i64 = 60;

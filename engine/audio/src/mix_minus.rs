@@ -175,9 +175,7 @@ impl MixMinus {
 
 impl Voice {
     fn new(codec: Codec, rate_hz: u32) -> Result<Self, CodecError> {
-        let mut jitter = JitterConfig::new(codec.clock_rate_hz());
-        jitter.max_payload_bytes = jitter.max_payload_bytes.max(codec.payload_bytes(20).unwrap_or(0));
-        let playout = Playout::new(codec, rate_hz, jitter)?;
+        let playout = Playout::new(codec, rate_hz, JitterConfig::of(codec))?;
         let resampler = Resampler::new(playout.rate_hz(), rate_hz).ok_or(CodecError::Unsupported)?;
         Ok(Self { playout, filter: None, resampler, gain: 0.0, wanted: 0.0 })
     }

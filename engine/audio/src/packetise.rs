@@ -97,20 +97,23 @@ impl Packetiser {
     }
 }
 
-/// The longest packet time up to `ptime_ms` that the codec can have.
-pub(crate) fn possible_ptime(codec: Codec, ptime_ms: u32) -> Option<u32> {
+/// The longest packet time up to `ptime_ms` that the codec can have: what one Opus frame holds, and for the others what fits a
+/// datagram, then in steps of 10 ms, which peers know. `None` below 10 ms.
+#[must_use]
+pub fn possible_ptime(codec: Codec, ptime_ms: u32) -> Option<u32> {
     if codec == Codec::Opus {
         return [60, 40, 20, 10].into_iter().find(|p| *p <= ptime_ms);
     }
     let mut ptime_ms = ptime_ms.min(MAX_PTIME_MS);
     while codec.payload_bytes(ptime_ms).is_some_and(|n| n > MAX_PAYLOAD) {
-        ptime_ms -= 1;
+        ptime_ms = (ptime_ms - 1) / PTIME_STEP_MS * PTIME_STEP_MS;
     }
     (ptime_ms >= MIN_PTIME_MS).then_some(ptime_ms)
 }
 
 const MIN_PTIME_MS: u32 = 10;
 const MAX_PTIME_MS: u32 = 60;
+const PTIME_STEP_MS: u32 = 10;
 const PENDING_MS: usize = 200;
 /// Fits an Ethernet frame with room for SRTP and a tunnel.
 const MAX_PAYLOAD: usize = 1400;
@@ -159,7 +162,11 @@ mod tests {
         assert_eq!(ptime(Codec::Opus, 5), None);
         assert_eq!(ptime(Codec::Pcmu, 30), Some(30));
         assert_eq!(ptime(Codec::Pcmu, 200), Some(60));
-        assert_eq!(ptime(Codec::L16 { rate_hz: 48_000 }, 20), Some(14));
+        for (rate_hz, longest) in
+            [(8_000, 60), (16_000, 40), (24_000, 20), (32_000, 20), (44_100, 10), (48_000, 10)]
+        {
+            assert_eq!(ptime(Codec::L16 { rate_hz }, 60), Some(longest), "{rate_hz}");
+        }
         assert_eq!(ptime(Codec::Pcma, 0), None);
     }
 

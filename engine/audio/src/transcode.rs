@@ -34,7 +34,7 @@ impl TranscodeConfig {
     /// The usual settings.
     #[must_use]
     pub fn new(from: Codec, to: Codec, ptime_ms: u32) -> Self {
-        let jitter = JitterConfig::new(from.clock_rate_hz());
+        let jitter = JitterConfig::of(from);
         Self { from, to, ptime_ms, opus: OpusConfig::default(), jitter }
     }
 }
@@ -45,9 +45,7 @@ impl Transcoder {
     /// # Errors
     /// `Unsupported` if a codec, rate or packet time is not to be had.
     pub fn new(config: &TranscodeConfig) -> Result<Self, CodecError> {
-        let mut jitter = config.jitter;
-        jitter.clock_rate_hz = config.from.clock_rate_hz();
-        jitter.max_payload_bytes = jitter.max_payload_bytes.max(config.from.payload_bytes(20).unwrap_or(0));
+        let jitter = JitterConfig { clock_rate_hz: config.from.clock_rate_hz(), ..config.jitter };
         let playout = Playout::new(config.from, config.to.sample_rate_hz(), jitter)?;
         let packetiser = Packetiser::new(playout.rate_hz(), config.to, config.ptime_ms, &config.opus)?;
         let frame = vec![0; playout.rate_hz() as usize * packetiser.ptime_ms() as usize / 1000];

@@ -4,12 +4,22 @@ mod support;
 
 use offhook_audio::codec::Decoder;
 use offhook_audio::level::dbm0;
+use offhook_audio::packetise::possible_ptime;
 use offhook_engine_core::{DropReason, LegId, LegSetup, Segment, Verdict, WorkerCommand};
 use offhook_proto::{Codec, EventBody, LegUpdate, Media};
 use support::speaker::{Hum, audio_codec, media};
 use support::{Rig, Sent, Talker, assert_one_stream, prompt, rtp, setup};
 
-const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
+const ALL: [Codec; 8] = [
+    Codec::Pcmu,
+    Codec::Pcma,
+    Codec::G722,
+    Codec::Opus,
+    Codec::L16 { rate_hz: 8_000 },
+    Codec::L16 { rate_hz: 16_000 },
+    Codec::L16 { rate_hz: 44_100 },
+    Codec::L16 { rate_hz: 48_000 },
+];
 
 /// A phone that says a tone of 700 Hz at −12 dBm0 in some encoding.
 fn voice(leg: u64, media: Media) -> Hum {
@@ -51,7 +61,11 @@ fn every_pair_keeps_the_level_within_half_a_db() {
             let settled = &samples[samples.len() / 4..];
             let off = dbm0(settled) + 12.0;
             assert!(off.abs() < 0.5, "{from:?} to {to:?}: {off} dB");
-            assert!((97..=101).contains(&heard.len()), "{from:?} to {to:?}: {} packets", heard.len());
+            // Two seconds, in packets of 10 ms where 20 do not fit a datagram.
+            let ptime_ms = possible_ptime(audio_codec(to), 20).expect("it has packets");
+            let heard_ms = heard.len() * ptime_ms as usize;
+            assert!((1_940..=2_020).contains(&heard_ms), "{from:?} to {to:?}: {heard_ms} ms");
+            assert!(heard.iter().all(|sent| sent.bytes.len() <= 1_412), "{to:?}: they fit a datagram");
         }
     }
 }

@@ -8,10 +8,9 @@ use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, Detected, DetectedCause, DetectedKind, EventBody,
     LegUpdate, Media,
 };
-use support::speaker::{Speaker, keys, media, prompt_samples, silence, tone_samples};
+use support::speaker::{CODECS, Speaker, keys, media, prompt_samples, silence, tone_samples};
 use support::{Rig, setup};
 
-const CODECS: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 const ALL: [DetectWhat; 3] = [DetectWhat::Amd, DetectWhat::Tones, DetectWhat::Dtmf];
 
 /// An agent (1) and a customer (2) of some encoding, spliced.

@@ -272,7 +272,7 @@ fn a_play_waits_for_its_files_and_keeps_the_order_of_its_sources() {
     assert_eq!(loads.iter().map(|(_, file)| file.as_str()).collect::<Vec<_>>(), ["x.wav", "y.wav"]);
     for (prompt, file) in loads.iter().rev() {
         let length = if file == "x.wav" { 160 } else { 1_600 };
-        let prompt_of = EncodedPrompt::new(Codec::Pcmu, 8, vec![1; length]);
+        let prompt_of = EncodedPrompt::new(Codec::Pcmu, vec![1; length]);
         world.director.handle_prompt(world.now, *prompt, Ok(Arc::new(prompt_of)));
         world.collect();
     }

@@ -11,11 +11,10 @@ use offhook_engine_core::{
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Idle, LatchMode, LegUpdate, Media, SuperviseMode,
 };
-use support::speaker::media;
+use support::speaker::{CODECS, media};
 use support::world::Dice;
 use support::{Rig, Rtp, phone, prompt, rtp, setup};
 
-const CODECS: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 const MODES: [DtmfMode; 3] = [DtmfMode::Pass, DtmfMode::Convert, DtmfMode::Block];
 
 /// Legs with their phones, and what they have been sent.
@@ -64,7 +63,7 @@ impl Chaos {
         if self.calm {
             return media(Codec::Pcmu);
         }
-        let all = media(CODECS[self.dice.below(5)]);
+        let all = media(CODECS[self.dice.below(CODECS.len())]);
         let telephone_event = all.telephone_event.filter(|_| self.dice.below(3) > 0);
         let ptime_ms = [10, 20, 30][self.dice.below(3)];
         Media { telephone_event, ptime_ms, ..all }

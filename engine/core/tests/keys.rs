@@ -8,10 +8,8 @@ use offhook_audio::level::dbm0;
 use offhook_audio::telephone_event::{EventReceiver, KeyEvent};
 use offhook_engine_core::{LegId, LegSetup, RecordChange, RecordId, Side, WorkerCommand};
 use offhook_proto::{Codec, DtmfMode, EventBody, LegUpdate, Media, SuperviseMode};
-use support::speaker::{Speaker, audio_codec, keys, media, prompt_samples, silence};
+use support::speaker::{CODECS, Speaker, audio_codec, keys, media, prompt_samples, silence};
 use support::{Rig, assert_one_stream, setup};
-
-const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 
 /// Presses keys.
 const PRESSER: u64 = 1;
@@ -54,7 +52,7 @@ fn heard(rig: &mut Rig, leg: u64, media: &Media) -> Heard {
     assert_one_stream(&sent);
     let mut decoder = Decoder::new(audio_codec(media.codec), 8_000).expect("it decodes");
     let mut narrow = offhook_audio::resample::Resampler::new(decoder.rate_hz(), 8_000).expect("it resamples");
-    let clock_rate_hz = if media.codec == Codec::Opus { 48_000 } else { 8_000 };
+    let clock_rate_hz = audio_codec(media.codec).clock_rate_hz();
     let mut receiver = EventReceiver::new(clock_rate_hz);
     let (mut events, mut samples) = (Vec::new(), Vec::new());
     let mut hear = |event| {
@@ -94,20 +92,21 @@ fn names(keys: &[(char, u32)]) -> String {
 
 /// Presses a key for 100 ms by telephone-events and goes on in silence for as long. `ends` packets of its end arrive.
 fn press(rig: &mut Rig, phone: &mut Speaker, event: u8, ends: u32) {
-    let (began, ts_per_ms) = (phone.timestamp, if phone.media.codec == Codec::Opus { 48 } else { 8 });
+    let (began, clock_rate_hz) = (phone.timestamp, audio_codec(phone.media.codec).clock_rate_hz());
+    let ts_of = |ms: u32| (clock_rate_hz * ms / 1_000) as u16;
     for ms in (20..=80).step_by(20) {
-        phone.event(rig, began, event, false, ms * ts_per_ms);
+        phone.event(rig, began, event, false, ts_of(ms));
         rig.pass_ms(20);
     }
     for end in 0..3 {
         if end < ends {
-            phone.event(rig, began, event, true, 100 * ts_per_ms);
+            phone.event(rig, began, event, true, ts_of(100));
         } else {
             phone.sequence = phone.sequence.wrapping_add(1);
         }
     }
     rig.pass_ms(20);
-    phone.timestamp = phone.timestamp.wrapping_add(u32::from(100 * ts_per_ms));
+    phone.timestamp = phone.timestamp.wrapping_add(u32::from(ts_of(100)));
     phone.say(rig, &silence(100));
 }
 
@@ -132,8 +131,8 @@ fn supervise(rig: &mut Rig, mode: SuperviseMode) {
 
 #[test]
 fn a_telephone_event_is_one_tone_for_a_leg_without_events_in_every_pair_of_encodings() {
-    for from in ALL {
-        for to in ALL {
+    for from in CODECS {
+        for to in CODECS {
             let mut rig = call(media(from), without_events(to), DtmfMode::Convert);
             presses(&mut rig, from, &[1, 5, 11], 3);
             let heard = heard(&mut rig, HEARER, &without_events(to));
@@ -175,8 +174,8 @@ fn after_a_key_the_packets_of_the_partner_go_on_as_they_are() {
 
 #[test]
 fn a_tone_is_one_telephone_event_and_no_tone_any_more_in_every_pair_of_encodings() {
-    for from in ALL {
-        for to in ALL {
+    for from in CODECS {
+        for to in CODECS {
             let mut rig = call(without_events(from), media(to), DtmfMode::Convert);
             let mut phone = Speaker::new(PRESSER, without_events(from));
             phone.say(&mut rig, &silence(300));
@@ -198,8 +197,8 @@ fn a_tone_is_one_telephone_event_and_no_tone_any_more_in_every_pair_of_encodings
 #[test]
 fn blocked_keys_are_heard_in_neither_form_and_speech_is_in_every_pair_of_encodings() {
     let speech = prompt_samples("thank_you.wav");
-    for from in ALL {
-        for to in ALL {
+    for from in CODECS {
+        for to in CODECS {
             for hearer in [media(to), without_events(to)] {
                 let mut rig = call(media(from), hearer.clone(), DtmfMode::Block);
                 let mut phone = Speaker::new(PRESSER, media(from));

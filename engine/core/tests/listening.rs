@@ -64,7 +64,13 @@ fn ears_of_every_encoding_hear_the_same_and_the_partner_hears_it_untouched() {
     for codec in [Codec::Pcmu, Codec::Opus] {
         let mut rig = rig(media(codec));
         rig.splice(SPEAKER, PARTNER);
-        let ears = [(3, Codec::Pcmu), (4, Codec::Pcma), (5, Codec::G722), (6, Codec::Opus), (7, Codec::L16)];
+        let ears = [
+            (3, Codec::Pcmu),
+            (4, Codec::Pcma),
+            (5, Codec::G722),
+            (6, Codec::Opus),
+            (7, Codec::L16 { rate_hz: 48_000 }),
+        ];
         for (leg, codec) in ears {
             ear(&mut rig, leg, media(codec));
             assert_eq!(listen(&mut rig, leg, SPEAKER), Ok(()));

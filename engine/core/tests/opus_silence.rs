@@ -235,7 +235,7 @@ fn frames_of_one_byte_in_silence_are_played_as_such() {
 fn what_else_a_phone_asks_of_opus_is_heeded() {
     let samples = prompt_samples("please_wait.wav");
     let packets = |asked| {
-        let (_, sent) = talk(opus(asked), media(Codec::L16), &samples);
+        let (_, sent) = talk(opus(asked), media(Codec::L16 { rate_hz: 16_000 }), &samples);
         sent.into_iter().map(|sent| sent.bytes[12..].to_vec()).collect::<Vec<_>>()
     };
     let bitrate = |packets: &[Vec<u8>]| packets.iter().map(Vec::len).sum::<usize>() * 400 / packets.len();

@@ -10,7 +10,7 @@ use offhook_proto::{Codec, Media};
 use support::speaker::{Speaker, audio_codec, media, prompt_samples, silence};
 use support::{Rig, Sent, setup};
 
-const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
+const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 8_000 }];
 
 const PAUSE_MS: usize = 3_000;
 /// Samples a millisecond, of everything that is measured here.

@@ -134,7 +134,7 @@ const EVERYBODY: [[Codec; 3]; 5] = [
     [Codec::Pcmu, Codec::Pcmu, Codec::Pcmu],
     [Codec::Pcma, Codec::Pcmu, Codec::G722],
     [Codec::Opus, Codec::Pcma, Codec::Pcmu],
-    [Codec::G722, Codec::Opus, Codec::L16],
+    [Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 16_000 }],
     [Codec::Opus, Codec::Opus, Codec::Opus],
 ];
 
@@ -199,7 +199,9 @@ fn while_a_supervisor_listens_the_two_hear_each_others_own_packets() {
 #[test]
 fn nobody_hears_a_click_when_the_mode_changes() {
     use SuperviseMode::{Barge, Listen, Whisper};
-    for codecs in [[Codec::Pcmu; 3], [Codec::L16; 3], [Codec::Pcma, Codec::Pcmu, Codec::Pcmu]] {
+    for codecs in
+        [[Codec::Pcmu; 3], [Codec::L16 { rate_hz: 16_000 }; 3], [Codec::Pcma, Codec::Pcmu, Codec::Pcmu]]
+    {
         let mut call = Call::new(codecs.map(media));
         // The supervisor keeps silent, so that the others' one tone shows every break.
         let _ = call.voices.pop();

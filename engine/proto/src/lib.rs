@@ -15,6 +15,7 @@ mod blocking;
 pub mod client;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod clock;
+mod codec;
 mod detect;
 mod dscp;
 mod error;
@@ -39,6 +40,7 @@ pub use async_client::AsyncClient;
 pub use blocking::BlockingClient;
 
 pub use client::{Client, ClientEvent, Config, RequestId};
+pub use codec::Codec;
 pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
 pub use dscp::{Dscp, NotDscp};
 pub use error::{Error, ErrorCode};
@@ -57,6 +59,5 @@ pub use request::{
 pub use sdes::{Crypto, SdesKeys};
 pub use srtp::{Srtp, SrtpInfo, SrtpKey, SrtpKeys, SrtpSuite};
 pub use types::{
-    Codec, Drops, DtmfMode, Idle, Keys, LatchMode, Media, PlaySource, RecordMode, Remote, SuperviseMode,
-    ToneName,
+    Drops, DtmfMode, Idle, Keys, LatchMode, Media, PlaySource, RecordMode, Remote, SuperviseMode, ToneName,
 };

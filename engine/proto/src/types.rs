@@ -4,27 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Opus;
-
-/// Audio encoding of a leg, by its SDP encoding name (RFC 3551 section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Codec {
-    /// G.711 µ-law, 8 kHz, static payload type 0.
-    #[serde(rename = "PCMU")]
-    Pcmu,
-    /// G.711 A-law, 8 kHz, static payload type 8.
-    #[serde(rename = "PCMA")]
-    Pcma,
-    /// G.722, sampled at 16 kHz with an RTP clock of 8 kHz (RFC 3551 section 4.5.2).
-    #[serde(rename = "G722")]
-    G722,
-    /// Opus (RFC 7587), RTP clock 48 kHz.
-    #[serde(rename = "opus")]
-    Opus,
-    /// 16-bit linear PCM in network order, 8 kHz mono.
-    #[serde(rename = "L16")]
-    L16,
-}
+use crate::{Codec, Opus};
 
 /// What a leg's packets carry, as signalled in its SDP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

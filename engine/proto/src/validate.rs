@@ -248,8 +248,13 @@ pub fn name(field: &str, value: &str) -> Result<(), Error> {
 }
 
 fn media(media: &Media) -> Result<(), Error> {
+    if let Codec::L16 { rate_hz } = media.codec
+        && !Codec::L16_RATES_HZ.contains(&rate_hz)
+    {
+        return Err(bad("media.codec", "L16 at 8, 16, 24, 32, 44.1 or 48 kHz", rate_hz));
+    }
     payload_type("media.payload_type", media.payload_type)?;
-    assigned("media.payload_type", media.payload_type, static_payload_type(media.codec))?;
+    assigned("media.payload_type", media.payload_type, media.codec.static_payload_type())?;
     if let Some(events) = media.telephone_event {
         payload_type("media.telephone_event", events)?;
         assigned("media.telephone_event", events, None)?;
@@ -324,16 +329,6 @@ fn assigned(field: &str, value: u8, own: Option<u8>) -> Result<(), Error> {
         None => "35 and above, because RFC 3551 gives those below another meaning".to_owned(),
     };
     Err(bad(field, &takes, value))
-}
-
-/// RFC 3551 table 4.
-fn static_payload_type(codec: Codec) -> Option<u8> {
-    match codec {
-        Codec::Pcmu => Some(0),
-        Codec::Pcma => Some(8),
-        Codec::G722 => Some(9),
-        Codec::Opus | Codec::L16 => None,
-    }
 }
 
 fn remote(remote: &Remote) -> Result<(), Error> {

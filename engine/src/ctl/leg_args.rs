@@ -68,7 +68,7 @@ pub(crate) struct CommonArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MediaArgs {
-    /// PCMU, PCMA, G722, opus or L16.
+    /// PCMU, PCMA, G722, opus, L16, or L16/16000 and so on to L16/48000.
     #[arg(long, value_parser = parse_word::<Codec>)]
     codec: Option<Codec>,
     /// RTP payload type of the audio, when it is not the codec's static one.
@@ -143,7 +143,7 @@ impl MediaArgs {
         let codec = self.codec.unwrap_or(default.codec);
         Some(Media {
             codec,
-            payload_type: self.payload_type.unwrap_or(usual_payload_type(codec)),
+            payload_type: self.payload_type.or(codec.static_payload_type()).unwrap_or(FIRST_DYNAMIC),
             telephone_event: self.telephone_event.or(default.telephone_event),
             comfort_noise: default.comfort_noise,
             ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
@@ -152,15 +152,8 @@ impl MediaArgs {
     }
 }
 
-/// Static payload type (RFC 3551 table 4), or the first dynamic one.
-fn usual_payload_type(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 8,
-        Codec::G722 => 9,
-        Codec::Opus | Codec::L16 => 96,
-    }
-}
+/// The first dynamic payload type (RFC 3551 section 6).
+const FIRST_DYNAMIC: u8 = 96;
 
 fn parse_fmtp(text: &str) -> Result<Opus, std::convert::Infallible> {
     Ok(Opus::from_fmtp(text))

@@ -173,7 +173,9 @@ mod tests {
             {
                 let name = entry.file_name().into_string().expect("UTF-8");
                 if name.ends_with(".wav") {
-                    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16, Codec::Opus] {
+                    for codec in
+                        [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16 { rate_hz: 16_000 }, Codec::Opus]
+                    {
                         let prompt = store.load(name.clone(), codec).await.expect("a good file");
                         assert!(prompt.duration_ms() >= 200, "{name}");
                     }

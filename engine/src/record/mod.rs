@@ -255,7 +255,7 @@ impl Room {
     }
 }
 
-/// Longest payload that is recorded: 60 ms of 16-bit samples at 8 kHz.
-const FRAME_BYTES: usize = 960;
+/// Longest payload that is recorded: 20 ms of 16-bit samples at 48 kHz.
+const FRAME_BYTES: usize = 1_920;
 const ORDERS: usize = 8_192;
 const ADVANCE_EVERY: Duration = Duration::from_millis(200);

@@ -86,7 +86,7 @@ fn decoder(codec: Codec) -> Option<(Codec, Decoder, Option<Resampler>)> {
         Codec::Pcma => AudioCodec::Pcma,
         Codec::G722 => AudioCodec::G722,
         Codec::Opus => AudioCodec::Opus,
-        Codec::L16 => AudioCodec::L16 { rate_hz: 8_000 },
+        Codec::L16 { rate_hz } => AudioCodec::L16 { rate_hz },
     };
     let decoder = Decoder::new(audio, RATE_HZ).ok()?;
     let resampler = match decoder.rate_hz() {

@@ -17,7 +17,7 @@ fn media(codec: Codec) -> (Media, AudioCodec) {
         Codec::Pcma => (8, AudioCodec::Pcma),
         Codec::G722 => (9, AudioCodec::G722),
         Codec::Opus => (111, AudioCodec::Opus),
-        Codec::L16 => (97, AudioCodec::L16 { rate_hz: 8_000 }),
+        Codec::L16 { rate_hz } => (97, AudioCodec::L16 { rate_hz }),
     };
     (Media { codec, payload_type, ..Media::default() }, audio)
 }
@@ -31,7 +31,7 @@ fn spoken(codec: AudioCodec, count: usize) -> Vec<Vec<u8>> {
     let sine = |n: usize| (peak * (std::f64::consts::TAU * 700.0 * n as f64 / rate).sin()) as i16;
     let samples: Vec<i16> = (0..count * encoder.rate_hz() as usize / 50).map(sine).collect();
     let frames = samples.chunks(encoder.rate_hz() as usize / 50);
-    let mut payload = [0; 1_400];
+    let mut payload = [0; 1_920];
     frames
         .map(|frame| {
             let len = encoder.encode(frame, &mut payload).expect("it encodes");
@@ -63,7 +63,9 @@ fn two_phones_of_different_encodings_hear_each_other_at_the_same_level() {
         (Codec::Pcmu, Codec::Opus),
         (Codec::G722, Codec::Pcma),
         (Codec::Opus, Codec::G722),
-        (Codec::L16, Codec::Pcmu),
+        (Codec::L16 { rate_hz: 8_000 }, Codec::Pcmu),
+        (Codec::L16 { rate_hz: 16_000 }, Codec::G722),
+        (Codec::L16 { rate_hz: 48_000 }, Codec::Opus),
     ]
     .into_iter()
     .enumerate()
@@ -104,9 +106,10 @@ fn two_phones_of_different_encodings_hear_each_other_at_the_same_level() {
 fn prompts_and_tones_are_played_in_every_encoding() {
     let engine = Engine::start();
     let mut client = engine.client();
-    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16] {
+    let linear = [8_000, 32_000].map(|rate_hz| Codec::L16 { rate_hz });
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus].into_iter().chain(linear) {
         let (media, audio) = media(codec);
-        let (phone, name) = (Phone::new(), format!("{codec:?}"));
+        let (phone, name) = (Phone::new(), codec.to_string().replace('/', "-"));
         client.create_with(LegCreate { idle: Idle::None, media, ..leg_towards(&name, &phone) });
         let sources = vec![
             PlaySource::Tone { name: ToneName::Beep, country: None },

@@ -193,7 +193,7 @@ impl Switch {
                 DirectorOutput::LoadPrompt { prompt, form, .. } => {
                     let length_ms = self.rng.random_range(300..2_500_u16);
                     let payload = vec![SILENCE; usize::from(length_ms * BYTES_PER_MS)];
-                    let loaded = Arc::new(EncodedPrompt::new(form.codec, BYTES_PER_MS, payload));
+                    let loaded = Arc::new(EncodedPrompt::new(form.codec, payload));
                     self.director.handle_prompt(now, prompt, Ok(loaded));
                 }
             }

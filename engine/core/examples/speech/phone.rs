@@ -18,7 +18,7 @@ pub(crate) struct Phone {
 pub(crate) const SPEAKERS: [Phone; 7] = [
     Phone { name: "pcmu", codec: Codec::Pcmu, rate_hz: 8_000 },
     Phone { name: "pcma", codec: Codec::Pcma, rate_hz: 8_000 },
-    Phone { name: "l16", codec: Codec::L16, rate_hz: 8_000 },
+    Phone { name: "l16", codec: Codec::L16 { rate_hz: 8_000 }, rate_hz: 8_000 },
     Phone { name: "g722", codec: Codec::G722, rate_hz: 16_000 },
     Phone { name: "opus8", codec: Codec::Opus, rate_hz: 8_000 },
     Phone { name: "opus16", codec: Codec::Opus, rate_hz: 16_000 },
@@ -29,7 +29,7 @@ pub(crate) const SPEAKERS: [Phone; 7] = [
 pub(crate) const HEARERS: [Phone; 5] = [
     Phone { name: "pcmu", codec: Codec::Pcmu, rate_hz: 8_000 },
     Phone { name: "pcma", codec: Codec::Pcma, rate_hz: 8_000 },
-    Phone { name: "l16", codec: Codec::L16, rate_hz: 8_000 },
+    Phone { name: "l16", codec: Codec::L16 { rate_hz: 8_000 }, rate_hz: 8_000 },
     Phone { name: "g722", codec: Codec::G722, rate_hz: 16_000 },
     Phone { name: "opus", codec: Codec::Opus, rate_hz: 16_000 },
 ];

@@ -174,7 +174,7 @@ impl Presses {
 impl Ears {
     fn new(codec: Codec) -> Result<Self, CodecError> {
         let audio = audio_codec(codec);
-        let playout = Playout::new(audio, NARROW_HZ, JitterConfig::new(audio.clock_rate_hz()))?;
+        let playout = Playout::new(audio, NARROW_HZ, JitterConfig::of(audio))?;
         let rate_hz = playout.rate_hz();
         let narrow = (rate_hz != NARROW_HZ)
             .then(|| Resampler::new(rate_hz, NARROW_HZ).ok_or(CodecError::Unsupported))

@@ -25,6 +25,9 @@ const TELEPHONE: Equipment =
 /// opinion than with G.711, as ViSQOL marks what our decoders make of it (SPECIFICATION.md, Audio).
 const G722: Equipment = Equipment { scale: QualityScale::Wideband, impairment: 13.0, loss_robustness: 13.0 };
 
+/// The reference of the wideband scale, and the robustness of [`G722`], for want of a better one.
+const LINEAR: Equipment = Equipment { scale: QualityScale::Wideband, impairment: 0.0, loss_robustness: 13.0 };
+
 /// G.113 knows no Opus. Al-Ahmadi and others (ACM TOMM 17, 2021, doi 10.1145/3458751) found Ie,FB of 18.5 at 28 kbit/s falling to
 /// 10.7 at 40, and robustness from 10.6 to 9.8 against random loss; on the wideband scale, which begins 19 points further down
 /// (G.113 appendix V), nothing is left of that impairment. A phone that sends less than 25 kbit/s is rated too well.
@@ -37,7 +40,9 @@ impl Equipment {
     /// What is known of a codec.
     pub(crate) fn of(codec: Codec) -> Self {
         match codec {
-            Codec::Pcmu | Codec::Pcma | Codec::L16 => TELEPHONE,
+            Codec::Pcmu | Codec::Pcma => TELEPHONE,
+            Codec::L16 { rate_hz } if rate_hz < 16_000 => TELEPHONE,
+            Codec::L16 { .. } => LINEAR,
             Codec::G722 => G722,
             Codec::Opus => OPUS,
         }
@@ -88,7 +93,7 @@ fn delay_impairment(delay_ms: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const ALL: [Equipment; 3] = [TELEPHONE, G722, OPUS];
+    const ALL: [Equipment; 4] = [TELEPHONE, G722, LINEAR, OPUS];
 
     fn near(value: f64, expected: f64, by: f64) {
         assert!((value - expected).abs() <= by, "{value} is not {expected}");
@@ -151,6 +156,8 @@ mod tests {
             of.mos(of.r_factor(0.0, 50.0))
         };
         near(opinion(Codec::Opus), 4.5, 1e-9);
+        near(opinion(Codec::L16 { rate_hz: 16_000 }), 4.5, 1e-9);
+        near(opinion(Codec::L16 { rate_hz: 8_000 }), 4.41, 0.01);
         near(opinion(Codec::Pcma), 4.41, 0.01);
         near(opinion(Codec::G722), 4.34, 0.01);
         // On one scale, that of G.107.1, the telephone's 93.2 are 35.8 points short of 129, and G.722's codec takes 13.

@@ -1,6 +1,7 @@
 //! What the engine must know of an encoding: its clock, its silence, and G.711 conversion in place.
 
 use offhook_audio::codec::OpusConfig;
+use offhook_audio::packetise::possible_ptime;
 use offhook_audio::{codec, g711};
 use offhook_proto::{Codec, Media};
 
@@ -10,7 +11,7 @@ pub(crate) const fn audio_codec(codec: Codec) -> codec::Codec {
         Codec::Pcmu => codec::Codec::Pcmu,
         Codec::Pcma => codec::Codec::Pcma,
         Codec::G722 => codec::Codec::G722,
-        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+        Codec::L16 { rate_hz } => codec::Codec::L16 { rate_hz },
         Codec::Opus => codec::Codec::Opus,
     }
 }
@@ -35,11 +36,15 @@ pub(crate) fn loss_percent(share: f32) -> u8 {
     (share * 100.0).ceil().clamp(0.0, 25.0) as u8
 }
 
-/// Milliseconds of each packet that is made without a conversion. An Opus packet says how long it lasts, and those of prompts
-/// and silence last 20 ms whatever was negotiated (RFC 7587 section 4.2).
+/// Milliseconds of each packet that is made without a conversion: fewer than negotiated where these do not fit a datagram. An
+/// Opus packet says how long it lasts, and those of prompts and silence last 20 ms whatever was negotiated (RFC 7587 section
+/// 4.2).
 pub(crate) fn packet_ms(media: &Media) -> u8 {
     match media.codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => media.ptime_ms,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => {
+            let possible = possible_ptime(audio_codec(media.codec), u32::from(media.ptime_ms));
+            possible.map_or(media.ptime_ms, |ms| ms as u8)
+        }
         Codec::Opus => 20,
     }
 }
@@ -47,7 +52,8 @@ pub(crate) fn packet_ms(media: &Media) -> u8 {
 /// Timestamp units a second of an encoding (RFC 3551 section 6, RFC 7587 section 4.1).
 pub(crate) const fn clock_rate(codec: Codec) -> u32 {
     match codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => 8_000,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
+        Codec::L16 { rate_hz } => rate_hz,
         Codec::Opus => 48_000,
     }
 }
@@ -56,16 +62,16 @@ pub(crate) const fn clock_rate(codec: Codec) -> u32 {
 pub(crate) fn duration_ts(codec: Codec, payload_bytes: usize, ptime_ms: u8) -> u32 {
     match codec {
         Codec::Pcmu | Codec::Pcma | Codec::G722 => payload_bytes as u32,
-        Codec::L16 => payload_bytes as u32 / 2,
+        Codec::L16 { .. } => payload_bytes as u32 / 2,
         Codec::Opus => u32::from(ptime_ms) * 48,
     }
 }
 
-/// Payload bytes a millisecond; none for an encoding whose packets are not slices of one run of bytes.
-pub(crate) const fn bytes_per_ms(codec: Codec) -> Option<usize> {
+/// Payload bytes of so many milliseconds, in whole samples; none for an encoding whose packets are not slices of one run of bytes.
+pub(crate) const fn bytes_in(codec: Codec, ms: usize) -> Option<usize> {
     match codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(8),
-        Codec::L16 => Some(16),
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(8 * ms),
+        Codec::L16 { rate_hz } => Some(rate_hz as usize * ms / 1_000 * 2),
         Codec::Opus => None,
     }
 }
@@ -88,7 +94,7 @@ pub(crate) fn fill(codec: Codec, out: &mut [u8]) {
         Codec::Pcmu => g711::ULAW_SILENCE,
         Codec::Pcma => g711::ALAW_SILENCE,
         Codec::G722 => 0xFA,
-        Codec::L16 | Codec::Opus => 0,
+        Codec::L16 { .. } | Codec::Opus => 0,
     };
     out.fill(byte);
 }
@@ -97,8 +103,8 @@ pub(crate) fn fill(codec: Codec, out: &mut [u8]) {
 pub(crate) fn packet(codec: Codec, ptime_ms: u8, out: &mut [u8]) -> usize {
     /// One frame of 20 ms, full band, mono, that decodes to nothing (RFC 6716 section 3.1).
     const OPUS: [u8; 3] = [0xF8, 0xFF, 0xFE];
-    if let Some(rate) = bytes_per_ms(codec) {
-        let len = (rate * usize::from(ptime_ms)).min(out.len());
+    if let Some(len) = bytes_in(codec, usize::from(ptime_ms)) {
+        let len = len.min(out.len());
         fill(codec, &mut out[..len]);
         return len;
     }
@@ -120,7 +126,7 @@ pub(crate) fn convert(from: Codec, to: Codec, payload: &mut [u8]) {
     match from {
         Codec::Pcmu => g711::ulaw_to_alaw_in_place(payload),
         Codec::Pcma => g711::alaw_to_ulaw_in_place(payload),
-        Codec::G722 | Codec::Opus | Codec::L16 => {
+        Codec::G722 | Codec::Opus | Codec::L16 { .. } => {
             debug_assert!(in_place(from, to), "others are transcoded");
         }
     }

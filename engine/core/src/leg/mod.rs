@@ -288,7 +288,7 @@ impl Leg {
     fn sounds_keys(&self, hearer: &Media) -> bool {
         let remembers = match hearer.codec {
             Codec::G722 | Codec::Opus => true,
-            Codec::Pcmu | Codec::Pcma | Codec::L16 => false,
+            Codec::Pcmu | Codec::Pcma | Codec::L16 { .. } => false,
         };
         remembers
             && self.dtmf == DtmfMode::Convert

@@ -2,7 +2,7 @@
 
 use offhook_proto::{Codec, Keys, Media};
 
-use super::encoding::{bytes_per_ms, clock_rate, convert, fill, in_place, packet, packet_ms, tells_silence};
+use super::encoding::{bytes_in, clock_rate, convert, fill, in_place, packet, packet_ms, tells_silence};
 use super::receive::us_to_ts;
 use crate::Time;
 use crate::prompt::Segment;
@@ -94,10 +94,10 @@ impl Player {
 
     /// Writes the next packet's payload.
     pub(crate) fn tick(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
-        let Some(rate) = bytes_per_ms(media.codec) else {
+        let Some(wanted) = bytes_in(media.codec, usize::from(packet_ms(media))) else {
             return self.tick_packet(tick, media, out);
         };
-        let wanted = (rate * usize::from(media.ptime_ms)).min(out.len());
+        let wanted = wanted.min(out.len());
         let mut filled = 0;
         while filled < wanted {
             let Some(segment) = self.segments.get(self.at) else {
@@ -109,7 +109,7 @@ impl Player {
             let room = &mut out[filled..wanted];
             let step = match segment {
                 Segment::Audio(prompt) => audio(prompt, self.position, media.codec, room),
-                Segment::SilenceMs(ms) => silence(*ms, self.position, media.codec, rate, room),
+                Segment::SilenceMs(ms) => silence(*ms, self.position, media.codec, room),
                 // A key starts on a packet of its own: what is left of this one is silence.
                 Segment::Keys(_) if filled > 0 => {
                     fill(media.codec, room);
@@ -212,8 +212,8 @@ fn audio(prompt: &crate::EncodedPrompt, position: usize, codec: Codec, out: &mut
     count
 }
 
-fn silence(ms: u32, position: usize, codec: Codec, rate: usize, out: &mut [u8]) -> usize {
-    let left = (ms as usize * rate).saturating_sub(position);
+fn silence(ms: u32, position: usize, codec: Codec, out: &mut [u8]) -> usize {
+    let left = bytes_in(codec, ms as usize).unwrap_or(0).saturating_sub(position);
     let count = left.min(out.len());
     fill(codec, &mut out[..count]);
     count
@@ -277,7 +277,7 @@ mod tests {
     use crate::EncodedPrompt;
 
     fn prompt(bytes: std::ops::Range<u8>) -> Segment {
-        Segment::Audio(Arc::new(EncodedPrompt::new(Codec::Pcmu, 8, bytes.collect::<Vec<_>>())))
+        Segment::Audio(Arc::new(EncodedPrompt::new(Codec::Pcmu, bytes.collect::<Vec<_>>())))
     }
 
     fn media() -> Media {
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn an_endless_tone_goes_round_without_a_seam() {
-        let tone = EncodedPrompt::new(Codec::Pcmu, 8, (0..50).collect::<Vec<u8>>()).endless();
+        let tone = EncodedPrompt::new(Codec::Pcmu, (0..50).collect::<Vec<u8>>()).endless();
         let all = play(vec![Segment::Audio(Arc::new(tone))], 1, &media()).concat();
         assert!(all.iter().enumerate().all(|(at, &byte)| usize::from(byte) == at % 50));
     }
@@ -336,10 +336,13 @@ mod tests {
 
     #[test]
     fn a_prompt_is_converted_to_the_other_law_and_one_of_another_codec_is_passed_over() {
-        let silent = EncodedPrompt::new(Codec::Pcmu, 8, vec![ULAW_SILENCE; 80]);
+        let silent = EncodedPrompt::new(Codec::Pcmu, vec![ULAW_SILENCE; 80]);
         let a_law = Media { codec: Codec::Pcma, ..media() };
         assert_eq!(play(vec![Segment::Audio(Arc::new(silent))], 1, &a_law), [[ALAW_SILENCE; 80]]);
-        assert_eq!(play(vec![prompt(0..80)], 1, &Media { codec: Codec::L16, ..media() }).len(), 0);
+        assert_eq!(
+            play(vec![prompt(0..80)], 1, &Media { codec: Codec::L16 { rate_hz: 8_000 }, ..media() }).len(),
+            0
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use offhook_audio::codec::{CodecError, Encoder, OpusConfig};
 use offhook_proto::{Codec, Error, ErrorCode};
 
 use super::{EncodedPrompt, PromptForm};
-use crate::leg::encoding::{audio_codec, bytes_per_ms};
+use crate::leg::encoding::{audio_codec, bytes_in};
 use crate::limits::PROMPT_SECONDS;
 
 /// Milliseconds of one Opus packet of a prompt.
@@ -16,7 +16,8 @@ impl EncodedPrompt {
     /// Samples a second that a prompt of an encoding is made from.
     pub const fn rate_hz(codec: Codec) -> u32 {
         match codec {
-            Codec::Pcmu | Codec::Pcma | Codec::L16 => 8_000,
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::L16 { rate_hz } => rate_hz,
             Codec::G722 | Codec::Opus => 16_000,
         }
     }
@@ -33,15 +34,15 @@ impl EncodedPrompt {
         let refused = |error: CodecError| Error::new(ErrorCode::CodecMismatch, error.to_string());
         let opus = OpusConfig { dtx, ..OpusConfig::default() };
         let mut encoder = Encoder::new(audio_codec(codec), Self::rate_hz(codec), &opus).map_err(refused)?;
-        let Some(bytes_per_ms) = bytes_per_ms(codec) else {
+        if bytes_in(codec, 1_000).is_none() {
             return Self::in_packets(codec, samples, encoder).map_err(refused);
-        };
+        }
         // G.722 takes samples in pairs.
         let samples = &samples[..samples.len() & !1];
         let mut payload = vec![0; samples.len() * 2];
         let len = encoder.encode(samples, &mut payload).map_err(refused)?;
         payload.truncate(len);
-        Ok(Self::new(codec, bytes_per_ms as u16, payload))
+        Ok(Self::new(codec, payload))
     }
 
     /// Encodes packet by packet; silence fills the last one up.
@@ -66,7 +67,9 @@ mod tests {
 
     #[test]
     fn every_encoding_keeps_the_length() {
-        for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16, Codec::Opus] {
+        let linear = Codec::L16_RATES_HZ.map(|rate_hz| Codec::L16 { rate_hz });
+        let others = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+        for codec in others.into_iter().chain(linear) {
             let second = vec![100; EncodedPrompt::rate_hz(codec) as usize];
             let prompt = EncodedPrompt::encode(codec, &second).expect("it is encoded");
             assert_eq!((prompt.codec(), prompt.duration_ms()), (codec, 1_000), "{codec:?}");

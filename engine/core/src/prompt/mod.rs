@@ -8,7 +8,7 @@ use std::sync::Arc;
 use offhook_proto::{Codec, Keys, Media};
 
 pub(crate) use self::tone::{Tones, keys};
-use crate::leg::encoding::leaves_silence_out;
+use crate::leg::encoding::{bytes_in, leaves_silence_out};
 
 /// A prompt that the director asked for; the shell hands it back with the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,19 +48,19 @@ pub struct EncodedPrompt {
 #[derive(Clone, PartialEq, Eq)]
 enum Shape {
     /// Anywhere: one run of bytes, sliced at any packet time.
-    Run { bytes_per_ms: u16 },
+    Run,
     /// As it was encoded: packets of one length in time, which end at these bytes.
     Packets { packet_ms: u8, ends: Box<[u32]> },
 }
 
 impl EncodedPrompt {
-    /// A prompt of contiguous payload. `bytes_per_ms` is 8 for G.711 and G.722, 16 for L16 at 8 kHz.
+    /// A prompt of contiguous payload.
     ///
     /// # Panics
-    /// When `bytes_per_ms` is 0.
-    pub fn new(codec: Codec, bytes_per_ms: u16, payload: impl Into<Box<[u8]>>) -> Self {
-        assert!(bytes_per_ms > 0, "a codec has a rate");
-        Self { codec, shape: Shape::Run { bytes_per_ms }, payload: payload.into(), endless: false }
+    /// When it is Opus, whose packets are no such thing.
+    pub fn new(codec: Codec, payload: impl Into<Box<[u8]>>) -> Self {
+        assert!(bytes_in(codec, 1_000).is_some(), "packets of {codec} are not slices of one run of bytes");
+        Self { codec, shape: Shape::Run, payload: payload.into(), endless: false }
     }
 
     /// A prompt of packets of `packet_ms` each, which end at `ends` in the payload.
@@ -104,7 +104,10 @@ impl EncodedPrompt {
     /// Its length in milliseconds, rounded up; one round of an endless one.
     pub fn duration_ms(&self) -> u64 {
         match &self.shape {
-            Shape::Run { bytes_per_ms } => (self.payload.len() as u64).div_ceil(u64::from(*bytes_per_ms)),
+            Shape::Run => {
+                let a_second = bytes_in(self.codec, 1_000).unwrap_or(1);
+                (self.payload.len() as u64 * 1_000).div_ceil(a_second as u64)
+            }
             Shape::Packets { packet_ms, ends } => ends.len() as u64 * u64::from(*packet_ms),
         }
     }

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_steady_tone_joins_its_own_beginning() {
-        let dial = tone(ToneName::Dial, Some("us"), Codec::L16).expect("it is planned");
+        let dial = tone(ToneName::Dial, Some("us"), Codec::L16 { rate_hz: 8_000 }).expect("it is planned");
         let samples: Vec<i32> =
             dial.payload().chunks(2).map(|s| i32::from(i16::from_be_bytes([s[0], s[1]]))).collect();
         assert_eq!(samples.len(), 8_000);
@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn keys_in_band_are_as_loud_as_they_are_asked_to_be() {
         let loudest = |level_dbm0| {
-            let keys = keys(&Keys { level_dbm0, ..Keys::from("5") }, Codec::L16).expect("keys");
+            let keys =
+                keys(&Keys { level_dbm0, ..Keys::from("5") }, Codec::L16 { rate_hz: 8_000 }).expect("keys");
             let samples = keys.payload().chunks(2).map(|s| i16::from_be_bytes([s[0], s[1]]).unsigned_abs());
             f32::from(samples.max().expect("samples"))
         };

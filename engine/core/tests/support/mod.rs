@@ -94,7 +94,7 @@ fn own(leg: u64, port: u16) -> SocketAddr {
 }
 
 pub fn prompt(codec: Codec, payload: Vec<u8>) -> Segment {
-    Segment::Audio(Arc::new(EncodedPrompt::new(codec, 8, payload)))
+    Segment::Audio(Arc::new(EncodedPrompt::new(codec, payload)))
 }
 
 /// A leg as most tests want it: PCMU, signalled to its phone, sent nothing when idle.

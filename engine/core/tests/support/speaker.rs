@@ -10,13 +10,23 @@ use offhook_proto::{Codec, Media};
 
 use super::{Rig, rtp};
 
+/// Every encoding, linear samples at an even and at an odd rate.
+pub const CODECS: [Codec; 6] = [
+    Codec::Pcmu,
+    Codec::Pcma,
+    Codec::G722,
+    Codec::Opus,
+    Codec::L16 { rate_hz: 16_000 },
+    Codec::L16 { rate_hz: 44_100 },
+];
+
 pub fn media(codec: Codec) -> Media {
     let payload_type = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
         Codec::G722 => 9,
         Codec::Opus => 111,
-        Codec::L16 => 97,
+        Codec::L16 { .. } => 97,
     };
     Media { codec, payload_type, ..Media::default() }
 }
@@ -27,7 +37,7 @@ pub fn audio_codec(codec: Codec) -> codec::Codec {
         Codec::Pcma => codec::Codec::Pcma,
         Codec::G722 => codec::Codec::G722,
         Codec::Opus => codec::Codec::Opus,
-        Codec::L16 => codec::Codec::L16 { rate_hz: 8_000 },
+        Codec::L16 { rate_hz } => codec::Codec::L16 { rate_hz },
     }
 }
 

@@ -77,8 +77,8 @@ impl Format {
             (8_000, 1) if is("PCMU") => Some(Codec::Pcmu),
             (8_000, 1) if is("PCMA") => Some(Codec::Pcma),
             (8_000, 1) if is("G722") => Some(Codec::G722),
-            (8_000, 1) if is("L16") => Some(Codec::L16),
             (48_000, 2) if is("opus") => Some(Codec::Opus),
+            (rate_hz, 1) if is("L16") => Codec::l16(rate_hz),
             _ => None,
         }
     }
@@ -139,12 +139,17 @@ pub(crate) fn opus_of(formats: &[Format]) -> Opus {
 }
 
 /// What the engine carries: payload type, name, clock rate and channels.
-const OWN: [(u8, &str, u32, u8); 8] = [
+const OWN: [(u8, &str, u32, u8); 13] = [
     (0, "PCMU", 8_000, 1),
     (8, "PCMA", 8_000, 1),
     (9, "G722", 8_000, 1),
     (96, "opus", 48_000, 2),
     (97, "L16", 8_000, 1),
+    (98, "L16", 16_000, 1),
+    (99, "L16", 24_000, 1),
+    (100, "L16", 32_000, 1),
+    (11, "L16", 44_100, 1),
+    (102, "L16", 48_000, 1),
     (101, "telephone-event", 8_000, 1),
     (110, "telephone-event", 48_000, 1),
     (13, "CN", 8_000, 1),

@@ -209,6 +209,13 @@ fn a_created_party_is_offered_what_the_request_says() {
     );
     let stripped = world.ask(&wished("y", Dict::default().with("strip", names(&["PCMA"]))));
     assert!(sections(stripped.text("sdp").expect("a description"))[0].ends_with(" RTP/AVP 0"));
+    let linear = Dict::default().with("offer", names(&["L16/16000", "L16/48000", "L16"]));
+    let linear = world.ask(&wished("w", linear));
+    let linear = linear.text("sdp").expect("a description");
+    assert!(sections(linear)[0].ends_with(" RTP/AVP 98 102 97"), "{linear}");
+    for map in ["a=rtpmap:98 L16/16000", "a=rtpmap:102 L16/48000", "a=rtpmap:97 L16/8000"] {
+        assert!(linear.contains(&format!("{map}\r\n")), "{map}: {linear}");
+    }
     let unknown = wished("z", Dict::default().with("offer", names(&["G729"])));
     assert_eq!(world.refused(&unknown), "Unsupported codec: G729");
     let nothing = wished("z", Dict::default().with("strip", names(&["all"])));
