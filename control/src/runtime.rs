@@ -82,7 +82,7 @@ impl Runtime {
     pub(crate) async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()>, hang_up: bool) {
         tokio::pin!(stop);
         loop {
-            let wake_us = self.core.poll_timeout();
+            let wake_us = self.next_tick_us();
             let wake = self.clock.instant(wake_us.unwrap_or(u64::MAX));
             tokio::select! {
                 changed = inbox.progress.changed() => match changed {
@@ -96,6 +96,14 @@ impl Runtime {
             }
         }
         self.wind_down(inbox, hang_up).await;
+    }
+
+    /// When the core is looked after: at its next deadline, and soon where it waits for a time of day. Nobody says when somebody
+    /// has set the calendar, nor that a machine has slept.
+    fn next_tick_us(&self) -> Option<u64> {
+        let due_us = self.core.poll_timeout()?;
+        let look_us = self.clock.now().mono_us.saturating_add(CALENDAR_LOOK_US);
+        Some(if self.core.waits_for_calendar() { due_us.min(look_us) } else { due_us })
     }
 
     async fn wind_down(mut self, mut inbox: Inbox, hang_up: bool) {
@@ -367,6 +375,8 @@ fn keep_ms(config: &offhook_control_core::Config) -> u64 {
 }
 
 const MONTH_DAYS: u32 = 31;
+/// How often the two clocks are compared while a time of day is waited for, in microseconds.
+const CALENDAR_LOOK_US: u64 = 1_000_000;
 
 /// Void records that are removed at once.
 const VOID_RECORDS: usize = 512;

@@ -8,6 +8,7 @@ use crate::calendar;
 use crate::interaction::{NOT_IN_USE, Outcome};
 use crate::record::{CallbackReason, CallbackSpec, DialResult, FailedAt};
 use crate::view::CallbackView;
+use crate::wait::Wait;
 use crate::{AgentId, CallId};
 
 /// Where a callback is (CB-13).
@@ -41,10 +42,14 @@ impl State {
 pub(crate) struct Callback {
     pub(crate) spec: CallbackSpec,
     pub(crate) state: State,
-    /// Not queued before this, in milliseconds since 1970 UTC.
+    /// Not called before this, in milliseconds since 1970 UTC; 0 = as soon as possible.
     pub(crate) due_ms: u64,
-    /// Not dialled before this, even when rescheduled: a phone that a dead process called may still ring.
-    pub(crate) blocked_until_ms: u64,
+    /// A rule forbids it until then, in milliseconds since 1970 UTC.
+    pub(crate) forbidden_until_ms: u64,
+    /// Between two attempts.
+    pub(crate) wait: Wait,
+    /// When its caller accepted it, in microseconds on our clock: before its beginning, in an earlier run.
+    pub(crate) accepted_us: i64,
     /// `_CB_DIAL_n_RESULT` by n.
     pub(crate) results: BTreeMap<u32, DialResult>,
     pub(crate) attempts: u32,
@@ -68,8 +73,10 @@ pub(crate) struct Callback {
 impl Callback {
     pub(crate) fn new(spec: CallbackSpec) -> Self {
         Self {
-            due_ms: spec.desired_ms,
-            blocked_until_ms: 0,
+            due_ms: if spec.scheduled { spec.desired_ms } else { 0 },
+            forbidden_until_ms: 0,
+            wait: Wait::default(),
+            accepted_us: 0,
             spec,
             state: State::Scheduled,
             results: BTreeMap::new(),
@@ -83,6 +90,17 @@ impl Callback {
             is_asked: false,
             confirmed: false,
         }
+    }
+
+    /// Another time was asked for.
+    pub(crate) fn move_to(&mut self, desired_ms: u64) {
+        self.spec.desired_ms = desired_ms;
+        self.spec.scheduled = true;
+        (self.due_ms, self.forbidden_until_ms) = (desired_ms, 0);
+        if !self.wait.is_firm {
+            self.wait = Wait::default();
+        }
+        (self.asked, self.is_asked, self.confirmed) = (0, false, false);
     }
 
     /// When it expires, in milliseconds since 1970 UTC (CB-10).

@@ -35,6 +35,14 @@ impl CallbackIndex {
         }
     }
 
+    /// What was asked for at a time that has yet to come, by a clock that was set back since, counts as asked for now.
+    pub(crate) fn no_later_than(&mut self, now_ms: u64) {
+        let moments = self.asked_ms.values_mut().flatten();
+        moments
+            .chain(self.recent.iter_mut().map(|(moment, _)| moment))
+            .for_each(|moment| *moment = now_ms.min(*moment));
+    }
+
     /// A callback of a service has ended.
     pub(crate) fn end(&mut self, service: &str) {
         if let Some(open) = self.open.get_mut(service) {

@@ -11,6 +11,7 @@ use crate::callback::Callback;
 use crate::callback_index::CallbackIndex;
 use crate::engines::Engines;
 use crate::estimate::Handling;
+use crate::flow::clocks::calendar_ms;
 use crate::flow::detection::{Listening, Message};
 use crate::flow::engine::Asked;
 use crate::flow::replay::Replayed;
@@ -24,7 +25,7 @@ use crate::queue::Queues;
 use crate::record::Fact;
 use crate::report::Reports;
 use crate::throttle::Throttle;
-use crate::timer::{Timer, Timers};
+use crate::timer::{Deadline, Timer, Timers};
 use crate::trunk::Trunk;
 use crate::view::Notification;
 use crate::{AgentId, CallId, CallbackId, Config, ContactId, Input, Now, OfferId, Output, Record, RequestId};
@@ -35,6 +36,8 @@ pub struct Core {
     pub(crate) config: Config,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) now: Now,
+    /// What the calendar showed when our clock began, in milliseconds since 1970 UTC; another time after it was set.
+    pub(crate) calendar_ms: i64,
     /// Number of this run over the journal, from 1.
     pub(crate) run: u64,
     pub(crate) engines: Engines,
@@ -106,6 +109,7 @@ impl Core {
             config,
             rng: ChaCha8Rng::from_seed(seed),
             now: Now::default(),
+            calendar_ms: 0,
             run: 0,
             replayed: Replayed::default(),
             agents: BTreeMap::new(),
@@ -151,6 +155,7 @@ impl Core {
     /// Begins this run: emits its first record. The shell gives no input before that record is durable.
     pub fn start(&mut self, now: Now) {
         self.now = now;
+        self.calendar_ms = calendar_ms(now);
         self.run += 1;
         self.counter = 0;
         self.record(Fact::Booted { run: self.run });
@@ -161,6 +166,7 @@ impl Core {
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        self.look_at_calendar();
         match input {
             Input::Api { op, request } => {
                 let reply = self.on_api(request);
@@ -179,7 +185,7 @@ impl Core {
                 self.match_due = true;
             }
             Input::Tick => {
-                while let Some(timer) = self.timers.expired(now.mono_us) {
+                while let Some(timer) = self.timers.expired(now) {
                     self.on_timer(timer);
                 }
             }
@@ -192,9 +198,14 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Tick`] is due, in microseconds on the clock of [`Now::mono_us`].
+    /// When [`Input::Tick`] is due, in microseconds on the clock of [`Now::mono_us`], unless the calendar is set before it.
     pub fn poll_timeout(&self) -> Option<u64> {
-        self.timers.next()
+        self.timers.next(self.now)
+    }
+
+    /// Whether a time of day is waited for: then [`Input::Tick`] is due as soon as the calendar was set, too.
+    pub fn waits_for_calendar(&self) -> bool {
+        self.timers.wait_for_calendar()
     }
 
     /// SIP digest password of an agent's phone.
@@ -296,12 +307,16 @@ impl Core {
     }
 
     pub(crate) fn arm(&mut self, timer: Timer, in_ms: u64) {
-        self.timers.arm(timer, self.now.mono_us.saturating_add(in_ms.saturating_mul(1_000)));
+        let until_us = self.now.mono_us.saturating_add(in_ms.saturating_mul(1_000));
+        self.timers.arm(timer, Deadline::Ours(until_us));
     }
 
-    /// Arms a timer for a moment of the calendar.
+    /// Arms a timer for a moment of the calendar, whenever that will be.
     pub(crate) fn arm_at(&mut self, timer: Timer, unix_ms: u64) {
-        self.arm(timer, unix_ms.saturating_sub(self.now.unix_ms));
+        if self.mutated(Mutation::KeepCalendar) {
+            return self.arm(timer, unix_ms.saturating_sub(self.now.unix_ms));
+        }
+        self.timers.arm(timer, Deadline::Calendar(unix_ms));
     }
 
     /// A number that no other thing of any run has; fits 53 bits.

@@ -13,7 +13,7 @@ use crate::{AgentId, CallId, CallbackId, Config, ContactId, EngineId, OpId, Reco
 pub struct Now {
     /// Microseconds on a clock that never jumps. Timers count on it.
     pub mono_us: u64,
-    /// Milliseconds since 1970 UTC. Records and schedules count on it.
+    /// Milliseconds since 1970 UTC: the calendar, which may be set, forward or back. Records tell it, times of day mean it.
     pub unix_ms: u64,
 }
 
@@ -79,7 +79,7 @@ pub enum Input {
     },
     /// New configuration, already checked.
     Config(Box<Config>),
-    /// A deadline of [`crate::Core::poll_timeout`] has passed.
+    /// A deadline of [`crate::Core::poll_timeout`] has passed, or the calendar was set.
     Tick,
 }
 

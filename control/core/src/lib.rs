@@ -7,7 +7,8 @@
 //! 3. [`Core::handle`] with [`Now`] and one [`Input`].
 //! 4. [`Core::poll_output`] until it is empty. Whatever follows an [`Output::Record`] within one step waits until that
 //!    record is durable; [`Output::key`] says whose order has to be kept.
-//! 5. [`Core::poll_timeout`] says when to come back with [`Input::Tick`].
+//! 5. [`Core::poll_timeout`] says when to come back with [`Input::Tick`]; while [`Core::waits_for_calendar`], also when somebody
+//!    has set that.
 //!
 //! Signalling, engine replies and events may come late, twice or in another order: each is matched against the state that
 //! it meets, and one that fits nothing changes nothing.
@@ -49,6 +50,7 @@ mod throttle;
 mod timer;
 mod trunk;
 pub mod view;
+mod wait;
 mod zones;
 
 pub use crate::core::{Core, Transition};

@@ -66,11 +66,13 @@ pub enum Mutation {
     ForgetOperation,
     /// A contact that was taken out of its list is called all the same.
     KeepRemoved,
+    /// What is booked for a time of day comes when it would have come if nobody had set the calendar.
+    KeepCalendar,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -102,5 +104,6 @@ impl Mutation {
         Self::DialUnwanted,
         Self::ForgetOperation,
         Self::KeepRemoved,
+        Self::KeepCalendar,
     ];
 }

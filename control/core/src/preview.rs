@@ -3,6 +3,7 @@
 use crate::interaction::{NOT_IN_USE, Outcome};
 use crate::record::{ContactSpec, DialResult, ResultCode};
 use crate::view::ContactView;
+use crate::wait::Wait;
 use crate::{AgentId, CallId, ContactId, calendar};
 
 /// Where a contact is.
@@ -21,8 +22,12 @@ pub(crate) struct Contact {
     pub(crate) id: ContactId,
     pub(crate) spec: ContactSpec,
     pub(crate) arrival_ms: u64,
-    /// Not queued before this, in milliseconds since 1970 UTC.
+    /// Not called before this, in milliseconds since 1970 UTC; 0 = as soon as possible.
     pub(crate) due_ms: u64,
+    /// A rule forbids it until then, in milliseconds since 1970 UTC.
+    pub(crate) forbidden_until_ms: u64,
+    /// Between two attempts.
+    pub(crate) wait: Wait,
     pub(crate) state: State,
     pub(crate) code: Option<ResultCode>,
     pub(crate) response: Option<u16>,
@@ -40,6 +45,8 @@ impl Contact {
     }
 
     pub(crate) fn view(&self) -> ContactView {
+        let booked_ms = self.due_ms.max(self.forbidden_until_ms).max(self.wait.until_ms);
+        let not_before_ms = if booked_ms == 0 { self.arrival_ms } else { booked_ms };
         ContactView {
             id: self.id.clone(),
             queue: self.spec.queue.clone(),
@@ -51,7 +58,7 @@ impl Contact {
             agent: self.agent.clone(),
             disposition: self.disposition.clone(),
             list: Some(self.spec.list.clone()).filter(|list| !list.is_empty()),
-            not_before: calendar::write(self.due_ms),
+            not_before: calendar::write(not_before_ms),
         }
     }
 }

@@ -21,6 +21,11 @@ impl Throttle {
         }
     }
 
+    /// What was asked for at a time that has yet to come, by a clock that was set back since, counts as asked for now.
+    pub(crate) fn no_later_than(&mut self, now_ms: u64) {
+        self.moments.iter_mut().for_each(|moment| *moment = now_ms.min(*moment));
+    }
+
     /// Requests within the last `window_s` seconds, at most an hour.
     pub(crate) fn count(&self, now_ms: u64, window_s: u64) -> usize {
         let from_ms = now_ms.saturating_sub(window_s * 1_000);
@@ -50,5 +55,11 @@ mod tests {
         throttle.note(500_000);
         throttle.note(100_000);
         assert_eq!(throttle.count(500_000, 300), 2);
+        throttle.no_later_than(100_000);
+        assert_eq!(
+            (throttle.count(399_999, 300), throttle.count(400_000, 300)),
+            (2, 0),
+            "not for longer than their time"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inbound_flow::Owner;
-use crate::{AgentId, CallId, CallbackId, ContactId, EngineId};
+use crate::{AgentId, CallId, CallbackId, ContactId, EngineId, Now};
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,26 +66,44 @@ pub(crate) enum Timer {
     Statistics,
 }
 
-/// Deadlines in microseconds on the clock of [`crate::Now::mono_us`].
+/// When a timer is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// A wait: microseconds on the clock of [`Now::mono_us`], whatever is done to the other one.
+    Ours(u64),
+    /// A time of day: milliseconds since 1970 UTC, as [`Now::unix_ms`] shows them by then.
+    Calendar(u64),
+}
+
+/// Deadlines on both clocks.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    by_timer: BTreeMap<Timer, u64>,
-    by_deadline: BTreeSet<(u64, Timer)>,
+    by_timer: BTreeMap<Timer, Deadline>,
+    ours: BTreeSet<(u64, Timer)>,
+    calendar: BTreeSet<(u64, Timer)>,
 }
 
 impl Timers {
     /// Arms a timer, in place of its former deadline.
-    pub(crate) fn arm(&mut self, timer: Timer, deadline_us: u64) {
-        if let Some(old) = self.by_timer.insert(timer.clone(), deadline_us) {
-            self.by_deadline.remove(&(old, timer.clone()));
-        }
-        self.by_deadline.insert((deadline_us, timer));
+    pub(crate) fn arm(&mut self, timer: Timer, deadline: Deadline) {
+        self.stop(&timer);
+        self.by_timer.insert(timer.clone(), deadline);
+        let (deadlines, at) = self.on(deadline);
+        deadlines.insert((at, timer));
     }
 
     /// Stops a timer, if it runs.
     pub(crate) fn stop(&mut self, timer: &Timer) {
         if let Some(old) = self.by_timer.remove(timer) {
-            self.by_deadline.remove(&(old, timer.clone()));
+            let (deadlines, at) = self.on(old);
+            deadlines.remove(&(at, timer.clone()));
+        }
+    }
+
+    fn on(&mut self, deadline: Deadline) -> (&mut BTreeSet<(u64, Timer)>, u64) {
+        match deadline {
+            Deadline::Ours(us) => (&mut self.ours, us),
+            Deadline::Calendar(ms) => (&mut self.calendar, ms),
         }
     }
 
@@ -93,19 +111,28 @@ impl Timers {
         self.by_timer.contains_key(timer)
     }
 
-    /// The first deadline.
-    pub(crate) fn next(&self) -> Option<u64> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+    /// The first deadline, in microseconds on our clock, unless the calendar is set before it.
+    pub(crate) fn next(&self, now: Now) -> Option<u64> {
+        let ours = self.ours.first().map(|(us, _)| *us);
+        let calendar = self.calendar.first().map(|(ms, _)| {
+            let left_ms = ms.saturating_sub(now.unix_ms);
+            now.mono_us.saturating_add(left_ms.saturating_mul(1_000))
+        });
+        ours.into_iter().chain(calendar).min()
+    }
+
+    /// Whether a time of day is waited for.
+    pub(crate) fn wait_for_calendar(&self) -> bool {
+        !self.calendar.is_empty()
     }
 
     /// Stops and returns a timer whose deadline has passed.
-    pub(crate) fn expired(&mut self, now_us: u64) -> Option<Timer> {
-        let (deadline, _) = self.by_deadline.first()?;
-        if *deadline > now_us {
-            return None;
-        }
-        let (_, timer) = self.by_deadline.pop_first()?;
-        self.by_timer.remove(&timer);
+    pub(crate) fn expired(&mut self, now: Now) -> Option<Timer> {
+        let is_due = |(deadline, _): &&(u64, Timer), now: u64| *deadline <= now;
+        let ours = self.ours.first().filter(|first| is_due(first, now.mono_us));
+        let due = ours.or_else(|| self.calendar.first().filter(|first| is_due(first, now.unix_ms)));
+        let timer = due.map(|(_, timer)| timer.clone())?;
+        self.stop(&timer);
         Some(timer)
     }
 }
@@ -116,18 +143,36 @@ mod tests {
 
     #[test]
     fn a_timer_has_one_deadline_and_fires_once() {
+        let now = |mono_us| Now { mono_us, unix_ms: 0 };
         let mut timers = Timers::default();
-        timers.arm(Timer::Match, 10);
-        timers.arm(Timer::Match, 20);
-        timers.arm(Timer::Engine, 15);
-        assert_eq!(timers.next(), Some(15));
-        assert_eq!(timers.expired(14), None);
-        assert_eq!(timers.expired(15), Some(Timer::Engine));
-        assert_eq!(timers.expired(30), Some(Timer::Match));
-        assert_eq!(timers.expired(30), None);
-        timers.arm(Timer::Match, 10);
+        timers.arm(Timer::Match, Deadline::Ours(10));
+        timers.arm(Timer::Match, Deadline::Ours(20));
+        timers.arm(Timer::Engine, Deadline::Ours(15));
+        assert_eq!(timers.next(now(0)), Some(15));
+        assert_eq!(timers.expired(now(14)), None);
+        assert_eq!(timers.expired(now(15)), Some(Timer::Engine));
+        assert_eq!(timers.expired(now(30)), Some(Timer::Match));
+        assert_eq!(timers.expired(now(30)), None);
+        timers.arm(Timer::Match, Deadline::Calendar(10));
+        timers.arm(Timer::Match, Deadline::Ours(10));
         timers.stop(&Timer::Match);
-        assert!(!timers.is_armed(&Timer::Match));
-        assert_eq!(timers.next(), None);
+        assert!(!timers.is_armed(&Timer::Match) && !timers.wait_for_calendar());
+        assert_eq!(timers.next(now(0)), None);
+    }
+
+    #[test]
+    fn a_time_of_day_follows_the_calendar_and_a_wait_does_not() {
+        let mut timers = Timers::default();
+        timers.arm(Timer::Match, Deadline::Calendar(10_000));
+        timers.arm(Timer::Engine, Deadline::Ours(5_000_000));
+        assert_eq!(timers.next(Now { mono_us: 0, unix_ms: 7_000 }), Some(3_000_000));
+        let set_back = Now { mono_us: 1_000_000, unix_ms: 2_000 };
+        assert_eq!((timers.next(set_back), timers.expired(set_back)), (Some(5_000_000), None));
+        let set_forward = Now { mono_us: 2_000_000, unix_ms: 10_000 };
+        assert_eq!(timers.next(set_forward), Some(2_000_000));
+        assert_eq!(timers.expired(set_forward), Some(Timer::Match));
+        assert_eq!(timers.expired(set_forward), None);
+        let later = Now { mono_us: 5_000_000, unix_ms: 0 };
+        assert_eq!(timers.expired(later), Some(Timer::Engine));
     }
 }

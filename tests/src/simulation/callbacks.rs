@@ -51,7 +51,7 @@ impl World {
             _ => None,
         };
         if self.chance(25) {
-            let later = self.now().unix_ms / 1_000 + self.rng.random_range(1..10_u64);
+            let later = self.now().unix_ms / 1_000 + self.desired_in_s();
             params.insert("_desired_time".into(), later.to_string().into());
         }
         let service = if self.chance(30) { "help" } else { "cb" };

@@ -1,5 +1,6 @@
 //! One history: a seed, a world, an oracle.
 
+mod calendar;
 mod callbacks;
 mod engines;
 mod failures;

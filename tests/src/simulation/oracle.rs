@@ -8,6 +8,7 @@ use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
 use offhook_proto::DtmfMode;
 
+use super::calendar::Calendar;
 use super::callbacks::Requests;
 use super::engines::{SimLeg, call_of};
 use super::flows::Callers;
@@ -20,6 +21,7 @@ use super::world::{SECOND, World};
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
     pub(super) callers: Callers,
+    pub(super) calendar: Calendar,
     pub(super) requests: Requests,
     pub(super) order: Order,
     pub(super) operations: Operations,
@@ -261,6 +263,7 @@ impl World {
 
     /// After every happening.
     pub(super) fn judge(&mut self) {
+        self.judge_bookings();
         let mut violation = None;
         let now_us = self.now_us;
         let mut talked = Vec::new();

@@ -8,7 +8,8 @@ use offhook_control_core::view::Notification;
 use offhook_control_core::{Core, EngineId, Input, Key, Output, Record};
 use rand::RngExt as _;
 
-use super::world::{Happening, World};
+use super::network::{Peer, PeerAct, PeerState, Who};
+use super::world::{Happening, SECOND, World};
 
 pub(super) struct Shell {
     pub(super) core: Option<Core>,
@@ -84,7 +85,10 @@ impl World {
         while let Some(output) = core.poll_output() {
             match output {
                 // Durable before anything else happens.
-                Output::Record(record) => self.append(record),
+                Output::Record(record) => {
+                    self.judge_booking(&record.fact);
+                    self.append(record);
+                }
                 output => rest.push(output),
             }
         }
@@ -92,6 +96,7 @@ impl World {
         for output in rest {
             if let Output::Notify(notification) = &output {
                 self.order_note(notification);
+                self.note_booking(notification);
             }
             self.perform(output);
         }
@@ -142,11 +147,24 @@ impl World {
         self.oracle.passed.clear();
         self.judge_control_crash();
         self.order_after_crash();
+        self.bookings_after_crash();
         self.forget_operations();
         self.cut_links();
         self.network_after_crash();
-        let pause = self.between_ms(50, 3_000);
+        let pause = self.between_ms(50, 3_000) + if self.silence_a_phone() { 5 * SECOND } else { 0 };
         self.after(pause, Happening::ControlStart);
+    }
+
+    /// Now and then an agent's phone dies with control, which is away for so long that it hears of no silence.
+    fn silence_a_phone(&mut self) -> bool {
+        let is_up = |peer: &Peer| matches!(peer.who, Who::Phone(_)) && peer.state == PeerState::Up;
+        let mut phones = self.network.peers.iter().filter(|(_, peer)| is_up(peer) && peer.dead_us.is_none());
+        let Some(call) = phones.next().map(|(call, _)| *call) else { return false };
+        let dies = self.chance(15);
+        if dies {
+            self.after(0, Happening::Peer { call, act: PeerAct::Die });
+        }
+        dies
     }
 
     fn append(&mut self, record: Record) {
@@ -188,12 +206,14 @@ impl World {
                 self.judge_decision(&record.fact);
                 self.judge_trunk(&record.fact);
                 self.order_decision(&record.fact);
+                self.judge_booking(&record.fact);
                 self.shell.unsynced.push((batch, record));
                 *self.shell.pending_keys.entry(key).or_default() += 1;
                 continue;
             }
             if let Output::Notify(notification) = &output {
                 self.order_note(notification);
+                self.note_booking(notification);
             }
             if let Output::Notify(Notification::Call(view)) = &output {
                 self.judge_call_view(view);

@@ -313,6 +313,7 @@ impl World {
     pub(super) fn evening(&mut self) {
         self.trace(|| "evening".to_owned());
         self.users.evening = true;
+        self.turn_page();
         self.at(self.now_us + 5 * SECOND, Happening::Night);
     }
 

@@ -130,6 +130,10 @@ pub(super) enum Happening {
     TrunkAsked {
         run: u64,
     },
+    /// Somebody sets the calendar.
+    CalendarSet {
+        by_ms: i64,
+    },
     /// Nothing new begins from here on.
     Evening,
     /// Agents go home.
@@ -235,6 +239,7 @@ impl World {
         }
         self.plan_outages(day_us);
         self.plan_office(day_us);
+        self.plan_calendar(day_us);
         self.at(day_us, Happening::Evening);
     }
 
@@ -299,13 +304,15 @@ impl World {
             Happening::TrunkAway { pause_us } => self.lose_trunk(pause_us),
             Happening::TrunkBack => self.find_trunk(),
             Happening::TrunkAsked { run } => self.on_trunk_asked(run),
+            Happening::CalendarSet { by_ms } => self.set_calendar(by_ms),
             Happening::Evening => self.evening(),
             Happening::Night => self.fall_night(),
         }
     }
 
     pub(super) fn now(&self) -> Now {
-        Now { mono_us: self.now_us, unix_ms: START_MS + self.now_us / 1_000 }
+        let unix_ms = START_MS + self.now_us / 1_000;
+        Now { mono_us: self.now_us, unix_ms: unix_ms.saturating_add_signed(self.oracle.calendar.set_ms) }
     }
 
     pub(super) fn at(&mut self, at_us: u64, happening: Happening) {

@@ -207,10 +207,7 @@ impl Core {
         let desired_ms = opening(config, self.now.unix_ms, Some(desired_ms))?.unwrap_or(desired_ms);
         self.record(Fact::CallbackMoved { id: id.clone(), desired_ms });
         if let Some(callback) = self.callbacks.get_mut(id) {
-            callback.spec.desired_ms = desired_ms;
-            callback.spec.scheduled = true;
-            callback.due_ms = desired_ms.max(callback.blocked_until_ms);
-            (callback.asked, callback.is_asked, callback.confirmed) = (0, false, false);
+            callback.move_to(desired_ms);
         }
         self.timers.stop(&Timer::Confirm(id.clone()));
         match interaction {

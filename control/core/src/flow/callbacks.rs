@@ -10,7 +10,8 @@ use crate::limits::HISTORY;
 use crate::mutation::Mutation;
 use crate::options::CallDirection;
 use crate::record::{CallbackReason, CallbackSpec, DialResult, Fact};
-use crate::timer::Timer;
+use crate::timer::{Deadline, Timer};
+use crate::wait::Wait;
 use crate::{AgentId, CallId, CallbackId};
 
 impl Core {
@@ -26,7 +27,9 @@ impl Core {
         let asked_ms = spec.asked_ms();
         self.throttles.entry(spec.service.clone()).or_default().note(asked_ms);
         self.index.add(&spec.id, &spec.service, &spec.number, asked_ms);
-        self.callbacks.insert(spec.id.clone(), Callback::new(spec));
+        let mut callback = Callback::new(spec);
+        callback.accepted_us = i64::try_from(self.now.mono_us).unwrap_or(i64::MAX);
+        self.callbacks.insert(callback.spec.id.clone(), callback);
     }
 
     /// Queues a callback when it is due, or waits until it is.
@@ -36,14 +39,19 @@ impl Core {
             return;
         }
         let now_ms = self.now.unix_ms;
-        let is_due = callback.due_ms <= now_ms;
+        let waits_until_us = callback.wait.runs_until_us(self.now);
+        let due_ms = callback.due_ms.max(callback.forbidden_until_ms);
+        let is_due = due_ms <= now_ms;
         let service = self.config.service(&callback.spec.service).filter(|_| is_due);
         let open_ms = service.map_or(Some(0), |service| service.office_hours.next_open_ms(now_ms));
-        let due_ms = callback.due_ms.max(open_ms.unwrap_or(0));
+        let due_ms = due_ms.max(open_ms.unwrap_or(0));
         let waits_for_call =
             callback.spec.options.access_number.is_some() && !callback.spec.options.wait_for_agent;
         self.arm_at(Timer::CallbackTtl(id.clone()), callback.expires_ms());
-        if due_ms > now_ms {
+        if let Some(until_us) = waits_until_us {
+            self.set_callback_state(id, State::Scheduled);
+            self.timers.arm(Timer::CallbackDue(id.clone()), Deadline::Ours(until_us));
+        } else if due_ms > now_ms {
             self.set_callback_state(id, State::Scheduled);
             self.arm_at(Timer::CallbackDue(id.clone()), due_ms);
         } else if open_ms.is_none() {
@@ -208,7 +216,7 @@ impl Core {
 
     /// An interaction for a callback is over.
     pub(crate) fn conclude_callback(&mut self, id: &CallbackId, outcome: &Outcome, connected: bool) {
-        let (unix_ms, unknown_wait_ms) = (self.now.unix_ms, self.unknown_wait_ms());
+        let (now, unknown_wait_ms) = (self.now, self.unknown_wait_ms());
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         callback.interaction = None;
         if callback.is_over() || connected {
@@ -219,8 +227,9 @@ impl Core {
         }
         let Some(_) = callback.running.take() else {
             // Nobody was dialled.
-            let wait_ms = if *outcome == Outcome::Engine { ENGINE_RETRY_MS } else { 0 };
-            callback.due_ms = callback.due_ms.max(unix_ms + wait_ms);
+            if *outcome == Outcome::Engine {
+                callback.wait = Wait::begin(now, ENGINE_RETRY_MS, false);
+            }
             self.after_attempt(id);
             return;
         };
@@ -241,14 +250,11 @@ impl Core {
             Outcome::Talked => DialResult::Person,
             other => dial_result(other),
         };
-        callback.due_ms = unix_ms + wait_ms;
-        if result == DialResult::Unknown {
-            callback.blocked_until_ms = callback.due_ms;
-        }
+        callback.wait = Wait::begin(now, wait_ms, result == DialResult::Unknown);
         callback.results.insert(callback.attempts, result);
         let failed_at = outcome.failed_at();
         callback.failed_at = callback.failed_at.max(Some(failed_at));
-        let (attempt, not_before_ms) = (callback.attempts, callback.due_ms);
+        let (attempt, not_before_ms) = (callback.attempts, callback.wait.until_ms);
         self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms, failed_at });
         if matches!(outcome, Outcome::Detected { again: false, .. }) {
             return self.end_callback(id, CallbackReason::FailCallToCustomer);
@@ -271,7 +277,7 @@ impl Core {
     /// Of a planted fault alone: the next attempt waits for nothing.
     pub(super) fn requeue_at_once(&mut self, id: &CallbackId) {
         if let Some(callback) = self.callbacks.get_mut(id) {
-            callback.due_ms = 0;
+            (callback.due_ms, callback.wait) = (0, Wait::default());
             self.schedule_callback(id);
         }
     }

@@ -27,7 +27,7 @@ impl Core {
         match (source, not_before_ms) {
             (Some(Source::Callback(callback)), Some(at_ms)) => {
                 if let Some(callback) = self.callbacks.get_mut(&callback) {
-                    callback.due_ms = at_ms;
+                    callback.forbidden_until_ms = at_ms;
                 }
                 self.give_up(id, Outcome::Withdrawn);
             }
@@ -37,7 +37,7 @@ impl Core {
             }
             (Some(Source::Contact(contact)), Some(at_ms)) => {
                 if let Some(contact) = self.contacts.get_mut(&contact) {
-                    contact.due_ms = at_ms;
+                    contact.forbidden_until_ms = at_ms;
                 }
                 self.give_up(id, Outcome::Withdrawn);
             }
@@ -51,7 +51,7 @@ impl Core {
         true
     }
 
-    fn announce_offer_withdrawn(&mut self, id: u64) {
+    pub(super) fn announce_offer_withdrawn(&mut self, id: u64) {
         if self.interactions.get(&id).is_some_and(|found| found.offer.is_some()) {
             self.announce_offer(id, "withdrawn");
         }

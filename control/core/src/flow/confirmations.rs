@@ -93,8 +93,11 @@ impl Core {
         let Some(confirm) = callback.spec.options.confirm else { return };
         callback.state = State::Routing;
         let (asked_ms, expires_ms) = (callback.asked_ms, callback.expires_ms());
+        let timeout_ms = u64::from(confirm.timeout_s) * 1_000;
+        // The calendar may have been set back meanwhile.
+        let left_ms = (asked_ms + timeout_ms).saturating_sub(self.now.unix_ms).min(timeout_ms);
         self.arm_at(Timer::CallbackTtl(id.clone()), expires_ms);
-        self.arm_at(Timer::Confirm(id.clone()), asked_ms + u64::from(confirm.timeout_s) * 1_000);
+        self.arm(Timer::Confirm(id.clone()), left_ms);
     }
 
     /// The customer did not answer in time.

@@ -4,7 +4,8 @@ use crate::core::{Changed, Core};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::preview::{Contact, State, result_code};
 use crate::record::{ContactSpec, Fact, FailedAt, ResultCode};
-use crate::timer::Timer;
+use crate::timer::{Deadline, Timer};
+use crate::wait::Wait;
 use crate::{AgentId, CallId, ContactId};
 
 impl Core {
@@ -15,13 +16,15 @@ impl Core {
     }
 
     pub(crate) fn insert_contact(&mut self, id: &ContactId, spec: ContactSpec, at_ms: u64) {
-        let due_ms = spec.not_before_ms.map_or(at_ms, |not_before_ms| not_before_ms.max(at_ms));
+        let due_ms = spec.not_before_ms.unwrap_or(0);
         self.lists.entry(spec.list.clone()).or_default().insert(id.clone());
         let contact = Contact {
             id: id.clone(),
             spec,
             arrival_ms: at_ms,
             due_ms,
+            forbidden_until_ms: 0,
+            wait: Wait::default(),
             state: State::Queued,
             code: None,
             response: None,
@@ -39,15 +42,18 @@ impl Core {
         if contact.is_over() || contact.interaction.is_some() {
             return;
         }
-        let due_ms = contact.due_ms;
+        let due_ms = contact.due_ms.max(contact.forbidden_until_ms);
+        let waits_until_us = contact.wait.runs_until_us(self.now);
         self.changed(Changed::Contact(id.clone()));
-        if due_ms > self.now.unix_ms {
-            if let Some(contact) = self.contacts.get_mut(id) {
-                contact.state = State::Queued;
-            }
-            self.arm_at(Timer::ContactDue(id.clone()), due_ms);
-        } else {
-            self.queue_contact(id);
+        if waits_until_us.is_none() && due_ms <= self.now.unix_ms {
+            return self.queue_contact(id);
+        }
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.state = State::Queued;
+        }
+        match waits_until_us {
+            Some(until_us) => self.timers.arm(Timer::ContactDue(id.clone()), Deadline::Ours(until_us)),
+            None => self.arm_at(Timer::ContactDue(id.clone()), due_ms),
         }
     }
 
@@ -151,7 +157,7 @@ impl Core {
         rang: bool,
         connected: bool,
     ) {
-        let (now_ms, unknown_wait_ms) = (self.now.unix_ms, self.unknown_wait_ms());
+        let (now, unknown_wait_ms) = (self.now, self.unknown_wait_ms());
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.interaction = None;
         let dialled = contact.running.take().is_some();
@@ -164,8 +170,9 @@ impl Core {
         }
         let disabled = *outcome == Outcome::AgentCancelled;
         if !dialled && !disabled {
-            let wait_ms = if *outcome == Outcome::Engine { ENGINE_RETRY_MS } else { 0 };
-            contact.due_ms = contact.due_ms.max(now_ms + wait_ms);
+            if *outcome == Outcome::Engine {
+                contact.wait = Wait::begin(now, ENGINE_RETRY_MS, false);
+            }
             self.schedule_contact(id);
             return;
         }
@@ -188,7 +195,7 @@ impl Core {
         let never = dropped || retry_s == 0 && !ours;
         let hung_up = matches!(outcome, Outcome::AgentHungUp | Outcome::Deleted);
         let again = !disabled && !never && !hung_up && contact.attempts < limit;
-        let again_ms = again.then(|| now_ms + wait_ms);
+        let wait = again.then(|| Wait::begin(now, wait_ms, outcome.failed_at() == FailedAt::House));
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.code = Some(code);
         contact.response = response;
@@ -198,16 +205,16 @@ impl Core {
             id: id.clone(),
             code,
             response,
-            again_ms,
+            again_ms: wait.map(|wait| wait.until_ms),
             disabled,
             agent,
             failed_at,
         });
         self.count_contact(code);
-        match again_ms {
-            Some(due_ms) => {
+        match wait {
+            Some(wait) => {
                 if let Some(contact) = self.contacts.get_mut(&id) {
-                    contact.due_ms = due_ms;
+                    contact.wait = wait;
                     contact.state = State::Queued;
                 }
                 self.schedule_contact(&id);

@@ -7,7 +7,7 @@ use crate::agent::{Activity, Agent};
 use crate::core::Core;
 use crate::interaction::{Stage, Way};
 use crate::mutation::Mutation;
-use crate::timer::Timer;
+use crate::timer::{Deadline, Timer};
 
 impl Core {
     /// Pairs whoever can be paired: held customers first, then the queues in order.
@@ -44,7 +44,7 @@ impl Core {
             }
         }
         if again_us < u64::MAX {
-            self.timers.arm(Timer::Match, again_us);
+            self.timers.arm(Timer::Match, Deadline::Ours(again_us));
         }
     }
 

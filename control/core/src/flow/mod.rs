@@ -8,6 +8,7 @@ pub(crate) mod callback_options;
 pub(crate) mod callbacks;
 pub(crate) mod called_in;
 pub(crate) mod calls;
+pub(crate) mod clocks;
 pub(crate) mod compliance;
 pub(crate) mod confirmations;
 pub(crate) mod contacts;

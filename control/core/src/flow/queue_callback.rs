@@ -9,7 +9,7 @@ use crate::interaction::{Interaction, Stage};
 use crate::mutation::Mutation;
 use crate::options::CallbackOptions;
 use crate::record::{CallbackReason, CallbackSpec, Origin};
-use crate::timer::Timer;
+use crate::timer::{Deadline, Timer};
 
 impl Core {
     /// Whether a flow may make a callback of a caller now.
@@ -110,10 +110,10 @@ impl Core {
     /// A step of a flow takes time. After a callback it counts from when that was accepted, so that a restart adds nothing.
     pub(super) fn arm_flow(&mut self, owner: Owner, ms: u64) {
         let Owner::Callback(id) = &owner else { return self.arm(Timer::Flow(owner), ms) };
-        let origin = self.callbacks.get(id).and_then(|callback| callback.spec.origin.as_ref());
-        let accepted_ms = origin.map_or(self.now.unix_ms, |origin| origin.accepted_ms);
+        let Some(callback) = self.callbacks.get(id) else { return };
         let waited_ms = self.flows.get(&owner).map_or(ms, |run| run.waited_ms);
-        self.arm_at(Timer::Flow(owner), accepted_ms.saturating_add(waited_ms));
+        let until_us = waited_ms.saturating_mul(1_000).saturating_add_signed(callback.accepted_us);
+        self.timers.arm(Timer::Flow(owner), Deadline::Ours(until_us));
     }
 
     /// After a restart: the flows of callbacks go on behind their callback step.

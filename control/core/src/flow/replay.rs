@@ -11,8 +11,9 @@ use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
 use crate::preview::State as ContactState;
-use crate::record::{CallKind, Destination, DialResult, Fact, Record};
+use crate::record::{CallKind, Destination, DialResult, Fact, FailedAt, Record};
 use crate::view::AgentStatus;
+use crate::wait::Wait;
 use crate::{AgentId, CallId, CallbackId, EngineId};
 
 /// What the journal says about calls of earlier runs.
@@ -266,19 +267,13 @@ impl Core {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.results.insert(attempt, result);
                     callback.failed_at = callback.failed_at.max(Some(failed_at));
-                    callback.due_ms = not_before_ms;
-                    if result == DialResult::Unknown {
-                        callback.blocked_until_ms = not_before_ms;
-                    }
+                    callback.wait = Wait::of_record(at_ms, not_before_ms, result == DialResult::Unknown);
                     callback.running = None;
                 }
             }
             Fact::CallbackMoved { id, desired_ms } => {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
-                    callback.spec.desired_ms = desired_ms;
-                    callback.spec.scheduled = true;
-                    callback.due_ms = desired_ms.max(callback.blocked_until_ms);
-                    (callback.asked, callback.is_asked, callback.confirmed) = (0, false, false);
+                    callback.move_to(desired_ms);
                 }
             }
             Fact::CallbackAsked { id, attempt } => {
@@ -326,13 +321,15 @@ impl Core {
                 }
             }
             Fact::ContactDisposed { id, disposition } => self.on_disposed(&id, disposition),
-            Fact::ContactResult { id, code, response, again_ms, disabled, agent: _, failed_at: _ } => {
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent: _, failed_at } => {
                 let Some(contact) = self.contacts.get_mut(&id) else { return };
                 contact.code = Some(code);
                 contact.response = response;
                 contact.running = None;
                 contact.state = ContactState::Queued;
-                contact.due_ms = again_ms.unwrap_or(contact.due_ms);
+                if let Some(again_ms) = again_ms {
+                    contact.wait = Wait::of_record(at_ms, again_ms, failed_at == FailedAt::House);
+                }
                 *self.projection.contacts.entry(code.name().to_owned()).or_default() += 1;
                 if again_ms.is_none() {
                     self.finish_contact(&id, disabled);

@@ -23,6 +23,7 @@ impl Core {
     /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
     pub(crate) fn rebuild(&mut self) {
         self.replayed.pending = true;
+        self.resume_waits();
         let now_us = self.now.mono_us;
         let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in agents {

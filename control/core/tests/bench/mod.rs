@@ -24,6 +24,8 @@ pub(crate) struct Bench {
     pub(crate) core: Core,
     pub(crate) config: Config,
     now_us: u64,
+    /// By how much the calendar was set, in milliseconds.
+    set_ms: i64,
     pub(crate) packet_age_ms: u64,
     pub(crate) sip: Vec<(CallId, SipCommand)>,
     pub(crate) engine: Vec<Command>,
@@ -81,6 +83,7 @@ impl Bench {
             core,
             config,
             now_us,
+            set_ms: 0,
             packet_age_ms,
             sip: Vec::new(),
             engine: Vec::new(),
@@ -114,7 +117,14 @@ impl Bench {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { mono_us: self.now_us, unix_ms: 1_800_000_000_000 + self.now_us / 1_000 }
+        let unix_ms = 1_800_000_000_000 + self.now_us / 1_000;
+        Now { mono_us: self.now_us, unix_ms: unix_ms.saturating_add_signed(self.set_ms) }
+    }
+
+    /// Somebody sets the calendar, and the shell notices.
+    pub(crate) fn set_calendar(&mut self, by_s: i64) {
+        self.set_ms += by_s * 1_000;
+        self.take(Input::Tick);
     }
 
     pub(crate) fn take(&mut self, input: Input) {
