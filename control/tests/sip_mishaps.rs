@@ -346,3 +346,76 @@ async fn a_peer_that_demands_reliable_ringing_is_called_again_with_it() {
     peer.respond(&bye, "200 OK", "u", "", "").await;
     ends(&mut port, call, false).await;
 }
+
+/// A call of ours that the peer has answered and we have acknowledged, and an offer of ours, of another address, in it.
+async fn moved(port: &mut Port, peer: &Peer) -> (CallId, Heard, Heard) {
+    let (call, invite) = port.answered_by(peer).await;
+    port.answered(call).await;
+    peer.hear("ACK").await;
+    let mut local = local_media();
+    local.rtp.set_port(31_000);
+    port.port.command(call, SipCommand::ReOffer { local });
+    let offer = peer.hear("INVITE").await;
+    assert!(offer.text.contains("m=audio 31000"), "{}", offer.text);
+    (call, invite, offer)
+}
+
+async fn follows(port: &mut Port, call: CallId) {
+    port.until(call, |event| matches!(event, SipEvent::Snapshot { data } if data.contains("31000"))).await;
+}
+
+#[tokio::test]
+async fn by_09_a_phone_that_refuses_for_the_moment_is_told_again_where_its_leg_is() {
+    let mut port = port().await;
+    let peer = Peer::new().await;
+    let (call, _, offer) = moved(&mut port, &peer).await;
+    peer.respond(&offer, "500 Server Internal Error", "t", "Retry-After: 0\r\n", "").await;
+    let again = peer.hear("INVITE").await;
+    peer.respond(&again, "503 Service Unavailable", "t", "", "").await;
+    let third = peer.hear("INVITE").await;
+    assert!(third.text.contains("m=audio 31000"), "{}", third.text);
+    peer.answer(&third, "t").await;
+    follows(&mut port, call).await;
+    port.hang_up(call);
+    ends(&mut port, call, false).await;
+}
+
+#[tokio::test]
+async fn by_09_a_phone_that_offers_before_it_is_told_again_learns_it_from_our_answer() {
+    let mut port = port().await;
+    let peer = Peer::new().await;
+    let (call, invite, offer) = moved(&mut port, &peer).await;
+    peer.respond(&offer, "500 Server Internal Error", "t", "Retry-After: 30\r\n", "").await;
+    peer.hear("ACK").await;
+    peer.request(&invite, "t", "INVITE", 7, "Content-Type: application/sdp\r\n", &peer.sdp()).await;
+    let answer = peer.hear("SIP/2.0 200").await;
+    assert!(answer.text.contains("m=audio 31000"), "{}", answer.text);
+    follows(&mut port, call).await;
+    peer.request(&invite, "t", "ACK", 7, "", "").await;
+    port.hang_up(call);
+    ends(&mut port, call, false).await;
+}
+
+#[tokio::test]
+async fn by_09_a_phone_is_not_told_again_what_has_changed_since() {
+    let mut port = port().await;
+    let peer = Peer::new().await;
+    let (call, _, offer) = moved(&mut port, &peer).await;
+    peer.respond(&offer, "503 Service Unavailable", "t", "Retry-After: 1\r\n", "").await;
+    peer.hear("ACK").await;
+    port.port.command(call, SipCommand::ReOffer { local: local_media() });
+    let newer = peer.hear("INVITE").await;
+    assert!(newer.text.contains("m=audio 30000"), "{}", newer.text);
+    peer.answer(&newer, "t").await;
+    peer.hear("ACK").await;
+    // The next offer that is heard is the next that is made.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let mut local = local_media();
+    local.rtp.set_port(32_000);
+    port.port.command(call, SipCommand::ReOffer { local });
+    let next = peer.hear("INVITE").await;
+    assert!(next.text.contains("m=audio 32000"), "{}", next.text);
+    peer.answer(&next, "t").await;
+    port.hang_up(call);
+    ends(&mut port, call, false).await;
+}

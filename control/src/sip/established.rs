@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::dialog::Dialog;
 use super::limits::RESTORED_CSEQ_GAP;
+use super::negotiate::Again;
 use super::request::{self, CSEQS_PER_REQUEST, reply, send_once};
 use super::sdp;
 use super::secrets::Secrets;
@@ -62,8 +63,10 @@ pub(crate) struct Established {
     pub(crate) next_offer: Option<LocalMedia>,
     /// The call is of an earlier run: this one has not heard of the peer's media.
     untold: bool,
-    /// How often our offer met the peer's (491).
-    pub(crate) glares: u32,
+    /// An offer that was refused for the moment.
+    pub(crate) again: Option<Again>,
+    /// How often one was refused since one was agreed on.
+    pub(crate) refusals: u32,
     /// We hang up as soon as the ACK is there (RFC 3261 section 15).
     leaving: Option<String>,
 }
@@ -96,7 +99,8 @@ impl Established {
             offering: None,
             next_offer: None,
             untold: false,
-            glares: 0,
+            again: None,
+            refusals: 0,
             leaving: None,
         }
     }
@@ -156,6 +160,7 @@ impl Established {
     async fn until_end(&mut self, inbox: &mut Inbox) -> End {
         loop {
             let (due, probe_due) = (self.due, self.probe_due);
+            let again_due = self.again.as_ref().map(|again| again.at);
             let end = tokio::select! {
                 message = inbox.recv() => match message {
                     Some(message) => self.on_message(message).await,
@@ -164,6 +169,10 @@ impl Established {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.on_due(),
                 () = sleep_until(probe_due.unwrap_or_else(Instant::now)), if probe_due.is_some() => {
                     self.probe();
+                    None
+                }
+                () = sleep_until(again_due.unwrap_or_else(Instant::now)), if again_due.is_some() => {
+                    self.offer_again();
                     None
                 }
             };

@@ -22,8 +22,12 @@ pub(crate) const RING_MS: u32 = 170_000;
 pub(crate) const CONNECT_MS: u64 = 4_000;
 /// Requests larger than this go over TCP where the peer takes it (RFC 3261 section 18.1.1), in bytes.
 pub(crate) const UDP_REQUEST_BYTES: usize = 1_300;
-/// Attempts of a re-INVITE that meets another one (491).
-pub(crate) const GLARE_ATTEMPTS: u32 = 4;
+/// Attempts of an offer that is refused for the moment (491, 500, 503).
+pub(crate) const OFFER_ATTEMPTS: u32 = 10;
+/// The shortest wait before it is made again, and the first where the peer asks for none, in milliseconds.
+pub(crate) const OFFER_AGAIN_MS: u64 = 1_000;
+/// The longest, whatever the peer asks for.
+pub(crate) const OFFER_AGAIN_MOST_MS: u64 = 32_000;
 /// CSeq numbers skipped when a dialog is restored, for requests sent after its last snapshot.
 pub(crate) const RESTORED_CSEQ_GAP: u32 = 64;
 /// CSeq numbers left to the stack for its PRACKs of one INVITE.

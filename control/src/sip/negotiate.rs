@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia, SipCommand};
+use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
 use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::Transaction;
@@ -13,7 +13,7 @@ use super::door::required;
 use super::established::{End, Established};
 use super::flow::Flow;
 use super::incoming::{drive, value};
-use super::limits::GLARE_ATTEMPTS;
+use super::limits::{OFFER_AGAIN_MOST_MS, OFFER_AGAIN_MS, OFFER_ATTEMPTS};
 use super::outgoing::header;
 use super::request::{allow, full_response, reply};
 use super::sdp::{self, Description, SdpError};
@@ -107,8 +107,18 @@ impl Established {
         self.tell_snapshot().await;
     }
 
-    /// Our SDP for a request of the peer, and what the peer said in it.
+    /// Our SDP for a request of the peer, and what the peer said in it. It tells what a refused offer of ours was to tell.
     fn answer_to(&mut self, request: &Request) -> Result<(Option<String>, Option<RemoteMedia>), SdpError> {
+        let Some(again) = self.again.take() else { return self.answer_with(request) };
+        let before = self.local.replace(again.local.clone());
+        let answer = self.answer_with(request);
+        if !matches!(answer, Ok((Some(_), _))) {
+            (self.local, self.again) = (before, Some(again));
+        }
+        answer
+    }
+
+    fn answer_with(&mut self, request: &Request) -> Result<(Option<String>, Option<RemoteMedia>), SdpError> {
         let direction = self.direction();
         if request.body.is_empty() {
             let ours = (request.method == Method::Invite).then(|| self.next_local()).flatten();
@@ -122,6 +132,7 @@ impl Established {
 
     /// Offers other media, now or when the present exchange is over.
     pub(crate) fn offer(&mut self, mut local: LocalMedia) {
+        self.again = None;
         if self.offering.is_some() || self.unacked.is_some() {
             self.next_offer = Some(local);
             return;
@@ -131,6 +142,13 @@ impl Established {
         let text = sdp::offer(&local, &self.secrets, Direction::SendRecv);
         self.offering = Some(local);
         self.invite(text, false);
+    }
+
+    /// Makes an offer again that was refused for the moment.
+    pub(crate) fn offer_again(&mut self) {
+        if let Some(again) = self.again.take() {
+            self.offer(again.local);
+        }
     }
 
     fn invite(&mut self, sdp: String, refresh: bool) {
@@ -188,7 +206,11 @@ impl Established {
                 self.send_bye("the dialog is gone");
                 return Some(End::by_peer(format!("the peer answered {}", response.status_code)));
             }
-            (_, 491) => self.after_glare(offered.filter(|_| !refresh)),
+            (_, 491 | 500 | 503) => {
+                if let Some(local) = offered.filter(|_| !refresh) {
+                    self.after_refusal(local, &response);
+                }
+            }
             (_, 422) => {
                 let least_s =
                     header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
@@ -209,7 +231,7 @@ impl Established {
     }
 
     async fn on_agreed(&mut self, offered: Option<LocalMedia>, response: &Response) -> Option<End> {
-        self.glares = 0;
+        self.refusals = 0;
         if let Some(contact) = contact_value(&response.headers) {
             self.dialog.refresh_target(contact, None);
         }
@@ -241,29 +263,44 @@ impl Established {
         }
     }
 
-    /// Both offered at once: try again after a random time, longer for the caller (RFC 3261 section 14.1).
-    fn after_glare(&mut self, offered: Option<LocalMedia>) {
-        let Some(local) = offered else {
-            // A refresh: the peer's own request has refreshed the session, or the next mark will.
-            return;
-        };
-        self.glares += 1;
-        if self.glares >= GLARE_ATTEMPTS {
-            tracing::warn!(call = %self.call, "an offer met the peer's again and again; it is given up");
-            self.glares = 0;
+    /// A refusal for the moment: our offer met the peer's (491), or the peer cannot take one now. The session goes on as it was
+    /// (RFC 3261 section 14.1), and the offer is made again; a refresh is not, as its next mark comes.
+    fn after_refusal(&mut self, local: LocalMedia, response: &Response) {
+        self.refusals += 1;
+        let status = response.status_code.code();
+        if self.next_offer.is_some() {
             return;
         }
-        let wait_ms = if self.dialog.caller {
-            rand::random_range(2_100..=4_000)
-        } else {
-            rand::random_range(0..=2_000)
+        if self.refusals >= OFFER_ATTEMPTS {
+            tracing::warn!(call = %self.call, status, "an offer was refused again and again; it is given up");
+            self.refusals = 0;
+            return;
+        }
+        let wait_ms = match status {
+            // Longer for the caller (RFC 3261 section 14.1).
+            491 if self.dialog.caller => rand::random_range(2_100..=4_000),
+            491 => rand::random_range(0..=2_000),
+            _ => refused_for_ms(header(response, "Retry-After").as_deref(), self.refusals),
         };
-        let sender = self.sender.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-            let _ = sender.send(Message::Command(SipCommand::ReOffer { local })).await;
-        });
+        tracing::info!(call = %self.call, status, wait_ms, "an offer of ours is refused, and made again");
+        self.again = Some(Again { at: Instant::now() + Duration::from_millis(wait_ms), local });
     }
+}
+
+/// An offer that was refused for the moment.
+pub(crate) struct Again {
+    /// When it is made again.
+    pub(crate) at: Instant,
+    /// Our side.
+    pub(crate) local: LocalMedia,
+}
+
+/// How long to wait after so many refusals: what the peer asks for (RFC 3261 section 20.33), else longer each time.
+fn refused_for_ms(retry_after: Option<&str>, refusals: u32) -> u64 {
+    let digits = |text: &str| text.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>();
+    let asked_s: Option<u64> = retry_after.and_then(|text| digits(text).parse().ok());
+    let own_ms = OFFER_AGAIN_MS << (refusals - 1).min(16);
+    asked_s.map_or(own_ms, |seconds| seconds.saturating_mul(1_000)).clamp(OFFER_AGAIN_MS, OFFER_AGAIN_MOST_MS)
 }
 
 fn respond(mut transaction: Transaction, response: Response, is_invite: bool, call: &Established) {
@@ -276,4 +313,24 @@ fn respond(mut transaction: Transaction, response: Response, is_invite: bool, ca
             drive(transaction, sender).await;
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refused_for_ms;
+
+    #[test]
+    fn a_peer_that_says_for_how_long_it_is_busy_is_asked_then_and_another_one_less_and_less_often() {
+        assert_eq!(
+            [1, 2, 3, 9].map(|refusals| refused_for_ms(None, refusals)),
+            [1_000, 2_000, 4_000, 32_000]
+        );
+        assert_eq!(refused_for_ms(Some("5;duration=3600"), 1), 5_000);
+        assert_eq!(refused_for_ms(Some(" 18 (I am in a meeting)"), 1), 18_000);
+        assert_eq!(
+            ["0", "99999999999999999999", "soon"].map(|text| refused_for_ms(Some(text), 1)),
+            [1_000; 3]
+        );
+        assert_eq!(refused_for_ms(Some("99999999999"), 1), 32_000);
+    }
 }
