@@ -212,6 +212,7 @@ impl Runtime {
             | SipEvent::Ringing
             | SipEvent::EarlyMedia(_)
             | SipEvent::Answered { .. }
+            | SipEvent::Alive
             | SipEvent::Updated(_)
             | SipEvent::SettingUp { .. }
             | SipEvent::Snapshot { .. }

@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use offhook_control::sip::{SipConfig, TrunkConfig};
-use offhook_control_core::sip::SipEvent;
+use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, Input};
-use support::peer::Peer;
+use support::peer::{Heard, Peer};
 use support::{Port, config, free_port};
 
 /// A call over a network of quick timers, whose peer is asked every second whether it is there.
@@ -53,6 +55,67 @@ async fn by_02_a_peer_that_knows_of_no_call_is_hung_up_on() {
     peer.respond(&options, "481 Call Does Not Exist", "t", "", "").await;
     let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+}
+
+/// A call whose peer is asked whether it is there only where the core wants to know.
+async fn asked_call() -> (Peer, Port, CallId, Heard) {
+    let peer = Peer::new().await;
+    let mut port = Port::start(SipConfig { t1_ms: 20, ..config() }).await;
+    let (call, _) = port.answered_by(&peer).await;
+    port.answered(call).await;
+    port.port.command(call, SipCommand::Probe);
+    let options = peer.hear("OPTIONS").await;
+    assert!(options.header("To").contains("tag=t"), "in the dialog: {}", options.text);
+    (peer, port, call, options)
+}
+
+/// What the peer hears when the core asks again, after this.
+async fn asked_again(peer: &Peer, port: &Port, call: CallId, last: &Heard) -> Heard {
+    port.port.command(call, SipCommand::Probe);
+    loop {
+        let options = peer.hear("OPTIONS").await;
+        if options.header("CSeq") != last.header("CSeq") {
+            return options;
+        }
+    }
+}
+
+#[tokio::test]
+async fn by_02_a_phone_that_answers_what_the_core_asks_is_there_and_a_proxys_word_for_it_is_none() {
+    let (peer, mut port, call, mut options) = asked_call().await;
+    for status in
+        ["408 Request Timeout", "404 Not Found", "503 Service Unavailable", "405 Method Not Allowed"]
+    {
+        peer.respond(&options, status, "t", "", "").await;
+        options = asked_again(&peer, &port, call, &options).await;
+    }
+    peer.respond(&options, "200 OK", "t", "", "").await;
+    for _ in ["405", "200"] {
+        port.until(call, |event| *event == SipEvent::Alive).await;
+    }
+    port.hang_up(call);
+    let events = port.until_over(call).await;
+    assert!(!events.contains(&SipEvent::Alive), "{events:?}");
+}
+
+#[tokio::test]
+async fn by_02_a_phone_that_knows_of_no_call_when_the_core_asks_is_hung_up_on() {
+    let (peer, mut port, call, options) = asked_call().await;
+    peer.respond(&options, "481 Call Does Not Exist", "t", "", "").await;
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    assert!(!events.contains(&SipEvent::Alive), "{events:?}");
+    peer.hear("BYE").await;
+}
+
+#[tokio::test]
+async fn by_02_a_phone_that_does_not_answer_what_the_core_asks_is_left_to_the_core() {
+    let (peer, mut port, call, first) = asked_call().await;
+    // The transaction gives up after 64·T1 of 20 ms.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let options = asked_again(&peer, &port, call, &first).await;
+    peer.respond(&options, "200 OK", "t", "", "").await;
+    port.until(call, |event| *event == SipEvent::Alive).await;
 }
 
 /// With a trunk on a port of the loopback address that is asked every second.

@@ -181,12 +181,24 @@ pub(crate) struct Call {
     pub(crate) audio_from_us: Option<u64>,
     pub(crate) ended_ms: Option<u64>,
     pub(crate) audio: Audio,
+    pub(crate) probe: Probe,
     pub(crate) result: Option<String>,
     pub(crate) line: Line,
     /// It is on record that nobody hears the customer's keys.
     pub(crate) keys_on_record: bool,
     /// What was attached to it (CB-11).
     pub(crate) data: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What SIP says of a peer that is not heard, on our clock (BY-02).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Probe {
+    /// It is being asked, since then.
+    pub(crate) asked_us: Option<u64>,
+    /// It answered last.
+    pub(crate) answered_us: Option<u64>,
+    /// It has not been heard since then.
+    pub(crate) silent_us: Option<u64>,
 }
 
 /// Microseconds from the answer to the first packet, per direction (BY-01).

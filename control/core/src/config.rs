@@ -98,7 +98,8 @@ pub struct AgentConfig {
     pub idle_timeout_min: u32,
     /// What an idle leg is sent.
     pub idle: Idle,
-    /// Milliseconds without a packet after which the engine reports an agent's leg as silent; 0 never.
+    /// Milliseconds without a packet after which the engine reports an agent's leg as silent, and its phone is asked by SIP
+    /// whether it is there; 0 never.
     pub silent_after_ms: u32,
     /// Pass one packet in so many of a parked leg, a power of two.
     pub park_keep_one_in: u16,
@@ -109,6 +110,8 @@ pub struct AgentConfig {
     /// Milliseconds that an agent's leg may be silent during a conversation, from the engine's report on, before the
     /// customer is held and the agent is called again.
     pub silent_in_call_ms: u32,
+    /// Seconds without a packet after which an agent's leg is given up although its phone answers by SIP; 0 never.
+    pub media_timeout_s: u32,
     /// Seconds within which an agent whose leg was lost gets their customer back, and is not asked for a PIN (BY-03).
     pub resume_grace_s: u32,
     /// Seconds that a customer whose agent was lost is held.
@@ -131,6 +134,7 @@ impl Default for AgentConfig {
             redial_delay_ms: 1_000,
             redial_attempts: 3,
             silent_in_call_ms: 7_000,
+            media_timeout_s: 0,
             resume_grace_s: 20,
             hold_timeout_s: 60,
             consult_timeout_s: 300,

@@ -86,6 +86,10 @@ pub(crate) struct Leg {
     stale: bool,
     /// The engine has reported that it hears nothing of the peer, and has heard nothing since.
     silent: bool,
+    /// It has heard the peer since the leg was opened there.
+    heard: bool,
+    /// It was heard where the leg was before.
+    heard_before: bool,
     /// No such report has come since the engine was asked about it.
     silence_asked: bool,
     /// What it was known to be played when the engine was asked about it.
@@ -117,6 +121,8 @@ impl Leg {
             doubtful: false,
             stale: false,
             silent: false,
+            heard: false,
+            heard_before: false,
             silence_asked: false,
             play_asked: None,
         }
@@ -141,6 +147,26 @@ impl Leg {
     pub(crate) fn on_silence(&mut self, silent: bool) {
         self.silent = silent;
         self.silence_asked = false;
+    }
+
+    /// The engine has heard the peer.
+    pub(crate) fn on_heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// The peer has agreed to send to where the leg is now: it is heard there if it was heard before.
+    pub(crate) fn on_followed(&mut self) {
+        self.heard |= self.heard_before;
+    }
+
+    /// An earlier run of ours has heard the peer.
+    pub(crate) fn on_heard_before(&mut self) {
+        self.heard_before = true;
+    }
+
+    /// Whether the peer was ever heard, and sends to where the leg is now.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard
     }
 
     /// Whether the peer is not heard, and has not been for long.
@@ -243,7 +269,8 @@ impl Leg {
         self.keys_known = None;
         self.link_known = None;
         self.play_known = None;
-        self.silent = false;
+        self.heard_before |= self.heard;
+        (self.silent, self.heard) = (false, false);
     }
 
     /// Nothing is in flight any more: the engine is another one.

@@ -111,6 +111,9 @@ pub enum SipCommand {
         /// Our new side.
         local: LocalMedia,
     },
+    /// Ask whether the peer of an answered call is there, by OPTIONS in the dialog (RFC 3261 section 11.2). Told as `Alive` when
+    /// it is, as `Ended` when it knows of no such call, and not at all when it says nothing.
+    Probe,
     /// Take up a dialog of an earlier run. Answered with `Restored` or `RestoreFailed`.
     Restore {
         /// As in the last `Snapshot`.
@@ -153,6 +156,8 @@ pub enum SipEvent {
         /// When the 200 OK was received (or sent), in microseconds on the clock of [`crate::Now`].
         at_mono_us: u64,
     },
+    /// The peer has answered a `Probe`: it is there.
+    Alive,
     /// The peer changed its media (re-INVITE or UPDATE); the adaptor has answered.
     Updated(RemoteMedia),
     /// The call was not answered.

@@ -5,7 +5,6 @@ mod bench;
 
 use bench::{Bench, conversation};
 use offhook_control_core::api::{ApiReply, ApiRequest, KeysBody};
-use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{KeysStatus, Notification};
 use offhook_control_core::{CallId, EngineId, Input};
 use offhook_proto::{Command, DtmfMode};

@@ -6,6 +6,7 @@ mod bench;
 use bench::flow::{announce, arrive, flow, request, step, with};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{ApiRequest, LoginBody};
+use offhook_control_core::config::Config;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
 use offhook_control_core::{CallId, EngineId, Input};
@@ -164,7 +165,133 @@ fn by_02_a_silence_that_was_lost_with_other_events_is_noticed() {
     bench.pass_ms(60_000);
     bench.packet_age_ms = 10_000;
     says(&mut bench, EventBody::EventsLost { count: 4_096 });
+    assert_eq!(bench.probes(ann), 1, "it is asked by SIP");
+    bench.pass_ms(3_000);
+    assert!(bench.is_hung_up(ann), "which it does not answer");
+}
+
+/// Ann's phone was heard, and is not any more since 3 s.
+fn muted(change: impl FnOnce(&mut Config)) -> (Bench, CallId) {
+    let mut bench = Bench::with(change);
+    bench.add_agent("ann", true);
+    let ann = bench.dialled("ann");
+    let leg = bench.agent_leg("ann");
+    says(&mut bench, EventBody::LegLatched { leg: leg.clone(), source: ([127, 0, 0, 2], 4_000).into() });
+    bench.pass_ms(60_000);
+    bench.packet_age_ms = 3_000;
+    says(&mut bench, silent(&leg));
+    (bench, ann)
+}
+
+#[test]
+fn by_02_a_phone_that_sends_nothing_is_kept_for_as_long_as_it_answers_by_sip_and_no_longer() {
+    let (mut bench, ann) = muted(|_| ());
+    for asked in 1..20 {
+        assert_eq!(bench.probes(ann), asked);
+        bench.pass_ms(1_000);
+        bench.sip(ann, SipEvent::Alive);
+        bench.pass_ms(4_000);
+    }
+    assert_eq!((bench.agent("ann").connection, bench.dials()), (ConnectionStatus::Up, 1));
+    bench.pass_ms(2_900);
+    assert!(!bench.is_hung_up(ann));
+    bench.pass_ms(200);
+    assert!(bench.is_hung_up(ann), "the last time it did not answer");
+}
+
+#[test]
+fn by_02_an_answer_that_nobody_waits_for_proves_nothing() {
+    let (mut bench, ann) = muted(|_| ());
+    bench.sip(ann, SipEvent::Alive);
+    bench.pass_ms(2_000);
+    bench.sip(ann, SipEvent::Alive);
+    bench.callback("+31201");
+    assert_eq!((bench.probes(ann), bench.dials_to_trunk()), (2, 0));
+}
+
+#[test]
+fn by_02_a_phone_that_knows_of_no_call_any_more_is_called_again() {
+    let (mut bench, ann) = muted(|_| ());
+    bench.sip(ann, SipEvent::Ended { by_peer: true, reason: "481".into() });
+    bench.pass_ms(5_000);
+    assert_ne!(bench.dialled("ann"), ann);
+}
+
+#[test]
+fn by_02_a_customer_is_dialled_for_a_muted_phone_once_it_has_answered_by_sip() {
+    let (mut bench, ann) = muted(|_| ());
+    bench.sip(ann, SipEvent::Alive);
+    bench.pass_ms(2_000);
+    bench.callback("+31201");
+    bench.pass_ms(500);
+    assert_eq!(
+        (bench.probes(ann), bench.dials_to_trunk()),
+        (2, 0),
+        "what it said two seconds ago is too old"
+    );
+    bench.sip(ann, SipEvent::Alive);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn by_02_no_customer_is_dialled_for_a_muted_phone_that_does_not_answer_by_sip() {
+    let (mut bench, ann) = muted(|_| ());
+    bench.sip(ann, SipEvent::Alive);
+    bench.pass_ms(2_000);
+    bench.callback("+31201");
+    bench.pass_ms(3_100);
     assert!(bench.is_hung_up(ann));
+    assert_eq!(bench.dials_to_trunk(), 0);
+}
+
+#[test]
+fn by_03_an_agent_who_mutes_the_phone_in_mid_call_keeps_the_customer() {
+    let (mut bench, customer) = conversation();
+    let ann = bench.dialled("ann");
+    let leg = bench.agent_leg("ann");
+    says(&mut bench, EventBody::LegLatched { leg: leg.clone(), source: ([127, 0, 0, 2], 4_000).into() });
+    bench.pass_ms(10_000);
+    says(&mut bench, silent(&leg));
+    for _ in 0..10 {
+        bench.pass_ms(1_000);
+        bench.sip(ann, SipEvent::Alive);
+        bench.pass_ms(4_000);
+    }
+    assert!(!bench.is_hung_up(ann) && !bench.is_hung_up(customer));
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    bench.pass_ms(3_000);
+    assert!(bench.is_hung_up(ann), "it stopped answering");
+    assert!(!bench.played(customer).is_empty(), "the customer is held");
+}
+
+#[test]
+fn by_02_a_media_timeout_ends_the_leg_of_a_silent_phone_whatever_it_says_by_sip() {
+    let (mut bench, ann) = muted(|config| config.agents.media_timeout_s = 30);
+    for _ in 0..5 {
+        bench.pass_ms(500);
+        bench.sip(ann, SipEvent::Alive);
+        bench.pass_ms(4_500);
+    }
+    bench.sip(ann, SipEvent::Alive);
+    bench.pass_ms(1_000);
+    assert!(!bench.is_hung_up(ann), "29 s");
+    bench.pass_ms(2_000);
+    assert!(bench.is_hung_up(ann));
+}
+
+#[test]
+fn by_09_a_muted_phone_that_agreed_to_follow_its_leg_to_another_engine_is_kept_there() {
+    let (mut bench, ann) = muted(|config| config.engines = 1);
+    bench.engine_restarts(EngineId(0));
+    bench.pass_ms(1_000);
+    bench.keep_dialogs([ann]);
+    says(&mut bench, silent(&format!("a-ann-{ann}")));
+    for _ in 0..5 {
+        bench.pass_ms(1_000);
+        bench.sip(ann, SipEvent::Alive);
+        bench.pass_ms(4_000);
+    }
+    assert_eq!((bench.agent("ann").connection, bench.dials()), (ConnectionStatus::Up, 1));
 }
 
 #[test]

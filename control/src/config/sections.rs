@@ -196,6 +196,7 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     set(&mut agents.pin_timeout_ms, seconds(&mut table, "pin_timeout_s", 10, 600));
     set(&mut agents.idle_timeout_min, table.number("idle_timeout_min", 0..=1_440));
     set(&mut agents.silent_after_ms, table.number("silent_after_ms", 0..=600_000));
+    set(&mut agents.media_timeout_s, table.number("media_timeout_s", 0..=86_400));
     set(&mut agents.park_keep_one_in, table.number("park_keep_one_in", 1..=1_024));
     if !agents.park_keep_one_in.is_power_of_two() {
         table.refuse("park_keep_one_in", "takes a power of two");

@@ -168,7 +168,7 @@ impl Established {
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.on_due(),
                 () = sleep_until(probe_due.unwrap_or_else(Instant::now)), if probe_due.is_some() => {
-                    self.probe();
+                    self.probe(false);
                     None
                 }
                 () = sleep_until(again_due.unwrap_or_else(Instant::now)), if again_due.is_some() => {
@@ -196,6 +196,10 @@ impl Established {
                 self.offer(local);
                 None
             }
+            Message::Command(SipCommand::Probe) => {
+                self.probe(true);
+                None
+            }
             Message::Peer(transaction) => self.on_peer(*transaction).await,
             Message::Acked { cseq, body } if self.unacked == Some(cseq) => self.on_ack(&body).await,
             Message::NotAcked if self.unacked.is_some() => {
@@ -209,7 +213,8 @@ impl Established {
                 self.on_stray(&response).await;
                 None
             }
-            Message::Probed { response } => self.on_probed(response.as_deref()),
+            Message::Probed { asked: false, response } => self.on_probed(response.as_deref()),
+            Message::Probed { asked: true, response } => self.on_answered(response.as_deref()).await,
             // The INVITE was cancelled before our 2xx went out.
             Message::Cancelled => Some(End::by_peer("cancelled by the caller")),
             Message::Command(_) | Message::Acked { .. } | Message::NotAcked => None,

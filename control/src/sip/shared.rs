@@ -33,8 +33,8 @@ pub(crate) enum Message {
     Replied { refresh: bool, response: Option<Box<Response>> },
     /// A response to an INVITE of ours whose transaction died with an earlier run.
     Stray(Box<Response>),
-    /// The answer to an OPTIONS of ours; none when there was none.
-    Probed { response: Option<Box<Response>> },
+    /// The answer to an OPTIONS of ours, that the core asked for or not; none when there was none.
+    Probed { asked: bool, response: Option<Box<Response>> },
 }
 
 pub(crate) type Inbox = mpsc::Receiver<Message>;

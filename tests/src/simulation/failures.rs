@@ -29,6 +29,9 @@ impl World {
         }
         let Some(peer) = self.network.peers.get(&call) else { return };
         let sound = peer.state == PeerState::Up && peer.dead_us.is_none() && peer.known && !peer.hung_up;
+        // That a muted phone sends to where its leg is now may not be known after a failure.
+        let failed = self.oracle.engine_died_us.is_some() || self.shell.run > 1;
+        let sound = sound && (peer.sends() || !failed);
         let Who::Phone(agent) = peer.who.clone() else { return };
         let refused = self.oracle.refused.iter().any(|leg| call_of(leg) == Some(call));
         if sound && !refused {

@@ -170,7 +170,7 @@ impl World {
         let (call, silent_ms) = (leg.call, leg.silent_after_us / 1_000);
         let fed = self.fed_leg(call).is_some_and(|(engine, _)| engine == id);
         let peer = self.network.peers.get(&call);
-        let sends = peer.is_some_and(|peer| peer.state == PeerState::Up && peer.dead_us.is_none());
+        let sends = peer.is_some_and(|peer| peer.state == PeerState::Up && peer.sends());
         if !fed || !sends {
             self.raise(id, 0, EventBody::LegSilent { leg: name, silent_ms });
         }

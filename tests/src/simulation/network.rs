@@ -1,5 +1,6 @@
 //! The SIP network: an adaptor that keeps its contract, phones and customers that do as they please.
 
+mod muted;
 mod taking_up;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,10 @@ pub(super) struct Peer {
     over_us: u64,
     /// Sends no packet from then on.
     pub(super) dead_us: Option<u64>,
+    /// Sends no packet from then on, and answers by SIP that it is there.
+    pub(super) muted_us: Option<u64>,
+    /// It said so last.
+    pub(super) vouched_us: Option<u64>,
     /// Where it sends to: as it was last told by SIP.
     pub(super) sends_to: Option<SocketAddr>,
     /// The running control has heard of its media.
@@ -96,6 +101,8 @@ pub(super) enum PeerAct {
     },
     /// Stops sending.
     Die,
+    /// Stops sending, as its user wants it to.
+    Mute,
     /// The ACK never came, or nobody cancelled: gives up.
     GiveUp,
 }
@@ -138,6 +145,8 @@ impl World {
             acknowledged: false,
             over_us: 0,
             dead_us: None,
+            muted_us: None,
+            vouched_us: None,
             sends_to: None,
             told: true,
             voice: Voice::default(),
@@ -200,6 +209,7 @@ impl World {
             SipCommand::ReOffer { local } => self.reinvite(call, local.rtp),
             SipCommand::Restore { .. } => self.restore(call),
             SipCommand::Resume { .. } => self.resume(call),
+            SipCommand::Probe => self.vouch(call),
             SipCommand::Ring { .. } => {}
         }
     }
@@ -225,7 +235,7 @@ impl World {
         peer.sends_to = Some(to);
         // The adaptor tells what is new, if it lives.
         let is_new = sender_lives && !std::mem::replace(&mut peer.told, true);
-        let sends = peer.dead_us.is_none();
+        let sends = peer.sends();
         self.trace(|| format!("peer {call} sends to {to}"));
         if let Some((engine, leg)) = self.fed_leg(call).filter(|_| sends) {
             self.begin_to_hear(engine, leg);
@@ -278,6 +288,10 @@ impl World {
                 if roll % 13 == 0 {
                     let dead = answer + self.between_ms(1, 20_000);
                     self.after(dead, peer_act(PeerAct::Die));
+                }
+                if phone && roll % 17 == 5 {
+                    let muted = answer + self.between_ms(2_000, 20_000);
+                    self.after(muted, peer_act(PeerAct::Mute));
                 }
             }
             66..70 => self.after(answer, peer_act(PeerAct::Answer)),
@@ -337,6 +351,7 @@ impl World {
                     self.listen_for_silence(engine, leg);
                 }
             }
+            (PeerAct::Mute, PeerState::Up) => self.mute(call),
             (PeerAct::GiveUp, PeerState::Invited | PeerState::Ringing) => {
                 self.end_peer(call);
                 self.report(
@@ -440,7 +455,7 @@ impl World {
         let (call, rtp) = (leg.call, leg.rtp);
         let peer = self.network.peers.get(&call).filter(|peer| peer.sends_to == Some(rtp))?;
         peer.answered_us?;
-        match (peer.state, peer.dead_us) {
+        match (peer.state, peer.dead_us.or(peer.muted_us)) {
             (PeerState::Up, None) => Some(parked),
             (PeerState::Up, Some(dead)) => Some(self.now_us - dead + parked),
             _ => Some(self.now_us - peer.over_us + parked),

@@ -32,7 +32,7 @@ impl World {
 
     pub(super) fn on_speak(&mut self, call: CallId) {
         let Some(peer) = self.network.peers.get_mut(&call) else { return };
-        if peer.state != PeerState::Up || peer.dead_us.is_some() {
+        if peer.state != PeerState::Up || !peer.sends() {
             return;
         }
         // One packet in eight: enough to know who is heard, and of these the filter of a parked leg passes one in four.

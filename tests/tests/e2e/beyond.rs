@@ -34,7 +34,7 @@ fn by_01_a_call_record_carries_the_milliseconds_from_answer_to_audio_both_ways()
 fn by_02_no_customer_is_called_for_an_agent_whose_phone_is_dead() {
     // No timer notices the silence here: only the proof before the dial can.
     let house = House::open(&Settings { silent_after_ms: 0, redial_delay_ms: 1_000, ..Settings::default() });
-    let ann = house.phone("ann");
+    let ann = house.phone_playing("ann", "phone.xml", DEAD);
     let customer = house.party("customer");
     let carrier = house.carrier(&customer, &[]);
     house.off_hook("ann", &ann);
@@ -54,7 +54,7 @@ fn by_02_no_customer_is_called_for_an_agent_whose_phone_is_dead() {
 #[test]
 fn by_02_a_phone_that_falls_silent_is_noticed_and_withdrawn() {
     let house = House::open(&Settings { silent_after_ms: 2_000, redial_attempts: 0, ..Settings::default() });
-    let ann = house.phone("ann");
+    let ann = house.phone_playing("ann", "phone.xml", DEAD);
     house.off_hook("ann", &ann);
     ann.party.fall_silent();
     let agent = house.rest.await_agent("ann", "connection", "down");
@@ -64,11 +64,33 @@ fn by_02_a_phone_that_falls_silent_is_noticed_and_withdrawn() {
 }
 
 #[test]
+fn by_02_a_phone_that_sends_nothing_while_it_is_muted_is_kept_and_gets_its_customers() {
+    let house = House::open(&Settings { silent_after_ms: 1_000, redial_attempts: 0, ..Settings::default() });
+    let ann = house.phone("ann");
+    let customer = house.party("customer");
+    let carrier = house.carrier(&customer, &[]);
+    house.off_hook("ann", &ann);
+    until("the phone is heard", || house.legs().iter().any(|leg| leg["last_packet_ms"].is_number()));
+    ann.party.fall_silent();
+    ann.sipp.awaits("OPTIONS", 1);
+    house.rest.callback("+31201");
+    house.rest.await_agent("ann", "status", "on_call");
+    until("it is asked again", || ann.sipp.received_twice("OPTIONS") == 1);
+    assert_eq!(house.rest.get("/api/v1/agents/ann")["status"], "on_call");
+    ann.party.talk();
+    customer.talks_with(&ann.party);
+    assert_eq!((carrier.invites().len(), ann.sipp.invites().len()), (1, 1), "nobody was called again");
+}
+
+/// Nothing in the phone answers any more but a BYE.
+const DEAD: &[&str] = &["-set", "dead", "yes"];
+
+#[test]
 fn by_03_an_agents_leg_that_is_lost_in_mid_call_comes_back_without_a_pin_and_the_customer_is_held_meanwhile()
 {
     let settings = Settings { silent_after_ms: 2_000, hold: "hold.wav", ..Settings::default() };
     let house = House::open(&settings);
-    let ann = house.phone("ann");
+    let ann = house.phone_playing("ann", "phone.xml", DEAD);
     let customer = house.party("customer");
     let carrier = house.carrier(&customer, &[]);
     house.goes_off_hook("ann", &ann, &json!({ "pin": true }));

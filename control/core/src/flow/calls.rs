@@ -2,7 +2,7 @@
 
 use offhook_proto::{Codec, DtmfMode, LegCreate, Media};
 
-use crate::call::{Audio, Call, Event, Role, State};
+use crate::call::{Audio, Call, Event, Probe, Role, State};
 use crate::core::{Changed, Core};
 use crate::leg::Leg;
 use crate::mutation::Mutation;
@@ -86,6 +86,7 @@ impl Core {
             audio_from_us: None,
             ended_ms: None,
             audio: Audio::default(),
+            probe: Probe::default(),
             result: None,
             line,
             keys_on_record: false,
@@ -218,6 +219,7 @@ impl Core {
             SipEvent::Ringing => self.on_ringing(id, None),
             SipEvent::EarlyMedia(remote) => self.on_ringing(id, Some(remote)),
             SipEvent::Answered { remote, at_mono_us } => self.on_answered(id, remote, at_mono_us),
+            SipEvent::Alive => self.on_answered_by_sip(id),
             SipEvent::Updated(remote) => {
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.leg.remote(remote);

@@ -21,6 +21,7 @@ impl Core {
         let of_leg = match &event {
             EventBody::LegSilent { leg, .. }
             | EventBody::LegAlive { leg }
+            | EventBody::LegLatched { leg, .. }
             | EventBody::LegReleased { leg, .. }
             | EventBody::PlayEnded { leg, .. } => Some(leg),
             EventBody::SpliceAudio(audio) => Some(&audio.from),
@@ -41,6 +42,7 @@ impl Core {
             EventBody::LegAlive { leg } => {
                 if let Some(call) = self.call_of_leg(&leg) {
                     call.leg.on_silence(false);
+                    call.leg.on_heard();
                     let id = call.id;
                     self.on_alive(id);
                 }
@@ -71,8 +73,12 @@ impl Core {
                 }
             }
             EventBody::Dtmf { leg, digit, .. } => self.on_key(&leg, digit),
-            EventBody::LegLatched { .. }
-            | EventBody::LegBye { .. }
+            EventBody::LegLatched { leg, .. } => {
+                if let Some(call) = self.call_of_leg(&leg) {
+                    call.leg.on_heard();
+                }
+            }
+            EventBody::LegBye { .. }
             | EventBody::LegQuality { .. }
             | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }
@@ -94,6 +100,9 @@ impl Core {
     /// A leg is heard again.
     pub(super) fn on_alive(&mut self, id: CallId) {
         self.timers.stop(&Timer::Unheard(id));
+        if let Some(call) = self.calls.get_mut(&id) {
+            (call.probe.asked_us, call.probe.silent_us) = (None, None);
+        }
         if let Some(Role::Agent(agent)) = self.calls.get(&id).map(|call| call.role.clone()) {
             self.timers.stop(&Timer::Silent(agent));
         }
@@ -101,10 +110,13 @@ impl Core {
 
     /// Nothing has been heard of a leg for long. Of one whose call is not up yet that is looked at when it is.
     pub(crate) fn on_silent(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id).filter(|call| call.leg.is_silent()) else { return };
+        let silent_us =
+            self.now.mono_us.saturating_sub(u64::from(self.config.agents.silent_after_ms) * 1_000);
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.leg.is_silent()) else { return };
         if call.state != State::Up {
             return;
         }
+        call.probe.silent_us.get_or_insert(silent_us);
         // The first packet after an answer, or after a move, may be on its way.
         let since_us = call.answered_us.max(call.opened_us);
         let left_ms = |patience_ms: u64| {
@@ -119,13 +131,16 @@ impl Core {
                     found.and_then(Agent::interaction).and_then(|found| self.interactions.get(&found));
                 let talks =
                     interaction.is_some_and(|found| matches!(found.stage, Stage::Joining | Stage::Connected));
-                if talks {
-                    let patience_ms = u64::from(self.config.agents.silent_in_call_ms).max(left_ms);
-                    self.arm(Timer::Silent(agent), patience_ms);
-                } else if left_ms > 0 {
-                    self.arm(Timer::Silent(agent), left_ms);
-                } else if found.is_some_and(Agent::is_up) {
-                    self.lose_leg(&agent, "lost");
+                let is_up = found.is_some_and(Agent::is_up);
+                let in_call_ms = if talks { u64::from(self.config.agents.silent_in_call_ms) } else { 0 };
+                match in_call_ms.max(left_ms) {
+                    0 if is_up => self.doubt(&agent),
+                    0 => {}
+                    patience_ms => {
+                        // What it answers is known by then.
+                        self.ask_phone(id, patience_ms);
+                        self.arm(Timer::Silent(agent), patience_ms);
+                    }
                 }
             }
             Role::Customer(interaction) => {
@@ -145,7 +160,7 @@ impl Core {
         let Some(call) = call.filter(|call| call.leg.is_silent()) else { return };
         let due_us = call.opened_us.map_or(0, |since_us| since_us + FIRST_PACKET_MS * 1_000);
         match due_us.saturating_sub(self.now.mono_us).div_ceil(1_000) {
-            0 => self.lose_leg(agent, "lost"),
+            0 => self.doubt(agent),
             left_ms => self.arm(Timer::Silent(agent.clone()), left_ms),
         }
     }

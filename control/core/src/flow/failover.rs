@@ -99,10 +99,11 @@ impl Core {
 
     /// The peer has agreed to our present address: what it left falls silent at once, lest it hear two streams.
     pub(crate) fn on_followed(&mut self, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
         if call.leg.open.is_none_or(|(rtp, _)| call.offered != Some(rtp)) {
             return;
         }
+        call.leg.on_followed();
         let name = call.leg.name.clone();
         self.leave_old_legs(&name);
     }

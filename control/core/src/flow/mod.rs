@@ -39,6 +39,7 @@ pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod restart;
 mod set_ups;
+mod silence;
 pub(crate) mod transfer;
 mod trunk;
 pub(crate) mod validation;

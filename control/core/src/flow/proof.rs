@@ -2,12 +2,12 @@
 
 use offhook_proto::{Error, ErrorCode, LegInfo};
 
-use crate::RequestId;
 use crate::core::Core;
 use crate::interaction::{Event, Stage, Way};
 use crate::limits::PROOF_AGE_MS;
 use crate::mutation::Mutation;
 use crate::timer::Timer;
+use crate::{CallId, RequestId};
 
 impl Core {
     /// Asks the engine whether the agent's leg lives (BY-02).
@@ -44,7 +44,7 @@ impl Core {
         call.is_some_and(|call| call.leg.open.is_some())
     }
 
-    /// The engine's answer: only a packet within the last second proves the leg.
+    /// The engine's answer: only a packet within the last second proves the leg, or the phone's own word by SIP.
     pub(crate) fn on_proof(&mut self, id: u64, request: RequestId, info: Result<LegInfo, Error>) {
         let now_us = self.now.mono_us;
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
@@ -54,11 +54,15 @@ impl Core {
         interaction.proof = None;
         let (tries, agent) = (interaction.proof_tries, interaction.agent.clone());
         let way_ms = now_us.saturating_sub(interaction.proof_sent_us) / 1_000;
+        let call = self.agent_call_of(id);
         let believed = self.mutation == Some(Mutation::BelieveStaleProof);
         match info {
             Ok(info) => {
                 let age_ms = info.last_packet_ms.unwrap_or(u64::MAX);
-                let proved = age_ms.saturating_add(way_ms) <= PROOF_AGE_MS || believed;
+                let heard = age_ms.saturating_add(way_ms) <= PROOF_AGE_MS;
+                self.note_heard(call, &info, heard);
+                let answered = call.is_some_and(|call| self.answered_by_sip(call, PROOF_AGE_MS));
+                let proved = heard || answered || believed;
                 if proved && self.may_still_be_joined(id) {
                     self.arm(Timer::Proof(id), PROOF_STEP_MS);
                 } else if proved {
@@ -67,7 +71,7 @@ impl Core {
                     self.prove(id);
                 } else if age_ms <= PROOF_AGE_MS {
                     self.step_back(id, 1_000);
-                } else if self.may_still_speak(id, info.last_packet_ms) {
+                } else if self.may_still_answer(call) || self.may_still_speak(id, info.last_packet_ms) {
                     self.arm(Timer::Proof(id), PROOF_STEP_MS);
                 } else if let Some(agent) = agent {
                     self.lose_leg(&agent, "lost");
@@ -97,6 +101,22 @@ impl Core {
             interaction.proof_tries = 0;
             self.prove(id);
         }
+    }
+
+    /// Takes note of what the engine has heard of an agent's phone, or heard within the last second.
+    fn note_heard(&mut self, call: Option<CallId>, info: &LegInfo, lately: bool) {
+        let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) else { return };
+        if info.last_packet_ms.is_some() {
+            call.leg.on_heard();
+        }
+        if lately {
+            call.probe.asked_us = None;
+        }
+    }
+
+    /// Whether a phone without a recent packet may say by SIP that it is there: it is asked, once for each silence.
+    fn may_still_answer(&mut self, call: Option<CallId>) -> bool {
+        call.is_some_and(|call| self.ask_phone(call, PROOF_AGE_MS).is_some())
     }
 
     /// Whether a leg without a recent packet may be alive all the same: it was parked until now and one of the few packets

@@ -191,6 +191,9 @@ impl Core {
         call.rang = !unanswered;
         call.deaf = deaf;
         call.answered_ms = (!unanswered).then_some(unix_ms);
+        if !deaf {
+            call.leg.on_heard_before();
+        }
         if let Some((_, info)) = info {
             // A phone that is not heard there has not been told, or not followed, or has followed its leg elsewhere since: control
             // died while the leg was moved, or the engine that the phone sends to has.
@@ -200,6 +203,9 @@ impl Core {
             call.offered = offered.unwrap_or(heard.then_some(info.rtp));
             call.opened_us = call.offered.is_none().then_some(now_us);
             call.leg.adopt(info);
+            if heard {
+                call.leg.on_heard();
+            }
             if forgets {
                 call.leg.on_silence(false);
             }

@@ -147,6 +147,7 @@ impl Leg {
 
     fn on_seen(&mut self, info: &LegInfo) -> Change {
         let silent = self.reported_silent(info);
+        self.heard |= info.last_packet_ms.is_some();
         let changed = std::mem::take(&mut self.silence_asked) && self.silent != silent;
         if changed {
             self.silent = silent;

@@ -356,6 +356,11 @@ impl Bench {
         self.targets().rev().find(|(_, target)| trunk(target)).expect("a customer was dialled").0
     }
 
+    /// How often the peer of a call was asked by SIP whether it is there.
+    pub(crate) fn probes(&self, call: CallId) -> usize {
+        self.sip.iter().filter(|sent| **sent == (call, SipCommand::Probe)).count()
+    }
+
     /// Whether we hung up on a call.
     pub(crate) fn is_hung_up(&self, call: CallId) -> bool {
         self.sip.iter().any(|(id, command)| *id == call && matches!(command, SipCommand::HangUp { .. }))
