@@ -53,7 +53,7 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen {address}\naudio_player aubridge,ear\naudio_source aufile,{tone}\n\
              audio_channels {channels}-{channels}\naudio_srate {rate_hz}-{rate_hz}\naudio_level no\n\
-             opus_dtx {dtx}\nrtp_timeout 0\nnet_interface 127.0.0.1\nstatmode_default off\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\n\
+             opus_dtx {dtx}\nrtp_timeout 0\nnet_interface 127.0.0.1\nstatmode_default off\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule l16.so\n\
              module opus.so\nmodule srtp.so\nmodule sndfile.so\nmodule aufile.so\nmodule aubridge.so\n\
              module_tmp account.so\nmodule_app menu.so\nsnd_path {folder}\n",
             dtx = if manner.pauses { "yes" } else { "no" },

@@ -97,6 +97,15 @@ fn a_customer_with_opus_talks_with_an_agents_phone_with_g722() {
     assert_eq!((&agent["codec"], &customer["codec"]), (&json!("G722"), &json!("opus")));
 }
 
+#[test]
+fn a_customer_with_linear_samples_at_16_khz_talks_with_an_agents_phone_with_opus() {
+    let linear = Manner { codec: "L16/16000/1", shape: (16_000, 1), ..PCMA };
+    let settings = Settings { codecs: r#""opus", "L16/16000", "PCMA""#, ..Settings::default() };
+    let (agent, customer) = talk(OPUS, linear, &settings);
+    assert_eq!((&agent["codec"], &customer["codec"]), (&json!("opus"), &json!("L16/16000")));
+    assert_eq!(customer["quality"]["scale"], "wideband", "{customer}");
+}
+
 /// Two phones that pause talk, of which one, with Opus, asks for no silence.
 fn talk_without_silence(agent: Manner, customer: Manner) {
     // As it is unless configured.
