@@ -152,8 +152,8 @@ impl Control {
                     }
                 }
                 DirectorOutput::Bind { op, leg, rtp, rtcp } => self.bind(op, leg, rtp, rtcp),
-                DirectorOutput::OpenRecording { op, record, leg, file, mode } => {
-                    let opening = Opening { op, record, leg, file, mode };
+                DirectorOutput::OpenRecording { op, record, leg, file, mode, rate_hz } => {
+                    let opening = Opening { op, record, leg, file, mode, rate_hz };
                     if let Err(error) = self.recorder.open(opening) {
                         self.director.handle_recording(self.clock.now(), op, Err(error));
                     }

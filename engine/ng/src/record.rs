@@ -143,7 +143,7 @@ impl Files {
     fn record(&mut self, end: &End, mode: RecordMode) -> Command {
         self.number += 1;
         let file = format!("{}-{}.wav", self.start, self.number);
-        Command::RecordStart(RecordStart { leg: end.leg.clone(), file, mode })
+        Command::RecordStart(RecordStart { leg: end.leg.clone(), file, mode, rate_hz: None })
     }
 }
 

@@ -30,6 +30,8 @@ pub const SILENCE_MS: u32 = 600_000;
 pub const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
 /// Step of [`PTIME_MS`].
 pub const PTIME_STEP_MS: u8 = 10;
+/// Samples a second that a recording can have.
+pub const RECORD_RATES_HZ: [u32; 3] = [8_000, 16_000, 48_000];
 /// Milliseconds that a parameter of a detection can be.
 pub const DETECT_MS: std::ops::RangeInclusive<u32> = 10..=60_000;
 /// Words that can make a machine.

@@ -346,6 +346,10 @@ pub struct RecordStart {
     /// What is recorded.
     #[serde(default)]
     pub mode: RecordMode,
+    /// Samples a second of the file: one of [`RECORD_RATES_HZ`](crate::limits::RECORD_RATES_HZ). As wide as the leg's codec is now, of
+    /// 8,000 and 16,000, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_hz: Option<u32>,
 }
 
 /// Names a leg that is recorded.

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use crate::limits::{
     COMFORT_NOISE_MS, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN,
     KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS,
-    PTIME_STEP_MS, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
+    PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
 };
 use crate::parse::shown;
 use crate::{
@@ -129,7 +129,11 @@ pub fn leg_park(body: &LegPark) -> Result<(), Error> {
 /// As [`request`].
 pub fn record_start(body: &RecordStart) -> Result<(), Error> {
     name("leg", &body.leg)?;
-    file("file", &body.file)
+    file("file", &body.file)?;
+    match body.rate_hz.filter(|rate_hz| !RECORD_RATES_HZ.contains(rate_hz)) {
+        Some(rate_hz) => Err(bad("rate_hz", "8000, 16000 or 48000", rate_hz)),
+        None => Ok(()),
+    }
 }
 
 /// Checks the start of a detection.

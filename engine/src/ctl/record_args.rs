@@ -25,13 +25,16 @@ pub(crate) struct StartArgs {
     /// What it holds: leg (what the leg says), mixed (with what it hears) or stereo (either on a side).
     #[arg(long, value_parser = parse_word::<RecordMode>, default_value = "mixed")]
     mode: RecordMode,
+    /// Samples a second: 8000, 16000 or 48000; as the leg's codec needs when absent.
+    #[arg(long, value_name = "HZ")]
+    rate_hz: Option<u32>,
 }
 
 impl RecordVerb {
     pub(crate) fn command(self) -> Command {
         match self {
-            Self::Start(StartArgs { leg, file, mode }) => {
-                Command::RecordStart(RecordStart { leg, file, mode })
+            Self::Start(StartArgs { leg, file, mode, rate_hz }) => {
+                Command::RecordStart(RecordStart { leg, file, mode, rate_hz })
             }
             Self::Pause { leg } => Command::RecordPause(Recorded { leg }),
             Self::Resume { leg } => Command::RecordResume(Recorded { leg }),

@@ -50,10 +50,10 @@ impl Disk {
         Ok(Self { files: Some(files), all_waiting: Arc::default(), thread: Some(thread) })
     }
 
-    /// Makes a file, which is told as [`Recorded::Opened`]. It can be written at once.
-    pub(crate) fn create(&self, op: OpId, directory: PathBuf, name: String) -> (Sink, FileEnd) {
+    /// Makes a file of so many samples a second, which is told as [`Recorded::Opened`]. It can be written at once.
+    pub(crate) fn create(&self, op: OpId, directory: PathBuf, name: String, rate_hz: u32) -> (Sink, FileEnd) {
         let (sender, pieces) = unbounded_channel();
-        let shared = Arc::new(Shared::new(Arc::clone(&self.all_waiting)));
+        let shared = Arc::new(Shared::new(rate_hz, Arc::clone(&self.all_waiting)));
         let file = NewFile { op, directory, name, pieces, shared: Arc::clone(&shared) };
         // A thread that is gone drops the file's other end, and the first write fails.
         let _ = self.files.as_ref().map(|files| files.send(file));

@@ -48,6 +48,8 @@ pub(crate) struct Opening {
     pub(crate) leg: String,
     pub(crate) file: String,
     pub(crate) mode: RecordMode,
+    /// Samples a second.
+    pub(crate) rate_hz: u32,
 }
 
 /// One packet's payload, copied.
@@ -202,10 +204,10 @@ impl Room {
 
     /// Begins a recording; whether its file could be made is told later.
     fn open(&mut self, opening: Opening) -> Result<(), String> {
-        let Opening { op, record, leg, file, mode } = opening;
+        let Opening { op, record, leg, file, mode, rate_hz } = opening;
         let directory = self.directory.clone().ok_or("this engine was started without --recordings")?;
-        let (sink, end) = self.disk.create(op, directory, file.clone());
-        let recording = Recording::new(self.clock.now(), BufWriter::new(sink), mode)
+        let (sink, end) = self.disk.create(op, directory, file.clone(), rate_hz);
+        let recording = Recording::new(self.clock.now(), BufWriter::new(sink), mode, rate_hz)
             .map_err(|error| format!("{file:?}: {error}"))?;
         self.recordings.insert(record, Running { leg, file, recording, end });
         Ok(())

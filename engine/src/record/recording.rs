@@ -14,6 +14,8 @@ use super::track::Track;
 pub(crate) struct Recording<W: Write + Seek> {
     writer: WavWriter<W>,
     mode: RecordMode,
+    /// Samples a second of each channel.
+    rate_hz: u32,
     began: Time,
     tracks: [Track; 2],
     /// Samples of both sides that may still be added to, from `written` on.
@@ -25,21 +27,21 @@ pub(crate) struct Recording<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> Recording<W> {
-    /// A recording that begins now.
+    /// A recording that begins now, of so many samples a second.
     ///
     /// # Errors
     /// What the file says.
-    pub(crate) fn new(began: Time, file: W, mode: RecordMode) -> hound::Result<Self> {
+    pub(crate) fn new(began: Time, file: W, mode: RecordMode, rate_hz: u32) -> hound::Result<Self> {
         let spec = WavSpec {
             channels: if mode == RecordMode::Stereo { 2 } else { 1 },
-            sample_rate: RATE_HZ,
+            sample_rate: rate_hz,
             bits_per_sample: 16,
             sample_format: SampleFormat::Int,
         };
         let mut writer = WavWriter::new(file, spec)?;
         writer.flush()?;
-        let tracks = [Track::default(), Track::default()];
-        Ok(Self { writer, mode, began, tracks, window: VecDeque::new(), written: 0, flushed: 0 })
+        let tracks = [Track::new(rate_hz), Track::new(rate_hz)];
+        Ok(Self { writer, mode, rate_hz, began, tracks, window: VecDeque::new(), written: 0, flushed: 0 })
     }
 
     /// Puts a frame where its timestamp says, in place of what may be there: a packet that came twice is no louder. One that is
@@ -48,7 +50,7 @@ impl<W: Write + Seek> Recording<W> {
         if self.mode == RecordMode::Leg && side == Side::Far {
             return;
         }
-        let arrived = samples_since(self.began, frame.at);
+        let arrived = self.position_of(frame.at);
         let channel = usize::from(side == Side::Far);
         let Some((position, samples)) = self.tracks[channel].decode(arrived, self.written, frame) else {
             return;
@@ -69,8 +71,9 @@ impl<W: Write + Seek> Recording<W> {
     /// # Errors
     /// What the file says.
     pub(crate) fn advance(&mut self, now: Time) -> hound::Result<()> {
-        self.write_until(samples_since(self.began, now).saturating_sub(OPEN_SAMPLES))?;
-        if self.written >= self.flushed + u64::from(RATE_HZ) {
+        let open = u64::from(self.rate_hz) * OPEN_MS / 1_000;
+        self.write_until(self.position_of(now).saturating_sub(open))?;
+        if self.written >= self.flushed + u64::from(self.rate_hz) {
             self.flushed = self.written;
             self.writer.flush()?;
         }
@@ -83,7 +86,7 @@ impl<W: Write + Seek> Recording<W> {
     /// What the file says.
     pub(crate) fn end(mut self, at: Time) -> hound::Result<u64> {
         let heard = self.written + self.window.len() as u64;
-        self.write_until(samples_since(self.began, at).max(heard))?;
+        self.write_until(self.position_of(at).max(heard))?;
         let duration_ms = self.duration_ms();
         self.writer.finalize()?;
         Ok(duration_ms)
@@ -91,7 +94,12 @@ impl<W: Write + Seek> Recording<W> {
 
     /// Length of the file in milliseconds.
     pub(crate) fn duration_ms(&self) -> u64 {
-        self.written * 1_000 / u64::from(RATE_HZ)
+        self.written * 1_000 / u64::from(self.rate_hz)
+    }
+
+    /// Samples from the beginning to a moment.
+    fn position_of(&self, at: Time) -> u64 {
+        at.since(self.began) * u64::from(self.rate_hz) / 1_000_000
     }
 
     fn write_until(&mut self, position: u64) -> hound::Result<()> {
@@ -111,20 +119,14 @@ impl<W: Write + Seek> Recording<W> {
     }
 }
 
-/// Samples a second of a recording.
-pub(crate) const RATE_HZ: u32 = 8_000;
-/// How long a moment stays open for frames that come late: half a second.
-const OPEN_SAMPLES: u64 = 4_000;
-
-fn samples_since(began: Time, at: Time) -> u64 {
-    at.since(began) * u64::from(RATE_HZ) / 1_000_000
-}
+/// How long a moment stays open for frames that come late.
+const OPEN_MS: u64 = 500;
 
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Error, ErrorKind, Result, SeekFrom};
 
-    use offhook_audio::g711;
+    use offhook_audio::{codec, g711};
     use offhook_proto::Codec;
 
     use super::*;
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn what_is_lost_or_late_keeps_its_length() {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg, 8_000).expect("a file");
         recording.add(Side::Near, &frame(100, 5_000, 1_000));
         // 20 ms are lost, and the next two come in the wrong order and late.
         recording.add(Side::Near, &frame(190, 5_000 + 480, 3_000));
@@ -158,9 +160,45 @@ mod tests {
     }
 
     #[test]
+    fn every_rate_keeps_every_moment_and_what_a_wide_encoding_carries() {
+        let codec = codec::Codec::L16 { rate_hz: 48_000 };
+        for rate_hz in offhook_proto::limits::RECORD_RATES_HZ {
+            let mut file = Cursor::new(Vec::new());
+            let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg, rate_hz).expect("a file");
+            let mut encoder = codec::Encoder::new(codec, 48_000, &codec::OpusConfig::default()).expect("one");
+            // A second of a tone of 5 kHz, of which nothing is left at 8 kHz; a tenth of its packets are lost, and it begins late.
+            let turn = std::f64::consts::TAU * 5_000.0 / 48_000.0;
+            for n in (0..100_u32).filter(|n| n % 10 != 9) {
+                let tone = |at: u32| (8_000.0 * (turn * f64::from(n * 480 + at)).sin()) as i16;
+                let samples: Vec<i16> = (0..480).map(tone).collect();
+                let mut payload = [0; 960];
+                encoder.encode(&samples, &mut payload).expect("it encodes");
+                let at = Time::from_ms(1_000 + u64::from(n) * 10);
+                let kind = Codec::L16 { rate_hz: 48_000 };
+                let frame = Frame::new(at, kind, 7, n * 480, 48_000, &payload).expect("it fits");
+                recording.add(Side::Near, &frame);
+                recording.advance(at).expect("it is written");
+            }
+            assert_eq!(recording.end(Time::from_ms(3_000)).expect("it is written"), 3_000);
+            let reader = hound::WavReader::new(Cursor::new(file.get_ref())).expect("it can be played");
+            assert_eq!(reader.spec().sample_rate, rate_hz);
+            let samples: Vec<i16> = reader.into_samples().map(|sample| sample.expect("a sample")).collect();
+            assert_eq!(samples.len(), 3 * rate_hz as usize);
+            let ms = |ms: usize| ms * rate_hz as usize / 1_000;
+            let loudest = |from, to| samples[ms(from)..ms(to)].iter().map(|s| s.unsigned_abs()).max();
+            assert!(loudest(0, 998) < Some(100) && loudest(2_005, 3_000) < Some(100), "{rate_hz}");
+            let wide = loudest(1_110, 1_180);
+            assert_eq!(wide > Some(7_000), rate_hz > 8_000, "{rate_hz}: {wide:?}");
+            assert_eq!(wide < Some(100), rate_hz == 8_000, "{rate_hz}: {wide:?}");
+            // The filters at a loss's edges last 3 ms at most.
+            assert!(loudest(1_094, 1_098) < Some(200), "{rate_hz}: a loss is silence");
+        }
+    }
+
+    #[test]
     fn what_came_twice_is_as_loud_as_what_came_once() {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed, 8_000).expect("a file");
         for (ms, timestamp) in [(0, 0), (1, 0), (20, 160), (25, 0)] {
             recording.add(Side::Near, &frame(ms, timestamp, 1_000));
         }
@@ -175,7 +213,7 @@ mod tests {
             [(RecordMode::Stereo, vec![988, 1_980, 988]), (RecordMode::Mixed, vec![2_968, 2_968])]
         {
             let mut file = Cursor::new(Vec::new());
-            let mut recording = Recording::new(Time(0), &mut file, mode).expect("a file");
+            let mut recording = Recording::new(Time(0), &mut file, mode, 8_000).expect("a file");
             recording.add(Side::Near, &frame(0, 0, 1_000));
             recording.add(Side::Far, &frame(0, 99, 2_000));
             recording.end(Time::from_ms(20)).expect("it is written");
@@ -187,7 +225,7 @@ mod tests {
     #[test]
     fn a_speaker_who_starts_anew_is_placed_by_arrival() {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg, 8_000).expect("a file");
         recording.add(Side::Near, &frame(0, 0, 1_000));
         recording.add(Side::Near, &frame(500, 4_000_000_000, 1_000));
         recording.end(Time::from_ms(600)).expect("it is written");
@@ -198,7 +236,7 @@ mod tests {
     /// A phone whose packet of 20 ms comes every `every_us`, recorded for a minute: what of a minute of its samples is there.
     fn heard_of(every_us: u64) -> usize {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg, 8_000).expect("a file");
         for n in 0..60_000_000 / every_us {
             let frame = Frame { at: Time(n * every_us), ..frame(0, n as u32 * 160, 1_000) };
             recording.add(Side::Near, &frame);
@@ -223,7 +261,7 @@ mod tests {
     #[test]
     fn a_phone_that_stops_its_timestamps_for_a_while_loses_nothing() {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Leg, 8_000).expect("a file");
         for n in 0..500 {
             let muted_ms = if n < 100 { 0 } else { 1_300 };
             let ms = n * 20 + muted_ms;
@@ -238,7 +276,7 @@ mod tests {
     #[test]
     fn a_file_that_is_left_behind_can_be_played() {
         let mut file = Cursor::new(Vec::new());
-        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed).expect("a file");
+        let mut recording = Recording::new(Time(0), &mut file, RecordMode::Mixed, 8_000).expect("a file");
         for ms in (0..3_000).step_by(20) {
             recording.add(Side::Near, &frame(ms, ms as u32 * 8, 1_000));
             recording.advance(Time::from_ms(ms)).expect("it is written");
@@ -273,7 +311,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_and_no_panic() {
         let file = Small(Cursor::new(Vec::new()), 20_000);
-        let mut recording = Recording::new(Time(0), file, RecordMode::Mixed).expect("a file");
+        let mut recording = Recording::new(Time(0), file, RecordMode::Mixed, 8_000).expect("a file");
         let failed = (0..10_000).step_by(20).find_map(|ms| recording.advance(Time::from_ms(ms)).err());
         assert!(failed.is_some_and(|error| error.to_string().contains("no storage space")));
         assert!(recording.duration_ms() > 1_000);

@@ -17,7 +17,7 @@ pub(crate) enum Piece {
 }
 
 /// What both ends of a file know.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     /// Whether the file was made.
     made: AtomicBool,
@@ -25,11 +25,16 @@ pub(crate) struct Shared {
     /// Bytes of the file, and of all files, that wait to be written.
     waiting: AtomicUsize,
     all_waiting: Arc<AtomicUsize>,
+    /// Most bytes of the file that wait.
+    most: usize,
 }
 
 impl Shared {
-    pub(crate) fn new(all_waiting: Arc<AtomicUsize>) -> Self {
-        Self { all_waiting, ..Self::default() }
+    /// A file of so many samples a second, one of those whose bytes are counted together.
+    pub(crate) fn new(rate_hz: u32, all_waiting: Arc<AtomicUsize>) -> Self {
+        let most = FILE_SECONDS * rate_hz as usize * FRAME_BYTES;
+        let (made, failed, waiting) = (AtomicBool::new(false), OnceLock::new(), AtomicUsize::new(0));
+        Self { made, failed, waiting, all_waiting, most }
     }
 
     pub(crate) fn note_made(&self) {
@@ -59,7 +64,7 @@ impl Shared {
     fn wait_for(&self, bytes: usize) -> bool {
         let own = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let all = self.all_waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        own <= FILE_BYTES && all <= ALL_BYTES
+        own <= self.most && all <= ALL_BYTES
     }
 }
 
@@ -130,11 +135,13 @@ impl Seek for Sink {
     }
 }
 
-/// A second of two channels, which is how often the header is brought up to date.
+/// A second of two channels at 8 kHz, which is how often the header is brought up to date.
 const BLOCK_BYTES: usize = 32_000;
-/// Most bytes of one file that wait: a minute of two channels.
-const FILE_BYTES: usize = 60 * 32_000;
-/// Most bytes of all files that wait: 16 seconds of 500 files of two channels.
+/// A sample of each of two channels.
+const FRAME_BYTES: usize = 4;
+/// Seconds of one file of two channels that wait at most.
+const FILE_SECONDS: usize = 60;
+/// Most bytes of all files that wait: 16 seconds of 500 files of two channels at 8 kHz.
 const ALL_BYTES: usize = 256 << 20;
 
 #[cfg(test)]
@@ -145,7 +152,7 @@ mod tests {
 
     fn sink() -> (Sink, Arc<Shared>, UnboundedReceiver<Piece>) {
         let (pieces, inbox) = unbounded_channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(8_000, Arc::default()));
         (Sink::new(pieces, Arc::clone(&shared)), shared, inbox)
     }
 

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use offhook_audio::g711;
 use offhook_proto::{
-    Command, EngineInfo, ErrorCode, EventBody, LegDelete, RecordEnd, RecordMode, RecordStart, Recorded,
+    Codec, Command, EngineInfo, ErrorCode, EventBody, Idle, LegCreate, LegDelete, Media, RecordEnd,
+    RecordMode, RecordStart, Recorded,
 };
 
-use crate::support::{Client, Engine, Phone, number};
+use crate::support::{Client, Engine, Phone, leg_towards, number};
 
 fn start(leg: &str, file: &str, mode: RecordMode) -> Command {
-    Command::RecordStart(RecordStart { leg: leg.into(), file: file.into(), mode })
+    Command::RecordStart(RecordStart { leg: leg.into(), file: file.into(), mode, rate_hz: None })
 }
 
 fn recorded(leg: &str) -> Recorded {
@@ -85,6 +86,47 @@ fn by_06_only_what_is_said_to_somebody_is_recorded() {
     assert_eq!(count(&samples, 7_000), 0, "what was said during the pause");
     assert!(count(&left, 5_000) >= 1_600 && count(&left, 3_000) == 0, "the agent is on the left");
     assert!(count(&right, 3_000) >= 1_600 && count(&right, 5_000) == 0, "the customer is on the right");
+}
+
+#[test]
+fn a_wide_leg_is_recorded_wide_and_any_leg_at_the_rate_that_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = engine(directory.path());
+    let mut client = engine.subscriber("test", 0);
+    let media = Media { codec: Codec::L16 { rate_hz: 16_000 }, payload_type: 97, ..Media::default() };
+    let word = [5_000_i16; 320].map(i16::to_be_bytes).concat();
+    let mut phones = [Phone::new(), Phone::new()];
+    let legs = ["agent", "customer"].map(|name| {
+        let phone = &mut phones[usize::from(name == "customer")];
+        (phone.next.payload_type, phone.step) = (97, 320);
+        client.create_with(LegCreate { media: media.clone(), idle: Idle::None, ..leg_towards(name, phone) })
+    });
+    client.splice("agent", "customer");
+    client.done(start("agent", "usual.wav", RecordMode::Leg));
+    let asked = RecordStart {
+        leg: "customer".into(),
+        file: "asked.wav".into(),
+        mode: RecordMode::Mixed,
+        rate_hz: Some(48_000),
+    };
+    client.done(Command::RecordStart(asked.clone()));
+    let impossible = RecordStart { file: "no.wav".into(), rate_hz: Some(44_100), ..asked };
+    assert_eq!(client.refused(Command::RecordStart(impossible)).code, ErrorCode::BadValue);
+    for _ in 0..20 {
+        phones[0].send(legs[0].rtp, &word);
+        phones[1].hear();
+    }
+    for (leg, file, rate_hz) in [("agent", "usual.wav", 16_000), ("customer", "asked.wav", 48_000)] {
+        client.done(Command::RecordStop(recorded(leg)));
+        let (_, _, duration_ms) = ended(&mut client);
+        let reader = hound::WavReader::open(directory.path().join(file)).expect("it can be played");
+        assert_eq!(reader.spec().sample_rate, rate_hz);
+        let samples: Vec<i16> = reader.into_samples().map(|sample| sample.expect("a sample")).collect();
+        assert_eq!(samples.len() as u64 * 1_000 / u64::from(rate_hz), duration_ms);
+        let loud = samples.iter().filter(|sample| sample.abs_diff(5_000) < 50).count();
+        // All of it, but for the filter's edges.
+        assert!(loud >= rate_hz as usize * 390 / 1_000, "{file}: {loud} at {rate_hz} Hz");
+    }
 }
 
 #[test]

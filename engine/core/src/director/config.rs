@@ -88,6 +88,8 @@ pub enum DirectorOutput {
         file: String,
         /// What goes into it.
         mode: RecordMode,
+        /// Samples a second.
+        rate_hz: u32,
     },
     /// Complete a recording's file to which nothing will be added: its leg has gone meanwhile.
     CloseRecording {

@@ -1,6 +1,6 @@
 //! Recordings: the file first, then the leg.
 
-use offhook_proto::{Error, EventBody, RecordEnd, RecordStart};
+use offhook_proto::{Codec, Error, EventBody, RecordEnd, RecordStart};
 
 use super::op::{Stage, Task};
 use super::{Director, DirectorOutput};
@@ -8,11 +8,12 @@ use crate::{OpId, RecordChange, RecordId, Time, WorkerCommand};
 
 impl Director {
     pub(super) fn record(&mut self, op: OpId, body: &RecordStart) -> Result<Stage, Error> {
-        self.entry(&body.leg)?;
+        let usual = usual_rate_hz(self.entry(&body.leg)?.media.codec);
         self.next_record += 1;
         let record = RecordId(self.next_record);
         let (leg, file, mode) = (body.leg.clone(), body.file.clone(), body.mode);
-        self.outputs.push_back(DirectorOutput::OpenRecording { op, record, leg, file, mode });
+        let rate_hz = body.rate_hz.unwrap_or(usual);
+        self.outputs.push_back(DirectorOutput::OpenRecording { op, record, leg, file, mode, rate_hz });
         Ok(Stage::Recording(record))
     }
 
@@ -59,5 +60,14 @@ impl Director {
         self.recordings = self.recordings.saturating_sub(1);
         self.recordings_failed += u64::from(end == RecordEnd::Failed);
         self.controllers.raise(now, &EventBody::RecordEnded { leg, file, end, duration_ms, reason });
+    }
+}
+
+/// Samples a second that a recording has for what an encoding carries: twice a telephone's for what is wide.
+fn usual_rate_hz(codec: Codec) -> u32 {
+    match codec {
+        Codec::Pcmu | Codec::Pcma => 8_000,
+        Codec::L16 { rate_hz } if rate_hz < 16_000 => 8_000,
+        Codec::G722 | Codec::Opus | Codec::L16 { .. } => 16_000,
     }
 }
