@@ -21,6 +21,12 @@ pub const MAX_DROPOUT: u16 = 3_000;
 /// Sequence numbers behind that still count as the same stream (RFC 3550 A.1 MAX_MISORDER).
 pub const MAX_MISORDER: u16 = 100;
 
+/// A look at whether somebody is there that comes so many microseconds late says more of the engine than of them: it was stopped,
+/// or its machine was.
+pub const LATE_LOOK_US: u64 = 500_000;
+/// Time to read what they sent meanwhile, which may lie in the socket.
+pub const HEARING_US: u64 = 500_000;
+
 /// Legs in one engine unless configured lower.
 pub const LEGS: usize = 65_536;
 /// Operations that wait for a worker, a socket or a file at once.

@@ -136,6 +136,23 @@ fn a_leg_is_silent_once_and_alive_once() {
 }
 
 #[test]
+fn what_a_phone_said_while_the_worker_was_stopped_is_read_before_it_is_called_silent() {
+    let mut rig = Rig::new();
+    rig.create(LegSetup { silent_after_ms: 500, ..setup(1) });
+    for _ in 0..2 {
+        rig.latch(1);
+        rig.events.clear();
+        // Stopped: nothing is done in all this time.
+        rig.now = rig.now.plus_ms(10_000);
+        rig.pass_ms(200);
+        assert_eq!(rig.events, []);
+    }
+    rig.pass_ms(500);
+    let [EventBody::LegSilent { silent_ms, .. }] = rig.events[..] else { panic!("{:?}", rig.events) };
+    assert!(silent_ms >= 10_000, "{silent_ms}");
+}
+
+#[test]
 fn a_leg_that_never_spoke_is_silent_too() {
     let mut rig = Rig::new();
     rig.create(LegSetup { silent_after_ms: 500, ..setup(1) });

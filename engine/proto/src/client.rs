@@ -99,6 +99,8 @@ pub struct Client {
     replies_held: usize,
     events_held: usize,
     held: bool,
+    /// Of the last input.
+    awake_us: u64,
     counters: Counters,
 }
 
@@ -130,6 +132,7 @@ impl Client {
             replies_held: 0,
             events_held: 0,
             held: false,
+            awake_us: now_us,
             counters: Counters::default(),
             config,
         })
@@ -160,6 +163,7 @@ impl Client {
 
     /// Takes a datagram from the engine's address, without its signature. One that makes no sense is counted.
     pub fn handle_datagram(&mut self, now_us: u64, datagram: &[u8]) {
+        self.wake(now_us);
         let Ok((cookie, body)) = frame::split(datagram) else {
             self.counters.malformed += 1;
             return;
@@ -174,6 +178,7 @@ impl Client {
 
     /// Does what is due. Harmless when nothing is.
     pub fn handle_timeout(&mut self, now_us: u64) {
+        self.wake(now_us);
         while let Some((id, purpose)) = self.exchange.poll_expired(now_us) {
             let reason = format!("no reply within {} ms", self.config.timeout_us / 1_000);
             self.on_end(now_us, id, purpose, Err(Error::new(ErrorCode::Timeout, reason)));
@@ -355,6 +360,15 @@ impl Client {
             self.exchange.cancel(id);
         }
         self.subscription.due_us = self.config.lease_ms.map(|_| now_us);
+    }
+
+    /// What was slept through, since this process or its machine was stopped, is not the engine's silence: it was not asked
+    /// meanwhile, and what it had said may lie in the socket.
+    fn wake(&mut self, now_us: u64) {
+        if let Some(due_us) = self.poll_timeout() {
+            self.liveness.excuse(now_us.saturating_sub(due_us.max(self.awake_us)));
+        }
+        self.awake_us = self.awake_us.max(now_us);
     }
 
     fn drive(&mut self, now_us: u64) {

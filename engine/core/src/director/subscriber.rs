@@ -7,6 +7,7 @@ use offhook_proto::limits::{EVENTS_IN_FLIGHT, EVENTS_UNACKNOWLEDGED};
 use offhook_proto::{Event, EventBody, frame};
 
 use crate::Time;
+use crate::limits::{HEARING_US, LATE_LOOK_US};
 
 /// Time until an event is sent again, first and at most, in milliseconds.
 const RESEND_MS: (u64, u64) = (100, 2_000);
@@ -14,11 +15,6 @@ const RESEND_MS: (u64, u64) = (100, 2_000);
 const RESEND_EVENTS: usize = 8;
 /// Silence after which a subscriber is forgotten, in milliseconds, when its legs do not go first.
 const FORGET_AFTER_MS: u64 = 600_000;
-
-/// A look at a lease that comes so many microseconds late says more of the engine than of the controller: it was stopped, or
-/// its machine was. What the controller sent meanwhile may lie in the socket, and this is the time to read it.
-const LATE_LOOK_US: u64 = 500_000;
-const HEARING_US: u64 = 500_000;
 
 /// A controller that is told what happens.
 #[derive(Debug)]

@@ -67,6 +67,8 @@ pub struct Worker {
     tap: Option<Tap>,
     /// What forwards plain directions of splices by itself.
     kernel: Option<Kernel>,
+    /// From when on a leg's silence is its phone's: what came while the worker was stopped has been read by then.
+    hears_from: Time,
 }
 
 /// What waits to be polled.
@@ -106,6 +108,7 @@ impl Worker {
             totals: Totals::default(),
             tap: None,
             kernel: None,
+            hears_from: Time(0),
             config,
         }
     }

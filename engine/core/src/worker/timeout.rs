@@ -8,13 +8,16 @@ use super::spread::turn;
 use super::{Queued, Worker};
 use crate::leg::digits::Digit;
 use crate::leg::timer::Timer;
-use crate::limits::PACKET_BYTES;
+use crate::limits::{HEARING_US, LATE_LOOK_US, PACKET_BYTES};
 use crate::{LegIx, Socket, Time, WorkerOutput};
 
 impl Worker {
     /// Does what is due. The packets are made as they are polled.
     pub fn handle_timeout(&mut self, now: Time) {
         self.now = now;
+        if self.poll_timeout().is_some_and(|due| now.since(due) > LATE_LOOK_US) {
+            self.hears_from = now + HEARING_US;
+        }
         let due = &mut self.due;
         self.wheel.take_due(now, |leg| due.push_back(LegIx(leg)));
     }
@@ -152,6 +155,11 @@ impl Worker {
 
     fn on_silence(&mut self, leg: LegIx) {
         self.sync(leg);
+        if self.now < self.hears_from {
+            let again = self.hears_from.at_shared_tick();
+            self.legs[leg.index()].deadlines.set(Timer::Silence, again);
+            return;
+        }
         if self.legs[leg.index()].silent_at() <= self.now {
             // The worker itself has to hear it when it comes back.
             self.take_back(leg);

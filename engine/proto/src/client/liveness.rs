@@ -77,6 +77,11 @@ impl Liveness {
         }
     }
 
+    /// Takes back so much time in which nothing could be heard.
+    pub(super) fn excuse(&mut self, slept_us: u64) {
+        self.heard_us = self.heard_us.saturating_add(slept_us);
+    }
+
     /// True once, when nothing has been heard for too long.
     pub(super) fn fall_silent(&mut self, now_us: u64, silent_after_us: u64) -> bool {
         let falls = !self.silent && self.silent_at_us(silent_after_us) <= now_us;

@@ -163,6 +163,27 @@ fn silence_is_reported_once_and_its_end_renews_the_subscription_where_it_stood()
 }
 
 #[test]
+fn what_a_client_slept_through_is_not_the_engines_silence() {
+    let mut client = subscriber();
+    client.handle_datagram(MS, &frame::join("event", &event("a", 1)));
+    news(&mut client);
+    let mut now = 60 * S;
+    client.handle_timeout(now);
+    assert_eq!(news(&mut client), [], "it was stopped for a minute, and has not asked yet");
+    assert!(sent(&mut client).iter().any(|(_, request)| request.command == Command::Ping));
+    while now < 62 * S {
+        now = client.poll_timeout().expect("it watches the engine");
+        client.handle_timeout(now);
+        assert!(now > 62 * S || news(&mut client).is_empty());
+    }
+    while now < 64 * S {
+        now = client.poll_timeout().expect("it watches the engine");
+        client.handle_timeout(now);
+    }
+    assert_eq!(news(&mut client), [ClientEvent::EngineSilent], "now it has been asked in vain");
+}
+
+#[test]
 fn a_refused_subscription_is_reported_and_tried_again() {
     let mut client = Client::new(0, 1, config()).expect("it is sound");
     client.handle_timeout(0);
