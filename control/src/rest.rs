@@ -73,6 +73,7 @@ impl Api {
             .method_not_allowed_fallback(no_such_method)
             .layer(body::limit())
             .layer(middleware::from_fn_with_state(self.clone(), guard::check))
+            .layer(middleware::from_fn(body::read_first))
             .with_state(self)
     }
 

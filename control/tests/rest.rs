@@ -313,6 +313,27 @@ fn exchange(address: &str, request: &str) -> String {
     answer
 }
 
+#[test]
+fn a_body_that_nobody_looks_at_is_read_all_the_same_and_its_connection_takes_the_next_request() {
+    let control = Place::new("", "[[agent]]\nid = \"ann\"\n").start();
+    let address = control.http_address();
+    for (line, status) in
+        [("POST /api/v1/agents/ann/hangup", "409"), ("POST /banana", "404"), ("DELETE /api/v1/agents", "405")]
+    {
+        let mut stream = TcpStream::connect(address).expect("it accepts");
+        write!(stream, "{line} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 2\r\n\r\n").expect("sent");
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).expect("a timeout");
+        assert!(stream.read(&mut [0; 1]).is_err(), "{line}: answered before it was whole");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let next = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        write!(stream, "{{}}{next}").expect("sent");
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).expect("two answers");
+        assert!(answers.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "{line}: {answers}");
+    }
+}
+
 /// A listener of live events.
 struct Events(BufReader<TcpStream>);
 

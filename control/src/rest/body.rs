@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
@@ -73,6 +74,22 @@ pub(crate) fn limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_BYTES)
 }
 
+/// Reads a body of a usual length before anybody answers. Who answers without having read all of it leaves a connection that takes no
+/// further request, which a peer that keeps it for one cannot know.
+pub(crate) async fn read_first(request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if !length.and_then(|length| length.parse().ok()).is_some_and(|length| (1..=BODY_BYTES).contains(&length))
+    {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(error)) => Problem::bad(error.to_string()).into_response(),
+        Err(_) => too_slow().into_response(),
+    }
+}
+
 /// The body, of at most the number of bytes that the route's layer allows: `limit`.
 pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
@@ -82,11 +99,13 @@ pub(crate) async fn read(request: Request, limit: usize) -> Result<Bytes, Proble
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
         }
         Ok(Err(refused)) => Err(Problem::bad(refused.body_text())),
-        Err(_) => {
-            let message = format!("the body took longer than {} s", BODY_TIME.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message))
-        }
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> Problem {
+    let message = format!("the body took longer than {} s", BODY_TIME.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
