@@ -3,12 +3,14 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use offhook_control::sip::{SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
 use offhook_control_core::CallId;
 use offhook_control_core::sip::{Direction, SipCommand, SipEvent, Target};
 use offhook_proto::Codec;
 use support::peer::Peer;
-use support::{Port, Sipp, config, free_port, local_media};
+use support::{PATIENCE, Port, Sipp, config, free_port, local_media};
 
 fn status(event: &SipEvent) -> Option<(u16, bool)> {
     match event {
@@ -123,7 +125,11 @@ async fn the_second_of_two_forked_answers_gets_ack_and_bye() {
     let mut port = Port::start(config()).await;
     let call = port.dial(sipp.uri());
     port.answered(call).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let started = Instant::now();
+    while !sipp.messages().contains("\nBYE sip:") {
+        assert!(started.elapsed() < PATIENCE, "the second answer gets no BYE");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     port.hang_up(call);
     let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: false, .. })), "{events:?}");

@@ -11,10 +11,10 @@ use offhook_control_core::{CallId, Input};
 use support::peer::{Heard, Peer};
 use support::{Port, config, free_port};
 
-/// A call over a network of quick timers, whose peer is asked every second whether it is there.
-async fn probed_call() -> (Peer, Port, CallId) {
+/// A call whose peer is asked every second whether it is there, and has 64 times T1 to answer.
+async fn probed_call(t1_ms: u32) -> (Peer, Port, CallId) {
     let peer = Peer::new().await;
-    let config = SipConfig { options_every_s: Some(1), t1_ms: 20, ..config() };
+    let config = SipConfig { options_every_s: Some(1), t1_ms, ..config() };
     let mut port = Port::start(config).await;
     let (call, _) = port.answered_by(&peer).await;
     port.answered(call).await;
@@ -23,7 +23,7 @@ async fn probed_call() -> (Peer, Port, CallId) {
 
 #[tokio::test]
 async fn by_02_a_peer_that_answers_options_is_asked_again_and_stays_whatever_it_answers() {
-    let (peer, mut port, call) = probed_call().await;
+    let (peer, mut port, call) = probed_call(500).await;
     for status in ["200 OK", "405 Method Not Allowed", "501 Not Implemented"] {
         let options = peer.hear("OPTIONS").await;
         assert!(options.header("To").contains("tag=t"), "in the dialog: {}", options.text);
@@ -42,7 +42,7 @@ async fn by_02_a_peer_that_answers_options_is_asked_again_and_stays_whatever_it_
 
 #[tokio::test]
 async fn by_02_a_peer_whose_network_is_gone_is_noticed_by_options_and_hung_up_on() {
-    let (peer, mut port, call) = probed_call().await;
+    let (peer, mut port, call) = probed_call(20).await;
     let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     assert!(peer.hear("BYE").await.header("Reason").contains("OPTIONS"));
@@ -50,7 +50,7 @@ async fn by_02_a_peer_whose_network_is_gone_is_noticed_by_options_and_hung_up_on
 
 #[tokio::test]
 async fn by_02_a_peer_that_knows_of_no_call_is_hung_up_on() {
-    let (peer, mut port, call) = probed_call().await;
+    let (peer, mut port, call) = probed_call(500).await;
     let options = peer.hear("OPTIONS").await;
     peer.respond(&options, "481 Call Does Not Exist", "t", "", "").await;
     let events = port.until_over(call).await;

@@ -252,7 +252,7 @@ impl Sipp {
                 &calls.to_string(),
                 "-nostdin",
                 "-timeout",
-                "60s",
+                "600s",
                 "-timeout_error",
             ])
             .args(["-trace_err", "-trace_msg", "-error_file"])
