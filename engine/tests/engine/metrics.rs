@@ -43,6 +43,7 @@ fn the_page_has_what_the_engine_did_and_what_it_dropped() {
     let a = client.create("a", &ann);
     client.create("b", &bob);
     ann.say(a.rtp, 1);
+    client.await_leg("a", |leg| leg.counters.drops.not_spliced == 1);
     client.splice("a", "b");
     for word in 2..12 {
         ann.say(a.rtp, word);

@@ -95,11 +95,18 @@ fn a_prompt_covers_the_talk_only_while_it_plays() {
     client.create("a", &ann);
     let b = client.create("b", &bob);
     client.splice("a", "b");
-    client.done(play("a", "beep", vec![file("beep.wav")]));
+    client.done(Command::Play(Play {
+        leg: "a".into(),
+        sources: vec![file("beep.wav")],
+        times: 0,
+        play: "beep".into(),
+    }));
     bob.say(b.rtp, 1);
     client.await_leg("b", |leg| leg.counters.drops.covered == 1);
-    assert_eq!(await_end(&mut client, "beep"), PlayEnd::Finished);
-    let mut heard = ann.heard();
+    let mut heard: Vec<Packet> = (0..20).map(|_| ann.hear()).collect();
+    client.done(Command::PlayStop(PlayStop { leg: "a".into(), play: Some("beep".into()) }));
+    assert_eq!(await_end(&mut client, "beep"), PlayEnd::Stopped);
+    heard.extend(ann.heard());
     bob.say(b.rtp, 2);
     heard.push(ann.hear());
     assert_one_stream(&heard);

@@ -1,6 +1,7 @@
 //! Recordings: what is in the file.
 
 use std::path::Path;
+use std::time::Instant;
 
 use offhook_audio::g711;
 use offhook_proto::{
@@ -140,7 +141,7 @@ fn a_killed_engine_leaves_a_file_that_can_be_played() {
     client.splice("ann", "bob");
     client.done(start("ann", "a.wav", RecordMode::Mixed));
     let path = directory.path().join("a.wav");
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut seen = Vec::new();
     while count(&seen, 5_000) <= 4_000 {
         ann.send(a.rtp, &word(5_000));
@@ -169,10 +170,11 @@ fn a_disk_without_room_ends_the_recording_with_an_event_and_a_figure_and_the_cal
     let a = client.create("ann", &ann);
     client.create("bob", &bob);
     client.splice("ann", "bob");
+    let began = Instant::now();
     client.done(start("ann", "a.wav", RecordMode::Stereo));
     let (file, end, duration_ms) = ended(&mut client);
     assert_eq!((file.as_str(), end), ("a.wav", RecordEnd::Failed));
-    assert!((1_000..=2_500).contains(&duration_ms), "{duration_ms}");
+    assert!((1_000..=began.elapsed().as_millis() as u64).contains(&duration_ms), "{duration_ms}");
     let figures: EngineInfo = client.ask(Command::Statistics);
     assert_eq!((figures.recordings, figures.recordings_failed), (0, 1));
     for n in 0..20 {

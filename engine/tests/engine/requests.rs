@@ -8,7 +8,7 @@ use offhook_proto::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, splice};
+use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, own_address, splice};
 
 /// A controller without a library.
 struct Raw(UdpSocket);
@@ -129,10 +129,10 @@ fn legs_of_a_controller_that_has_gone_silent_are_reported_and_then_released() {
     let engine = Engine::start();
     let mut watcher = engine.subscriber("watcher", 0);
     let phone = Phone::new();
-    let mut doomed = engine.subscriber("doomed", 1_000);
-    doomed.create("left-behind", &phone);
+    // Its lease begins when it has its leg.
+    engine.controller("doomed").create("left-behind", &phone);
     watcher.create("kept", &Phone::new());
-    drop(doomed);
+    drop(engine.subscriber("doomed", 1_000));
     let (controller, legs) = watcher.await_event(|event| match event {
         EventBody::LeaseExpired { controller, legs } => Some((controller, legs)),
         _ => None,
@@ -149,20 +149,10 @@ fn legs_of_a_controller_that_has_gone_silent_are_reported_and_then_released() {
 
 #[test]
 fn without_ports_a_leg_is_refused_and_the_others_live_on() {
-    let (engine, _) = (0..50)
-        .find_map(|attempt| {
-            let first = 20_000 + attempt * 200;
-            let engine = Engine::start_with(&["--ports", &format!("{first}-{}", first + 3)]);
-            let mut client = engine.client();
-            let phone = Phone::new();
-            let mut create = |leg| {
-                client.0.call(Command::LegCreate(LegCreate { idle: Idle::None, ..leg_towards(leg, &phone) }))
-            };
-            let both = create("a").is_ok() && create("b").is_ok();
-            both.then_some((engine, phone))
-        })
-        .expect("four ports in a row that nobody else has");
+    let (engine, phone) = engine_with_ports(20_000, 4);
     let mut client = engine.client();
+    client.create("a", &phone);
+    client.create("b", &phone);
     let third = LegCreate { leg: "c".into(), ..LegCreate::default() };
     assert_eq!(client.refused(Command::LegCreate(third.clone())).code, ErrorCode::OutOfPorts);
     client.splice("a", "b");
@@ -173,17 +163,19 @@ fn without_ports_a_leg_is_refused_and_the_others_live_on() {
 
 #[test]
 fn a_port_that_somebody_else_has_is_passed_over() {
-    let (mut taken, mut first) = (None, 0);
-    for port in (21_000..31_000).step_by(2) {
-        if let Ok(socket) = UdpSocket::bind(("127.0.0.1", port)) {
-            (taken, first) = (Some(socket), port);
-            break;
-        }
-    }
-    let engine = Engine::start_with(&["--ports", &format!("{first}-{}", first + 21)]);
+    let (engine, phone) = engine_with_ports(21_000, 18);
+    let _taken = UdpSocket::bind((phone.address().ip(), 21_000)).expect("nobody else is there");
     let mut client = engine.client();
-    let legs: Vec<u16> = (0..8).map(|n| client.create(&format!("l{n}"), &Phone::new()).rtp.port()).collect();
-    assert!(!legs.contains(&first), "{legs:?} and {taken:?}");
+    let legs: Vec<u16> = (0..8).map(|n| client.create(&format!("l{n}"), &phone).rtp.port()).collect();
+    assert!(!legs.contains(&21_000), "{legs:?}");
+}
+
+/// An engine with so many ports of an address that nobody else has, and a phone there.
+fn engine_with_ports(first: u16, count: u16) -> (Engine, Phone) {
+    let address = own_address().to_string();
+    let ports = format!("{first}-{}", first + count - 1);
+    let engine = Engine::start_with(&["--media-address", &address, "--ports", &ports]);
+    (engine, Phone::on(address.parse().expect("an address")))
 }
 
 #[test]

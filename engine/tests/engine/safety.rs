@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-use offhook_proto::{Command, EngineInfo, ErrorCode, Idle, LegCreate, frame, limits};
+use offhook_proto::auth::Key;
+use offhook_proto::{Command, Config, EngineInfo, ErrorCode, Idle, LegCreate, frame, limits};
 use serde_json::Value;
 
 use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, spoken};
@@ -139,8 +140,8 @@ fn with_a_key_nothing_is_done_for_those_who_do_not_have_it() {
     std::fs::write(&path, "correct horse battery staple\n").expect("written");
     let engine = Engine::start_with(&["--key-file", path.to_str().expect("UTF-8")]);
     let connect = |key: Option<&[u8]>| {
-        let key = key.map(|key| offhook_proto::auth::Key::new(key).expect("long enough"));
-        crate::support::Client(offhook_proto::BlockingClient::connect(engine.control, key).expect("a socket"))
+        let key = key.map(|key| Key::new(key).expect("long enough"));
+        engine.connect(key, Config::one_shot())
     };
     let error = connect(Some(b"correct horse battery staple"))
         .refused(Command::LegQuery(offhook_proto::LegQuery { leg: "a".into() }));

@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_proto::auth::Key;
 use offhook_proto::{
     BlockingClient, ClientEvent, Command, Config, Error, EventBody, Idle, LegCreate, LegCreated, LegInfo,
-    LegQuery, Remote, Reply,
+    LegQuery, Remote, Reply, limits,
 };
 
 /// How long a test waits before it calls something missing.
@@ -70,14 +72,25 @@ impl Engine {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client(BlockingClient::connect(self.control, None).expect("a socket"))
+        self.connect(None, Config::one_shot())
+    }
+
+    /// One that waits for an engine that gets no processor for a while.
+    pub(crate) fn connect(&self, key: Option<Key>, config: Config) -> Client {
+        let config = Config { timeout_us: limits::CLIENT_TIMEOUT_US, ..config };
+        Client(BlockingClient::connect_with(self.control, key, config).expect("a socket"))
+    }
+
+    /// A controller with a name that is told nothing.
+    pub(crate) fn controller(&self, name: &str) -> Client {
+        self.connect(None, Config { controller: Some(name.to_owned()), ..Config::one_shot() })
     }
 
     /// A controller that is told what happens.
     pub(crate) fn subscriber(&self, name: &str, lease_ms: u32) -> Client {
-        let config =
-            Config { controller: Some(name.to_owned()), lease_ms: Some(lease_ms), ..Config::default() };
-        let mut client = Client(BlockingClient::connect_with(self.control, None, config).expect("a socket"));
+        let controller = Some(name.to_owned());
+        let mut client =
+            self.connect(None, Config { controller, lease_ms: Some(lease_ms), ..Config::default() });
         loop {
             match client.0.next_event(PATIENCE).expect("the socket works") {
                 Some(ClientEvent::EngineUp { .. }) => return client,
@@ -134,6 +147,14 @@ pub(crate) fn engine(arguments: &[&str]) -> Process {
     }
     process.args(crate::more_arguments(arguments)).args(arguments).stdin(Stdio::null());
     process
+}
+
+/// An address of 127/8 for one test: nobody else takes its ports.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    // 127.0/16 is where everybody else is.
+    Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub(crate) fn prompt(name: &str) -> PathBuf {
@@ -284,15 +305,11 @@ impl Phone {
     }
 
     pub(crate) fn on(address: IpAddr) -> Self {
-        let (rtp, rtcp) = loop {
-            let rtp = UdpSocket::bind((address, 0)).expect("a free port");
-            let port = rtp.local_addr().expect("bound").port();
-            if port.is_multiple_of(2)
-                && let Ok(rtcp) = UdpSocket::bind((address, port + 1))
-            {
-                break (rtp, rtcp);
-            }
-        };
+        let (rtp, rtcp) = std::iter::repeat_with(next_ports)
+            .find_map(|(rtp, rtcp)| {
+                Some((UdpSocket::bind((address, rtp)).ok()?, UdpSocket::bind((address, rtcp)).ok()?))
+            })
+            .expect("some ports are free");
         for socket in [&rtp, &rtcp] {
             socket.set_read_timeout(Some(PATIENCE)).expect("set");
         }
@@ -350,6 +367,17 @@ impl Phone {
     pub(crate) fn heard(&self) -> Vec<Packet> {
         std::iter::from_fn(|| self.hear_within(Duration::from_millis(1))).collect()
     }
+}
+
+/// An even port and the next one, which no phone of this process has had: engines speak on to phones that are gone.
+fn next_ports() -> (u16, u16) {
+    const PAIRS: u32 = 14_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Other processes begin elsewhere.
+    let began = std::process::id().wrapping_mul(2_654_435_761) % PAIRS;
+    let pair = (began + NEXT.fetch_add(1, Ordering::Relaxed)) % PAIRS;
+    let rtp = 32_768 + 2 * pair as u16;
+    (rtp, rtp + 1)
 }
 
 /// 160 bytes that tell who says what.

@@ -6,7 +6,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use offhook_proto::{Command, Play, PlaySource, ToneName};
 
 use crate::may_load;
-use crate::network::{ENGINE, FAR, NEAR, Networks, come_in, ip, party, set_up, start};
+use crate::network::{ENGINE, FAR, NEAR, Networks, come_in, follow, ip, party, set_up, start};
 use crate::past_the_worker::{Party, figures, talk, talk_until};
 use crate::support::{Client, PATIENCE, assert_one_stream, number, spoken};
 
@@ -140,16 +140,8 @@ fn a_rule_for_routes_is_heeded_without_leaving_the_kernel() {
     networks.lay_another();
     networks.change(ENGINE, "route add 10.77.2.2/32 via 10.77.3.2 dev wire3 table 77");
     talk_until_all_pass(&mut client, &mut near, &mut far);
-    networks.enter(FAR);
-    let before = (come_in("other"), figures(&mut client).kernel_packets);
-    networks.change(ENGINE, "rule add to 10.77.2.2 lookup 77");
-    let (began, mut words) = (Instant::now(), 0);
-    while come_in("other") < before.0 + 20 {
-        talk(&mut near, &mut far, 1);
-        words += 2;
-        assert!(began.elapsed() < PATIENCE, "the old way is still taken");
-    }
-    assert_eq!(figures(&mut client).kernel_packets - before.1, words, "all of them");
+    let [there, back] = ["rule add to 10.77.2.2 lookup 77", "rule del to 10.77.2.2 lookup 77"];
+    follow(&networks, &mut client, &mut near, &mut far, [there, back]);
 }
 
 #[test]

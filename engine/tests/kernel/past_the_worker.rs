@@ -77,6 +77,27 @@ pub(crate) fn talk(ann: &mut Party, bob: &mut Party, words: u32) {
     }
 }
 
+/// The same until all of so many words each have been forwarded by the kernel; the figures before and after them. A worker that
+/// gets no processor for seconds loses its lease, and a phone that gets none is looked at anew: then they begin again.
+pub(crate) fn talk_past_the_worker(
+    client: &mut Client,
+    ann: &mut Party,
+    bob: &mut Party,
+    words: u32,
+) -> [WorkerInfo; 2] {
+    let began = Instant::now();
+    loop {
+        let before = figures(client);
+        talk(ann, bob, words);
+        let after = figures(client);
+        if after.kernel_packets - before.kernel_packets == 2 * u64::from(words) {
+            return [before, after];
+        }
+        assert!(began.elapsed() < PATIENCE, "not all of them: {before:?} {after:?}");
+        talk_until(client, 2, ann, bob);
+    }
+}
+
 #[test]
 fn a_call_that_goes_past_its_worker_is_the_same_call_to_everybody() {
     if !may_load() {
@@ -85,13 +106,13 @@ fn a_call_that_goes_past_its_worker_is_the_same_call_to_everybody() {
     let engine = Engine::start();
     let mut client = engine.client();
     let (mut ann, mut bob) = in_the_kernel(&mut client);
-    let before = figures(&mut client);
-    talk(&mut ann, &mut bob, 1_000);
-    let after = figures(&mut client);
-    assert_eq!(after.kernel_packets - before.kernel_packets, 2_000, "all of them");
+    let began = Instant::now();
+    let [before, after] = talk_past_the_worker(&mut client, &mut ann, &mut bob, 1_000);
     assert_eq!(after.packets_forwarded - before.packets_forwarded, 2_000);
+    // Two workers renew their leases twice a second, and are asked for their figures.
+    let wakeups = 100 + 8 * began.elapsed().as_secs();
     assert!(
-        after.wakeups - before.wakeups < 500,
+        after.wakeups - before.wakeups < wakeups,
         "a worker that has nothing to do sleeps: {before:?} {after:?}"
     );
     for (heard, leg) in [(&bob.heard, &bob.leg), (&ann.heard, &ann.leg)] {
