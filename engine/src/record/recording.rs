@@ -72,10 +72,15 @@ impl<W: Write + Seek> Recording<W> {
     /// What the file says.
     pub(crate) fn advance(&mut self, now: Time) -> hound::Result<()> {
         let open = u64::from(self.rate_hz) * OPEN_MS / 1_000;
-        self.write_until(self.position_of(now).saturating_sub(open))?;
-        if self.written >= self.flushed + u64::from(self.rate_hz) {
-            self.flushed = self.written;
-            self.writer.flush()?;
+        let old_enough = self.position_of(now).saturating_sub(open);
+        // Second by second, also when much has come together.
+        while self.written < old_enough {
+            let second = self.flushed + u64::from(self.rate_hz);
+            self.write_until(old_enough.min(second))?;
+            if self.written >= second {
+                self.flushed = self.written;
+                self.writer.flush()?;
+            }
         }
         Ok(())
     }
@@ -287,9 +292,9 @@ mod tests {
     }
 
     /// A disk that is full after so many bytes.
-    struct Small(Cursor<Vec<u8>>, usize);
+    struct Small<'a>(&'a mut Cursor<Vec<u8>>, usize);
 
-    impl Write for Small {
+    impl Write for Small<'_> {
         fn write(&mut self, bytes: &[u8]) -> Result<usize> {
             if self.0.get_ref().len() + bytes.len() > self.1 {
                 return Err(Error::from(ErrorKind::StorageFull));
@@ -302,7 +307,7 @@ mod tests {
         }
     }
 
-    impl Seek for Small {
+    impl Seek for Small<'_> {
         fn seek(&mut self, to: SeekFrom) -> Result<u64> {
             self.0.seek(to)
         }
@@ -310,10 +315,21 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error_and_no_panic() {
-        let file = Small(Cursor::new(Vec::new()), 20_000);
+        let mut file = Cursor::new(Vec::new());
+        let file = Small(&mut file, 20_000);
         let mut recording = Recording::new(Time(0), file, RecordMode::Mixed, 8_000).expect("a file");
         let failed = (0..10_000).step_by(20).find_map(|ms| recording.advance(Time::from_ms(ms)).err());
         assert!(failed.is_some_and(|error| error.to_string().contains("no storage space")));
         assert!(recording.duration_ms() > 1_000);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_every_whole_second_to_be_played_also_of_what_came_together() {
+        let mut file = Cursor::new(Vec::new());
+        let small = Small(&mut file, 40_000);
+        let mut recording = Recording::new(Time(0), small, RecordMode::Mixed, 8_000).expect("a file");
+        assert!(recording.advance(Time::from_ms(10_000)).is_err());
+        std::mem::forget(recording);
+        assert_eq!(wav(file.get_ref()).1.len(), 2 * 8_000);
     }
 }
