@@ -9,6 +9,7 @@ use crate::agent::Agent;
 use crate::call::Call;
 use crate::callback::Callback;
 use crate::callback_index::CallbackIndex;
+use crate::config::QueueConfig;
 use crate::engines::Engines;
 use crate::estimate::Handling;
 use crate::flow::clocks::calendar_ms;
@@ -56,6 +57,8 @@ pub struct Core {
     /// Machines that are left a message.
     pub(crate) messages: BTreeMap<CallId, Message>,
     pub(crate) queues: Queues,
+    /// Queues that are configured no more, with people in them.
+    pub(crate) removed_queues: BTreeMap<String, QueueConfig>,
     pub(crate) handling: Handling,
     pub(crate) callbacks: BTreeMap<CallbackId, Callback>,
     /// Flows that run.
@@ -121,6 +124,7 @@ impl Core {
             listening: BTreeMap::new(),
             messages: BTreeMap::new(),
             queues: Queues::default(),
+            removed_queues: BTreeMap::new(),
             handling: Handling::default(),
             callbacks: BTreeMap::new(),
             flows: BTreeMap::new(),
@@ -179,11 +183,7 @@ impl Core {
             Input::EngineUp { engine, instance: _, restarted } => self.on_engine_up(engine, restarted),
             Input::EngineDown { engine } => self.on_engine_down(engine),
             Input::Trunk { outage } => self.on_trunk(outage),
-            Input::Config(config) => {
-                self.config = *config;
-                self.refresh_callbacks();
-                self.match_due = true;
-            }
+            Input::Config(config) => self.take_config(*config),
             Input::Tick => {
                 while let Some(timer) = self.timers.expired(now) {
                     self.on_timer(timer);

@@ -122,6 +122,9 @@ pub enum Fact {
         /// The flow that it goes through. It is in no queue until an agent is requested.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         flow: Option<String>,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// A caller's flow took a place in a queue.
     AgentRequested {
@@ -135,6 +138,9 @@ pub enum Fact {
         step: String,
         /// The flow's variables.
         variables: BTreeMap<String, String>,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// A callback was taken.
     CallbackAdded(Box<CallbackSpec>),
@@ -269,6 +275,9 @@ pub enum Fact {
         /// Their priority in the queue that they go to; the queue's own where it is missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<i32>,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// The engine keeps what a customer keys in from whoever hears them, or does so no more.
     KeysBlocked {

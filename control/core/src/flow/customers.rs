@@ -108,7 +108,7 @@ impl Core {
     }
 
     pub(super) fn queue_of(&self, id: u64) -> Option<&crate::config::QueueConfig> {
-        self.config.queue(&self.interactions.get(&id)?.queue)
+        self.queue(&self.interactions.get(&id)?.queue)
     }
 
     /// Tells whoever listens what became of an offer.

@@ -29,7 +29,7 @@ impl Core {
     }
 
     fn load(&self, queue: &str, position: u64) -> Load {
-        let skill = self.config.queue(queue).and_then(|queue| queue.skill.as_deref());
+        let skill = self.skill_of(queue);
         let able = self.agents.values().filter(|agent| agent.has_skill(skill));
         let (mut agents_ready, mut agents_staffed) = (0, 0);
         for agent in able {

@@ -165,7 +165,8 @@ impl Core {
         }
         if let (Some(call), false) = (interaction.call, same) {
             let queue = queue.to_owned();
-            self.record(Fact::AgentRequested { call, queue, priority, step, variables });
+            let skill = self.skill_of(&queue).map(str::to_owned);
+            self.record(Fact::AgentRequested { call, queue, priority, step, variables, skill });
             self.enter_queue(*id);
         }
         if let Some(run) = self.flows.get_mut(owner) {

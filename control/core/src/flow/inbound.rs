@@ -121,7 +121,18 @@ impl Core {
         let (contact, priority) = (Some(interaction.contact), Some(interaction.priority));
         let flow = interaction.flow.clone();
         let in_flow = flow.is_some();
-        self.record(Fact::InboundArrived { call, queue, number, dnis, arrival_ms, contact, priority, flow });
+        let skill = self.skill_of(&queue).map(str::to_owned);
+        self.record(Fact::InboundArrived {
+            call,
+            queue,
+            number,
+            dnis,
+            arrival_ms,
+            contact,
+            priority,
+            flow,
+            skill,
+        });
         self.record_call_in(id);
         if in_flow {
             self.begin_flow(id);
@@ -143,7 +154,7 @@ impl Core {
         self.queues.enter(&queue, place, interaction.way);
         self.match_due = true;
         self.changed(crate::core::Changed::Call(call));
-        let max_wait_s = self.config.queue(&queue).map_or(0, |queue| queue.max_wait_s);
+        let max_wait_s = self.queue(&queue).map_or(0, |queue| queue.max_wait_s);
         if max_wait_s > 0 {
             self.arm(Timer::MaxWait(call), u64::from(max_wait_s) * 1_000);
         }
@@ -152,7 +163,7 @@ impl Core {
     pub(crate) fn play_queue_music(&mut self, id: u64) {
         let Some(interaction) = self.interactions.get(&id) else { return };
         let Some(call) = interaction.call else { return };
-        let config = self.config.queue(&interaction.queue);
+        let config = self.queue(&interaction.queue);
         let music = config.map(|queue| queue.music.clone()).unwrap_or_default();
         let source = if music.is_empty() {
             PlaySource::Tone { name: ToneName::Ringback, country: Some(self.config.country.clone()) }

@@ -53,13 +53,11 @@ impl Core {
         let now_us = self.now.mono_us;
         let again_us = Cell::new(u64::MAX);
         let unskilled = self.mutated(Mutation::IgnoreSkill);
-        let skill_of = |queue: &str| {
-            self.config.queue(queue).and_then(|queue| queue.skill.as_deref()).filter(|_| !unskilled)
-        };
+        let skill_of = |queue: &str| self.skill_of(queue).filter(|_| !unskilled);
         let may_call = self.trunk.is_open() || self.mutated(Mutation::DialWhileAway);
         let fits = |agent: &AgentId, id: u64| {
             let Some(interaction) = self.interactions.get(&id) else { return false };
-            // Nobody knows which skill it takes.
+            // Its queue is configured no more: it waits until it is again.
             if interaction.way == Way::Outbound && self.config.queue(&interaction.queue).is_none() {
                 return false;
             }
@@ -92,7 +90,7 @@ impl Core {
         if now_us < over_us {
             return None;
         }
-        let skill = self.config.queue(&interaction.queue).and_then(|queue| queue.skill.as_deref());
+        let skill = self.skill_of(&interaction.queue);
         let fits = |agent: &&AgentId| !refused(agent) && self.agents.get(*agent).is_some_and(Agent::is_up);
         self.queues.ready(skill).find(fits).cloned()
     }

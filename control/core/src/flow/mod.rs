@@ -36,6 +36,7 @@ mod passed_on;
 pub(crate) mod proof;
 pub(crate) mod queue_callback;
 pub(crate) mod reconcile;
+mod removed_queues;
 pub(crate) mod replay;
 pub(crate) mod restart;
 mod set_ups;

@@ -28,6 +28,9 @@ impl Core {
             | Stage::Aborting
             | Stage::Done => return Err("an agent has taken the call".to_owned()),
         }
+        if self.config.queue(&interaction.queue).is_none() {
+            return Err("the caller is in no queue that a callback could wait in".to_owned());
+        }
         let service = self.config.service(&order.service);
         let service = service.ok_or_else(|| format!("there is no service {}", order.service))?;
         self.check_throttles(service, &order.number).map_err(|refusal| refusal.message)

@@ -35,6 +35,8 @@ pub(crate) struct Replayed {
     pub(super) transferred: BTreeMap<CallId, Destination>,
     /// The queue that a customer was passed on to last, and the priority there.
     pub(super) requeued: BTreeMap<CallId, (String, Option<i32>)>,
+    /// The skill that the queue took where a customer was put last.
+    pub(super) skills: BTreeMap<CallId, Option<String>>,
     /// Calls of customers whose keys nobody is to hear.
     pub(super) blocked: BTreeSet<CallId>,
     /// What the engine says, by name of the leg.
@@ -103,6 +105,7 @@ impl Replayed {
         self.connected.remove(&call);
         self.transferred.remove(&call);
         self.requeued.remove(&call);
+        self.skills.remove(&call);
         self.blocked.remove(&call);
         if let Some(agent) = self.leg_of.remove(&call)
             && self.legs_up.get(&agent) == Some(&call)
@@ -185,13 +188,25 @@ impl Core {
                 self.replayed.dialogs.insert(call, snapshot);
             }
             Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
-            Fact::InboundArrived { call, queue, number, dnis, arrival_ms, contact, priority, flow } => {
+            Fact::InboundArrived {
+                call,
+                queue,
+                number,
+                dnis,
+                arrival_ms,
+                contact,
+                priority,
+                flow,
+                skill,
+            } => {
+                self.replayed.skills.insert(call, skill);
                 let arrival_ms = arrival_ms.unwrap_or(at_ms);
                 let step = None;
                 let caller = Caller { queue, number, dnis, arrival_ms, contact, priority, flow, step };
                 self.replayed.callers.insert(call, caller);
             }
-            Fact::AgentRequested { call, queue, priority, step, variables } => {
+            Fact::AgentRequested { call, queue, priority, step, variables, skill } => {
+                self.replayed.skills.insert(call, skill);
                 if let Some(caller) = self.replayed.callers.get_mut(&call) {
                     caller.queue = queue;
                     caller.priority = Some(priority);
@@ -216,8 +231,9 @@ impl Core {
             | Fact::ContactDialled { .. }
             | Fact::ContactResult { .. }
             | Fact::ContactDisposed { .. }) => self.on_contact_record(fact, at_ms),
-            Fact::Transferred { call, agent: _, to, priority } => {
+            Fact::Transferred { call, agent: _, to, priority, skill } => {
                 if let Destination::Queue(queue) = &to {
+                    self.replayed.skills.insert(call, skill);
                     self.replayed.requeued.insert(call, (queue.clone(), priority));
                 }
                 self.replayed.transferred.insert(call, to);

@@ -68,6 +68,7 @@ impl Core {
             connected,
             transferred,
             requeued,
+            skills,
             blocked,
             mut found,
             ..
@@ -94,6 +95,7 @@ impl Core {
                 connected: connected.get(&call),
                 transferred: transferred.get(&call),
                 requeued: requeued.get(&call),
+                skill: skills.get(&call).and_then(Option::as_ref),
                 blocked: blocked.contains(&call),
                 info,
             };
@@ -327,6 +329,7 @@ impl Core {
         if let (Some(Destination::Agent(to)), Stage::Held) = (past.transferred, stage) {
             interaction.last_agent = Some(to.clone());
         }
+        self.remember_queue(&interaction.queue, past.skill);
         let (kind, number) = (interaction.kind(), interaction.number.clone());
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
@@ -471,6 +474,7 @@ pub(super) struct Past<'a> {
     connected: Option<&'a (AgentId, u64)>,
     transferred: Option<&'a Destination>,
     requeued: Option<&'a (String, Option<i32>)>,
+    skill: Option<&'a String>,
     /// Nobody is to hear their keys.
     blocked: bool,
     pub(super) info: Option<(EngineId, LegInfo)>,

@@ -28,14 +28,15 @@ impl Core {
             Destination::Queue(queue) => {
                 let queue = queue.clone();
                 let priority = self.config.queue(&queue).map_or(0, |queue| queue.priority);
-                self.record(Fact::Transferred { call, agent: by.clone(), to, priority: Some(priority) });
+                let (agent, skill) = (by.clone(), self.skill_of(&queue).map(str::to_owned));
+                self.record(Fact::Transferred { call, agent, to, priority: Some(priority), skill });
                 self.pass_to_queue(id, by, queue, priority);
                 return self.shown(by);
             }
         };
         match body.mode {
             TransferMode::Blind => {
-                self.record(Fact::Transferred { call, agent: by.clone(), to, priority: None });
+                self.record(Fact::Transferred { call, agent: by.clone(), to, priority: None, skill: None });
                 self.pass_on(id, by, &other);
             }
             TransferMode::Attended => self.consult(id, by, &other),
@@ -276,7 +277,8 @@ impl Core {
             None => Destination::Agent(to.clone()),
         };
         if let Some(call) = self.interactions.get(&id).and_then(|found| found.call) {
-            self.record(Fact::Transferred { call, agent: by.clone(), to: destination, priority: None });
+            let (agent, to) = (by.clone(), destination);
+            self.record(Fact::Transferred { call, agent, to, priority: None, skill: None });
         }
         self.let_go(id, &by, true);
         self.resume_with(id, &by, &to);
