@@ -131,6 +131,30 @@ fn a_wide_leg_is_recorded_wide_and_any_leg_at_the_rate_that_is_asked_for() {
 }
 
 #[test]
+fn a_file_is_as_wide_as_its_legs_codec() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let engine = engine(directory.path());
+    let mut client = engine.subscriber("test", 0);
+    let phone = Phone::new();
+    for (codec, payload_type, rate_hz) in [
+        (Codec::Pcma, 8, 8_000),
+        (Codec::G722, 9, 16_000),
+        (Codec::Opus, 111, 16_000),
+        (Codec::L16 { rate_hz: 8_000 }, 97, 8_000),
+        (Codec::L16 { rate_hz: 48_000 }, 97, 16_000),
+    ] {
+        let name = codec.to_string().replace('/', "-");
+        let media = Media { codec, payload_type, ..Media::default() };
+        client.create_with(LegCreate { media, ..leg_towards(&name, &phone) });
+        client.done(start(&name, &name, RecordMode::Mixed));
+        client.done(Command::RecordStop(recorded(&name)));
+        ended(&mut client);
+        let reader = hound::WavReader::open(directory.path().join(&name)).expect("it can be played");
+        assert_eq!(reader.spec().sample_rate, rate_hz, "{name}");
+    }
+}
+
+#[test]
 fn a_killed_engine_leaves_a_file_that_can_be_played() {
     let directory = tempfile::tempdir().expect("a directory");
     let engine = engine(directory.path());

@@ -38,6 +38,17 @@ fn blank_lines_after_a_description_are_left_out() {
 }
 
 #[test]
+fn linear_samples_of_one_channel_pass_at_the_rates_that_there_are() {
+    let audio = "m=audio 4000 RTP/AVP 112 113 114 11 10 0\r\na=rtpmap:112 L16/16000\r\na=rtpmap:113 L16/48000/2\r\na=rtpmap:114 L16/22050\r\n";
+    let offered = lines(&rewritten(&mut World::new(), format!("{SESSION}{audio}")));
+    let section = offered.iter().find(|line| line.starts_with("m=audio")).expect("a section");
+    assert!(section.ends_with(" RTP/AVP 112 11 0"), "{section}");
+    for map in ["a=rtpmap:112 L16/16000", "a=rtpmap:11 L16/44100"] {
+        assert!(offered.iter().any(|line| line == map), "{map}: {offered:?}");
+    }
+}
+
+#[test]
 fn lines_that_nobody_knows_keep_their_bytes_and_their_place() {
     let odd = [
         SESSION.as_bytes(),
