@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -329,13 +329,15 @@ fn own_address() -> IpAddr {
     Ipv4Addr::new(127, high, low, NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
-/// Free for both UDP and TCP.
+/// Free for both UDP and TCP, and given to nobody else: neither by us nor, below what it gives away itself, by the system.
 fn free(host: IpAddr) -> SocketAddr {
-    for _ in 0..100 {
-        let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
-        if let Ok(address) = address
-            && UdpSocket::bind(address).is_ok()
-        {
+    const FIRST: u16 = 6_100;
+    const COUNT: u16 = 3_800;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..COUNT {
+        let port = FIRST + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        let address = SocketAddr::new(host, port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return address;
         }
     }

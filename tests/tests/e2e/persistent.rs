@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offhook_tests::e2e::{House, Settings, Sound, for_a_while, until};
+use offhook_tests::e2e::{House, Phone, Scenario, Settings, Sound, for_a_while, until};
 use serde_json::json;
 
 #[test]
@@ -14,9 +14,10 @@ fn pc_01_establish_calls_the_agents_phone_and_opens_a_lasting_path_before_any_cu
     let callback = house.rest.callback("+3111111");
     house.rest.put_agent("ann", &ann.station(), &json!({}));
     house.rest.act("ann", "login");
+    let live = house.rest.live();
     let reply = house.rest.post("/api/v1/agents/ann/connection", &json!({}));
     assert_eq!(reply["outcome"], "started");
-    assert_eq!(house.rest.agent("ann")["connection"], "dialling");
+    live.wait("agent", |agent| agent["connection"] == "dialling");
     assert_eq!(carrier.invites().len(), 0, "a customer was called before the path was open");
 
     house.rest.await_agent("ann", "connection", "up");
@@ -81,20 +82,23 @@ fn pc_04_on_answer_the_configured_wav_is_heard_bit_by_bit_and_the_leg_stays_open
 #[test]
 fn pc_05_a_lost_leg_is_established_again_before_the_next_customer_is_called_who_hears_no_ringback() {
     let house = House::open(&Settings { redial_delay_ms: 1_000, ..Settings::default() });
-    // The phone hangs up on its own, 1.5 s into each call.
+    // The phone hangs up on its own, 1.5 s into the call, and stays in the next one.
     let ann = house.phone_playing("ann", "phone_hangs_up.xml", &["-d", "1500"]);
     let customer = house.party("customer");
     house.off_hook("ann", &ann);
     house.rest.await_agent("ann", "connection", "down");
+    let Phone { sipp, party } = ann;
+    let at = sipp.address();
+    drop(sipp);
+    let sipp = house.serve(at, Scenario::Own("phone.xml"), &party, &[]);
     let carrier = house.carrier(&customer, &["-d", "300"]);
     let callback = house.rest.callback("+3111111");
     house.rest.await_callback(&callback, "COMPLETED");
-    let (phone, customers) = (ann.sipp.invites(), carrier.invites());
-    assert!(phone.len() >= 2, "the phone was called again");
-    assert_eq!(customers.len(), 1);
-    let acked: Vec<_> =
-        ann.sipp.messages().into_iter().filter(|message| message.first().starts_with("ACK ")).collect();
-    assert!(acked[1].at < customers[0].at, "the leg was open again before the customer was called");
+    let (phone, customers) = (sipp.invites(), carrier.invites());
+    assert_eq!((phone.len(), customers.len()), (1, 1), "the phone was called again, and the customer");
+    let acked = sipp.messages().into_iter().find(|message| message.first().starts_with("ACK "));
+    let acked = acked.expect("the phone was answered");
+    assert!(acked.at < customers[0].at, "the leg was open again before the customer was called");
     until("the customer hears the agent", || customer.speakers().contains_key("ann"));
     let foreign = customer.heard().into_iter().filter(|packet| packet.payload_type == 0);
     assert_eq!(foreign.filter(|packet| packet.speaker() != Some("ann")).count(), 0, "nothing but the agent");
