@@ -3,11 +3,14 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use md5::Digest as _;
 use offhook_control::sip::SipConfig;
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
-use offhook_control_core::{CallId, Input};
-use support::{PATIENCE, Port, Sipp, config, local_media, scenario};
+use offhook_control_core::{CallId, Input, Now};
+use support::{PATIENCE, Port, Sipp, config, local_media, now, scenario};
 
 async fn registration(port: &mut Port) -> (String, Option<String>) {
     loop {
@@ -152,4 +155,29 @@ async fn registrations_survive_a_restart() {
     let mut next = Port::start(SipConfig { bindings, ..config() }).await;
     let (aor, contact) = registration(&mut next).await;
     assert!(aor == "agent1" && contact.is_some());
+}
+
+#[tokio::test]
+async fn a_phone_stays_registered_when_somebody_sets_the_calendar() {
+    let ahead_ms = Arc::new(AtomicU64::new(0));
+    let set_ms = Arc::clone(&ahead_ms);
+    let calendar = move || {
+        let now = now();
+        Now { unix_ms: now.unix_ms + set_ms.load(Ordering::Relaxed), ..now }
+    };
+    let mut port = Port::start(SipConfig { clock: Arc::new(calendar), ..config() }).await;
+    let sipp = phone(&port, "uac_register.xml", "agent1", "agent1-secret", "u1").await;
+    let at = sipp.port;
+    registration(&mut port).await;
+    sipp.succeeds().await;
+    ahead_ms.store(86_400_000, Ordering::Relaxed);
+    // Expired bindings are looked for each second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let path = scenario("uas_phone.xml").display().to_string();
+    let sipp = Sipp::run_at(at, &["-sf", &path], None, "u1", 1).await;
+    let call = dial(&port, "agent1", true);
+    port.answered(call).await;
+    port.hang_up(call);
+    port.until_over(call).await;
+    sipp.succeeds().await;
 }

@@ -189,7 +189,10 @@ impl Registrar {
 
     /// Takes up the bindings of an earlier run; tells who is there.
     pub(crate) fn restore(&mut self, now_ms: u64, saved: Vec<(String, Vec<Binding>)>) -> Vec<Change> {
-        for (aor, bindings) in saved {
+        let last_ms = now_ms + u64::from(REGISTRATION_S.1) * 1_000;
+        for (aor, mut bindings) in saved {
+            // The calendar may have been set back meanwhile.
+            bindings.iter_mut().for_each(|binding| binding.expires_ms = binding.expires_ms.min(last_ms));
             self.order = bindings.iter().map(|binding| binding.order).fold(self.order, u64::max);
             self.flows.add(&bindings);
             if let Some(before) = self.bindings.insert(aor, bindings) {

@@ -24,7 +24,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
         return reply(transaction, StatusCode::BadRequest, Vec::new());
     };
     let verdict = lock(&shared.registrar)
-        .register(shared.unix_ms(), &register, |user| shared.config.credentials.password(user));
+        .register(shared.steady_ms(), &register, |user| shared.config.credentials.password(user));
     match verdict {
         Verdict::Challenge(values) => reply(transaction, StatusCode::Unauthorized, challenges(values)),
         Verdict::Refused(status, reason, wait_s) => {
@@ -46,7 +46,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
 
 /// Header values that challenge a REGISTER which cannot be judged yet; none when it can.
 pub(crate) fn challenge(shared: &Shared, request: &Request) -> Option<Vec<Header>> {
-    lock(&shared.registrar).challenge_first(shared.unix_ms(), &authorization(request)).map(challenges)
+    lock(&shared.registrar).challenge_first(shared.steady_ms(), &authorization(request)).map(challenges)
 }
 
 fn challenges(values: Vec<String>) -> Vec<Header> {
@@ -58,7 +58,7 @@ pub(crate) fn restore(shared: &Arc<Shared>) {
     let Some(saved) = shared.config.bindings.as_deref().and_then(load) else {
         return;
     };
-    let there = lock(&shared.registrar).restore(shared.unix_ms(), saved);
+    let there = lock(&shared.registrar).restore(shared.steady_ms(), saved);
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         for change in there {
@@ -72,7 +72,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut written = Vec::new();
     loop {
         tokio::time::sleep(EVERY).await;
-        let changes = lock(&shared.registrar).expire(shared.unix_ms());
+        let changes = lock(&shared.registrar).expire(shared.steady_ms());
         for change in changes {
             shared.emit_registration(change.aor, change.contact).await;
         }

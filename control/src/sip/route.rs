@@ -47,7 +47,7 @@ pub(crate) async fn plan(
     let bad = |reason: String| Failure::new(404, reason);
     let (callee, destination, flow, trunk) = match &dial.target {
         Target::Registered { aor } => {
-            let binding = lock(&shared.registrar).best(shared.unix_ms(), aor).cloned();
+            let binding = lock(&shared.registrar).best(shared.steady_ms(), aor).cloned();
             let binding = binding.ok_or_else(|| Failure::network(480, format!("{aor} is not registered")))?;
             (uri(&binding.uri).map_err(bad)?, binding.flow, Some(binding.flow), false)
         }

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) trunk_sources: Mutex<Vec<IpAddr>>,
     /// Second of the last call from elsewhere that was mentioned in the log.
     pub(crate) foreign_call_s: AtomicU64,
+    /// What the calendar showed when our clock began, in milliseconds since 1970 UTC.
+    started_ms: u64,
     inputs: mpsc::Sender<Input>,
     calls: Mutex<HashMap<CallId, mpsc::Sender<Message>>>,
     dialogs: Mutex<HashMap<DialogKey, mpsc::Sender<Message>>>,
@@ -80,6 +82,7 @@ impl Shared {
             unreachable,
             trunk_sources: Mutex::default(),
             foreign_call_s: AtomicU64::new(0),
+            started_ms: now.unix_ms.saturating_sub(now.mono_us / 1_000),
             inputs,
             calls: Mutex::default(),
             dialogs: Mutex::default(),
@@ -146,6 +149,12 @@ impl Shared {
     /// Milliseconds since 1970 UTC.
     pub(crate) fn unix_ms(&self) -> u64 {
         (self.config.clock)().unix_ms
+    }
+
+    /// Milliseconds since 1970 UTC as they would be if nobody had set the calendar since the start: what a phone was granted lasts
+    /// as long as it was told.
+    pub(crate) fn steady_ms(&self) -> u64 {
+        self.started_ms + (self.mono_us() / 1_000)
     }
 
     /// Our Contact URI for a transport.
