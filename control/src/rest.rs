@@ -5,6 +5,7 @@
 
 mod agents;
 mod body;
+mod callback_admin;
 mod callbacks;
 mod calls;
 mod compliance;
@@ -64,7 +65,7 @@ impl Api {
             .route("/healthz", get(health));
         Router::new()
             .nest("/api/v1", api)
-            .nest("/genesys/1", callbacks::routes().merge(estimate::routes()))
+            .nest("/genesys/1", callbacks::routes().merge(callback_admin::routes()).merge(estimate::routes()))
             .route("/healthz", get(health))
             .merge(console::routes())
             .merge(metrics::routes())

@@ -338,7 +338,11 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Estimate { .. }
         | ApiRequest::Statistics
         | ApiRequest::Health
-        | ApiRequest::QueryCallbacks { .. } => false,
+        | ApiRequest::QueryCallbacks { .. }
+        | ApiRequest::CallbackSlots { .. }
+        | ApiRequest::CallbackQueues(_)
+        | ApiRequest::CallbackWatermarks(_)
+        | ApiRequest::CancelledCallbacks(_) => false,
         // Hanging up makes things smaller and must always be possible; so must keeping a card number from ears.
         ApiRequest::HangUp(_) | ApiRequest::EndCall(_) | ApiRequest::BlockKeys(..) => false,
         ApiRequest::PutAgent(..)
@@ -366,6 +370,7 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::StartCallback { .. }
         | ApiRequest::ConfirmCallback { .. }
         | ApiRequest::CancelCallback { .. }
+        | ApiRequest::CancelCallbacks(_)
         | ApiRequest::RescheduleCallback { .. } => true,
     }
 }

@@ -54,7 +54,7 @@ fn cb_13_names_states_reasons_results_and_defaults_of_the_document_are_the_cores
     let words = |value: &Value| value.as_array().expect("a list").clone();
     let callback = &schemas["Callback"];
     let reasons = words(&callback["properties"]["_callback_reason"]["enum"]);
-    assert_eq!(reasons.len(), 13, "twelve, and none yet");
+    assert_eq!(reasons.len(), 14, "thirteen, and none yet");
     for reason in reasons.into_iter().filter(|reason| *reason != "") {
         serde_json::from_value::<CallbackReason>(reason).expect("a reason of ours");
     }
@@ -102,6 +102,7 @@ fn cb_14_schemathesis_finds_nothing_that_the_document_does_not_say() {
             .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
             // Data that the schema cannot refuse may be refused for what it says: a day that is in no month.
             .args(["--exclude-checks", "positive_data_acceptance"])
+            // With several workers CPython 3.11 fails in `ast.parse` (SystemError), which does not know threads; all cases pass.
             .args(["--max-examples", "60", "--seed", "1", "--workers", "1", "--no-color"]),
     );
     assert!(status.success(), "{text}");

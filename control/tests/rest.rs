@@ -127,6 +127,56 @@ fn cb_14_a_callback_is_found_without_its_service_and_tells_its_place_until_it_wa
 }
 
 #[test]
+fn cb_14_callbacks_are_booked_where_there_is_room_counted_listed_cancelled_and_exported() {
+    const ADMIN: &str = "/genesys/1/admin/callback";
+    let control = Place::new("", "").start();
+    let slots = control.read(&format!("{CALLBACK}/availability?number-of-days=1&max-time-slots=3"));
+    let slots = slots.as_object().expect("times");
+    assert_eq!((slots.len(), slots.values().all(|left| *left == 100)), (3, true), "{slots:?}");
+    let at = slots.keys().next_back().expect("a time");
+    let ask = |body: &Value| control.send("POST", CALLBACK, body).1["_id"].clone();
+    let queued = ask(
+        &json!({"_customer_number": "+15550001", "_call_direction": "USERTERMINATED", "colour": "red, \"dark\""}),
+    );
+    let booked = ask(
+        &json!({"_customer_number": "+15550002", "_call_direction": "USERTERMINATED", "_desired_time": at}),
+    );
+    let left = control.read(&format!("{CALLBACK}/availability?start={at}&max-time-slots=1"));
+    assert_eq!(left, json!({ at: 99 }));
+    let marks = format!("{ADMIN}/watermarks?service_name=cb");
+    assert_eq!(control.read(&marks), json!({ "services": { "cb": 1 }, "total": 1 }));
+    let listed = control.read(&format!("{ADMIN}/queues?target=cb&states=SCHEDULED,ROUTING&max=10"));
+    assert_eq!(listed["cb"].as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed["cb"][0]["_id"], booked);
+
+    let all = json!({ "reason": "CANCELLED_BY_ADMIN", "ids": [queued, booked, "none"] });
+    let (status, answer) = control.send("POST", &format!("{ADMIN}/cancel"), &all);
+    assert_eq!((status, &answer["cancelled"]), (200, &json!([queued, booked])), "{answer}");
+    assert_eq!(answer["failed"][0]["error"], "not_found");
+    assert_eq!(control.read(&marks)["total"], 0);
+    let wish =
+        json!({ "callback_reason": "CANCELLED_BY_ADMIN", "exported_properties": ["_service_id", "colour"] });
+    let (status, report) = control.send("POST", &format!("{ADMIN}/reportcancelled"), &wish);
+    let report = report.as_str().expect("CSV");
+    let id = queued.as_str().expect("an id");
+    assert_eq!(status, 200);
+    assert!(report.starts_with("_id,_service_name,_customer_number,"), "{report}");
+    assert!(report.contains(&format!("{id},cb,+15550001,COMPLETED,CANCELLED_BY_ADMIN,")), "{report}");
+    assert!(report.contains(&format!(",{id},\"red, \"\"dark\"\"\"\r\n")), "{report}");
+    assert_eq!(report.lines().count(), 3, "{report}");
+
+    for (method, path, body, names) in [
+        ("GET", "/genesys/1/service/callback/cb/availability?start=noon", "", "start"),
+        ("GET", "/genesys/1/service/callback/cb/availability?max-time-slots=0", "", "max-time-slots"),
+        ("GET", "/genesys/1/admin/callback/queues?states=ASLEEP", "", "states"),
+        ("GET", "/genesys/1/admin/callback/watermarks?colour=red", "", "colour"),
+        ("POST", "/genesys/1/admin/callback/cancel", "{\"ids\":[],\"reason\":\"BORED\"}", "reason"),
+    ] {
+        refused(&control, method, path, body.as_bytes(), 400, &[names]);
+    }
+}
+
+#[test]
 fn a_list_of_contacts_is_imported_from_csv_whole_or_not_at_all() {
     const IMPORT: &str = "/api/v1/contacts/import?queue=sales&list=spring";
     let control = Place::new("", "").start();

@@ -2,12 +2,15 @@
 
 mod body;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use body::{
-    AgentBody, CallbackFilter, ConfirmModeBody, ConnectBody, ContactBody, ContactFilter, DispositionBody,
-    KeysBody, LoginBody, NumbersBody, PinBody, StatusBody, TransferBody, TransferMode, WantedStatus,
+    AgentBody, BulkCancel, CallbackFilter, CallbackQueues, CancelReason, CancelledReport, ConfirmModeBody,
+    ConnectBody, ContactBody, ContactFilter, DispositionBody, KeysBody, LoginBody, NumbersBody, PinBody,
+    SlotsWish, StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 
 use crate::config::ModesConfig;
@@ -158,6 +161,21 @@ pub enum ApiRequest {
         /// Body: `_new_desired_time`.
         params: Map<String, Value>,
     },
+    /// `GET /service/callback/{service}/availability`.
+    CallbackSlots {
+        /// Service name.
+        service: String,
+        /// Which times.
+        wish: SlotsWish,
+    },
+    /// `GET /admin/callback/queues`.
+    CallbackQueues(CallbackQueues),
+    /// `GET /admin/callback/watermarks` of these services; empty = all.
+    CallbackWatermarks(Vec<String>),
+    /// `POST /admin/callback/cancel`.
+    CancelCallbacks(BulkCancel),
+    /// `POST /admin/callback/reportcancelled`: callbacks that ended so.
+    CancelledCallbacks(CancelReason),
 }
 
 /// What came of a request.
@@ -216,8 +234,32 @@ pub enum ApiReply {
     },
     /// Callbacks that match.
     Callbacks(Vec<CallbackView>),
+    /// When callbacks can be booked, ISO 8601 UTC, and how many.
+    CallbackSlots(BTreeMap<String, u32>),
+    /// Callbacks by service.
+    CallbackQueues(BTreeMap<String, Vec<CallbackView>>),
+    /// Callbacks under way, by service.
+    CallbackWatermarks(BTreeMap<String, u64>),
+    /// Many were to be cancelled.
+    CallbacksCancelled {
+        /// Those that are.
+        cancelled: Vec<CallbackId>,
+        /// Those that are not.
+        failed: Vec<NotCancelled>,
+    },
     /// Refused.
     Error(ApiError),
+}
+
+/// A callback that was not cancelled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NotCancelled {
+    /// Which.
+    #[serde(rename = "_id")]
+    pub id: CallbackId,
+    /// Why.
+    #[serde(flatten)]
+    pub error: ApiError,
 }
 
 /// Answer to `POST /agents/{id}/mode`: nothing has changed yet.
@@ -308,7 +350,11 @@ impl ApiReply {
             | Self::Health(_)
             | Self::CallbackStored(_)
             | Self::CallbackAccess { .. }
-            | Self::Callbacks(_) => 200,
+            | Self::Callbacks(_)
+            | Self::CallbackSlots(_)
+            | Self::CallbackQueues(_)
+            | Self::CallbackWatermarks(_)
+            | Self::CallbacksCancelled { .. } => 200,
         }
     }
 
@@ -340,6 +386,14 @@ impl ApiReply {
                 "_id": id, "_access_number": access_number, "_expiration_time": expiration_time
             })),
             Self::Callbacks(views) => serde_json::to_value(views),
+            Self::CallbackSlots(slots) => serde_json::to_value(slots),
+            Self::CallbackQueues(queues) => serde_json::to_value(queues),
+            Self::CallbackWatermarks(counts) => {
+                Ok(serde_json::json!({ "services": counts, "total": counts.values().sum::<u64>() }))
+            }
+            Self::CallbacksCancelled { cancelled, failed } => {
+                Ok(serde_json::json!({ "cancelled": cancelled, "failed": failed }))
+            }
             Self::Error(error) => serde_json::to_value(error),
         };
         value.unwrap_or(Value::Null)

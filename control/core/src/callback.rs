@@ -36,6 +36,14 @@ impl State {
             Self::Completed(_) => "COMPLETED",
         }
     }
+
+    /// Why it is over, once it is.
+    pub(crate) fn reason(self) -> Option<CallbackReason> {
+        match self {
+            Self::Completed(reason) => Some(reason),
+            Self::Scheduled | Self::Queued | Self::Routing | Self::Processing => None,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -13,6 +13,9 @@ pub(crate) struct CallbackIndex {
     asked_ms: BTreeMap<String, VecDeque<u64>>,
     /// The same in order of their coming, so that old ones are forgotten.
     recent: VecDeque<(u64, String)>,
+    /// Scheduled callbacks that have not ended, by service and the time that they are booked for, in milliseconds since 1970.
+    booked: BTreeMap<(String, u64), u32>,
+    bookings: BTreeMap<CallbackId, (String, u64)>,
 }
 
 impl CallbackIndex {
@@ -41,6 +44,30 @@ impl CallbackIndex {
         moments
             .chain(self.recent.iter_mut().map(|(moment, _)| moment))
             .for_each(|moment| *moment = now_ms.min(*moment));
+    }
+
+    /// A callback is booked for this time of this service now, or for none; whatever it was booked for before.
+    pub(crate) fn book(&mut self, id: &CallbackId, at: Option<(&str, u64)>) {
+        if let Some(former) = self.bookings.remove(id)
+            && let Some(count) = self.booked.get_mut(&former)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.booked.remove(&former);
+            }
+        }
+        if let Some((service, at_ms)) = at {
+            let booking = (service.to_owned(), at_ms);
+            *self.booked.entry(booking.clone()).or_default() += 1;
+            self.bookings.insert(id.clone(), booking);
+        }
+    }
+
+    /// Callbacks that are booked for times within a span.
+    pub(crate) fn booked(&self, service: &str, span_ms: std::ops::Range<u64>) -> u64 {
+        let key = |at_ms: u64| (service.to_owned(), at_ms);
+        let within = self.booked.range(key(span_ms.start)..key(span_ms.end));
+        within.map(|(_, count)| u64::from(*count)).sum()
     }
 
     /// A callback of a service has ended.

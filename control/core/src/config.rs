@@ -308,6 +308,10 @@ pub struct ServiceConfig {
     pub ttl_s: u64,
     /// `_wait_for_agent`.
     pub wait_for_agent: bool,
+    /// `_request_time_bucket`: the spans, in minutes, in which scheduled callbacks are counted.
+    pub request_time_bucket_min: u32,
+    /// `_max_request_by_time_bucket`: most callbacks that are booked for times within one span.
+    pub max_request_by_time_bucket: u32,
     /// Most callbacks of this service that wait (CB-16).
     pub max_queued: u32,
     /// Most callbacks of one number in 24 hours (CB-16).
@@ -351,6 +355,13 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+impl ServiceConfig {
+    /// The spans in which scheduled callbacks are counted, in milliseconds.
+    pub(crate) fn bucket_ms(&self) -> u64 {
+        u64::from(self.request_time_bucket_min.max(1)) * 60_000
+    }
+}
+
 impl Default for ServiceConfig {
     fn default() -> Self {
         Self {
@@ -360,6 +371,8 @@ impl Default for ServiceConfig {
             dial_retry_timeout_s: 300,
             ttl_s: 86_400,
             wait_for_agent: true,
+            request_time_bucket_min: 5,
+            max_request_by_time_bucket: 100,
             max_queued: 1_000,
             max_per_number_and_day: 6,
             max_per_300_s: 500,

@@ -34,6 +34,8 @@ pub const OPERATIONS: usize = 64;
 pub const DATA_BYTES: usize = 16_384;
 /// Most objects in one listing.
 pub const LISTING: usize = 10_000;
+/// Most spans of time in one answer about when a callback can be booked.
+pub const SLOTS: usize = 2_000;
 /// How old an agent's last packet may be when a customer is dialled, in milliseconds (BY-02).
 pub const PROOF_AGE_MS: u64 = 1_000;
 /// How often an engine request without an answer is repeated before its leg is given up.

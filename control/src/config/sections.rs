@@ -321,6 +321,12 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     set(&mut service.dial_retry_timeout_s, table.number("dial_retry_timeout_s", 1..=604_800));
     set(&mut service.ttl_s, table.number("ttl_s", 1..=31_536_000));
     set(&mut service.wait_for_agent, table.flag("wait_for_agent"));
+    set(&mut service.request_time_bucket_min, table.number("request_time_bucket_min", 5..=120));
+    if ![5, 10, 15, 20, 30, 60, 120].contains(&service.request_time_bucket_min) {
+        table.refuse("request_time_bucket_min", "takes 5, 10, 15, 20, 30, 60 or 120");
+    }
+    let most = table.number("max_request_by_time_bucket", 1..=1_000_000);
+    set(&mut service.max_request_by_time_bucket, most);
     set(&mut service.max_queued, table.number("max_queued", 1..=1_000_000));
     set(&mut service.max_per_number_and_day, table.number("max_per_number_and_day", 1..=1_000));
     set(&mut service.max_per_300_s, table.number("max_per_300_s", 1..=1_000_000));

@@ -94,4 +94,4 @@ fn filter(fields: Vec<(String, String)>) -> Result<CallbackFilter, Problem> {
     Ok(filter)
 }
 
-const STATES: [&str; 5] = ["SCHEDULED", "QUEUED", "ROUTING", "PROCESSING", "COMPLETED"];
+pub(super) const STATES: [&str; 5] = ["SCHEDULED", "QUEUED", "ROUTING", "PROCESSING", "COMPLETED"];

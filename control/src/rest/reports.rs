@@ -82,22 +82,26 @@ impl Wish {
     }
 }
 
-/// RFC 4180, with a heading line.
+/// A page as CSV.
 fn csv(page: &Page) -> Response {
-    let columns = page.columns();
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    let mut write = |fields: &[String]| writer.write_record(fields).expect("memory takes every record");
-    write(&columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>());
-    for row in page.body()["rows"].as_array().into_iter().flatten() {
-        write(&columns.iter().map(|column| field(&row[column])).collect::<Vec<_>>());
-    }
-    let bytes = writer.into_inner().expect("memory takes every record");
-    let mut response =
-        ([(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")], bytes).into_response();
+    let body = page.body();
+    let mut response = table(page.columns(), body["rows"].as_array().map_or(&[], Vec::as_slice));
     if let Some(last) = page.last() {
         response.headers_mut().insert("x-next", last.into());
     }
     response
+}
+
+/// Rows as CSV (RFC 4180) under a heading line.
+pub(super) fn table(columns: &[&str], rows: &[Value]) -> Response {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut write = |fields: &[String]| writer.write_record(fields).expect("memory takes every record");
+    write(&columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>());
+    for row in rows {
+        write(&columns.iter().map(|column| field(&row[column])).collect::<Vec<_>>());
+    }
+    let bytes = writer.into_inner().expect("memory takes every record");
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")], bytes).into_response()
 }
 
 fn field(value: &Value) -> String {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::record::{Destination, Station};
+use crate::record::{CallbackReason, Destination, Station};
 use crate::{CallbackId, ContactId};
 
 /// Body of `PUT /agents/{id}`.
@@ -111,6 +111,79 @@ pub struct TransferBody {
 pub struct KeysBody {
     /// Whether nobody is to hear what the agent's customer keys in.
     pub blocked: bool,
+}
+
+/// Query of `GET /service/callback/{service}/availability`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotsWish {
+    /// ISO 8601 UTC; now when absent.
+    pub start: Option<String>,
+    /// ISO 8601 UTC.
+    pub end: Option<String>,
+    /// In its stead, from the start on; one day when both are absent.
+    pub number_of_days: Option<u32>,
+    /// Most spans.
+    pub max_time_slots: Option<usize>,
+}
+
+/// Query of `GET /admin/callback/queues`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallbackQueues {
+    /// Services; all when empty.
+    pub targets: Vec<String>,
+    /// Desired from, ISO 8601 UTC; 15 minutes ago when absent.
+    pub start_time: Option<String>,
+    /// Desired until, ISO 8601 UTC; 24 hours ahead when absent.
+    pub end_time: Option<String>,
+    /// States; all when empty.
+    pub states: Vec<String>,
+    /// Reasons; all when empty.
+    pub reasons: Vec<CallbackReason>,
+    /// Most callbacks.
+    pub max: Option<usize>,
+}
+
+/// Body of `POST /admin/callback/cancel`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BulkCancel {
+    /// Which ones.
+    pub ids: Vec<CallbackId>,
+    /// Kept as the reason of their end.
+    #[serde(default)]
+    pub reason: CancelReason,
+}
+
+/// Body of `POST /admin/callback/reportcancelled`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelledReport {
+    /// Those that ended so.
+    #[serde(default)]
+    pub callback_reason: CancelReason,
+    /// Columns besides those that are always there.
+    #[serde(default)]
+    pub exported_properties: Vec<String>,
+}
+
+/// Why callbacks are cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CancelReason {
+    /// As a customer does.
+    Cancelled,
+    /// By whoever runs the place.
+    #[default]
+    CancelledByAdmin,
+}
+
+impl From<CancelReason> for CallbackReason {
+    fn from(reason: CancelReason) -> Self {
+        match reason {
+            CancelReason::Cancelled => Self::Cancelled,
+            CancelReason::CancelledByAdmin => Self::CancelledByAdmin,
+        }
+    }
 }
 
 /// How a customer is passed on.

@@ -92,6 +92,11 @@ impl Core {
             ApiRequest::ConfirmCallback { service, id } => self.confirm_callback(&service, &id),
             ApiRequest::CancelCallback { service, id } => self.cancel_callback(&service, &id),
             ApiRequest::RescheduleCallback { service, id, params } => self.reschedule(&service, &id, &params),
+            ApiRequest::CallbackSlots { service, wish } => self.callback_slots(&service, &wish),
+            ApiRequest::CallbackQueues(wish) => self.callback_queues(&wish),
+            ApiRequest::CallbackWatermarks(services) => self.callback_watermarks(&services),
+            ApiRequest::CancelCallbacks(wish) => self.cancel_callbacks(wish),
+            ApiRequest::CancelledCallbacks(reason) => self.cancelled_callbacks(reason.into()),
         }
     }
 

@@ -55,7 +55,11 @@ impl Core {
         }
         self.check_throttles(&config, &number)?;
         let now_ms = self.now.unix_ms;
+        let is_booked = desired_ms.is_some_and(|desired_ms| desired_ms > now_ms);
         let desired_ms = opening(&config, now_ms, desired_ms)?;
+        if let Some(desired_ms) = desired_ms.filter(|_| is_booked) {
+            self.check_slot(&config, desired_ms, None)?;
+        }
         let id = CallbackId(self.random_id());
         let spec = CallbackSpec {
             id: id.clone(),
@@ -146,7 +150,7 @@ impl Core {
     }
 
     /// With its position in the queue, from 1, while it waits there.
-    fn callback_view(&self, callback: &Callback) -> CallbackView {
+    pub(super) fn callback_view(&self, callback: &Callback) -> CallbackView {
         let mut view = callback.view();
         let waiting = callback.interaction.and_then(|interaction| self.interactions.get(&interaction));
         let place = waiting.map(crate::flow::customers::place);
@@ -205,10 +209,12 @@ impl Core {
         let interaction = callback.interaction;
         let config = self.config.service(service).ok_or_else(|| missing("service"))?;
         let desired_ms = opening(config, self.now.unix_ms, Some(desired_ms))?.unwrap_or(desired_ms);
+        self.check_slot(config, desired_ms, Some(callback))?;
         self.record(Fact::CallbackMoved { id: id.clone(), desired_ms });
         if let Some(callback) = self.callbacks.get_mut(id) {
             callback.move_to(desired_ms);
         }
+        self.book_callback(id);
         self.timers.stop(&Timer::Confirm(id.clone()));
         match interaction {
             Some(interaction) => self.give_up(interaction, Outcome::Withdrawn),

@@ -29,7 +29,9 @@ impl Core {
         self.index.add(&spec.id, &spec.service, &spec.number, asked_ms);
         let mut callback = Callback::new(spec);
         callback.accepted_us = i64::try_from(self.now.mono_us).unwrap_or(i64::MAX);
-        self.callbacks.insert(callback.spec.id.clone(), callback);
+        let id = callback.spec.id.clone();
+        self.callbacks.insert(id.clone(), callback);
+        self.book_callback(&id);
     }
 
     /// Queues a callback when it is due, or waits until it is.
@@ -189,6 +191,7 @@ impl Core {
         if let Some(callback) = self.callbacks.get(id) {
             self.index.end(&callback.spec.service);
         }
+        self.index.book(id, None);
         let name = serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned));
         *self.projection.callbacks.entry(name.unwrap_or_default()).or_default() += 1;
         self.changed(Changed::Callback(id.clone()));

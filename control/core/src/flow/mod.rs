@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod api;
 pub(crate) mod call_delay;
+mod callback_admin;
 pub(crate) mod callback_api;
 pub(crate) mod callback_options;
 pub(crate) mod callbacks;

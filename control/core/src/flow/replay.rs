@@ -265,9 +265,11 @@ impl Core {
                 self.insert_callback(*spec);
             }
             Fact::CallbackRevised(spec) => {
-                if let Some(callback) = self.callbacks.get_mut(&spec.id) {
+                let id = spec.id.clone();
+                if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.spec = *spec;
                 }
+                self.book_callback(&id);
             }
             Fact::CallbackDialled { id, attempt, call, agent } => {
                 self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
@@ -291,6 +293,7 @@ impl Core {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.move_to(desired_ms);
                 }
+                self.book_callback(&id);
             }
             Fact::CallbackAsked { id, attempt } => {
                 if let Some(callback) = self.callbacks.get_mut(&id) {

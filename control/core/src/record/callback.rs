@@ -130,6 +130,7 @@ impl FailedAt {
 pub enum CallbackReason {
     AgentConnected,
     Cancelled,
+    CancelledByAdmin,
     NotAvailable,
     FailTimeoutTtl,
     FailCallToCustomer,

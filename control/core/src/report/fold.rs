@@ -69,13 +69,13 @@ impl Reports {
             Fact::CallbackEnded { id, reason, result } => {
                 let state = match reason {
                     CallbackReason::AgentConnected => "answered",
-                    CallbackReason::Cancelled => "deleted in queue",
+                    CallbackReason::Cancelled | CallbackReason::CancelledByAdmin => "deleted in queue",
                     _ => "unanswered",
                 };
                 if let (Some(result), false) = (result, *reason == CallbackReason::AgentConnected) {
                     self.result(&id.0, dial_code(*result, FailedAt::Agent), None, FailedAt::Agent);
                 }
-                if *reason == CallbackReason::Cancelled {
+                if matches!(reason, CallbackReason::Cancelled | CallbackReason::CancelledByAdmin) {
                     self.deleted(&id.0, at);
                 }
                 self.finished(&id.0, state, at);
