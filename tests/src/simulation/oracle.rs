@@ -222,7 +222,9 @@ impl World {
         let prefix = format!("a-{agent}-");
         let asked = self.engines.iter().flat_map(|engine| &engine.asked);
         let asked = asked.filter(|(name, _)| name.starts_with(&prefix));
-        let mut phones = asked.clone().filter_map(|(name, _)| call_of(name));
+        // A leg that was never heard where it is now has no proof of its own.
+        let legs = self.engines.iter().flat_map(|engine| engine.legs.keys());
+        let mut phones = legs.filter(|name| name.starts_with(&prefix)).filter_map(|name| call_of(name));
         let vouched = phones.any(|phone| self.has_vouched(phone, 1_150_000));
         let proof = asked.map(|(_, asked)| *asked).max_by_key(|(at, _)| *at);
         match proof {
