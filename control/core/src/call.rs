@@ -182,6 +182,8 @@ pub(crate) struct Call {
     pub(crate) ended_ms: Option<u64>,
     pub(crate) audio: Audio,
     pub(crate) probe: Probe,
+    /// Its dialog was taken up, of which a snapshot is still to come.
+    pub(crate) taken_up: bool,
     pub(crate) result: Option<String>,
     pub(crate) line: Line,
     /// It is on record that nobody hears the customer's keys.

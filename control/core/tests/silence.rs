@@ -54,6 +54,21 @@ fn by_02_by_10_a_phone_that_fell_silent_while_control_was_away_is_told_again_and
 }
 
 #[test]
+fn by_02_by_10_a_phone_that_is_told_again_after_a_restart_is_believed_by_sip_once_it_has_agreed() {
+    for agrees in [false, true] {
+        let (mut bench, ann) = restarted(30_000);
+        // What the dialog was when it was taken up.
+        bench.keep_dialogs([ann]);
+        if agrees {
+            bench.keep_dialogs([ann]);
+        }
+        bench.pass_ms(3_050);
+        assert_eq!(bench.probes(ann), usize::from(agrees));
+        assert_eq!(bench.agent("ann").connection == ConnectionStatus::Up, agrees);
+    }
+}
+
+#[test]
 fn by_02_a_phone_is_silent_for_as_long_as_the_engine_knows_it_and_no_longer() {
     let mut bench = Bench::new();
     bench.ask(ApiRequest::PutAgent("ann".into(), bench::agent(false, true)));

@@ -87,6 +87,7 @@ impl Core {
             ended_ms: None,
             audio: Audio::default(),
             probe: Probe::default(),
+            taken_up: false,
             result: None,
             line,
             keys_on_record: false,
@@ -313,7 +314,8 @@ impl Core {
             return;
         }
         self.end_what_was_taken_up(id);
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.taken_up = true;
         match (call.state, call.role.clone()) {
             (State::Ending, _) => {}
             (_, Role::Agent(agent)) => self.on_agent_restored(&agent),

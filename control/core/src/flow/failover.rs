@@ -100,10 +100,14 @@ impl Core {
     /// The peer has agreed to our present address: what it left falls silent at once, lest it hear two streams.
     pub(crate) fn on_followed(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // The first after a restart says what was, not that the phone agrees to what it is offered.
+        let agreed = !std::mem::take(&mut call.taken_up);
         if call.leg.open.is_none_or(|(rtp, _)| call.offered != Some(rtp)) {
             return;
         }
-        call.leg.on_followed();
+        if agreed {
+            call.leg.on_followed();
+        }
         let name = call.leg.name.clone();
         self.leave_old_legs(&name);
     }
