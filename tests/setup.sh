@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what a build (`build`), the tests with real peers (`peers`), `make compare` and `make quality` need, and only what is
-# missing.
+# Installs what a build (`build`), the tests with real peers (`peers`), the fuzz targets (`fuzz`), `make compare` and `make quality`
+# need, and only what is missing.
 # Says exactly what is missing where it cannot install.
 set -eu
 
@@ -43,6 +43,9 @@ for group in "$@"; do
             need rtpengine rtpengine-daemon
             need taskset util-linux
             need ip iproute2
+            ;;
+        fuzz)
+            need c++ g++
             ;;
         quality)
             need espeak-ng espeak-ng

@@ -11,6 +11,7 @@ fuzz_target!(|data: &[u8]| {
             instance: "fuzz".into(),
             version: "0".into(),
             addresses: vec![[127, 0, 0, 1].into()],
+            advertised: std::collections::HashMap::new(),
             ports: PortRange { first: 20_000, last: 20_999 },
             workers: 1,
             max_legs: 8,
