@@ -137,7 +137,7 @@ impl Compactor {
             Fact::CallbackDialled { id, call, .. } => {
                 self.on_dialled(seq, CaseKey::Callback(id.clone()), *call, record.at_ms);
             }
-            Fact::CallbackCalledIn { id, call } => {
+            Fact::CallbackCalledIn { id, call, .. } => {
                 let key = CaseKey::Callback(id.clone());
                 self.go_on_as(*call, &key);
                 self.on_case(seq, key, record.at_ms, |_| {});

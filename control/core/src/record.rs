@@ -154,6 +154,9 @@ pub enum Fact {
         call: CallId,
         /// For whom.
         agent: AgentId,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// An attempt ended without a conversation.
     CallbackAttempted {
@@ -196,6 +199,9 @@ pub enum Fact {
         id: CallbackId,
         /// The call.
         call: CallId,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// A callback is complete.
     CallbackEnded {
@@ -230,6 +236,9 @@ pub enum Fact {
         call: CallId,
         /// For whom.
         agent: AgentId,
+        /// The skill that the queue takes then: it may be configured no more when this is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<String>,
     },
     /// The contact's leg ended, was answered, or was never dialled.
     ContactResult {

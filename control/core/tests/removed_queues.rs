@@ -22,7 +22,7 @@ fn joins(bench: &mut Bench, id: &str, skill: &str) {
 /// The caller is left to the one who is able, though another one is ready first.
 fn is_served_by_who_is_able(bench: &mut Bench, caller: &Caller) {
     joins(bench, "ann", "support");
-    bench.pass_ms(60_000);
+    bench.pass_ms(30_000);
     assert_eq!(bench.last_splice(), None, "Ann has not the skill");
     assert!(!caller.was_dropped(bench));
     joins(bench, "bob", "sales");
@@ -47,6 +47,19 @@ fn by_10_who_waits_in_a_queue_that_is_removed_over_a_restart_is_served_by_agents
     let mut bench = bench.restart_with(|config| config.queues.clear());
     bench.restored([caller.0]);
     is_served_by_who_is_able(&mut bench, &caller);
+}
+
+#[test]
+fn by_10_who_was_called_back_and_lost_their_agent_over_a_restart_without_the_queue_keeps_its_skill() {
+    let mut bench = Bench::new();
+    joins(&mut bench, "eve", "sales");
+    bench.callback("+31201");
+    let customer = Caller(bench.customer());
+    bench.answer(customer.0);
+    bench.keep_dialogs([customer.0]);
+    let mut bench = bench.restart_with(|config| config.queues.clear());
+    bench.restored([customer.0]);
+    is_served_by_who_is_able(&mut bench, &customer);
 }
 
 #[test]

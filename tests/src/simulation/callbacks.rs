@@ -94,7 +94,7 @@ impl World {
             Fact::CallbackMoved { id, .. } => {
                 requests.confirmed.remove(id);
             }
-            Fact::CallbackCalledIn { id, call } => {
+            Fact::CallbackCalledIn { id, call, .. } => {
                 requests.called_in.insert(*call, id.clone());
                 if self.oracle.was_talked_about(id) {
                     self.violate(format!("callback {id} is taken up again after the conversation"));

@@ -153,8 +153,9 @@ impl Core {
         callback.attempts += 1;
         callback.person = false;
         callback.running = Some((call, agent.clone(), unix_ms));
-        let attempt = callback.attempts;
-        self.record(Fact::CallbackDialled { id: id.clone(), attempt, call, agent: agent.clone() });
+        let (attempt, queue) = (callback.attempts, callback.spec.queue.clone());
+        let skill = self.skill_of(&queue).map(str::to_owned);
+        self.record(Fact::CallbackDialled { id: id.clone(), attempt, call, agent: agent.clone(), skill });
     }
 
     pub(crate) fn complete_connected_callback(&mut self, id: &CallbackId) {

@@ -59,7 +59,8 @@ impl Core {
     pub(super) fn record_call_in(&mut self, interaction: u64) {
         let Some(found) = self.interactions.get(&interaction) else { return };
         if let (Source::Callback(id), Some(call)) = (found.source.clone(), found.call) {
-            self.record(Fact::CallbackCalledIn { id, call });
+            let skill = self.skill_of(&found.queue).map(str::to_owned);
+            self.record(Fact::CallbackCalledIn { id, call, skill });
         }
     }
 }

@@ -122,8 +122,9 @@ impl Core {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         contact.attempts += 1;
         contact.running = Some((call, agent.clone(), unix_ms));
-        let attempt = contact.attempts;
-        self.record(Fact::ContactDialled { id: id.clone(), attempt, call, agent: agent.clone() });
+        let (attempt, queue) = (contact.attempts, contact.spec.queue.clone());
+        let skill = self.skill_of(&queue).map(str::to_owned);
+        self.record(Fact::ContactDialled { id: id.clone(), attempt, call, agent: agent.clone(), skill });
     }
 
     pub(crate) fn complete_connected_contact(&mut self, id: &ContactId) {

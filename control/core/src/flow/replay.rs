@@ -271,7 +271,8 @@ impl Core {
                 }
                 self.book_callback(&id);
             }
-            Fact::CallbackDialled { id, attempt, call, agent } => {
+            Fact::CallbackDialled { id, attempt, call, agent, skill } => {
+                self.replayed.skills.insert(call, skill);
                 self.replayed.dialled.insert(call, (Source::Callback(id.clone()), agent.clone()));
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.attempts = attempt;
@@ -305,7 +306,8 @@ impl Core {
                     (callback.is_asked, callback.confirmed) = (false, true);
                 }
             }
-            Fact::CallbackCalledIn { id, call } => {
+            Fact::CallbackCalledIn { id, call, skill } => {
+                self.replayed.skills.insert(call, skill);
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.is_asked = false;
                 }
@@ -330,7 +332,8 @@ impl Core {
         match fact {
             Fact::ContactAdded { id, spec } => self.insert_contact(&id, spec, at_ms),
             Fact::ContactRemoved { id } => self.finish_contact(&id, true),
-            Fact::ContactDialled { id, attempt, call, agent } => {
+            Fact::ContactDialled { id, attempt, call, agent, skill } => {
+                self.replayed.skills.insert(call, skill);
                 self.replayed.dialled.insert(call, (Source::Contact(id.clone()), agent.clone()));
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.attempts = attempt;

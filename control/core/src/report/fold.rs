@@ -32,10 +32,10 @@ impl Reports {
                     request.queue.clone_from(&spec.queue);
                 }
             }
-            Fact::ContactDialled { id, attempt, call, agent } => {
+            Fact::ContactDialled { id, attempt, call, agent, skill: _ } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
             }
-            Fact::CallbackDialled { id, attempt, call, agent } => {
+            Fact::CallbackDialled { id, attempt, call, agent, skill: _ } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.attempts = *attempt;
