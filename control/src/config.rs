@@ -188,6 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn cb_09_a_service_gives_codes_only_beside_an_access_number() {
+        let base = "[sip]\n[engine]\n[[queue]]\nname = \"sales\"\ndnis = [\"100\"]\n\
+                    [[service]]\nname = \"cb\"\nqueue = \"sales\"\nprovide_code = true\n";
+        let mistakes = Config::parse(base, Path::new(".")).expect_err("nobody could be asked");
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains("provide_code")), "{mistakes:#?}");
+        let text = format!("{base}access_number = \"100\"\n");
+        let config = Config::parse(&text, Path::new(".")).expect("no mistake");
+        assert!(config.core.services[0].provide_code);
+    }
+
+    #[test]
     fn by_08_the_rules_for_calling_are_read_and_mistakes_in_them_named() {
         let base = "[sip]\n[engine]\n[[queue]]\nname = \"sales\"\n";
         let rules = |text: &str| {

@@ -77,6 +77,7 @@ fn cb_13_names_states_reasons_results_and_defaults_of_the_document_are_the_cores
     for (name, default) in [
         ("_call_direction", json!(own.call_direction)),
         ("_wait_for_agent", json!(own.wait_for_agent)),
+        ("_provide_code", json!(own.provide_code)),
         ("_wait_for_user_confirm", json!(own.wait_for_user_confirm)),
         ("_user_confirm_timeout", json!(own.user_confirm_timeout_s)),
         ("_max_notify_delivery_attempts", json!(own.max_notify_delivery_attempts)),

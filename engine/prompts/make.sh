@@ -22,6 +22,8 @@ done
 say pin_intro "Your pin is"
 say pin_ok "Thank you. Your connection is now open."
 say wrong_pin "That pin is not right. Please try again."
+say access_code "Please enter your access code. If you have none, stay on the line."
+say wrong_code "That code is not right. Please try again."
 say connected "You are connected."
 say callback_confirm "We will call you back as soon as it is your turn. Your place in the queue is kept."
 say callback_menu "To be called back without losing your place in the queue, press one. To keep waiting, stay on the line."

@@ -229,6 +229,8 @@ pub enum ApiReply {
         id: CallbackId,
         /// Number to call.
         access_number: String,
+        /// What to key in where the customer's own number is withheld.
+        access_code: Option<String>,
         /// Until when, ISO 8601 UTC.
         expiration_time: String,
     },
@@ -382,9 +384,15 @@ impl ApiReply {
             Self::Statistics(view) => serde_json::to_value(view),
             Self::Health(view) => serde_json::to_value(view),
             Self::CallbackStored(id) => Ok(serde_json::json!({ "_id": id })),
-            Self::CallbackAccess { id, access_number, expiration_time } => Ok(serde_json::json!({
-                "_id": id, "_access_number": access_number, "_expiration_time": expiration_time
-            })),
+            Self::CallbackAccess { id, access_number, access_code, expiration_time } => {
+                let mut body = serde_json::json!({
+                    "_id": id, "_access_number": access_number, "_expiration_time": expiration_time
+                });
+                if let Some(code) = access_code {
+                    body["_access_code"] = code.as_str().into();
+                }
+                Ok(body)
+            }
             Self::Callbacks(views) => serde_json::to_value(views),
             Self::CallbackSlots(slots) => serde_json::to_value(slots),
             Self::CallbackQueues(queues) => serde_json::to_value(queues),

@@ -127,6 +127,11 @@ impl Callback {
         self.spec.options.access_number.as_deref().filter(|_| may_call && !self.is_over())
     }
 
+    /// The code beside it.
+    pub(crate) fn access_code(&self) -> Option<&str> {
+        self.access_number().and(self.spec.options.access_code.as_deref())
+    }
+
     /// What it ends with when there are no more attempts (CB-13).
     pub(crate) fn exhausted(&self) -> CallbackReason {
         match self.failed_at {
@@ -167,6 +172,9 @@ impl Callback {
         if let Some(number) = self.access_number() {
             more.insert("_access_number".to_owned(), number.into());
         }
+        if let Some(code) = self.access_code() {
+            more.insert("_access_code".to_owned(), code.into());
+        }
         CallbackView {
             id: self.spec.id.clone(),
             desired_time: calendar::write(self.spec.desired_ms),
@@ -189,7 +197,7 @@ fn is_dial_result(name: &str) -> bool {
 }
 
 /// Fields of a callback that are not its request's.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "_id",
     "_desired_time",
     "_service_name",
@@ -200,6 +208,7 @@ const OWN: [&str; 13] = [
     "_url",
     "_call_direction",
     "_access_number",
+    "_access_code",
     "_position",
     "_ewt",
     "_total_waiting",

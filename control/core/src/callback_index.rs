@@ -16,6 +16,8 @@ pub(crate) struct CallbackIndex {
     /// Scheduled callbacks that have not ended, by service and the time that they are booked for, in milliseconds since 1970.
     booked: BTreeMap<(String, u64), u32>,
     bookings: BTreeMap<CallbackId, (String, u64)>,
+    /// Callbacks that have not ended, by their access code.
+    codes: BTreeMap<String, CallbackId>,
 }
 
 impl CallbackIndex {
@@ -70,8 +72,26 @@ impl CallbackIndex {
         within.map(|(_, count)| u64::from(*count)).sum()
     }
 
-    /// A callback of a service has ended.
-    pub(crate) fn end(&mut self, service: &str) {
+    /// This code is that of a callback, until it ends.
+    pub(crate) fn assign_code(&mut self, code: &str, id: &CallbackId) {
+        self.codes.insert(code.to_owned(), id.clone());
+    }
+
+    /// Whose access code this is.
+    pub(crate) fn of_code(&self, code: &str) -> Option<&CallbackId> {
+        self.codes.get(code)
+    }
+
+    /// All callbacks with an access code.
+    pub(crate) fn with_code(&self) -> impl ExactSizeIterator<Item = &CallbackId> {
+        self.codes.values()
+    }
+
+    /// A callback of a service has ended, and with it its access code.
+    pub(crate) fn end(&mut self, service: &str, code: Option<&str>) {
+        if let Some(code) = code {
+            self.codes.remove(code);
+        }
         if let Some(open) = self.open.get_mut(service) {
             *open = open.saturating_sub(1);
         }
@@ -129,7 +149,7 @@ mod tests {
         assert_eq!(index.asked_today("+31201", DAY_MS + 1_500), 1);
         index.add(&id(3), "cb", "+31202", DAY_MS + 2_500);
         assert_eq!((index.asked_ms.len(), index.recent.len()), (1, 1), "the old ones are forgotten");
-        index.end("cb");
+        index.end("cb", None);
         index.remove(&id(1), "+31201");
         assert_eq!((index.of_number("+31201").count(), index.open("cb")), (1, 2));
     }

@@ -215,6 +215,10 @@ pub struct Prompts {
     pub connect_tone: String,
     /// To a customer whose agent is lost.
     pub hold: String,
+    /// To a caller without a number, before the code of a callback (CB-09).
+    pub access_code: String,
+    /// After a wrong code.
+    pub wrong_code: String,
 }
 
 impl Default for Prompts {
@@ -227,6 +231,8 @@ impl Default for Prompts {
             connected: "connected.wav".into(),
             connect_tone: String::new(),
             hold: "hold.wav".into(),
+            access_code: "access_code.wav".into(),
+            wrong_code: "wrong_code.wav".into(),
         }
     }
 }
@@ -326,6 +332,8 @@ pub struct ServiceConfig {
     pub call_direction: CallDirection,
     /// Number that customers of user-originated callbacks call; it leads to a queue (CB-09). Empty = none.
     pub access_number: String,
+    /// `_provide_code`: the access number comes with a code, for customers who withhold their own number.
+    pub provide_code: bool,
     /// `_wait_for_user_confirm` (CB-05).
     pub wait_for_user_confirm: bool,
     /// `_user_confirm_timeout`, in seconds.
@@ -380,6 +388,7 @@ impl Default for ServiceConfig {
             detection: DetectionConfig::default(),
             call_direction: CallDirection::UserOriginated,
             access_number: String::new(),
+            provide_code: false,
             wait_for_user_confirm: false,
             user_confirm_timeout_s: 30,
             max_notify_delivery_attempts: 3,

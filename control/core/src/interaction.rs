@@ -309,6 +309,8 @@ pub(crate) struct Interaction {
     pub(crate) connected: bool,
     /// When the customer was put on hold, on our clock.
     pub(crate) held_us: u64,
+    /// Codes that its caller keyed in and no callback has (CB-09).
+    pub(crate) wrong_codes: u32,
     pub(crate) passing: Passing,
 }
 

@@ -4,6 +4,10 @@
 pub const AGENTS: usize = 100_000;
 /// Most callbacks that are not completed.
 pub const CALLBACKS: usize = 1_000_000;
+/// Most of them with an access code: one code in a hundred that is guessed is right.
+pub const ACCESS_CODES: usize = 10_000;
+/// Wrong access codes after which a caller is asked for no other.
+pub const WRONG_CODES: u32 = 3;
 /// Most contacts that are not done.
 pub const CONTACTS: usize = 1_000_000;
 /// Most calls at once, of all kinds.

@@ -68,6 +68,9 @@ pub struct CallbackOptions {
     /// Number that the customer calls (CB-09).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_number: Option<String>,
+    /// Digits by which a caller without a number is known as the customer (CB-09). No other open callback has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_code: Option<String>,
     /// Parameters that the request named; a change of the service's options leaves them alone. None = all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given: Option<BTreeSet<String>>,
@@ -80,6 +83,7 @@ impl Default for CallbackOptions {
             wait_for_agent: true,
             confirm: None,
             access_number: None,
+            access_code: None,
             given: None,
         }
     }

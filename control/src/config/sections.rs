@@ -251,6 +251,8 @@ fn prompts(mut table: Table<'_, '_>) -> Prompts {
     set(&mut prompts.connected, table.text("connected"));
     set(&mut prompts.connect_tone, table.text("connect_tone"));
     set(&mut prompts.hold, table.text("hold"));
+    set(&mut prompts.access_code, table.text("access_code"));
+    set(&mut prompts.wrong_code, table.text("wrong_code"));
     table.finish();
     prompts
 }
@@ -337,6 +339,10 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     let leads = |queue: &QueueConfig| queue.dnis.contains(&service.access_number);
     if !service.access_number.is_empty() && !queues.iter().any(leads) {
         table.refuse("access_number", "leads to no queue: it has to be among the dnis of one");
+    }
+    set(&mut service.provide_code, table.flag("provide_code"));
+    if service.provide_code && service.access_number.is_empty() {
+        table.refuse("provide_code", "needs an access_number beside it");
     }
     confirmation(&mut table, &mut service);
     office_hours(&mut table, &mut service);

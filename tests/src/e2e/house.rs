@@ -252,6 +252,9 @@ impl House {
     pub fn calls(&self, number: &str, party: &Party, scenario: &'static str, more: &[&str]) -> Sipp {
         let port = party.port().to_string();
         let mut arguments = vec!["-s", number, "-key", "rtp_port", &port, "-m", "1"];
+        if !more.contains(&"caller") {
+            arguments.extend(["-key", "caller", "+31612345678"]);
+        }
         arguments.extend(more);
         Sipp::start(self.free(), Some(self.sip), Scenario::Own(scenario), &[party], &arguments)
     }

@@ -91,7 +91,9 @@ pub(crate) fn write_prompts(folder: &Path) {
     for name in ["pin_intro.wav", "pin_ok.wav", "wrong_pin.wav", "connected.wav", "hold.wav"] {
         Sound::new(name, PROMPT_FRAMES).write(&folder.join(name));
     }
-    for name in ["callback_menu.wav", "callback_confirm.wav", "thank_you.wav"] {
+    for name in
+        ["callback_menu.wav", "callback_confirm.wav", "thank_you.wav", "access_code.wav", "wrong_code.wav"]
+    {
         Sound::new(name, PROMPT_FRAMES).write(&folder.join(name));
     }
     Sound::new("long.wav", LONG_FRAMES).write(&folder.join("long.wav"));

@@ -1,6 +1,6 @@
 //! Customers who are asked first (CB-05), who call by themselves (CB-09), and whose keys nobody is to hear.
 
-use offhook_tests::e2e::{Device, House, Party, Phone, Settings, for_a_while, until};
+use offhook_tests::e2e::{Device, House, Party, Phone, Settings, Sound, for_a_while, until};
 use serde_json::{Value, json};
 
 /// A service that pushes to this device.
@@ -112,6 +112,30 @@ fn cb_09_who_calls_the_access_number_unexpected_is_an_ordinary_caller() {
     caller.talks_with(&ann.party);
     let callback = reply["_id"].as_str().expect("an id");
     assert_eq!(house.rest.callback_of(callback)["_callback_state"], "QUEUED", "its customer has not called");
+}
+
+#[test]
+fn cb_09_a_customer_who_withholds_their_number_keys_in_the_code_that_was_told_before_a_restart() {
+    let mut house = House::open(&Settings { service: ACCESS.to_owned(), ..Settings::default() });
+    let asked = json!({ "_customer_number": CALLER, "_wait_for_agent": false, "_provide_code": true });
+    let reply = house.rest.callback_with(&asked);
+    let code = reply["_access_code"].as_str().expect("a code").to_owned();
+    house.kill_control();
+    house.start_control();
+    house.is_well();
+    let ann = house.phone("ann");
+    house.off_hook("ann", &ann);
+    let customer = house.party("customer");
+    let _call = house.calls("+15550100", &customer, "caller_stays.xml", &["-key", "caller", "anonymous"]);
+    let prompt = Sound::new("access_code.wav", 25);
+    until("the code is asked for", || !prompt.found_in(&customer.sound()).is_empty());
+    for key in code.chars() {
+        customer.press(key);
+    }
+    customer.talks_with(&ann.party);
+    let callback = reply["_id"].as_str().expect("an id");
+    let done = house.rest.await_callback(callback, "COMPLETED");
+    assert_eq!(done["_callback_reason"], "AGENT_CONNECTED");
 }
 
 /// Keys heard, as telephone-events.

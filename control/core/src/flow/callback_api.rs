@@ -27,8 +27,9 @@ impl Core {
             Some(value) => text(&value).ok_or_else(|| bad("_customer_number", "is not text"))?,
         };
         check_number("_customer_number", &number)?;
-        let options = callback_options::read(&params, &config)?;
+        let mut options = callback_options::read(&params, &config)?;
         let direction = options.direction;
+        let wants_code = callback_options::wants_code(&params, &config, direction)?;
         let originating = match params.get(ORIGINATING) {
             None | Some(Value::Null) => None,
             Some(value) => Some(self.originating_call(&text(value).unwrap_or_default())?),
@@ -60,6 +61,7 @@ impl Core {
         if let Some(desired_ms) = desired_ms.filter(|_| is_booked) {
             self.check_slot(&config, desired_ms, None)?;
         }
+        options.access_code = if wants_code { Some(self.new_access_code()?) } else { None };
         let id = CallbackId(self.random_id());
         let spec = CallbackSpec {
             id: id.clone(),
@@ -87,12 +89,15 @@ impl Core {
             }
         }
         let access = self.callbacks.get(&id).filter(|_| direction == CallDirection::UserOriginated);
-        let access = access.and_then(|found| Some((found.access_number()?.to_owned(), found.expires_ms())));
+        let access = access.and_then(|found| Some((found, found.access_number()?)));
         Ok(match access {
             None => ApiReply::CallbackStored(id),
-            Some((access_number, expires_ms)) => {
-                ApiReply::CallbackAccess { id, access_number, expiration_time: calendar::write(expires_ms) }
-            }
+            Some((found, access_number)) => ApiReply::CallbackAccess {
+                id,
+                access_number: access_number.to_owned(),
+                access_code: found.access_code().map(str::to_owned),
+                expiration_time: calendar::write(found.expires_ms()),
+            },
         })
     }
 

@@ -59,8 +59,24 @@ pub(super) fn read(
             confirm: (ask || (direction == CallDirection::UserOriginated && wait_for_agent))
                 .then_some(confirm),
             access_number: access_number.filter(|_| direction == CallDirection::UserOriginated),
+            access_code: None,
             given: Some(given),
         }),
+    }
+}
+
+/// Whether a code is wanted beside the access number: `_provide_code`.
+pub(super) fn wants_code(
+    params: &Map<String, Value>,
+    service: &ServiceConfig,
+    direction: CallDirection,
+) -> Result<bool, ApiError> {
+    match direction {
+        CallDirection::UserOriginated => flag(params, "_provide_code", service.provide_code),
+        CallDirection::UserTerminated if flag(params, "_provide_code", false)? => {
+            Err(bad("_provide_code", "takes true only together with USERORIGINATED: nobody else calls"))
+        }
+        CallDirection::UserTerminated => Ok(false),
     }
 }
 

@@ -27,6 +27,9 @@ impl Core {
         let asked_ms = spec.asked_ms();
         self.throttles.entry(spec.service.clone()).or_default().note(asked_ms);
         self.index.add(&spec.id, &spec.service, &spec.number, asked_ms);
+        if let Some(code) = &spec.options.access_code {
+            self.index.assign_code(code, &spec.id);
+        }
         let mut callback = Callback::new(spec);
         callback.accepted_us = i64::try_from(self.now.mono_us).unwrap_or(i64::MAX);
         let id = callback.spec.id.clone();
@@ -117,6 +120,7 @@ impl Core {
             outcome: None,
             connected: false,
             held_us: 0,
+            wrong_codes: 0,
             passing: crate::interaction::Passing::default(),
         };
         self.enqueue(interaction);
@@ -190,7 +194,7 @@ impl Core {
         self.timers.stop(&Timer::CallbackTtl(id.clone()));
         self.timers.stop(&Timer::Confirm(id.clone()));
         if let Some(callback) = self.callbacks.get(id) {
-            self.index.end(&callback.spec.service);
+            self.index.end(&callback.spec.service, callback.spec.options.access_code.as_deref());
         }
         self.index.book(id, None);
         let name = serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned));

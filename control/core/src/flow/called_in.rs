@@ -13,17 +13,19 @@ use crate::timer::Timer;
 impl Core {
     /// The callback whose customer calls: open, with this access number, asked for from this number; the oldest place first.
     pub(super) fn expected_call(&self, from: &str, to: &str) -> Option<CallbackId> {
-        let fits = |id: &&CallbackId| {
-            self.callbacks.get(*id).is_some_and(|callback| {
-                let number = callback.spec.options.access_number.as_deref();
-                !callback.is_over()
-                    && callback.spec.options.direction == CallDirection::UserOriginated
-                    && number.is_some_and(|number| canonical(number) == canonical(to))
-                    && !self.is_called_in(id)
-            })
-        };
         let place = |id: &&CallbackId| self.callbacks.get(*id).map(crate::callback::Callback::place_ms);
-        self.index.of_number(from).filter(fits).min_by_key(place).cloned()
+        self.index.of_number(from).filter(|id| self.awaits_call(id, to)).min_by_key(place).cloned()
+    }
+
+    /// Whether the customer of a callback is to call this number, and is not on the line yet.
+    pub(super) fn awaits_call(&self, id: &CallbackId, to: &str) -> bool {
+        self.callbacks.get(id).is_some_and(|callback| {
+            let number = callback.spec.options.access_number.as_deref();
+            !callback.is_over()
+                && callback.spec.options.direction == CallDirection::UserOriginated
+                && number.is_some_and(|number| canonical(number) == canonical(to))
+                && !self.is_called_in(id)
+        })
     }
 
     /// Whether the customer of a callback is on the line by their own call.
@@ -43,9 +45,15 @@ impl Core {
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         callback.is_asked = false;
         callback.interaction = Some(interaction.id);
+        self.stand_for(interaction, id);
+    }
+
+    /// A caller's queue, place and data are those of a callback.
+    pub(super) fn stand_for(&self, interaction: &mut Interaction, id: &CallbackId) {
+        interaction.source = Source::Callback(id.clone());
+        let Some(callback) = self.callbacks.get(id) else { return };
         let spec = &callback.spec;
         interaction.flow = None;
-        interaction.source = Source::Callback(id.clone());
         interaction.queue.clone_from(&spec.queue);
         interaction.priority = self.config.queue(&spec.queue).map_or(0, |queue| queue.priority);
         interaction.arrival_ms = callback.place_ms();

@@ -73,6 +73,9 @@ impl Core {
         if let Some(number) = &spec.options.access_number {
             body.insert("_access_number".to_owned(), json!(number));
         }
+        if let Some(code) = &spec.options.access_code {
+            body.insert("_access_code".to_owned(), json!(code));
+        }
         let service = self.config.service(&spec.service);
         let (url, secret) = service
             .map(|service| (service.push_url.clone(), service.push_secret.clone()))

@@ -91,6 +91,7 @@ impl Core {
             outcome: None,
             connected: false,
             held_us: 0,
+            wrong_codes: 0,
             passing: crate::interaction::Passing::default(),
         };
         self.enqueue(interaction);

@@ -7,6 +7,7 @@ use offhook_proto::PlaySource;
 use crate::CallId;
 use crate::call::Role;
 use crate::core::Core;
+use crate::flow::access_codes::{ASKS_CODE, CODE};
 use crate::inbound_flow::{Effect, Event, Owner, Run};
 use crate::interaction::{Interaction, Outcome, Stage};
 use crate::record::Fact;
@@ -213,8 +214,11 @@ impl Core {
 
     /// Who is in a queue goes on waiting there; anybody else is hung up on.
     fn end_flow(&mut self, owner: &Owner) {
-        self.flows.remove(owner);
+        let run = self.flows.remove(owner);
         let Owner::Caller(id) = owner else { return };
+        if let Some(run) = run.filter(|run| run.flow() == ASKS_CODE) {
+            return self.on_access_code(*id, run.variables().get(CODE).map_or("", String::as_str));
+        }
         let queued = self.interactions.get(id).is_some_and(|found| !found.queue.is_empty());
         if queued {
             self.play_queue_music(*id);

@@ -105,6 +105,7 @@ impl Core {
             outcome: None,
             connected: false,
             held_us: 0,
+            wrong_codes: 0,
             passing: crate::interaction::Passing::default(),
         }
     }
@@ -120,7 +121,6 @@ impl Core {
         let (dnis, arrival_ms) = (interaction.dnis.clone(), Some(interaction.arrival_ms));
         let (contact, priority) = (Some(interaction.contact), Some(interaction.priority));
         let flow = interaction.flow.clone();
-        let in_flow = flow.is_some();
         let skill = self.skill_of(&queue).map(str::to_owned);
         self.record(Fact::InboundArrived {
             call,
@@ -134,7 +134,16 @@ impl Core {
             skill,
         });
         self.record_call_in(id);
-        if in_flow {
+        if self.asks_for_code(id) {
+            self.ask_for_code(id);
+        } else {
+            self.receive(id);
+        }
+    }
+
+    /// Lets a caller into their flow, or their queue.
+    pub(super) fn receive(&mut self, id: u64) {
+        if self.interactions.get(&id).is_some_and(|found| found.flow.is_some()) {
             self.begin_flow(id);
         } else {
             self.wait_in_queue(id);
@@ -188,7 +197,10 @@ impl Core {
         else {
             return;
         };
-        if interaction.flow.is_some() {
+        let in_flow = interaction.flow.is_some();
+        if self.asks_for_code(id) {
+            self.ask_for_code(id);
+        } else if in_flow {
             self.resume_flow(id);
         } else {
             self.wait_in_queue(id);

@@ -1,5 +1,6 @@
 //! What follows from what: the reactions that involve more than one entity.
 
+mod access_codes;
 pub(crate) mod agents;
 pub(crate) mod api;
 pub(crate) mod call_delay;

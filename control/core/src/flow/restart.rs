@@ -394,10 +394,7 @@ impl Core {
             interaction.flow.clone_from(&caller.flow);
             self.restore_flow(&interaction, caller.step.as_ref());
             if let Some(id) = past.called_in {
-                interaction.source = Source::Callback(id.clone());
-                if let Some(callback) = self.callbacks.get(id) {
-                    interaction.data = serde_json::Value::Object(callback.spec.data.clone());
-                }
+                self.stand_for(&mut interaction, id);
             }
             return interaction;
         }
