@@ -262,6 +262,24 @@ fn qc_07_a_hang_up_step_does_not_part_those_who_talk() {
 }
 
 #[test]
+fn qc_07_a_hang_up_step_that_comes_while_control_is_dead_waits_for_what_the_engine_tells() {
+    let mut bench = called_back_at_most_for(60);
+    bench.pass_ms(50_000);
+    bench.add_agent("ann", true);
+    let (ann, customer) = (bench.dialled("ann"), bench.customer());
+    bench.keep_dialogs([ann, customer]);
+    let id = stored(&bench)[0].id.clone();
+    while bench.now().unix_ms < origin(&bench).accepted_ms + 59_500 {
+        bench.pass_ms(100);
+    }
+    assert_eq!(bench.ended(&id), None);
+    // They talk, and control dies before that is on record; the step's time comes before it lives again.
+    let legs = [bench.agent_leg("ann"), format!("c-{customer}")];
+    let bench = bench.spliced(legs).restart();
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+}
+
+#[test]
 fn qc_08_the_priority_of_the_call_stays_in_force() {
     let mut flow = example(callback(), &[]);
     flow.steps[0].action = Action::RequestAgent { queue: "sales".into(), priority: Some(7) };

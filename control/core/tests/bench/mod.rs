@@ -101,6 +101,8 @@ impl Bench {
         };
         bench.core.start(bench.now());
         bench.pump();
+        // What is overdue comes first.
+        bench.take(Input::Tick);
         bench.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
         bench
     }
