@@ -35,6 +35,8 @@ pub(super) struct Oracle {
     /// Every agent whom control ever named for a call.
     booked: BTreeMap<CallId, BTreeSet<AgentId>>,
     last_booked: BTreeMap<CallId, AgentId>,
+    /// When an agent last got out of the way, or control died: whoever waits does so anew.
+    pub(super) disturbed_us: u64,
     /// When an engine died last.
     pub(super) engine_died_us: Option<u64>,
     /// Callbacks of whose conversation nothing may be left but the customer's memory: control and an engine died together.
@@ -222,8 +224,8 @@ impl World {
         let prefix = format!("a-{agent}-");
         let asked = self.engines.iter().flat_map(|engine| &engine.asked);
         let asked = asked.filter(|(name, _)| name.starts_with(&prefix));
-        // A leg that was never heard where it is now has no proof of its own.
-        let legs = self.engines.iter().flat_map(|engine| engine.legs.keys());
+        // A leg that was never heard where it is now has no proof of its own; one that was asked may have died with its engine.
+        let legs = self.engines.iter().flat_map(|engine| engine.legs.keys().chain(engine.asked.keys()));
         let mut phones = legs.filter(|name| name.starts_with(&prefix)).filter_map(|name| call_of(name));
         let vouched = phones.any(|phone| self.has_vouched(phone, 1_150_000));
         let proof = asked.map(|(_, asked)| *asked).max_by_key(|(at, _)| *at);
@@ -389,7 +391,8 @@ impl World {
                 continue;
             }
             if !served.contains(call) {
-                let without_us = now_us - *peer.without_agent_us.get_or_insert(now_us);
+                let since_us = *peer.without_agent_us.get_or_insert(now_us);
+                let without_us = now_us.saturating_sub(since_us.max(self.oracle.disturbed_us));
                 if without_us > WITHOUT_AGENT_US && peer.who == Who::Customer {
                     violation = Some(format!(
                         "customer {} has been without an agent for {} s",
@@ -472,5 +475,5 @@ const BEEP_US: u64 = 45 * SECOND;
 const MESSAGE_US: u64 = 160 * SECOND;
 /// How long an answered customer may hear neither an agent nor an announcement, while there is a control that could mend it.
 const ALONE_US: u64 = 15 * SECOND;
-/// How long a called customer may be without an agent, announcement or not.
+/// How long a called customer may be without an agent, announcement or not, while no agent gets out of the way.
 const WITHOUT_AGENT_US: u64 = 45 * SECOND;

@@ -131,6 +131,7 @@ impl World {
         }
         self.outcome.crashes += 1;
         self.shell.crashed_us = self.now_us;
+        self.oracle.disturbed_us = self.now_us;
         self.shell.run += 1;
         self.forget_tick();
         // Some of what was written may have reached the disk.

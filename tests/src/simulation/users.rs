@@ -102,6 +102,17 @@ impl World {
         self.users.next_op += 1;
         let op = OpId(self.users.next_op);
         self.users.asked.insert(op, asked);
+        if matches!(
+            request,
+            ApiRequest::Logout(_)
+                | ApiRequest::SetStatus(..)
+                | ApiRequest::Disconnect(_)
+                | ApiRequest::Reject(_)
+                | ApiRequest::Cancel(_)
+                | ApiRequest::HangUp(_)
+        ) {
+            self.oracle.disturbed_us = self.now_us;
+        }
         let run = self.shell.run;
         let delay = self.rng.random_range(100..5_000_u64);
         self.after(delay, Happening::Hear { run, input: Input::Api { op, request } });

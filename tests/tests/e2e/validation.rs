@@ -41,9 +41,14 @@ fn pm_03_after_login_an_agent_is_on_break_and_available_calls_the_phone() {
     assert_eq!(offered["status"], "persistent_call_offered");
     house.rest.await_agent("ann", "status", "available");
     assert_eq!(ann.sipp.invites().len(), 1);
-    let statuses: Vec<Value> = live.of("agent").into_iter().map(|agent| agent["status"].clone()).collect();
-    let place = |status: &str| statuses.iter().position(|seen| seen == status);
-    assert!(place("persistent_call_offered") < place("available"), "{statuses:?}");
+    let seen = eventually("the console is told that she is available", || {
+        let statuses: Vec<Value> =
+            live.of("agent").into_iter().map(|agent| agent["status"].clone()).collect();
+        statuses.contains(&json!("available")).then_some(statuses)
+    });
+    let place = |status: &str| seen.iter().position(|other| other == status);
+    assert!(place("persistent_call_offered").is_some(), "{seen:?}");
+    assert!(place("persistent_call_offered") < place("available"), "{seen:?}");
 }
 
 #[test]
