@@ -20,6 +20,7 @@ mod set_ups;
 mod side_by_side;
 mod splices;
 mod systems;
+mod trial;
 mod units;
 
 use std::process::ExitCode;

@@ -1,17 +1,16 @@
 //! One system, one number of calls, one round.
 
-use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::BenchArgs;
 use crate::generator::Generator;
 use crate::loopback::Loopback;
 use crate::machine::Cpus;
-use crate::processor::Moment;
-use crate::systems::{Kind, System};
+use crate::systems::{Kind, SetUp};
+use crate::trial::Trial;
 
 /// What one round found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +29,13 @@ pub(crate) struct Run {
     pub(crate) bytes_per_call: f64,
     pub(crate) requests_per_s: Option<f64>,
     pub(crate) calls_set_up_per_s: Option<f64>,
+}
+
+impl Run {
+    /// What 50 packets a second and phone did, where the system's processor handles everything if it does anywhere.
+    pub(crate) fn at_fifty(&self) -> &Probe {
+        self.handed.as_ref().unwrap_or(&self.nominal)
+    }
 }
 
 /// What a rate did to a system.
@@ -62,15 +68,39 @@ pub(crate) struct DelayUs {
 /// The highest rate without a loss.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Capacity {
+    /// 0 when none was found.
     pub(crate) packets_per_s: f64,
     /// The generator gave up first: it may be more.
     pub(crate) generator_limited: bool,
 }
 
+/// Why a measurement says nothing about its system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No packet came out of the system.
+    Silent,
+    /// The generator did not keep up.
+    Generator,
+}
+
 impl Probe {
     /// Nothing lost, and no backlog built up.
-    fn is_kept_up(&self) -> bool {
+    pub(crate) fn is_kept_up(&self) -> bool {
         self.received >= self.sent && self.delay_us.is_none_or(|delay| delay.p99 < BACKLOG_US)
+    }
+
+    /// Far more was asked for than the system carries.
+    fn is_swamped(&self) -> bool {
+        self.received * 10 < self.sent * 9 && self.fault().is_none()
+    }
+
+    /// What keeps its figures from being the system's.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match (self.received, self.generator_limited) {
+            (0, _) => Some(Fault::Silent),
+            (_, true) => Some(Fault::Generator),
+            (_, false) => None,
+        }
     }
 }
 
@@ -89,31 +119,26 @@ impl Bench<'_> {
     /// # Errors
     /// The system does not start, refuses a call or ends.
     pub(crate) fn run(&self, system: Kind, calls: u32, round: u32, generator: &mut Generator) -> Result<Run> {
-        let mut running = system.start(self.args, self.cpus, generator.phones(), calls)?;
-        let memory_before = running.process().resident_bytes()?;
-        let phones: Vec<_> = (0..calls as usize).map(|call| generator.phones().of_call(call)).collect();
-        let set_up = running.set_up(&phones)?;
-        generator.aim(&set_up.ports);
         let span = Duration::from_millis(self.args.span_ms);
         self.hand_over(false)?;
-        self.settle(system, running.as_mut(), generator)?;
-        let nominal = self.probe(system, running.as_mut(), generator, NOMINAL_PERIOD, span)?;
+        let mut trial = Trial::start(self, system, calls, generator)?;
+        let SetUp { requests, elapsed, .. } = *trial.set_up();
+        let nominal = trial.measure(NOMINAL_PERIOD, span)?;
         let mut handed = None;
         if self.hand_over(true)? {
-            handed = Some(self.probe(system, running.as_mut(), generator, NOMINAL_PERIOD, span)?);
+            handed = Some(trial.measure(NOMINAL_PERIOD, span)?);
         }
-        let memory_after = running.process().resident_bytes()?;
+        let bytes_per_call = trial.resident_growth()? as f64 / f64::from(calls);
         let (mut capacity, mut half_load) = (None, None);
         if self.capacity {
-            let from = handed.as_ref().unwrap_or(&nominal);
-            let found = self.search(system, running.as_mut(), generator, from)?;
+            let found = self.search(&mut trial, calls, handed.as_ref().unwrap_or(&nominal))?;
             if found.packets_per_s > 0.0 {
-                let half = period_of(calls, found.packets_per_s / 2.0);
-                half_load = Some(self.probe(system, running.as_mut(), generator, half, span)?);
+                trial.refresh();
+                half_load = Some(trial.measure(period_of(calls, found.packets_per_s / 2.0), span)?);
             }
             capacity = Some(found);
         }
-        let per_second = |count: u64| (count > 0).then(|| count as f64 / set_up.elapsed.as_secs_f64());
+        let per_second = |count: u64| (requests > 0).then(|| count as f64 / elapsed.as_secs_f64());
         Ok(Run {
             system,
             calls,
@@ -122,10 +147,9 @@ impl Bench<'_> {
             handed,
             half_load,
             capacity,
-            bytes_per_call: memory_after.saturating_sub(memory_before) as f64 / f64::from(calls),
-            requests_per_s: per_second(set_up.requests),
-            calls_set_up_per_s: per_second(set_up.requests)
-                .map(|_| f64::from(calls) / set_up.elapsed.as_secs_f64()),
+            bytes_per_call,
+            requests_per_s: per_second(requests),
+            calls_set_up_per_s: per_second(u64::from(calls)),
         })
     }
 
@@ -136,54 +160,17 @@ impl Bench<'_> {
         Ok(handed)
     }
 
-    /// Lets everybody speak until nothing changes any more.
-    fn settle(&self, system: Kind, running: &mut dyn System, generator: &mut Generator) -> Result<()> {
-        let calls = generator.calls();
-        for _ in 0..MOST_WARM_UPS {
-            probe(system, running, generator, NOMINAL_PERIOD, WARM_UP)?;
-            if running.is_settled(calls)? {
-                return Ok(());
-            }
-        }
-        bail!("{} does not come to rest", system.name());
-    }
-
-    /// As [`probe`], with a look at the system's processor where that handles what arrives.
-    fn probe(
-        &self,
-        system: Kind,
-        running: &mut dyn System,
-        generator: &mut Generator,
-        period: Duration,
-        span: Duration,
-    ) -> Result<Probe> {
-        let before = self.loopback.map(|_| Moment::on(self.cpus.system)).transpose()?;
-        let mut probe = probe(system, running, generator, period, span)?;
-        if let Some(before) = before {
-            let busy_ns = Moment::on(self.cpus.system)?.busy_since(&before);
-            probe.processor_us_per_packet = Some(busy_ns as f64 / 1_000.0 / probe.received.max(1) as f64);
-        }
-        Ok(probe)
-    }
-
     /// Raises the rate until something is lost, then halves the gap.
-    fn search(
-        &self,
-        system: Kind,
-        running: &mut dyn System,
-        generator: &mut Generator,
-        nominal: &Probe,
-    ) -> Result<Capacity> {
-        let calls = generator.calls();
+    fn search(&self, trial: &mut Trial<'_>, calls: u32, nominal: &Probe) -> Result<Capacity> {
         let span = Duration::from_millis(self.args.span_ms / 4).max(SHORTEST_STEP);
-        let mut step = |rate: f64| self.probe(system, running, generator, period_of(calls, rate), span);
+        let mut step = |rate: f64| trial.probe(period_of(calls, rate), span);
         let (mut good, mut bad, mut generator_limited) = (0.0, f64::INFINITY, false);
         let cost = nominal.processor_us_per_packet.unwrap_or(nominal.cpu_us_per_packet);
         let mut rate = (1e6 / cost * FIRST_GUESS).clamp(LOWEST_RATE, HIGHEST_RATE);
         for _ in 0..MOST_STEPS {
             let mut probe = step(rate)?;
-            // Once more, in case that something else on the machine was at fault.
-            if !probe.is_kept_up() || probe.generator_limited {
+            // Once more, from a fresh start, in case that something else on the machine was at fault: not if so much was lost.
+            if (!probe.is_kept_up() || probe.generator_limited) && !probe.is_swamped() {
                 probe = step(rate)?;
             }
             if probe.is_kept_up() && !probe.generator_limited {
@@ -207,38 +194,6 @@ impl Bench<'_> {
     }
 }
 
-/// Sends at a rate for a while, and looks at what it cost.
-///
-/// # Errors
-/// The system has ended, or the generator's threads fail.
-pub(crate) fn probe(
-    system: Kind,
-    running: &mut dyn System,
-    generator: &mut Generator,
-    period: Duration,
-    span: Duration,
-) -> Result<Probe> {
-    let (cpu_before, taken_before) = (running.process().cpu_ns()?, running.taken()?);
-    let (tally, ()) = generator.run(period, |_| sleep(span))?;
-    let cpu_ns = running.process().cpu_ns()? - cpu_before;
-    let received = if system.forwards() { tally.received } else { running.taken()? - taken_before };
-    Ok(Probe {
-        packets_per_s: tally.sent as f64 / span.as_secs_f64(),
-        sent: tally.sent,
-        received,
-        misrouted: tally.misrouted,
-        cpu_us_per_packet: cpu_ns as f64 / 1_000.0 / received.max(1) as f64,
-        processor_us_per_packet: None,
-        cpu_share: cpu_ns as f64 / span.as_nanos() as f64,
-        delay_us: system.forwards().then(|| DelayUs {
-            p50: tally.delay_us(0.5),
-            p99: tally.delay_us(0.99),
-            p999: tally.delay_us(0.999),
-        }),
-        generator_limited: tally.is_generator_limited(),
-    })
-}
-
 /// The period at which this many calls, two phones each, make so many packets.
 fn period_of(calls: u32, packets_per_s: f64) -> Duration {
     Duration::from_secs_f64(f64::from(calls) * 2.0 / packets_per_s)
@@ -246,8 +201,6 @@ fn period_of(calls: u32, packets_per_s: f64) -> Duration {
 
 /// 20 ms of G.711.
 pub(crate) const NOMINAL_PERIOD: Duration = Duration::from_millis(20);
-const WARM_UP: Duration = Duration::from_millis(500);
-const MOST_WARM_UPS: u32 = 20;
 /// Delay that shows a queue to be growing rather than a moment's hiccup.
 const BACKLOG_US: f64 = 20_000.0;
 const SHORTEST_STEP: Duration = Duration::from_millis(500);

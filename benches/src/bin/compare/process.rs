@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
@@ -64,8 +65,9 @@ impl Process {
     /// # Errors
     /// It has ended.
     pub(crate) fn cpu_ns(&self) -> Result<u64> {
+        self.ensure_running()?;
         let spent = clock_getcpuclockid(self.pid()).and_then(clock_gettime);
-        let spent = spent.with_context(|| format!("{} has ended: {}", self.name, self.log_end()))?;
+        let spent = spent.with_context(|| format!("no CPU clock of {}", self.name))?;
         Ok(spent.tv_sec() as u64 * 1_000_000_000 + spent.tv_nsec() as u64)
     }
 
@@ -74,11 +76,20 @@ impl Process {
     /// # Errors
     /// It has ended.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .with_context(|| format!("{} has ended", self.name))?;
+        self.ensure_running()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = kib.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
         Ok(kib.context("no VmRSS in /proc")? * 1_024)
+    }
+
+    /// Who has ended, and is not waited for yet, has a CPU clock still.
+    fn ensure_running(&self) -> Result<()> {
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.pid()), look)? {
+            WaitStatus::StillAlive => Ok(()),
+            ended => bail!("{} has ended ({ended:?}): {}", self.name, self.log_end()),
+        }
     }
 
     fn pid(&self) -> Pid {
@@ -114,3 +125,27 @@ impl Drop for Process {
 
 const START_WITHIN: Duration = Duration::from_secs(10);
 const END_WITHIN: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use crate::machine::Cpus;
+    use clap::Parser as _;
+
+    #[test]
+    fn a_child_that_has_ended_is_not_measured() {
+        let args = Cli::parse_from(["compare"]).bench;
+        let cpu = Cpus::choose(&args).map_or(0, |cpus| cpus.receiver).to_string();
+        let script = ["-c".to_owned(), "echo too early >&2; exit 3".to_owned()];
+        let child = Process::start(&cpu, Path::new("sh"), &script).expect("a shell");
+        let error = loop {
+            match child.cpu_ns() {
+                Ok(_) => sleep(Duration::from_millis(1)),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("sh has ended") && error.contains("too early"), "{error}");
+        assert!(child.resident_bytes().is_err());
+    }
+}

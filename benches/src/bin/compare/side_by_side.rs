@@ -11,7 +11,7 @@ use crate::loopback::Loopback;
 use crate::machine::{Cpus, Machine, raise_nofile};
 use crate::measure::{Bench, Run};
 use crate::report::{Figure, Report, plot, table};
-use crate::systems::{Kind, Offhook};
+use crate::systems::{Kind, Offhook, rtpengine};
 
 /// Runs it, prints the tables, and writes JSON and a plot.
 ///
@@ -48,6 +48,11 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
     let most_calls = asked.calls.iter().copied().max().unwrap_or_default();
     raise_nofile(u64::from(most_calls) * SOCKETS_PER_CALL + OTHER_FILES)?;
     let machine = Machine::here();
+    let is_peer = |system: &Kind| matches!(system, Kind::RtpengineOne | Kind::RtpengineMany);
+    let rtpengine = match asked.systems.iter().any(is_peer) {
+        true => Some(rtpengine::version(&args.rtpengine)?),
+        false => None,
+    };
     let mut generator = Generator::new(cpus.clone())?;
     let bench = Bench { args: &args, cpus: &cpus, capacity: !asked.no_capacity, loopback: loopback.as_ref() };
     let mut report = Report {
@@ -55,6 +60,7 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
         cpus: cpus.clone(),
         span_ms: args.span_ms,
         engine_args: args.engine_args.clone(),
+        rtpengine,
         runs: Vec::new(),
     };
     println!("{}", table::heading(&report));

@@ -64,11 +64,6 @@ impl Generator {
         &self.phones
     }
 
-    /// Calls that it is aimed at.
-    pub(crate) fn calls(&self) -> u32 {
-        (self.flows.len() / 2) as u32
-    }
-
     /// Where each flow goes: flow `2 * call` from the near phone of a call, `2 * call + 1` from the far one.
     pub(crate) fn aim(&mut self, to: &[[SocketAddr; 2]]) {
         let mut random = ChaCha8Rng::seed_from_u64(SEED);

@@ -8,7 +8,7 @@ pub(crate) mod table;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::{Cpus, Machine};
-use crate::measure::Run;
+use crate::measure::{Probe, Run};
 use crate::systems::Kind;
 use crate::units::Spread;
 
@@ -19,17 +19,22 @@ pub(crate) struct Report {
     pub(crate) cpus: Cpus,
     pub(crate) span_ms: u64,
     pub(crate) engine_args: Vec<String>,
+    /// As it names itself; nothing where it does not take part.
+    pub(crate) rtpengine: Option<String>,
     pub(crate) runs: Vec<Run>,
 }
 
 impl Report {
-    /// A figure of a system over its rounds.
+    /// A figure of a system over the rounds that have it.
     pub(crate) fn spread(&self, system: Kind, calls: u32, figure: Figure) -> Option<Spread> {
         Spread::of(self.of(system, calls).filter_map(|run| figure.of(run)))
     }
 
-    /// Ours over theirs, round by round.
+    /// Ours over theirs, by the rounds in which both have the figure; none of what may well be 0 on both sides.
     pub(crate) fn ratio(&self, ours: Kind, theirs: Kind, calls: u32, figure: Figure) -> Option<Spread> {
+        if figure == Figure::LossPercent {
+            return None;
+        }
         let pairs = self.of(ours, calls).filter_map(|run| {
             let other = self.of(theirs, calls).find(|other| other.round == run.round)?;
             Some(figure.of(run)? / figure.of(other)?)
@@ -108,22 +113,31 @@ impl Figure {
         }
     }
 
-    /// Its value in one run.
+    /// Its value in one run; nothing if what was measured is no figure of the system's.
     pub(crate) fn of(self, run: &Run) -> Option<f64> {
-        let probe = run.handed.as_ref().unwrap_or(&run.nominal);
-        let delay = probe.delay_us;
+        let sound = |probe: &Probe| probe.fault().is_none();
+        let probe = Some(run.at_fifty()).filter(|probe| sound(probe));
+        let delay = probe.and_then(|probe| probe.delay_us);
         match self {
-            Self::CpuUs => Some(run.nominal.cpu_us_per_packet),
-            Self::ProcessorUs => run.handed.and_then(|probe| probe.processor_us_per_packet),
-            Self::LossPercent => {
-                let lost = probe.sent.saturating_sub(probe.received);
-                Some(lost as f64 * 100.0 / probe.sent.max(1) as f64)
+            Self::CpuUs => {
+                Some(&run.nominal).filter(|probe| sound(probe)).map(|probe| probe.cpu_us_per_packet)
             }
-            Self::LosslessPerS => run.capacity.map(|capacity| capacity.packets_per_s),
+            Self::ProcessorUs => probe.and_then(|probe| probe.processor_us_per_packet),
+            Self::LossPercent => probe.map(|probe| {
+                let lost = probe.sent.saturating_sub(probe.received);
+                lost as f64 * 100.0 / probe.sent.max(1) as f64
+            }),
+            Self::LosslessPerS => run
+                .capacity
+                .map(|capacity| capacity.packets_per_s)
+                .filter(|&packets_per_s| packets_per_s > 0.0),
             Self::DelayP50Us => delay.map(|delay| delay.p50),
             Self::DelayP99Us => delay.map(|delay| delay.p99),
             Self::DelayP999Us => delay.map(|delay| delay.p999),
-            Self::HalfLoadP99Us => run.half_load.and_then(|probe| probe.delay_us).map(|delay| delay.p99),
+            Self::HalfLoadP99Us => {
+                let half_load = run.half_load.filter(sound);
+                half_load.and_then(|probe| probe.delay_us).map(|delay| delay.p99)
+            }
             Self::KibPerCall => Some(run.bytes_per_call / 1_024.0),
             Self::RequestsPerS => run.requests_per_s,
             Self::CallsPerS => run.calls_set_up_per_s,

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 
 use super::{Figure, Report};
-use crate::measure::Run;
+use crate::measure::{Capacity, Fault, Run};
 use crate::systems::Kind;
 use crate::units::{Spread, figure};
 
-/// Where and when.
+/// Where and when, and beside which rtpengine.
 pub(crate) fn heading(report: &Report) -> String {
-    let Report { machine, cpus, .. } = report;
+    let Report { machine, cpus, rtpengine, .. } = report;
+    let beside = rtpengine.as_ref().map_or(String::new(), |version| format!(", rtpengine {version}"));
     format!(
-        "{}, {} processors ({}), Linux {}, load average {} at the start.\n\
+        "{}, {} processors ({}), Linux {}{beside}, load average {} at the start.\n\
          Systems on processor {}, receiver on {}, senders on {:?}.\n",
         machine.date,
         machine.processors,
@@ -131,36 +132,62 @@ pub(crate) fn of_calls(report: &Report, calls: u32) -> String {
     text
 }
 
-/// What a reader must not overlook: a line for each system and number of calls, with its rounds.
+/// What a reader must not overlook: a line for each system, number of calls and note, with its rounds.
 pub(crate) fn warnings(report: &Report) -> String {
     let mut text = String::new();
     for calls in report.calls() {
         for system in report.systems() {
-            for (applies, meaning) in WARNINGS {
-                let rounds: Vec<String> = report
-                    .of(system, calls)
-                    .filter(|run| applies(run))
-                    .map(|run| (run.round + 1).to_string())
-                    .collect();
-                if !rounds.is_empty() {
-                    let (who, rounds) = (system.name(), rounds.join(", "));
-                    let _ = writeln!(text, "- {who}, {calls} calls, round {rounds}: {meaning}");
+            let mut rounds: Vec<(String, Vec<String>)> = Vec::new();
+            for run in report.of(system, calls) {
+                for note in notes(run) {
+                    let round = (run.round + 1).to_string();
+                    match rounds.iter_mut().find(|(known, _)| *known == note) {
+                        Some((_, rounds)) => rounds.push(round),
+                        None => rounds.push((note, vec![round])),
+                    }
                 }
+            }
+            for (note, rounds) in rounds {
+                let (who, rounds) = (system.name(), rounds.join(", "));
+                let _ = writeln!(text, "- {who}, {calls} calls, round {rounds}: {note}");
             }
         }
     }
     text
 }
 
-type Warning = (fn(&Run) -> bool, &'static str);
-const WARNINGS: [Warning; 3] = [
-    (|run| run.nominal.generator_limited, "the generator did not keep up; its figures are not the system's."),
-    (
-        |run| run.capacity.is_some_and(|capacity| capacity.generator_limited),
-        "the generator was the limit of the lossless rate; it may be higher.",
-    ),
-    (|run| run.nominal.misrouted > 0, "packets reached the wrong side."),
-];
+/// What is to be said of a run.
+fn notes(run: &Run) -> Vec<String> {
+    let at_fifty = "the processor's CPU, loss and delay";
+    let measured = match run.handed {
+        Some(handed) => vec![(Some(run.nominal), "the process's CPU"), (Some(handed), at_fifty)],
+        None => vec![(Some(run.nominal), "CPU, loss and delay")],
+    };
+    let measured = measured.into_iter().chain([(run.half_load, "the delay at half load")]);
+    let mut notes: Vec<String> = measured
+        .filter_map(|(probe, figures)| {
+            let why = match probe?.fault()? {
+                Fault::Silent => "nothing was forwarded",
+                Fault::Generator => "the generator did not keep up",
+            };
+            Some(format!("{why}, nor when tried again; without {figures}."))
+        })
+        .collect();
+    match run.capacity {
+        Some(Capacity { packets_per_s: 0.0, .. }) => {
+            notes.push("no rate without loss was found; without it and the delay at half of it.".into());
+        }
+        Some(Capacity { generator_limited: true, .. }) => {
+            notes.push("the generator was the limit of the lossless rate; it may be higher.".into());
+        }
+        _ => {}
+    }
+    if run.nominal.misrouted > 0 {
+        notes.push("packets reached the wrong side.".into());
+    }
+    notes
+}
+
 /// Both phones, a packet every 20 ms.
 const PACKETS_PER_CALL: f64 = 100.0;
 
@@ -180,7 +207,7 @@ fn cell(spread: Option<Spread>) -> String {
 mod tests {
     use super::*;
     use crate::machine::{Cpus, Machine};
-    use crate::measure::{Capacity, Probe};
+    use crate::measure::Probe;
 
     fn run(system: Kind, round: u32, cpu_us_per_packet: f64, packets_per_s: f64) -> Run {
         let nominal = Probe {
@@ -217,7 +244,14 @@ mod tests {
             run(Kind::Offhook, 1, 6.0, 200_000.0),
             run(Kind::RtpengineOne, 1, 10.0, 100_000.0),
         ];
-        Report { machine: Machine::here(), cpus, span_ms: 1, engine_args: Vec::new(), runs: rounds.into() }
+        Report {
+            machine: Machine::here(),
+            cpus,
+            span_ms: 1,
+            engine_args: Vec::new(),
+            rtpengine: Some("10".into()),
+            runs: rounds.into(),
+        }
     }
 
     #[test]
@@ -236,6 +270,31 @@ mod tests {
             text,
             "- offhook, 100 calls, round 1, 2: the generator was the limit of the lossless rate; it may be higher.\n"
         );
+    }
+
+    #[test]
+    fn what_is_no_figure_of_the_system_is_left_out_of_medians_and_of_ratios() {
+        let mut report = report();
+        report.runs[1].nominal.received = 0;
+        report.runs[2].nominal.generator_limited = true;
+        report.runs[3].capacity = Some(Capacity { packets_per_s: 0.0, generator_limited: false });
+        let (ours, theirs) = (Kind::Offhook, Kind::RtpengineOne);
+        assert_eq!(report.spread(ours, 100, Figure::CpuUs).map(|spread| spread.median), Some(5.0));
+        assert_eq!(report.ratio(ours, theirs, 100, Figure::CpuUs), None, "no round has both");
+        assert_eq!(report.ratio(ours, theirs, 100, Figure::LosslessPerS).map(|spread| spread.max), Some(2.0));
+        let text = warnings(&report);
+        for note in [
+            "- offhook, 100 calls, round 2: the generator did not keep up, nor when tried again; without the process's CPU.",
+            "- rtpengine, 1 thread, 100 calls, round 1: nothing was forwarded, nor when tried again; without the process's CPU.",
+            "- rtpengine, 1 thread, 100 calls, round 2: no rate without loss was found; without it and the delay at half of it.",
+        ] {
+            assert!(text.lines().any(|line| line == note), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_heading_says_beside_which_rtpengine() {
+        assert!(heading(&report()).contains(", rtpengine 10,"));
     }
 
     #[test]

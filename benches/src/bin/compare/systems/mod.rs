@@ -3,8 +3,6 @@
 mod bencode;
 mod floor;
 
-mod rtpengine;
-
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod offhook;
+pub(crate) mod rtpengine;
 
 pub(crate) use self::offhook::Offhook;
 use crate::cli::BenchArgs;

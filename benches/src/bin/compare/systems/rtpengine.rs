@@ -1,6 +1,8 @@
 //! rtpengine in user space, over its `ng` protocol in bencode.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -37,6 +39,18 @@ impl Rtpengine {
             .context("rtpengine (tests/setup.sh compare installs it)")?;
         Ok(Self { process, control })
     }
+}
+
+/// Its version, as it names it itself.
+///
+/// # Errors
+/// It cannot be started, or says nothing like it.
+pub(crate) fn version(programme: &Path) -> Result<String> {
+    let said = Command::new(programme).arg("--version").output().context("rtpengine --version")?;
+    let said = [said.stdout, said.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let version = said.lines().find_map(|line| line.strip_prefix("Version:"));
+    Ok(version.with_context(|| format!("no version of rtpengine in: {said}"))?.trim().into())
 }
 
 impl System for Rtpengine {
