@@ -164,9 +164,9 @@ impl Ledger {
             Fact::CallbackDialled { id, call, .. } => self.dialled(&id.0, *call, at_ms),
             Fact::ContactRemoved { id } | Fact::ContactResult { id, again_ms: None, .. } => self.end(&id.0),
             Fact::CallbackEnded { id, .. } => self.end(&id.0),
-            Fact::Connected { call, .. } => {
+            Fact::Connected { call, since_ms, .. } => {
                 if let Some(running) = self.running.get_mut(call) {
-                    running.connected_ms.get_or_insert(at_ms);
+                    running.connected_ms.get_or_insert(since_ms.unwrap_or(at_ms));
                 }
             }
             Fact::CallEnded { call, summary } => self.ended(*call, summary.as_deref(), at_ms),
@@ -310,8 +310,8 @@ impl Ledger {
 
 /// Compaction keeps as many finished histories as reports have rows: what is summed up this often is never forgotten before.
 const SUM_EVERY: usize = REPORT_ROWS / 4;
-/// Results of calls that no person answered.
-const MACHINES: [&str; 3] = ["answering_machine", "fax", "error_tone"];
+/// Results of answered calls that no person answered: a busy tone may come in the audio alone.
+const MACHINES: [&str; 4] = ["answering_machine", "fax", "error_tone", "busy"];
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
 #[cfg(test)]
@@ -362,10 +362,13 @@ mod tests {
         called(&mut ledger, 5, [Some(at), None, None, Some(at + 14_999)], "cancelled");
         called(&mut ledger, 6, [Some(at), None, None, Some(at + 15_000)], "no_answer");
         called(&mut ledger, 7, [Some(at), None, None, Some(at + 1_000)], "busy");
+        called(&mut ledger, 8, [Some(at), Some(at), None, Some(at + 3_000)], "busy");
         let view = sales(&ledger, at);
-        assert_eq!((view.dialled, view.us.answered, view.us.abandoned, view.short_ring), (7, 3, 2, 1));
-        assert_eq!((view.uk.dropped, view.uk.human, view.uk.machine), (2, 1, 1));
-        assert!((view.uk.rate.estimated_abandoned - 1.0).abs() < 1e-9 && view.us.abandoned_percent > 66.6);
+        assert_eq!((view.dialled, view.us.answered, view.us.abandoned, view.short_ring), (8, 3, 2, 1));
+        assert_eq!((view.uk.dropped, view.uk.human, view.uk.machine), (2, 1, 2));
+        assert!(
+            (view.uk.rate.estimated_abandoned - 2.0 / 3.0).abs() < 1e-9 && view.us.abandoned_percent > 66.6
+        );
     }
 
     #[test]

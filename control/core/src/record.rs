@@ -272,6 +272,9 @@ pub enum Fact {
         call: CallId,
         /// With whom.
         agent: AgentId,
+        /// Since when, in milliseconds since 1970 UTC, where it was known only now that it is a person (CB-17).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_ms: Option<u64>,
     },
     /// An agent passes a customer on (PV-07).
     Transferred {

@@ -4,14 +4,16 @@
 mod bench;
 
 use bench::Bench;
+use jiff::Timestamp;
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
 use offhook_control_core::config::{DetectionConfig, OnMachine, OnTone};
 use offhook_control_core::record::{CallbackReason, DialResult, Fact, Record, ResultCode, VERSION};
+use offhook_control_core::report::{EventRow, Page, Report};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
 use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn with(detection: DetectionConfig) -> Bench {
     let mut bench = Bench::with(|config| {
@@ -71,6 +73,53 @@ fn starts(bench: &Bench) -> usize {
 
 fn is_connected(bench: &Bench) -> bool {
     bench.facts().any(|fact| matches!(fact, Fact::Connected { .. }))
+}
+
+/// How the only campaign stands.
+fn campaign(bench: &mut Bench) -> Value {
+    bench.ask(ApiRequest::Compliance).body()["campaigns"][0].clone()
+}
+
+fn call_events(bench: &mut Bench) -> Vec<EventRow> {
+    let request = ApiRequest::Report { report: Report::CallEvents, after: 0, limit: 10 };
+    let ApiReply::Report(Page::Events(rows)) = bench.ask(request) else { panic!("events") };
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+#[test]
+fn by_05_by_08_cb_17_a_person_whose_verdict_takes_three_seconds_had_an_agent_at_once() {
+    let mut bench = on_machine(OnMachine::Drop);
+    bench.callback("+31201");
+    let call = bench.customer();
+    bench.pass_ms(4_000);
+    let answered = Timestamp::from_millisecond(bench.now().unix_ms.cast_signed()).expect("a time");
+    let answered = format!("{answered:.3}");
+    bench.answer(call);
+    bench.pass_ms(3_000);
+    detect(&mut bench, call, DetectedKind::Person);
+    bench.pass_ms(10_000);
+    bench.sip(call, SipEvent::Ended { by_peer: true, reason: String::new() });
+    let stands = campaign(&mut bench);
+    assert_eq!((&stands["us"]["answered"], &stands["us"]["abandoned"]), (&json!(1), &json!(0)));
+    assert_eq!((&stands["uk"]["human"], &stands["uk"]["dropped"]), (&json!(1), &json!(0)));
+    let rows = call_events(&mut bench);
+    assert_eq!(rows.len(), 2, "the agent's and the customer's");
+    for row in &rows {
+        assert_eq!((&row.dte_speak_start, row.duration_speak_sec), (&answered, 13), "{}", row.ciq);
+    }
+    let mut bench = bench.restart();
+    assert_eq!((campaign(&mut bench), call_events(&mut bench)), (stands, rows), "from the journal");
+}
+
+#[test]
+fn by_08_a_busy_tone_after_the_answer_is_nobody_who_was_left_without_an_agent() {
+    let mut bench = with(DetectionConfig { tones: OnTone::Drop, ..DetectionConfig::default() });
+    let (_, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::Busy);
+    over(&mut bench, call);
+    let stands = campaign(&mut bench);
+    assert_eq!((&stands["us"]["answered"], &stands["us"]["abandoned"]), (&json!(0), &json!(0)));
+    assert_eq!(stands["uk"]["dropped"], json!(0));
 }
 
 #[test]

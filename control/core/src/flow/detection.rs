@@ -20,8 +20,8 @@ use crate::{CallId, EngineId};
 pub(crate) struct Listening {
     /// As it was configured at the answer.
     config: DetectionConfig,
-    /// They hear each other: connected, but for the verdict.
-    spliced: bool,
+    /// They hear each other since then, in milliseconds since 1970 UTC: connected, but for the verdict.
+    spliced_ms: Option<u64>,
 }
 
 /// A machine that is left a message.
@@ -50,14 +50,15 @@ impl Core {
         let what = vec![DetectWhat::Amd, DetectWhat::Tones];
         let command = Command::DetectStart(DetectStart { leg, what, amd: config.amd });
         self.arm(Timer::Verdict(call), u64::from(config.amd.total_analysis_time_ms) + VERDICT_OVERDUE_MS);
-        self.listening.insert(id, Listening { config, spliced: false });
+        self.listening.insert(id, Listening { config, spliced_ms: None });
         self.ask(engine, Pending::Detect { interaction: id }, command);
     }
 
     /// Whether it is connected but for the verdict; called when they hear each other.
     pub(crate) fn awaits_verdict(&mut self, id: u64) -> bool {
+        let unix_ms = self.now.unix_ms;
         let Some(listening) = self.listening.get_mut(&id) else { return false };
-        listening.spliced = true;
+        listening.spliced_ms.get_or_insert(unix_ms);
         if let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) {
             self.timers.stop(&Timer::Join(call));
         }
@@ -67,8 +68,8 @@ impl Core {
     /// Nobody waits for a verdict any more: it counts as a person.
     pub(crate) fn take_as_person(&mut self, id: u64) {
         let Some(listening) = self.stop_listening(id) else { return };
-        if listening.spliced {
-            self.on_connected(id);
+        if listening.spliced_ms.is_some() {
+            self.note_connected(id, listening.spliced_ms);
         }
     }
 

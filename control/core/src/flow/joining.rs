@@ -2,6 +2,7 @@
 
 use offhook_proto::PlaySource;
 
+use crate::CallId;
 use crate::core::{Changed, Core};
 use crate::inbound_flow::Owner;
 use crate::interaction::{Event, Passing, Source, Way};
@@ -9,7 +10,6 @@ use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::Fact;
 use crate::timer::Timer;
-use crate::{AgentId, CallId};
 
 impl Core {
     pub(crate) fn on_customer_answered(&mut self, id: u64) {
@@ -76,24 +76,22 @@ impl Core {
 
     /// They can talk: now it is a fact.
     pub(crate) fn on_connected(&mut self, id: u64) {
-        if self.awaits_verdict(id) {
-            return;
+        if !self.awaits_verdict(id) {
+            self.note_connected(id, None);
         }
-        let agent = self.interactions.get(&id).and_then(|interaction| interaction.agent.clone());
-        self.note_connected(id, agent);
     }
 
-    /// Puts on record that they could talk.
-    pub(crate) fn note_connected(&mut self, id: u64, agent: Option<AgentId>) {
+    /// Puts on record that they can talk: now, or since a moment of before, in milliseconds since 1970 UTC.
+    pub(crate) fn note_connected(&mut self, id: u64, since_ms: Option<u64>) {
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let first = !std::mem::replace(&mut interaction.connected, true);
-        let (Some(call), Some(agent)) = (interaction.call, agent) else { return };
+        let (Some(call), Some(agent)) = (interaction.call, interaction.agent.clone()) else { return };
         let source = interaction.source.clone();
         interaction.refusers.clear();
         interaction.passing = Passing::default();
         self.timers.stop(&Timer::Join(call));
         self.projection.connected += u64::from(first);
-        self.record(Fact::Connected { call, agent });
+        self.record(Fact::Connected { call, agent, since_ms });
         match source {
             Source::Callback(callback) if first => self.complete_connected_callback(&callback),
             Source::Contact(contact) if first => self.complete_connected_contact(&contact),

@@ -109,7 +109,7 @@ impl Core {
         }
         self.replayed.connected.insert(call, (agent.clone(), self.now.unix_ms));
         self.projection.connected += 1;
-        self.record(Fact::Connected { call, agent });
+        self.record(Fact::Connected { call, agent, since_ms: None });
         self.complete_past(called_in.as_ref(), dialled.as_ref());
     }
 

@@ -213,7 +213,7 @@ impl Core {
                     caller.step = Some((step, variables));
                 }
             }
-            Fact::Connected { call, agent } => {
+            Fact::Connected { call, agent, since_ms: _ } => {
                 self.replayed.transferred.remove(&call);
                 self.replayed.connected.insert(call, (agent, at_ms));
             }

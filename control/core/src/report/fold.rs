@@ -95,7 +95,7 @@ impl Reports {
                 }
             }
             Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
-            Fact::Connected { call, agent } => self.connected(*call, agent, at),
+            Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, summary } => {
                 let called_back = summary.as_deref().is_some_and(|summary| summary.result == "callback");
@@ -198,13 +198,14 @@ impl Reports {
         self.talks.insert(call, talk);
     }
 
-    fn connected(&mut self, call: CallId, agent: &AgentId, at: At) {
+    fn connected(&mut self, call: CallId, agent: &AgentId, since_ms: Option<u64>, at: At) {
         let Some(talk) = self.talks.get_mut(&call) else { return };
-        if let Some(since_ms) = talk.waits_ms.take() {
-            let row = waited(talk, since_ms, at.ms, "k");
+        let spoke_ms = since_ms.unwrap_or(at.ms);
+        if let Some(waits_ms) = talk.waits_ms.take() {
+            let row = waited(talk, waits_ms, spoke_ms, "k");
             put(&mut self.queue_events, at, row);
         }
-        talk.connect(agent, at.ms);
+        talk.connect(agent, spoke_ms);
     }
 
     fn transferred(&mut self, call: CallId, to: &Destination, at: At) {
