@@ -69,6 +69,13 @@ if [ -n "$missing" ]; then
     else
         echo "setup: installing$missing"
         log=$(mktemp)
+        # Daemons among them are the tests' to start: Debian would start them at once, on ports that are ours (5060, 2223).
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap '$as_root rm -f $policy' EXIT
+            trap 'exit 130' INT TERM
+            $as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy"
+        fi
         # shellcheck disable=SC2086
         if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
@@ -77,6 +84,9 @@ if [ -n "$missing" ]; then
         else
             rm -f "$log"
         fi
+        for daemon in kamailio rtpengine-daemon; do
+            case " $missing " in *" $daemon "*) $as_root systemctl disable -q $daemon >/dev/null 2>&1 || true ;; esac
+        done
     fi
     if [ -n "$problem" ]; then
         echo "setup: $problem. Missing:$missing" >&2
