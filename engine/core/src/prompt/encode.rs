@@ -37,8 +37,8 @@ impl EncodedPrompt {
         if bytes_in(codec, 1_000).is_none() {
             return Self::in_packets(codec, samples, encoder).map_err(refused);
         }
-        // G.722 takes samples in pairs.
-        let samples = &samples[..samples.len() & !1];
+        // G.722 takes samples in pairs; of all others even the last one is played, so that what follows it comes in time.
+        let samples = if codec == Codec::G722 { &samples[..samples.len() & !1] } else { samples };
         let mut payload = vec![0; samples.len() * 2];
         let len = encoder.encode(samples, &mut payload).map_err(refused)?;
         payload.truncate(len);
