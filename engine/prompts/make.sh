@@ -15,10 +15,21 @@ say() {
 }
 
 number=0
-for word in zero one two three four five six seven eight nine; do
+for word in zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen \
+            eighteen nineteen twenty; do
     say "$number" "$word"
     number=$((number + 1))
 done
+number=30
+for word in thirty forty fifty sixty seventy eighty ninety; do
+    say "$number" "$word"
+    number=$((number + 10))
+done
+for word in hundred thousand million; do
+    say "$word" "$word"
+done
+say position "Your place in the queue is"
+say wait_minutes "Your estimated waiting time, in minutes, is"
 say pin_intro "Your pin is"
 say pin_ok "Thank you. Your connection is now open."
 say wrong_pin "That pin is not right. Please try again."

@@ -15,7 +15,7 @@ use offhook_control_core::record::Fact;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, Input, Record};
-use offhook_proto::Command;
+use offhook_proto::{Command, PlaySource};
 
 #[test]
 fn qc_17_the_example_flow_calls_back_after_1_and_keeps_everybody_else_waiting() {
@@ -264,6 +264,32 @@ fn cb_07_the_estimated_wait_decides_which_way_a_caller_goes() {
     idle.add_agent("ann", false);
     let caller = arrive(&mut idle, 1, "+31201");
     assert_eq!(caller.hears(&idle), ["music.wav"], "an agent is ready");
+}
+
+#[test]
+fn cb_07_a_caller_is_told_the_place_and_the_wait() {
+    let say =
+        |prompts: &[&str]| Action::Announce { prompts: prompts.iter().map(|&name| name.into()).collect() };
+    let flow = flow(vec![
+        step("ask", request(), &[("Default", "ask how long")]),
+        step("ask how long", Action::EstimatedWait { longer_than_s: 60 }, &[("Default", "tell")]),
+        step(
+            "tell",
+            say(&["position.wav", "number:{Position}", "number:{EstimatedWaitMinutes}"]),
+            &[("OnError", "sorry")],
+        ),
+        step("sorry", say(&["number:{_ERR}"]), &[("OnError", "keep")]),
+        step("keep", announce("sorry.wav"), &[]),
+    ]);
+    let mut bench = Bench::with(with(flow));
+    let callers = [arrive(&mut bench, 1, "+31201"), arrive(&mut bench, 2, "+31202")];
+    for caller in &callers {
+        assert_eq!(caller.hears(&bench), ["sorry.wav"], "nobody knows how long, and why is no number");
+    }
+    bench.add_agent("ann", true);
+    let third = arrive(&mut bench, 3, "+31203"); // the second in the queue, since the agent has the first
+    let number = |value: u32| format!("{:?}", PlaySource::Number { value, folder: String::new() });
+    assert_eq!(third.hears(&bench), ["position.wav".to_owned(), number(2), number(6)]);
 }
 
 #[test]

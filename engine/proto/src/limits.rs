@@ -24,6 +24,8 @@ pub const KEY_MS: std::ops::RangeInclusive<u32> = 40..=5_000;
 pub const KEYS_MS: u64 = 60_000;
 /// Levels of a key, in dBm0.
 pub const KEY_LEVEL_DBM0: std::ops::RangeInclusive<i8> = -63..=0;
+/// Greatest number that is spoken.
+pub const SPOKEN_NUMBER: u32 = 999_999_999;
 /// Longest silence in one play source, in milliseconds.
 pub const SILENCE_MS: u32 = 600_000;
 /// Packet times that a leg can have, in milliseconds; in steps of [`PTIME_STEP_MS`].

@@ -160,6 +160,14 @@ pub enum PlaySource {
     Keys(Keys),
     /// Silence of so many milliseconds.
     SilenceMs(u32),
+    /// A number, spoken in English by the recordings `0` to `20`, the tens to `90`, `hundred`, `thousand` and `million`.
+    Number {
+        /// 0 to [`SPOKEN_NUMBER`](crate::limits::SPOKEN_NUMBER).
+        value: u32,
+        /// What comes before the recordings' names, as `en/`; nothing when absent.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        folder: String,
+    },
 }
 
 /// A DTMF key sequence. All of it takes at most [`KEYS_MS`](crate::limits::KEYS_MS).

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use crate::limits::{
     COMFORT_NOISE_MS, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN,
     KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS,
-    PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
+    PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US, SPOKEN_NUMBER,
 };
 use crate::parse::shown;
 use crate::{
@@ -386,6 +386,11 @@ fn source(field: &str, source: &PlaySource) -> Result<(), Error> {
         PlaySource::Dtmf(keys) => key_names(&format!("{field}.dtmf"), keys),
         PlaySource::Keys(keys) => key_sequence(&format!("{field}.keys"), keys),
         PlaySource::SilenceMs(ms) => range(&format!("{field}.silence_ms"), *ms, &(1..=SILENCE_MS)),
+        PlaySource::Number { value, folder } => {
+            range(&format!("{field}.number.value"), *value, &(0..=SPOKEN_NUMBER))?;
+            // With a recording's name it is as long as any file's name may be.
+            file(&format!("{field}.number.folder"), &format!("{folder}thousand.wav"))
+        }
     }
 }
 

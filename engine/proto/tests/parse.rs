@@ -247,6 +247,14 @@ const RANGES: &[(&str, &[&str])] = &[
         r#""command":"play","leg":"a","sources":[{"keys":{"keys":"1234567","on_ms":5000,"off_ms":5000}}]"#,
         &["sources[0].keys", "60000 ms at most", "70000 ms"],
     ),
+    (
+        r#""command":"play","leg":"a","sources":[{"number":{"value":1000000000}}]"#,
+        &["sources[0].number.value", "0 to 999999999"],
+    ),
+    (
+        r#""command":"play","leg":"a","sources":[{"number":{"value":1,"folder":"../"}}]"#,
+        &["sources[0].number.folder"],
+    ),
     (r#""command":"play","leg":"a","sources":[{"silence_ms":0}]"#, &["sources[0].silence_ms", "1 to 600000"]),
     (
         r#""command":"play","leg":"a","sources":[{"tone":{"name":"busy","country":"UK"}}]"#,

@@ -206,6 +206,10 @@ fn parse_source(text: &str) -> Result<PlaySource, String> {
             Ok(PlaySource::Tone { name: parse_word::<ToneName>(name)?, country })
         }
         Some(("dtmf", digits)) => Ok(PlaySource::Dtmf(digits.to_owned())),
+        Some(("number", number)) => number
+            .parse()
+            .map(|value| PlaySource::Number { value, folder: String::new() })
+            .map_err(|_| format!("{number:?} is not a number to speak")),
         Some(("silence", length)) => length
             .parse()
             .map(PlaySource::SilenceMs)

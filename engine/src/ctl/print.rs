@@ -285,6 +285,7 @@ fn sources(list: &[PlaySource]) -> String {
         PlaySource::Dtmf(digits) => format!("dtmf:{digits}"),
         PlaySource::Keys(keys) => format!("dtmf:{}", keys.keys),
         PlaySource::SilenceMs(ms) => format!("silence:{ms}"),
+        PlaySource::Number { value, .. } => format!("number:{value}"),
     };
     list.iter().map(word).collect::<Vec<_>>().join(" ")
 }

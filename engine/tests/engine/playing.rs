@@ -88,6 +88,36 @@ fn tone_talk_prompts_and_silence_reach_the_phone_as_one_stream_with_every_byte()
 }
 
 #[test]
+fn numbers_are_spoken_by_their_recordings() {
+    let engine = Engine::start();
+    let mut client = engine.subscriber("test", 0);
+    let ann = Phone::new();
+    client.create_with(LegCreate { idle: Idle::Silence, ..leg_towards("a", &ann) });
+    for (value, words) in [
+        (0, &["0"][..]),
+        (13, &["13"]),
+        (42, &["40", "2"]),
+        (100, &["1", "hundred"]),
+        (12_034, &["12", "thousand", "30", "4"]),
+        (5_000_000, &["5", "million"]),
+    ] {
+        let sources = vec![file("position.wav"), PlaySource::Number { value, folder: String::new() }];
+        client.done(play("a", "number", sources));
+        assert_eq!(await_end(&mut client, "number"), PlayEnd::Finished);
+        let words = words.iter().map(|word| format!("{word}.wav"));
+        let expected: Vec<u8> =
+            ["position.wav".to_owned()].into_iter().chain(words).flat_map(|name| as_heard(&name)).collect();
+        // Silence comes before it and after.
+        let mut heard = ann.heard();
+        heard.extend((0..50).map(|_| ann.hear()));
+        assert!(contains(&audio(&heard), &expected), "{value}");
+    }
+    let folder = "../".to_owned();
+    let outside = play("a", "number", vec![PlaySource::Number { value: 1, folder }]);
+    assert_eq!(client.refused(outside).code, ErrorCode::BadValue);
+}
+
+#[test]
 fn a_prompt_covers_the_talk_only_while_it_plays() {
     let engine = Engine::start();
     let mut client = engine.subscriber("test", 0);

@@ -113,7 +113,7 @@ impl Core {
                     Event::Failed("there is no call".to_owned())
                 }
                 (Effect::Prompt { prompts, within_ms }, Owner::Caller(id)) => {
-                    self.play_in_flow(*id, prompts.into_iter().map(PlaySource::File).collect(), 1);
+                    self.play_in_flow(*id, prompts, 1);
                     return self.arm(Timer::Flow(owner), within_ms);
                 }
                 (Effect::Music { file, ms }, Owner::Caller(id)) => {

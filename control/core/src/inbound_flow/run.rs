@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use offhook_proto::PlaySource;
+use offhook_proto::limits::SPOKEN_NUMBER;
+
 use super::check::is_key;
 use super::step::{Action, CallbackAction, DEFAULT, FlowConfig, LONGER, ON_ERROR, TIMEOUT};
 use super::variables::fill;
 use crate::{AgentId, CallbackId};
+
+/// How a prompt begins that is a number to speak.
+const SPOKEN: &str = "number:";
 
 /// Whose flow it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +47,7 @@ pub(crate) enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Play prompts once; `PlayEnded` follows, or `Elapsed` if that should not come.
-    Prompt { prompts: Vec<String>, within_ms: u64 },
+    Prompt { prompts: Vec<PlaySource>, within_ms: u64 },
     /// Loop a file, the queue's music where it is empty; `Elapsed` follows.
     Music { file: String, ms: u64 },
     /// Stop what plays, and await a key; `Elapsed` follows.
@@ -265,12 +271,12 @@ impl Run {
     fn begin(&mut self, action: Action) -> Result<Option<Effect>, String> {
         let (state, effect) = match action {
             Action::Announce { prompts } => {
-                let prompts = self.fill_all(&prompts)?;
+                let prompts = self.sources(&prompts)?;
                 (State::Announcing, Effect::Prompt { prompts, within_ms: PROMPT_MS })
             }
             Action::Menu { prompts, .. } => {
                 self.keys.clear();
-                let prompts = self.fill_all(&prompts)?;
+                let prompts = self.sources(&prompts)?;
                 if prompts.is_empty() {
                     return Ok(Some(self.collect()));
                 }
@@ -307,8 +313,17 @@ impl Run {
         Ok(Some(effect))
     }
 
-    fn fill_all(&self, texts: &[String]) -> Result<Vec<String>, String> {
-        texts.iter().map(|text| fill(text, &self.variables)).collect()
+    /// What to play: files, and numbers to speak (`number:42`).
+    fn sources(&self, prompts: &[String]) -> Result<Vec<PlaySource>, String> {
+        let source = |prompt: &String| {
+            let prompt = fill(prompt, &self.variables)?;
+            let Some(number) = prompt.strip_prefix(SPOKEN) else { return Ok(PlaySource::File(prompt)) };
+            match number.parse() {
+                Ok(value @ 0..=SPOKEN_NUMBER) => Ok(PlaySource::Number { value, folder: String::new() }),
+                _ => Err(format!("{prompt:?} cannot be spoken: a number is 0 to {SPOKEN_NUMBER}")),
+            }
+        };
+        prompts.iter().map(source).collect()
     }
 
     fn other(&self, number: &str, agent: &str) -> Result<Other, String> {
@@ -354,7 +369,7 @@ impl Run {
             return self.call_back(order);
         }
         self.state = State::Confirming(order);
-        Effect::Prompt { prompts: vec![prompt], within_ms: PROMPT_MS }
+        Effect::Prompt { prompts: vec![PlaySource::File(prompt)], within_ms: PROMPT_MS }
     }
 
     fn call_back(&mut self, order: Order) -> Effect {
@@ -364,6 +379,8 @@ impl Run {
 
     fn compare(&mut self, wait_s: Option<u64>, position: usize) -> Option<Effect> {
         self.set("EstimatedWait", wait_s.map(|seconds| seconds.to_string()).unwrap_or_default());
+        let minutes = wait_s.map(|seconds| seconds.div_ceil(60).to_string());
+        self.set("EstimatedWaitMinutes", minutes.unwrap_or_default());
         self.set("Position", position.to_string());
         let longer = if let Some(Action::EstimatedWait { longer_than_s }) = self.action() {
             wait_s.is_none_or(|seconds| seconds > u64::from(*longer_than_s))

@@ -60,7 +60,7 @@ pub struct StepConfig {
 pub enum Action {
     /// Plays prompts, one after another.
     Announce {
-        /// WAV files under the engine's prompt directory.
+        /// WAV files under the engine's prompt directory, and numbers to speak: `number:{Position}`.
         prompts: Vec<String>,
     },
     /// Plays music for a time.

@@ -3,8 +3,18 @@
 use std::collections::BTreeMap;
 
 /// Variables that a flow finds set, by name.
-pub(super) const GIVEN: [&str; 9] =
-    ["ANI", "DNIS", "OriginalANI", "OriginalDNIS", "ContactID", "Queue", "Position", "EstimatedWait", "_ERR"];
+pub(super) const GIVEN: [&str; 10] = [
+    "ANI",
+    "DNIS",
+    "OriginalANI",
+    "OriginalDNIS",
+    "ContactID",
+    "Queue",
+    "Position",
+    "EstimatedWait",
+    "EstimatedWaitMinutes",
+    "_ERR",
+];
 
 /// Whether a text can name a variable: a letter or `_`, then letters, digits and `_`, at most 32.
 pub fn is_name(text: &str) -> bool {

@@ -11,6 +11,7 @@ mod ports;
 mod record;
 mod registry;
 mod replies;
+mod spoken;
 mod subscriber;
 mod turns;
 

@@ -6,6 +6,7 @@ use offhook_proto::{Error, Media, Play, PlaySource};
 
 use super::execute::Refusal;
 use super::op::{Stage, Task};
+use super::spoken::spelled_out;
 use super::{Director, DirectorOutput};
 use crate::leg::encoding::packet_ms;
 use crate::leg::player::keys_ms;
@@ -15,13 +16,14 @@ use crate::{EncodedPrompt, OpId, PromptId, Time, WorkerCommand};
 impl Director {
     pub(super) fn play(&mut self, op: OpId, body: &Play) -> Result<Stage, Refusal> {
         let media = self.entry(&body.leg)?.media.clone();
-        let mut segments = Vec::with_capacity(body.sources.len());
-        for source in &body.sources {
+        let sources = spelled_out(&body.sources);
+        let mut segments = Vec::with_capacity(sources.len());
+        for source in sources.iter() {
             segments.push(self.segment(source, &media)?);
         }
         // Everything that can be refused has been; now the files are asked for.
         let mut waiting = Vec::new();
-        for (source, _) in body.sources.iter().zip(&segments).filter(|(_, segment)| segment.is_none()) {
+        for (source, _) in sources.iter().zip(&segments).filter(|(_, segment)| segment.is_none()) {
             if let PlaySource::File(file) = source {
                 self.next_prompt += 1;
                 let prompt = PromptId(self.next_prompt);
@@ -88,7 +90,7 @@ impl Director {
     /// A source as something to send; none for a file, which has to be loaded.
     fn segment(&mut self, source: &PlaySource, media: &Media) -> Result<Option<Segment>, Error> {
         Ok(Some(match source {
-            PlaySource::File(_) => return Ok(None),
+            PlaySource::File(_) | PlaySource::Number { .. } => return Ok(None),
             PlaySource::Tone { name, country } => {
                 Segment::Audio(self.tones.tone(*name, country.as_deref(), media.into())?)
             }
