@@ -76,6 +76,39 @@ fn pc_09_an_idle_leg_is_closed_after_the_configured_minutes_and_a_used_one_is_no
 }
 
 #[test]
+fn pc_09_idleness_begins_when_the_customer_and_the_wrap_up_are_over() {
+    let mut bench = Bench::with(|config| config.agents.idle_timeout_min = 2);
+    bench.add_agent("ann", true);
+    bench.pass_ms(30_000);
+    bench.callback("+31201");
+    let customer = bench.customer();
+    bench.answer(customer);
+    bench.pass_ms(89_000);
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    // Five seconds of wrap-up, in which the first two minutes are over.
+    bench.pass_ms(5_000 + 119_000);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+    bench.pass_ms(2_000);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
+    assert!(bench.is_hung_up(bench.dialled("ann")));
+}
+
+#[test]
+fn pc_09_another_time_out_holds_for_legs_that_are_open() {
+    let mut bench = available_agent(true);
+    bench.pass_ms(100_000);
+    bench.reconfigure(|config| config.agents.idle_timeout_min = 2);
+    bench.pass_ms(19_000);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+    bench.reconfigure(|config| config.agents.idle_timeout_min = 0);
+    bench.pass_ms(300_000);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+    bench.reconfigure(|config| config.agents.idle_timeout_min = 2);
+    bench.pass_ms(1_000);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
+}
+
+#[test]
 fn pc_09_without_a_time_out_an_idle_leg_stays() {
     let mut bench = available_agent(true);
     bench.pass_ms(86_400_000);

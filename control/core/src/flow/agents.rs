@@ -13,7 +13,7 @@ use crate::leg::{Link, Program};
 use crate::mutation::Mutation;
 use crate::record::{CallKind, Fact, Station};
 use crate::sip::Target;
-use crate::timer::Timer;
+use crate::timer::{Deadline, Timer};
 use crate::view::{Notification, OperationView};
 use crate::{AgentId, CallId, Output};
 
@@ -200,7 +200,7 @@ impl Core {
         agent.last_error = None;
         agent.redials = 0;
         agent.grace_us = 0;
-        if agent.activity == Activity::Free {
+        if agent.interaction().is_none() {
             agent.idle_since_us = now_us;
         }
         let (call, busy) = (agent.call, agent.interaction());
@@ -222,17 +222,29 @@ impl Core {
         }
     }
 
+    /// Waits until the open leg may have been idle for too long.
     pub(crate) fn arm_idle(&mut self, id: &AgentId) {
-        let minutes = u64::from(self.config.agents.idle_timeout_min);
-        if minutes > 0 {
-            self.arm(Timer::Idle(id.clone()), minutes * 60_000);
+        let timer = Timer::Idle(id.clone());
+        match self.idle_until_us(id) {
+            Some(until_us) => self.timers.arm(timer, Deadline::Ours(until_us)),
+            None => self.timers.stop(&timer),
         }
     }
 
-    /// The open leg was not used for long (PC-09).
+    /// When a leg is closed that nobody uses from now on, in microseconds on our clock; none where no leg is.
+    fn idle_until_us(&self, id: &AgentId) -> Option<u64> {
+        let minutes = u64::from(self.config.agents.idle_timeout_min);
+        let agent = self.agents.get(id)?;
+        let since_us = match agent.activity {
+            Activity::Free | Activity::Refused => agent.idle_since_us,
+            Activity::Offered { .. } | Activity::Busy { .. } | Activity::WrapUp => self.now.mono_us,
+        };
+        (minutes > 0).then(|| since_us + minutes * 60_000_000)
+    }
+
+    /// The open leg was not used for long, unless it was meanwhile (PC-09).
     pub(crate) fn on_idle(&mut self, id: &AgentId) {
-        let Some(agent) = self.agents.get(id) else { return };
-        if agent.interaction().is_some() {
+        if self.idle_until_us(id).is_none_or(|until_us| until_us > self.now.mono_us) {
             self.arm_idle(id);
             return;
         }

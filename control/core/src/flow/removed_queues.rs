@@ -25,6 +25,11 @@ impl Core {
         let in_one = |name: &str| self.interactions.values().any(|found| found.queue == name);
         self.removed_queues.retain(|name, _| self.config.queue(name).is_none() && in_one(name));
         self.refresh_callbacks();
+        let up: Vec<_> =
+            self.agents.values().filter(|agent| agent.is_up()).map(|agent| agent.id().clone()).collect();
+        for id in up {
+            self.arm_idle(&id);
+        }
         self.match_due = true;
     }
 
