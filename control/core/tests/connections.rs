@@ -4,12 +4,14 @@
 mod bench;
 
 use bench::{Bench, agent, available_agent};
+use offhook_control_core::CallId;
 use offhook_control_core::api::{
-    ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome, PinBody, StatusBody, WantedStatus,
+    AgentBody, ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome, PinBody, StatusBody, WantedStatus,
 };
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus, Notification};
 use offhook_proto::{Command, EventBody, PlayEnd, PlaySource};
+use serde_json::json;
 
 fn connect(bench: &mut Bench) -> Outcome {
     match bench.ask(ApiRequest::Connect("ann".into(), ConnectBody::default())) {
@@ -48,21 +50,38 @@ fn pc_02_second_request_places_no_second_call() {
     assert_eq!(bench.dials(), 1);
 }
 
-#[test]
-fn pc_03_without_log_in_station_or_persistent_setting_the_request_is_ignored() {
+/// Asks for the connection of an agent who would be called for it but for one thing.
+fn is_ignored(change: impl FnOnce(&mut AgentBody), logs_in: bool) {
     let mut bench = Bench::new();
-    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
-    assert_eq!(connect(&mut bench), Outcome::Ignored);
     let mut body = agent(false, true);
-    body.persistent = Some(false);
+    change(&mut body);
     bench.ask(ApiRequest::PutAgent("ann".into(), body));
-    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
-    assert_eq!(connect(&mut bench), Outcome::Ignored);
-    let mut body = agent(false, true);
-    body.station = None;
-    bench.ask(ApiRequest::PutAgent("ann".into(), body));
-    assert_eq!(connect(&mut bench), Outcome::Ignored);
-    assert_eq!(bench.dials(), 0);
+    if logs_in {
+        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    }
+    let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
+    let reply = bench.ask(ApiRequest::Connect("ann".into(), body));
+    let ApiReply::Operation(answer) = &reply else { panic!("{reply:?}") };
+    assert_eq!((reply.status(), answer.outcome), (202, Outcome::Ignored));
+    bench.pass_ms(120_000);
+    assert!(bench.notes.iter().all(|note| !matches!(note, Notification::Operation(_))), "no end is told");
+    assert_eq!((bench.dials(), bench.webhooks.len()), (0, 0));
+    assert_eq!(bench.agent("ann").last_error, None);
+}
+
+#[test]
+fn pc_03_without_log_in_the_request_is_ignored() {
+    is_ignored(|_| {}, false);
+}
+
+#[test]
+fn pc_03_without_a_station_the_request_is_ignored() {
+    is_ignored(|body| body.station = None, true);
+}
+
+#[test]
+fn pc_03_with_the_persistent_setting_off_the_request_is_ignored() {
+    is_ignored(|body| body.persistent = Some(false), true);
 }
 
 #[test]
@@ -95,16 +114,31 @@ fn pc_05_a_lost_leg_is_called_again_before_the_next_customer() {
 
 #[test]
 fn pc_07_the_end_of_an_operation_is_told_once_with_its_error() {
-    let mut bench = logged_in(false);
-    let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
-    bench.ask(ApiRequest::Connect("ann".into(), body));
-    let call = bench.dialled("ann");
-    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None });
-    bench.sip(call, SipEvent::Failed { status: 486, reason: "Busy".into(), network: false, cause: None });
-    let told: Vec<_> = bench.notes.iter().filter(|note| matches!(note, Notification::Operation(_))).collect();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].body()["error"], "busy");
-    assert_eq!(bench.webhooks.len(), 1);
+    for (status, network, error) in [
+        (486, false, "busy"),
+        (600, false, "busy"),
+        (408, false, "no_answer"),
+        (480, false, "no_answer"),
+        (603, false, "rejected"),
+        (403, false, "rejected"),
+        (503, true, "network"),
+        (408, true, "network"),
+    ] {
+        let mut bench = logged_in(false);
+        let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
+        let asked = bench.ask(ApiRequest::Connect("ann".into(), body)).body()["operation"].clone();
+        let call = bench.dialled("ann");
+        for _ in 0..2 {
+            bench.sip(call, SipEvent::Failed { status, reason: String::new(), network, cause: None });
+        }
+        bench.pass_ms(120_000);
+        let told: Vec<_> =
+            bench.notes.iter().filter(|note| matches!(note, Notification::Operation(_))).collect();
+        let view = json!({ "operation": asked, "agent": "ann", "result": "failed", "error": error });
+        assert_eq!((told.len(), told[0].body()), (1, view.clone()), "{status}");
+        assert_eq!(bench.webhooks, [view], "{status}");
+        assert_eq!(bench.agent("ann").last_error.as_deref(), Some(error), "{status}");
+    }
 }
 
 #[test]
@@ -125,8 +159,14 @@ fn pm_03_log_in_is_on_break_and_available_calls_the_phone() {
     assert_eq!(bench.dials(), 1);
 }
 
-fn validating() -> (Bench, offhook_control_core::CallId, String) {
+fn validating() -> (Bench, CallId, String) {
     let mut bench = logged_in(true);
+    let (call, pin) = asked_for_pin(&mut bench);
+    (bench, call, pin)
+}
+
+/// Ann becomes available and answers the phone, which says a PIN.
+fn asked_for_pin(bench: &mut Bench) -> (CallId, String) {
     bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
     let call = bench.dialled("ann");
     bench.answer(call);
@@ -136,8 +176,11 @@ fn validating() -> (Bench, offhook_control_core::CallId, String) {
         }
         _ => None,
     });
-    let pin: String = digits.take(4).collect();
-    (bench, call, pin)
+    (call, digits.take(4).collect())
+}
+
+fn type_pin(bench: &mut Bench, pin: &str) -> u16 {
+    bench.ask(ApiRequest::Pin("ann".into(), PinBody { pin: pin.to_owned() })).status()
 }
 
 #[test]
@@ -149,8 +192,7 @@ fn pm_04_only_the_spoken_pin_opens_the_connection() {
     assert_eq!(reply.status(), 403);
     assert_eq!(reply.body()["attempts_left"], 2);
     assert_eq!(bench.agent("ann").connection, ConnectionStatus::Validating);
-    let reply = bench.ask(ApiRequest::Pin("ann".into(), PinBody { pin }));
-    assert_eq!(reply.status(), 200);
+    assert_eq!(type_pin(&mut bench, &pin), 200);
     assert!(bench.played(call).contains(&PlaySource::File("pin_ok.wav".into())));
     bench.end_play(call);
     assert_eq!(bench.agent("ann").status, AgentStatus::Available);
@@ -171,6 +213,59 @@ fn pm_05_wrong_pins_are_limited_and_the_pin_is_shown_nowhere() {
     assert!(!records.contains(&quoted));
     assert!(bench.notes.iter().all(|note| !note.body().to_string().contains(&quoted)));
     assert!(!format!("{:?}", bench.core).contains(&quoted));
+}
+
+#[test]
+fn pm_05_pm_07_each_validation_call_has_a_pin_of_its_own_and_the_former_opens_nothing() {
+    let (mut bench, call, first) = validating();
+    assert_eq!(type_pin(&mut bench, &first), 200);
+    bench.end_play(call);
+    bench.ask(ApiRequest::Logout("ann".into()));
+    bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
+    assert_eq!(type_pin(&mut bench, &first), 409, "nothing is asked");
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    let (next, second) = asked_for_pin(&mut bench);
+    assert_ne!(next, call);
+    // The bench's seed gives two that differ.
+    assert_ne!(first, second);
+    assert_eq!(type_pin(&mut bench, &first), 403);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Validating);
+    assert_eq!(type_pin(&mut bench, &second), 200);
+    bench.end_play(next);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+}
+
+/// Ann, who was asked for a PIN, loses her leg in a conversation and answers the phone again so much later.
+fn comes_back_after_ms(ms: u64) -> (Bench, CallId, String) {
+    let (mut bench, old, pin) = validating();
+    type_pin(&mut bench, &pin);
+    bench.end_play(old);
+    bench.callback("+31201");
+    let customer = bench.customer();
+    bench.answer(customer);
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    bench.sip(old, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.pass_ms(ms);
+    let again = bench.dialled("ann");
+    assert_ne!(again, old, "she is called again");
+    bench.answer(again);
+    (bench, again, pin)
+}
+
+#[test]
+fn by_03_within_the_grace_time_no_pin_is_asked() {
+    let (mut bench, ..) = comes_back_after_ms(19_900);
+    let ann = bench.agent("ann");
+    assert_eq!((ann.connection, ann.status), (ConnectionStatus::Up, AgentStatus::OnCall));
+}
+
+#[test]
+fn by_03_after_the_grace_time_the_pin_is_asked_again() {
+    let (mut bench, again, old) = comes_back_after_ms(20_100);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Validating);
+    assert_eq!(type_pin(&mut bench, &old), 403, "not the former one");
+    assert!(!bench.is_hung_up(bench.customer()), "the customer is held meanwhile");
+    assert!(!bench.is_hung_up(again));
 }
 
 #[test]
