@@ -69,8 +69,10 @@ pub struct Core {
     pub(crate) contacts: BTreeMap<ContactId, Contact>,
     /// Contacts by list; those without one belong to the list without a name.
     pub(crate) lists: BTreeMap<String, BTreeSet<ContactId>>,
-    /// Completed callbacks and finished contacts that are still shown.
-    pub(crate) finished: VecDeque<Changed>,
+    /// Completed callbacks that are still shown.
+    pub(crate) finished_callbacks: VecDeque<CallbackId>,
+    /// Finished contacts that are still shown.
+    pub(crate) finished_contacts: VecDeque<ContactId>,
     pub(crate) projection: Projection,
     pub(crate) reports: Reports,
     pub(crate) ledger: Ledger,
@@ -132,7 +134,8 @@ impl Core {
             throttles: BTreeMap::new(),
             contacts: BTreeMap::new(),
             lists: BTreeMap::new(),
-            finished: VecDeque::new(),
+            finished_callbacks: VecDeque::new(),
+            finished_contacts: VecDeque::new(),
             projection: Projection::default(),
             reports: Reports::default(),
             ledger: Ledger::default(),

@@ -4,7 +4,8 @@
 mod bench;
 
 use bench::{Bench, available_agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter};
+use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
+use offhook_control_core::limits::HISTORY;
 use offhook_control_core::{CallbackId, Input};
 use serde_json::{Value, json};
 
@@ -131,6 +132,22 @@ fn cb_14_a_callback_can_be_moved_until_its_customer_is_called() {
     bench.add_agent("ann", true);
     bench.take(Input::Tick);
     assert_eq!(bench.ask(moved(&id)).status(), 409, "the customer is being called");
+}
+
+#[test]
+fn cb_14_a_completed_callback_is_found_however_many_contacts_have_ended_since() {
+    let mut bench = Bench::new();
+    let id = bench.callback("+31201");
+    bench.ask(ApiRequest::CancelCallback { service: "cb".into(), id: id.clone() });
+    for place in 0..=HISTORY {
+        let body =
+            ContactBody { queue: "sales".into(), number: format!("+44{place:05}"), ..ContactBody::default() };
+        let ApiReply::ContactStored(contact) = bench.ask(ApiRequest::AddContact(body)) else {
+            panic!("stored")
+        };
+        bench.ask(ApiRequest::RemoveContact(contact));
+    }
+    assert_eq!(bench.callback_state(&id), "COMPLETED");
 }
 
 #[test]

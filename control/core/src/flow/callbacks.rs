@@ -200,26 +200,14 @@ impl Core {
         let name = serde_json::to_value(reason).ok().and_then(|name| name.as_str().map(str::to_owned));
         *self.projection.callbacks.entry(name.unwrap_or_default()).or_default() += 1;
         self.changed(Changed::Callback(id.clone()));
-        self.keep_finished(Changed::Callback(id.clone()));
+        self.finished_callbacks.push_back(id.clone());
+        if self.finished_callbacks.len() > HISTORY
+            && let Some(old) = self.finished_callbacks.pop_front()
+            && let Some(callback) = self.callbacks.remove(&old)
+        {
+            self.index.remove(&old, &callback.spec.number);
+        }
         self.leave_flow(&Owner::Callback(id.clone()));
-    }
-
-    pub(crate) fn keep_finished(&mut self, what: Changed) {
-        self.finished.push_back(what);
-        if self.finished.len() <= HISTORY {
-            return;
-        }
-        match self.finished.pop_front() {
-            Some(Changed::Callback(old)) => {
-                if let Some(callback) = self.callbacks.remove(&old) {
-                    self.index.remove(&old, &callback.spec.number);
-                }
-            }
-            Some(Changed::Contact(old)) => {
-                self.forget_contact(&old);
-            }
-            Some(Changed::Agent(_) | Changed::Call(_)) | None => {}
-        }
     }
 
     /// An interaction for a callback is over.

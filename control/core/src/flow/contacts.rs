@@ -2,6 +2,7 @@
 
 use crate::core::{Changed, Core};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::limits::HISTORY;
 use crate::preview::{Contact, State, result_code};
 use crate::record::{ContactSpec, Fact, FailedAt, ResultCode};
 use crate::timer::{Deadline, Timer};
@@ -233,7 +234,12 @@ impl Core {
         contact.state = if disabled { State::Disabled } else { State::Done };
         self.timers.stop(&Timer::ContactDue(id.clone()));
         self.changed(Changed::Contact(id.clone()));
-        self.keep_finished(Changed::Contact(id.clone()));
+        self.finished_contacts.push_back(id.clone());
+        if self.finished_contacts.len() > HISTORY
+            && let Some(old) = self.finished_contacts.pop_front()
+        {
+            self.forget_contact(&old);
+        }
     }
 }
 

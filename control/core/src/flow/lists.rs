@@ -76,7 +76,7 @@ impl Core {
     }
 
     fn has_room(&self, count: usize) -> Result<(), ApiError> {
-        let waiting = self.contacts.len().saturating_sub(self.finished.len());
+        let waiting = self.contacts.len() - self.finished_contacts.len();
         if waiting + count > CONTACTS {
             return Err(ApiError::new(503, "too_many_contacts", format!("{CONTACTS} contacts may wait")));
         }
