@@ -100,10 +100,10 @@ impl Callback {
         }
     }
 
-    /// Another time was asked for.
+    /// Another time was asked for. By its own time it keeps its place.
     pub(crate) fn move_to(&mut self, desired_ms: u64) {
+        self.spec.scheduled |= desired_ms != self.spec.desired_ms;
         self.spec.desired_ms = desired_ms;
-        self.spec.scheduled = true;
         (self.due_ms, self.forbidden_until_ms) = (desired_ms, 0);
         if !self.wait.is_firm {
             self.wait = Wait::default();
@@ -116,9 +116,10 @@ impl Callback {
         self.spec.desired_ms.saturating_add(self.spec.ttl_s.saturating_mul(1_000))
     }
 
-    /// Its place in the queue: when it was asked for, or the time that was asked for (BY-07).
+    /// Its place in the queue: when it was asked for, or the later time that was asked for (BY-07).
     pub(crate) fn place_ms(&self) -> u64 {
-        if self.spec.scheduled { self.spec.desired_ms } else { self.spec.arrival_ms }
+        let spec = &self.spec;
+        if spec.scheduled { spec.desired_ms.max(spec.arrival_ms) } else { spec.arrival_ms }
     }
 
     /// What the customer may call, as soon as they may (CB-04).

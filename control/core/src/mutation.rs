@@ -68,11 +68,13 @@ pub enum Mutation {
     KeepRemoved,
     /// What is booked for a time of day comes when it would have come if nobody had set the calendar.
     KeepCalendar,
+    /// A callback that is moved to the past has waited since then.
+    BelievePast,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -105,5 +107,6 @@ impl Mutation {
         Self::ForgetOperation,
         Self::KeepRemoved,
         Self::KeepCalendar,
+        Self::BelievePast,
     ];
 }

@@ -134,6 +134,67 @@ fn cb_14_a_callback_can_be_moved_until_its_customer_is_called() {
     assert_eq!(bench.ask(moved(&id)).status(), 409, "the customer is being called");
 }
 
+/// Asks for another time, so many seconds from now.
+fn move_by(bench: &mut Bench, id: &CallbackId, seconds: i64) -> Value {
+    let at = (bench.now().unix_ms / 1_000).saturating_add_signed(seconds);
+    let params = [("_new_desired_time".to_owned(), json!(at))].into_iter().collect();
+    let request = ApiRequest::RescheduleCallback { service: "cb".into(), id: id.clone(), params };
+    let reply = bench.ask(request);
+    assert_eq!(reply.status(), 200, "{}", reply.body());
+    reply.body()[0].clone()
+}
+
+fn positions<const N: usize>(bench: &mut Bench, numbers: [&str; N]) -> [Value; N] {
+    numbers.map(|number| query(bench, by_number(number, None))[0]["_position"].clone())
+}
+
+#[test]
+fn cb_14_by_07_a_callback_that_is_moved_to_the_past_overtakes_nobody_also_after_a_restart() {
+    let mut bench = Bench::new();
+    let [a, b, c] = ["+31201", "+31202", "+31203"];
+    bench.callback(a);
+    bench.pass_ms(1_000);
+    let second = bench.callback(b);
+    bench.pass_ms(1_000);
+    bench.callback(c);
+    bench.pass_ms(1_000);
+    let before = query(&mut bench, by_number(b, None))[0].clone();
+    let moved = move_by(&mut bench, &second, -3_600);
+    assert_eq!(
+        (&moved["_desired_time"], &moved["_callback_state"]),
+        (&before["_desired_time"], &json!("QUEUED"))
+    );
+    assert_eq!(positions(&mut bench, [a, b, c]), [json!(1), json!(2), json!(3)], "now: its own place");
+    let mut bench = bench.restart();
+    assert_eq!(positions(&mut bench, [a, b, c]), [json!(1), json!(2), json!(3)]);
+    // Who gave the place up for a later time does not get it back.
+    assert_eq!(move_by(&mut bench, &second, 3_600)["_callback_state"], "SCHEDULED");
+    bench.pass_ms(1_000);
+    assert_eq!(move_by(&mut bench, &second, -3_600)["_callback_state"], "QUEUED");
+    assert_eq!(positions(&mut bench, [a, b, c]), [json!(1), json!(3), json!(2)]);
+    let mut bench = bench.restart();
+    assert_eq!(positions(&mut bench, [a, b, c]), [json!(1), json!(3), json!(2)]);
+}
+
+#[test]
+fn cb_10_a_desired_time_whose_time_to_live_is_over_is_refused_by_name() {
+    let mut bench = Bench::new();
+    let now_s = bench.now().unix_ms / 1_000;
+    let ask = |bench: &mut Bench, desired: u64| {
+        let params = json!({ "_customer_number": "+31201", "_call_direction": "USERTERMINATED", "_ttl": 600,
+            "_desired_time": desired });
+        let reply = start(bench, params);
+        (reply.status(), reply.body()["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, message) = ask(&mut bench, now_s - 601);
+    assert!(
+        status == 400 && message.contains("_desired_time") && message.contains("_ttl"),
+        "{status} {message}"
+    );
+    assert!(query(&mut bench, CallbackFilter::default()).is_empty(), "nothing is stored");
+    assert_eq!(ask(&mut bench, now_s - 599).0, 200);
+}
+
 #[test]
 fn cb_14_a_completed_callback_is_found_however_many_contacts_have_ended_since() {
     let mut bench = Bench::new();

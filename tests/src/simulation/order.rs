@@ -1,7 +1,7 @@
 //! Who is next: nobody who waits is overtaken, and nobody is asked about what they cannot do (BY-07).
 //!
-//! A naive model: what waits, in which queue, since when. It leaves out whoever was rescheduled, is to be asked first, or was
-//! shown to the agent before.
+//! A naive model: what waits, in which queue, since when. It leaves out whoever is to be asked first, or was shown to the agent
+//! before.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,9 @@ struct Item {
     queue: String,
     /// Higher priority first, then the older one.
     place: (Reverse<i32>, u64),
+    /// On the calendar, as that of the place: when it was asked for, and the place that it had then.
+    arrival_ms: u64,
+    first_ms: u64,
     /// Its place is beyond doubt.
     is_plain: bool,
     /// Before the step, and after it.
@@ -41,11 +44,26 @@ struct Item {
 }
 
 impl Order {
-    fn add(&mut self, id: &str, number: &str, queue: &str, place: (Reverse<i32>, u64), is_plain: bool) {
-        let (number, queue) = (number.to_owned(), queue.to_owned());
-        let (state, shown_to) = (<[String; 2]>::default(), BTreeSet::new());
-        let item = Item { number, queue, place, is_plain, state, first_due: None, shown_to };
+    fn add(
+        &mut self,
+        id: &str,
+        target: [&str; 2],
+        place: (Reverse<i32>, u64),
+        arrival_ms: u64,
+        is_plain: bool,
+    ) {
+        let [number, queue] = target.map(str::to_owned);
+        let (state, shown_to, first_ms) = (<[String; 2]>::default(), BTreeSet::new(), place.1);
+        let item =
+            Item { number, queue, place, arrival_ms, first_ms, is_plain, state, first_due: None, shown_to };
         self.items.insert(id.to_owned(), item);
+    }
+
+    /// A callback is moved to another time. What is past is now: it overtakes nobody, and loses no place that it had by then.
+    fn move_to(&mut self, id: &str, desired_ms: u64, unix_ms: u64) {
+        let Some(item) = self.items.get_mut(id) else { return };
+        let place_ms = if desired_ms > unix_ms { desired_ms } else { item.place.1.min(unix_ms) };
+        item.place.1 = place_ms.max(item.arrival_ms);
     }
 
     fn learn_skills(&mut self, profile: &AgentProfile) {
@@ -75,17 +93,21 @@ impl World {
                 let is_plain =
                     options.direction == CallDirection::UserTerminated && options.confirm.is_none();
                 let place = (Reverse(priority), since_ms);
-                self.oracle.order.add(&spec.id.0, &spec.number, &spec.queue, place, is_plain);
+                self.oracle.order.add(
+                    &spec.id.0,
+                    [&spec.number, &spec.queue],
+                    place,
+                    spec.arrival_ms,
+                    is_plain,
+                );
             }
             Fact::ContactAdded { id, spec } => {
                 let place = (Reverse(priority(&spec.queue)), unix_ms);
                 let is_plain = spec.not_before_ms.is_none();
-                self.oracle.order.add(&id.0, &spec.number, &spec.queue, place, is_plain);
+                self.oracle.order.add(&id.0, [&spec.number, &spec.queue], place, unix_ms, is_plain);
             }
-            Fact::CallbackMoved { id, .. } => {
-                if let Some(item) = self.oracle.order.items.get_mut(&id.0) {
-                    item.is_plain = false;
-                }
+            Fact::CallbackMoved { id, desired_ms } => {
+                self.oracle.order.move_to(&id.0, *desired_ms, unix_ms);
             }
             Fact::AgentSaved(profile) => self.oracle.order.learn_skills(profile),
             _ => {}
@@ -97,9 +119,14 @@ impl World {
         let order = &mut self.oracle.order;
         order.forget_states();
         order.skills.clear();
+        for item in order.items.values_mut() {
+            item.place.1 = item.first_ms;
+        }
         for record in &self.shell.journal {
-            if let Fact::AgentSaved(profile) = &record.fact {
-                order.learn_skills(profile);
+            match &record.fact {
+                Fact::AgentSaved(profile) => order.learn_skills(profile),
+                Fact::CallbackMoved { id, desired_ms } => order.move_to(&id.0, *desired_ms, record.at_ms),
+                _ => {}
             }
         }
     }

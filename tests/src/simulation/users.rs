@@ -87,7 +87,7 @@ impl World {
             let at = self.between_ms(3_000, 35_000);
             self.after(at, Happening::User(Deed::CallIn(number)));
         }
-        if self.chance(20) {
+        while self.chance(30) {
             let at = self.between_ms(3_000, 30_000);
             self.after(at, Happening::User(Deed::CancelCallbacks));
         }
@@ -187,7 +187,9 @@ impl World {
                 } else if self.chance(50) {
                     ApiRequest::CancelCallback { service, id }
                 } else {
-                    let time = (self.now().unix_ms / 1_000 + 8).to_string();
+                    let now_s = self.now().unix_ms / 1_000;
+                    let past_s = self.rng.random_range(0..3_600_u64);
+                    let time = if self.chance(50) { now_s + 8 } else { now_s - past_s }.to_string();
                     let params = [("_new_desired_time".to_owned(), json!(time))].into_iter().collect();
                     ApiRequest::RescheduleCallback { service, id, params }
                 };

@@ -56,6 +56,11 @@ impl Core {
         }
         self.check_throttles(&config, &number)?;
         let now_ms = self.now.unix_ms;
+        let expires_ms = desired_ms.map(|desired_ms| desired_ms.saturating_add(ttl_s * 1_000));
+        if let Some(expires_ms) = expires_ms.filter(|expires_ms| *expires_ms <= now_ms) {
+            let what = format!("is so long ago that its _ttl was over at {}", calendar::write(expires_ms));
+            return Err(bad("_desired_time", &what));
+        }
         let is_booked = desired_ms.is_some_and(|desired_ms| desired_ms > now_ms);
         let desired_ms = opening(&config, now_ms, desired_ms)?;
         if let Some(desired_ms) = desired_ms.filter(|_| is_booked) {
@@ -210,14 +215,27 @@ impl Core {
             return Err(ApiError::new(409, "in_progress", "the customer is being called"));
         }
         let value = params.get("_new_desired_time").ok_or_else(|| bad("_new_desired_time", "is missing"))?;
-        let desired_ms = desired_time("_new_desired_time", value)?;
+        let asked_ms = desired_time("_new_desired_time", value)?;
         let interaction = callback.interaction;
         let config = self.config.service(service).ok_or_else(|| missing("service"))?;
-        let desired_ms = opening(config, self.now.unix_ms, Some(desired_ms))?.unwrap_or(desired_ms);
-        self.check_slot(config, desired_ms, Some(callback))?;
+        let now_ms = self.now.unix_ms;
+        let open_ms = opening(config, now_ms, Some(asked_ms))?.unwrap_or(asked_ms);
+        // What is past is now: whose time has come keeps it, and nobody overtakes by it (BY-07).
+        let desired_ms = if asked_ms <= now_ms && callback.place_ms() <= now_ms {
+            callback.spec.desired_ms
+        } else {
+            open_ms.max(now_ms)
+        };
+        if desired_ms > now_ms {
+            self.check_slot(config, desired_ms, Some(callback))?;
+        }
         self.record(Fact::CallbackMoved { id: id.clone(), desired_ms });
+        let believes = asked_ms <= now_ms && self.mutated(Mutation::BelievePast);
         if let Some(callback) = self.callbacks.get_mut(id) {
             callback.move_to(desired_ms);
+            if believes {
+                (callback.spec.arrival_ms, callback.spec.scheduled) = (asked_ms, false);
+            }
         }
         self.book_callback(id);
         self.timers.stop(&Timer::Confirm(id.clone()));
