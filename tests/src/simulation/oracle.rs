@@ -127,7 +127,7 @@ impl World {
             Fact::ContactResult { id, again_ms: None, .. } => {
                 self.oracle.contacts.insert(id.clone(), true);
             }
-            Fact::Connected { call, agent } => {
+            Fact::Connected { call, agent, .. } => {
                 self.oracle.passed.remove(call);
                 self.book(*call, agent.clone());
             }
