@@ -9,6 +9,7 @@ use offhook_ng::{Dict, Value};
 
 use crate::client::{NgClient, audio_of, command, local_of, sdp_at};
 use crate::installed;
+use crate::recording::{await_both_voices, both_talk};
 use crate::secure::SecurePhone;
 use crate::support::{Engine, PATIENCE, Phone, number, spoken};
 
@@ -35,7 +36,7 @@ impl Drop for Peer {
 }
 
 #[test]
-fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() {
+fn a_call_through_kamailio_has_audio_both_ways_through_hold_and_resume_until_the_bye() {
     if !(installed("kamailio", "-v") && installed("sipp", "-v")) {
         return;
     }
@@ -71,8 +72,15 @@ fn a_call_through_kamailio_has_audio_both_ways_through_a_change_until_the_bye() 
     converse(&mut elsewhere, here, &callee);
     converse(&mut callee, there, &elsewhere);
 
+    // It comes back to the call, where it was.
+    let resumed = line.invite(4, &sdp_at(caller.address(), "a=sendrecv\r\n"));
+    assert!(body(&resumed).contains("a=sendrecv"), "{resumed}");
+    assert_eq!(audio_of(&body(&resumed)), here, "the engine's end has not moved");
+    converse(&mut caller, here, &callee);
+    converse(&mut callee, there, &caller);
+
     // Hanging up ends the legs.
-    line.request("BYE", 4, "");
+    line.request("BYE", 5, "");
     assert_eq!(ng.refused(&command("query", CALL_ID)), "Unknown call-id");
     let statistics = offhook_proto::Command::Statistics;
     assert_eq!(engine.client().ask::<offhook_proto::EngineInfo>(statistics).legs, 0);
@@ -169,19 +177,14 @@ fn early_media_is_heard_before_the_answer_and_the_proxy_has_the_call_recorded() 
     line.send("ACK", 1, "");
     converse(&mut caller, here, &callee);
     converse(&mut callee, there, &caller);
+    both_talk((&mut caller, here), (&mut callee, there));
     line.send("BYE", 2, "");
     let (bye, from) = far.hear("BYE");
     far.reply(&bye, from, "200 OK", "");
 
     // The recording is complete when the legs have gone.
     until(|| ng.ask(&command("query", CALL_ID)).text("result") == Some("error"), "the call goes on");
-    let folder = scratch.path().join("ng");
-    let whole = || {
-        let mut files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let reader = files.next().and_then(|file| hound::WavReader::open(file.path()).ok());
-        reader.is_some_and(|reader| reader.duration() > 0)
-    };
-    until(whole, "there is no recording");
+    await_both_voices(&scratch.path().join("ng"));
 }
 
 /// A callee whose answers the test chooses.

@@ -151,21 +151,26 @@ fn two_encrypted_sides_have_keys_of_their_own_and_keep_them_through_a_hold() {
 fn a_plain_side_is_joined_to_one_that_demands_encryption() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
-    let (mut a, mut b) = (Phone::new(), SecurePhone::new(9));
-    let plain = sdp_at(a.address(), "");
-    ng.sdp(&with(offer("c", "a", &plain), &protocol("RTP/SAVP")));
-    let without_key = ng.sdp(&answer("c", "a", "b", &b.sdp(&[], "")));
-    assert!(without_key.contains("m=audio 0 "), "{without_key}");
-    let to_b = ng.sdp(&with(offer("d", "a", &plain), &protocol("RTP/SAVP")));
-    let (line, agreed) = b.keys.answer(&crypto_of(&to_b)).expect("a suite that it knows");
-    b.agree(Some(agreed));
-    let to_a = ng.sdp(&answer("d", "a", "b", &b.sdp(&[line], "")));
-    assert!(to_a.contains(" RTP/AVP 0") && !to_a.contains("crypto"), "{to_a}");
-    for number in 0..20 {
-        b.say(audio_of(&to_b), number);
-        assert_eq!(a.hear().payload, spoken(b.phone.next.ssrc, number));
-        a.say(audio_of(&to_a), number);
-        assert_eq!(b.hear().payload, spoken(a.next.ssrc, number));
+    for wanted in ["RTP/SAVP", "RTP/SAVPF"] {
+        let (mut a, mut b) = (Phone::new(), SecurePhone::new(9));
+        let plain = sdp_at(a.address(), "");
+        let answered = |sdp: String| sdp.replace("RTP/SAVP", wanted);
+        let call = |name: &str| format!("{name} {wanted}");
+        ng.sdp(&with(offer(&call("c"), "a", &plain), &protocol(wanted)));
+        let without_key = ng.sdp(&answer(&call("c"), "a", "b", &answered(b.sdp(&[], ""))));
+        assert!(without_key.contains("m=audio 0 "), "{without_key}");
+        let to_b = ng.sdp(&with(offer(&call("d"), "a", &plain), &protocol(wanted)));
+        assert!(to_b.contains(&format!(" {wanted} 0")), "{to_b}");
+        let (line, agreed) = b.keys.answer(&crypto_of(&to_b)).expect("a suite that it knows");
+        b.agree(Some(agreed));
+        let to_a = ng.sdp(&answer(&call("d"), "a", "b", &answered(b.sdp(&[line], ""))));
+        assert!(to_a.contains(" RTP/AVP 0") && !to_a.contains("crypto"), "{to_a}");
+        for number in 0..20 {
+            b.say(audio_of(&to_b), number);
+            assert_eq!(a.hear().payload, spoken(b.phone.next.ssrc, number));
+            a.say(audio_of(&to_a), number);
+            assert_eq!(b.hear().payload, spoken(a.next.ssrc, number));
+        }
     }
 }
 

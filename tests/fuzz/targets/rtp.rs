@@ -45,14 +45,14 @@ fuzz_target!(|data: &[u8]| {
     let (leg, of, mode) = (LegId(9), LegId(3), SuperviseMode::Barge);
     rig.done(|op| WorkerCommand::Supervise { op, leg, of, with: Some(LegId(4)), mode });
     // Packets one after another: two bytes of length, a byte that chooses the leg (four bits) and how long the one after it is
-    // in coming (four bits, in steps of 10 ms), then the packet.
+    // in coming (0 to 30 ms), then the packet.
     let mut rest = data;
     while let [high, low, way, tail @ ..] = rest {
         let len = usize::from(u16::from_be_bytes([*high, *low]));
         let (packet, next) = tail.split_at(len.min(tail.len()));
         let leg = u64::from(way % 16) % LEGS.len() as u64 + 1;
         let _ = rig.receive_from(leg, phone(leg), packet);
-        rig.pass_ms(u64::from(way / 16) * 10);
+        rig.pass_ms(u64::from(way / 16 % 4) * 10);
         rest = next;
     }
 });
