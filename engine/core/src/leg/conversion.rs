@@ -85,7 +85,7 @@ impl Conversion {
     }
 
     /// Packet time of what it makes, in microseconds.
-    pub(crate) fn ptime_us(&self) -> u64 {
+    fn ptime_us(&self) -> u64 {
         u64::from(self.transcoder.ptime_ms()) * 1_000
     }
 

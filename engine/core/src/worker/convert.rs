@@ -4,7 +4,7 @@ use offhook_proto::DtmfMode;
 
 use super::Worker;
 use super::splice::both;
-use super::spread::turn;
+use super::spread::turn_after_packet;
 use crate::leg::conversion::{Conversion, Made};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
@@ -31,7 +31,7 @@ impl Worker {
         let conversion = to.conversion.as_mut().expect("it was just made");
         let filters = conversion.filters();
         let body = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let first_tick = turn(now, partner, conversion.ptime_us());
+        let first_tick = turn_after_packet(now, partner);
         match payload {
             Payload::Audio => {
                 conversion.on_audio(now, first_tick, header.sequence, header.timestamp, body);

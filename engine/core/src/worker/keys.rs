@@ -5,7 +5,7 @@ use offhook_proto::DtmfMode;
 use super::Worker;
 use super::convert::conversion;
 use super::splice::both;
-use super::spread::turn;
+use super::spread::turn_after_packet;
 use crate::leg::digits::Digit;
 use crate::leg::press::{KeyPacket, KeyTones};
 use crate::leg::stream::Source;
@@ -76,9 +76,8 @@ impl Worker {
         if to.conversion.is_none() {
             to.conversion = Some(Box::new(conversion(from, to)?));
         }
-        let ptime_us = to.conversion.as_ref()?.ptime_us();
         let starts = to.deadlines.is_off(Timer::Convert);
-        let first_tick = turn(now, partner, ptime_us);
+        let first_tick = turn_after_packet(now, partner);
         if starts {
             let next_tick = to.conversion.as_ref()?.next_tick();
             to.deadlines.set(Timer::Convert, if next_tick == Time::NEVER { first_tick } else { next_tick });

@@ -4,7 +4,7 @@ use offhook_proto::{DtmfMode, Error, ErrorCode, SuperviseEnd};
 
 use super::Worker;
 use super::splice::already_spliced;
-use super::spread::turn;
+use super::spread::turn_after_packet;
 use crate::leg::conversion::Conversion;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
@@ -117,7 +117,7 @@ impl Worker {
         let hearer = &mut self.legs[listener.index()];
         let Some(conversion) = &mut hearer.conversion else { return };
         let body = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let first_tick = turn(now, listener, conversion.ptime_us());
+        let first_tick = turn_after_packet(now, listener);
         if payload == Payload::Audio {
             conversion.on_audio(now, first_tick, header.sequence, header.timestamp, body);
         } else {

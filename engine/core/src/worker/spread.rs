@@ -22,11 +22,26 @@ impl Spread {
 
 /// The next moment from `now` on that is a leg's turn within a period: legs' turns are spread evenly over it.
 pub(crate) fn turn(now: Time, leg: LegIx, period_us: u64) -> Time {
-    let share = u64::from(leg.0.wrapping_mul(0x9E37_79B1));
-    let phase = (share * period_us) >> 32;
+    let phase = share(leg, period_us);
     let into = (now.0 + period_us - phase % period_us) % period_us;
     now + (period_us - into) % period_us
 }
+
+/// When what is made of packets that come evenly from `now` on begins to be made, so that they wait little: legs that begin at once
+/// are spread evenly over 10 ms.
+pub(crate) fn turn_after_packet(now: Time, leg: LegIx) -> Time {
+    now + AFTER_PACKET_US + share(leg, AFTER_PACKET_SPREAD_US)
+}
+
+/// A leg's place in so many microseconds: legs' places are spread evenly over them.
+fn share(leg: LegIx, whole_us: u64) -> u64 {
+    (u64::from(leg.0.wrapping_mul(0x9E37_79B1)) * whole_us) >> 32
+}
+
+/// Packets are late by a little now and then: they are waited for.
+const AFTER_PACKET_US: u64 = 2_000;
+/// Half of the usual packet time.
+const AFTER_PACKET_SPREAD_US: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -41,5 +56,16 @@ mod tests {
             per_ms[(turn.0 % 20_000 / 1_000) as usize] += 1;
         }
         assert!(per_ms.iter().all(|legs| (40..=60).contains(legs)), "{per_ms:?}");
+    }
+
+    #[test]
+    fn five_hundred_legs_that_begin_at_once_follow_their_packets_evenly_within_12_ms() {
+        let mut per_ms = [0; 12];
+        for leg in 0..500 {
+            let turn = turn_after_packet(Time(123_456), LegIx(leg));
+            per_ms[(turn.0 - 123_456) as usize / 1_000] += 1;
+        }
+        assert_eq!(per_ms[..2], [0, 0]);
+        assert!(per_ms[2..].iter().all(|legs| (40..=60).contains(legs)), "{per_ms:?}");
     }
 }

@@ -4,6 +4,7 @@
 pub mod asking;
 pub mod handed_over;
 pub mod kernel;
+pub mod line;
 pub mod secure;
 pub mod speaker;
 pub mod world;
