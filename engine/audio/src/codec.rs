@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+pub mod g722;
 mod opus;
 
 pub use decoder::Decoder;

@@ -71,7 +71,7 @@ impl Encoder {
         let kind = match codec {
             Codec::Pcmu => Kind::Pcmu,
             Codec::Pcma => Kind::Pcma,
-            Codec::G722 => Kind::G722(Box::default()),
+            Codec::G722 => Kind::G722(Box::new(super::g722::encoder())),
             Codec::L16 { .. } => Kind::L16,
             Codec::Opus => Kind::Opus(Box::new(LibopusEncoder::new(rate_hz, opus)?)),
         };

@@ -55,6 +55,37 @@ fn g722_counts_half_its_samples() {
 }
 
 #[test]
+fn a_g722_stream_is_heard_as_it_is_after_silence_and_after_another() {
+    let encoded = |samples: &[i16]| {
+        let mut encoder = Encoder::new(Codec::G722, 16_000, &OpusConfig::default()).expect("an encoder");
+        let mut payload = vec![0; samples.len() / 2];
+        encoder.encode(samples, &mut payload).expect("encodes");
+        payload
+    };
+    let speech = speech_16k();
+    let speech = &speech[..speech.len() & !1];
+    let mut silence = [0; 4_000];
+    g722::silence(&mut silence);
+    // What is heard of silence, or of something else, and of the speech after it.
+    let heard_after = |before: &[u8]| {
+        let mut decoder = Decoder::new(Codec::G722, 16_000).expect("a decoder");
+        let (mut other, mut heard) = (vec![0; 2 * before.len()], vec![0; speech.len()]);
+        decoder.decode(before, &mut other).expect("decodes");
+        decoder.decode(&encoded(speech), &mut heard).expect("decodes");
+        (other, heard)
+    };
+    let off = |one: &[i16], other: &[i16]| one.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max();
+    let (quiet, heard) = heard_after(&silence);
+    assert!(quiet.iter().all(|sample| sample.unsigned_abs() < 32), "it is silence");
+    assert!(off(speech, &heard[22..]) < Some(3_000), "{:?}", off(speech, &heard[22..]));
+    let half = &speech[..speech.len() / 8 * 4];
+    for before in [&silence[..80], &encoded(speech), &encoded(half), &encoded(&noise(9, -20.0, 8_000))] {
+        let (_, after) = heard_after(before);
+        assert!(off(&after, &heard) < Some(3_000), "{:?} louder or softer", off(&after, &heard));
+    }
+}
+
+#[test]
 fn codecs_are_found_by_their_rtpmap_and_payload_type() {
     for codec in ALL {
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What the engine must know of an encoding: its clock, its silence, and G.711 conversion in place.
 
-use offhook_audio::codec::OpusConfig;
+use offhook_audio::codec::{OpusConfig, g722};
 use offhook_audio::packetise::possible_ptime;
 use offhook_audio::{codec, g711};
 use offhook_proto::{Codec, Media};
@@ -88,15 +88,14 @@ pub(crate) fn leaves_silence_out(media: &Media) -> bool {
     media.codec == Codec::Opus && media.opus.dtx
 }
 
-/// Fills `out` with silence. For G.722 with the code of no change in either band, which decays to silence.
+/// Fills `out` with silence.
 pub(crate) fn fill(codec: Codec, out: &mut [u8]) {
-    let byte = match codec {
-        Codec::Pcmu => g711::ULAW_SILENCE,
-        Codec::Pcma => g711::ALAW_SILENCE,
-        Codec::G722 => 0xFA,
-        Codec::L16 { .. } | Codec::Opus => 0,
-    };
-    out.fill(byte);
+    match codec {
+        Codec::Pcmu => out.fill(g711::ULAW_SILENCE),
+        Codec::Pcma => out.fill(g711::ALAW_SILENCE),
+        Codec::G722 => g722::silence(out),
+        Codec::L16 { .. } | Codec::Opus => out.fill(0),
+    }
 }
 
 /// Writes one packet time of silence and returns its bytes.
