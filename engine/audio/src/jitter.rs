@@ -2,7 +2,7 @@
 //!
 //! It is driven by its reader: whoever needs audio pulls, with the time, and learns what to play next. The playing
 //! delay follows the jitter that 97 % of the packets stay below, and changes where nobody hears it: in pauses of the
-//! sender, in quiet audio, or in place of a loss.
+//! sender, in quiet audio, or in place of a loss. Only far too long a delay is cut in the middle of speech.
 
 mod delay;
 mod store;
@@ -28,6 +28,8 @@ pub enum Content {
 pub enum Pulled<'a> {
     /// This audio.
     Audio(&'a [u8]),
+    /// This audio is left out to lower the delay; what follows begins in its place. Pull again.
+    Skip(&'a [u8]),
     /// The background noise described here, until something else is pulled.
     ComfortNoise(&'a [u8]),
     /// Something like what was before: audio is lost, or time must be gained.
@@ -250,27 +252,25 @@ impl JitterBuffer {
             return Pulled::Conceal { duration_ts: self.frame_ts, next: None };
         }
         let surplus_ms = delay_ms - target_ms - frame_ms.max(i64::from(self.step_ms));
-        let worth_a_click = surplus_ms > MAX_SURPLUS_MS || delay_ms > i64::from(self.config.max_delay_ms);
-        if surplus_ms > 0 && (quiet || worth_a_click) {
+        let worth_hearing = surplus_ms > MAX_SURPLUS_MS || delay_ms > i64::from(self.config.max_delay_ms);
+        if surplus_ms > 0 && (quiet || worth_hearing) {
             self.stats.skipped += 1;
-            self.store.take(packet.seq);
-            self.state = State::Playing {
-                next_seq: packet.seq + 1,
-                next_ts: packet.ts + i64::from(duration_ts),
-                missing: 0,
-            };
-            return self.pull(now_us, false);
+            return Pulled::Skip(self.take(packet, duration_ts));
         }
         self.play(packet, duration_ts)
     }
 
     fn play(&mut self, packet: Packet, duration_ts: u32) -> Pulled<'_> {
+        Pulled::Audio(self.take(packet, duration_ts))
+    }
+
+    fn take(&mut self, packet: Packet, duration_ts: u32) -> &[u8] {
         self.state = State::Playing {
             next_seq: packet.seq + 1,
             next_ts: packet.ts + i64::from(duration_ts),
             missing: 0,
         };
-        Pulled::Audio(self.store.take(packet.seq))
+        self.store.take(packet.seq)
     }
 
     /// No packet at all: gain time if the delay is too short, else go on without the missing ones.

@@ -50,6 +50,15 @@ pub fn apply_gain(samples: &mut [i16], gain_db: f32) {
     }
 }
 
+/// Turns `after` from `before` into itself over its length.
+pub(crate) fn blend(before: &[i16], after: &mut [i16]) {
+    let len = after.len() as f32;
+    for (at, (after, &before)) in after.iter_mut().zip(before).enumerate() {
+        let share = (at as f32 + 0.5) / len;
+        *after = (f32::from(before) * (1.0 - share) + f32::from(*after) * share) as i16;
+    }
+}
+
 fn saturated(sum: i32) -> i16 {
     sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }

@@ -6,7 +6,7 @@
 use crate::codec::{Codec, CodecError, Decoder, Encoder, OpusConfig};
 use crate::dtmf::KeyFilter;
 use crate::jitter::JitterConfig;
-use crate::mix::Mixer;
+use crate::mix::{Mixer, blend};
 use crate::packetise::{Packetiser, Payload, possible_ptime};
 use crate::playout::Playout;
 use crate::resample::Resampler;
@@ -214,15 +214,6 @@ impl Direct {
             Some(room) => self.decoder.decode(payload, room).unwrap_or(0),
             None => 0,
         }
-    }
-}
-
-/// Turns `after` from `before` into itself over its length.
-fn blend(before: &[i16], after: &mut [i16]) {
-    let len = after.len() as f32;
-    for (at, (after, &before)) in after.iter_mut().zip(before).enumerate() {
-        let share = (at as f32 + 0.5) / len;
-        *after = (f32::from(before) * (1.0 - share) + f32::from(*after) * share) as i16;
     }
 }
 

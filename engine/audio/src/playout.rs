@@ -5,6 +5,7 @@ use crate::comfort_noise::{NoiseShape, NoiseSource};
 use crate::fifo::Fifo;
 use crate::jitter::{Content, JitterBuffer, JitterConfig, JitterStats, Pulled};
 use crate::level::mean_magnitude;
+use crate::mix::blend;
 
 /// Plays one received stream.
 pub struct Playout {
@@ -14,6 +15,8 @@ pub struct Playout {
     noise: NoiseSource,
     between: Between,
     quiet: bool,
+    /// How what was left out would have gone on from what was played.
+    skipped: Fifo<i16>,
     /// Payloads that the decoder refused.
     pub malformed_packets: u64,
 }
@@ -34,7 +37,10 @@ impl Playout {
     /// `Unsupported` if the decoder cannot be made.
     pub fn new(codec: Codec, wanted_hz: u32, jitter: JitterConfig) -> Result<Self, CodecError> {
         let decoder = Decoder::new(codec, wanted_hz)?;
-        let room = decoder.rate_hz() as usize * MAX_PENDING_MS / 1000;
+        let (room, blended) = (
+            decoder.rate_hz() as usize * MAX_PENDING_MS / 1000,
+            decoder.rate_hz() as usize * BLEND_MS / 1000,
+        );
         Ok(Self {
             jitter: JitterBuffer::new(jitter),
             decoder,
@@ -42,6 +48,7 @@ impl Playout {
             noise: NoiseSource::new(NOISE_SEED),
             between: Between::Fade(0),
             quiet: false,
+            skipped: Fifo::new(blended),
             malformed_packets: 0,
         })
     }
@@ -104,6 +111,19 @@ impl Playout {
                     }
                     self.quiet = mean_magnitude(space) < QUIET_MAGNITUDE;
                     self.between = Between::Fade(0);
+                    follow(&mut self.skipped, space);
+                }
+                Pulled::Skip(payload) => {
+                    // The decoder goes through all of it: what comes next would not be understood otherwise.
+                    let samples = self.decoder.samples_in(payload);
+                    let space = self.pcm.space(samples);
+                    if self.decoder.decode(payload, space).is_err() {
+                        self.malformed_packets += 1;
+                    } else if self.skipped.is_empty() {
+                        self.skipped.push(space);
+                    }
+                    self.pcm.unpush(samples);
+                    self.quiet = false;
                 }
                 Pulled::Conceal { duration_ts, next } => {
                     let samples = samples_of(duration_ts, scale).clamp(1, longest);
@@ -112,6 +132,7 @@ impl Playout {
                         Some(next) => self.decoder.recover(next, space),
                         None => self.decoder.conceal(space),
                     }
+                    follow(&mut self.skipped, space);
                 }
                 Pulled::ComfortNoise(payload) => {
                     if let Some(shape) = NoiseShape::parse(payload) {
@@ -140,6 +161,15 @@ impl Playout {
     }
 }
 
+/// Lets samples go on from what was left out, if anything was.
+fn follow(skipped: &mut Fifo<i16>, samples: &mut [i16]) {
+    let blended = skipped.len().min(samples.len());
+    if let Some(before) = skipped.peek(blended) {
+        blend(before, &mut samples[..blended]);
+    }
+    skipped.clear();
+}
+
 fn samples_of(duration_ts: u32, (rate_hz, clock_rate_hz): (u32, u32)) -> usize {
     (u64::from(duration_ts) * u64::from(rate_hz) / u64::from(clock_rate_hz)) as usize
 }
@@ -147,6 +177,8 @@ fn samples_of(duration_ts: u32, (rate_hz, clock_rate_hz): (u32, u32)) -> usize {
 /// The longest packet that is played, and asked for, at once.
 const MAX_PACKET_MS: usize = 120;
 const MAX_PENDING_MS: usize = 2 * MAX_PACKET_MS;
+/// How long what is left out passes into what follows.
+const BLEND_MS: usize = 10;
 /// After this the continuation has faded to silence.
 const FADE_MS: usize = 80;
 /// Mean sample below which the delay is corrected: about -50 dBm0.
@@ -158,7 +190,7 @@ mod tests {
     use super::*;
     use crate::codec::{Encoder, OpusConfig};
     use crate::level::{FLOOR_DBM0, dbm0};
-    use crate::testing::{noise, sine, speech_8k};
+    use crate::testing::{largest_click, noise, sine, speech_8k};
 
     fn playout(codec: Codec) -> Playout {
         Playout::new(codec, 8000, JitterConfig::new(codec.clock_rate_hz())).expect("a decoder")
@@ -210,6 +242,28 @@ mod tests {
         let speech = speech_8k();
         let heard = play(&speech, 160, |i| i % 20 == 13);
         assert!((dbm0(&heard) - dbm0(&speech)).abs() < 0.5);
+    }
+
+    #[test]
+    fn what_is_left_out_to_lower_the_delay_leaves_no_click() {
+        // 430 Hz: not a whole number of cycles in a packet.
+        let tone = sine(8000, 430.0, -10.0, 24_000);
+        let mut playout = playout(Codec::Pcmu);
+        let (mut heard, mut sent, mut out) = (Vec::new(), 0, [0; 160]);
+        for tick in 0..150_u64 {
+            // The first ten come at once, so that the delay is too long by far as soon as the jitter is known.
+            let came = if tick < 10 { 0 } else { tick as usize + 1 };
+            for (i, samples) in tone.chunks(160).enumerate().take(came).skip(sent) {
+                playout.on_audio(tick * 20_000, i as u16, i as u32 * 160, &encoded(samples));
+            }
+            sent = sent.max(came);
+            playout.render(tick * 20_000, &mut out);
+            heard.extend(out);
+        }
+        assert!(playout.jitter_stats().skipped > 0, "{:?}", playout.jitter_stats());
+        let steady = largest_click(&heard[20_000..]);
+        let whole = &heard[heard.iter().position(|sample| *sample != 0).expect("the tone")..];
+        assert!(largest_click(whole) < 1.5 * steady, "{} for {steady}", largest_click(whole));
     }
 
     #[test]

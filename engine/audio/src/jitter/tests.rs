@@ -21,9 +21,13 @@ impl Bench {
     }
 
     fn pull(&mut self, at_us: u64, quiet: bool) {
-        let played = match self.buffer.pull(at_us, quiet) {
+        let mut pulled = self.buffer.pull(at_us, quiet);
+        while let Pulled::Skip(_) = pulled {
+            pulled = self.buffer.pull(at_us, false);
+        }
+        let played = match pulled {
             Pulled::Audio(payload) => Some(u32::from_be_bytes(payload.try_into().expect("an index"))),
-            Pulled::ComfortNoise(_) | Pulled::Conceal { .. } | Pulled::Nothing => None,
+            Pulled::Skip(_) | Pulled::ComfortNoise(_) | Pulled::Conceal { .. } | Pulled::Nothing => None,
         };
         self.played.push(played);
     }
