@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod asking;
+pub mod clicks;
 pub mod handed_over;
 pub mod kernel;
 pub mod line;

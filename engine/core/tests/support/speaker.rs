@@ -153,6 +153,11 @@ impl Hum {
         self.phone.send(rig, &samples);
     }
 
+    /// Goes on in silence.
+    pub fn hush(&mut self) {
+        self.peak = 0.0;
+    }
+
     pub fn hum(&mut self, rig: &mut Rig, ms: u32) {
         for _ in 0..ms / 10 {
             self.hum_10_ms(rig);
