@@ -6,7 +6,8 @@ use offhook_audio::codec::{Decoder, OpusConfig};
 use offhook_audio::level::power_to_dbm0;
 use offhook_audio::packetise::Packetiser;
 use offhook_audio::resample::Resampler;
-use offhook_engine_core::{EncodedPrompt, LegSetup, Segment};
+use offhook_engine_core::{EncodedPrompt, LegId, LegSetup, Segment, WorkerCommand};
+use offhook_proto::SuperviseMode::{Barge, Listen, Whisper};
 use offhook_proto::{Codec, Idle, Media};
 use support::speaker::{audio_codec, media};
 use support::{Rig, assert_one_stream, rtp, setup};
@@ -20,6 +21,12 @@ const WIDE: [Codec; 7] = [
     Codec::L16 { rate_hz: 44_100 },
     Codec::L16 { rate_hz: 48_000 },
 ];
+/// Those that are mixed, and who has which.
+const MIXED: [Codec; 3] = [Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 16_000 }];
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const AGENT: u64 = 1;
+const CUSTOMER: u64 = 2;
+const SUPERVISOR: u64 = 3;
 const TONE_HZ: f64 = 5_000.0;
 const RATE_HZ: u32 = 16_000;
 
@@ -62,12 +69,30 @@ fn heard_dbm0(payloads: &[Vec<u8>], codec: Codec) -> f32 {
     power_to_dbm0((amplitude * amplitude / 2.0) as f32)
 }
 
+/// Lets a leg's phone say two seconds of packets.
+fn say(rig: &mut Rig, leg: u64, from: Codec, said: &[Vec<u8>]) {
+    let step_us = 2_000_000 / said.len() as u64;
+    let step_ts = (u64::from(audio_codec(from).clock_rate_hz()) * step_us / 1_000_000) as u32;
+    for (number, payload) in said.iter().enumerate() {
+        let packet = rtp(media(from).payload_type, number as u16, number as u32 * step_ts, 7, payload);
+        let _ = rig.receive(leg, &packet);
+        rig.pass_ms(step_us / 1_000);
+    }
+}
+
+/// Level of the tone in what a leg's phone was sent, which is one stream.
+fn hears_dbm0(rig: &mut Rig, leg: u64, codec: Codec) -> f32 {
+    let heard = rig.take_heard(leg);
+    assert_one_stream(&heard);
+    let payloads: Vec<_> = heard.iter().map(|sent| sent.bytes[12..].to_vec()).collect();
+    heard_dbm0(&payloads, codec)
+}
+
 #[test]
 fn a_tone_above_the_telephone_band_passes_between_all_that_are_wide() {
     for from in WIDE {
         let said = spoken(from);
         let said_dbm0 = heard_dbm0(&said, from);
-        let step = 2_000_000 / said.len() as u64;
         for to in WIDE {
             let mut rig = Rig::new();
             for (leg, codec) in [(1, to), (2, from)] {
@@ -75,19 +100,54 @@ fn a_tone_above_the_telephone_band_passes_between_all_that_are_wide() {
                 rig.latch(leg);
             }
             rig.splice(1, 2);
-            let step_ts = (u64::from(audio_codec(from).clock_rate_hz()) * step / 1_000_000) as u32;
-            for (number, payload) in said.iter().enumerate() {
-                let packet =
-                    rtp(media(from).payload_type, number as u16, number as u32 * step_ts, 7, payload);
-                let _ = rig.receive(2, &packet);
-                rig.pass_ms(step / 1_000);
-            }
-            let heard = rig.take_heard(1);
-            assert_one_stream(&heard);
-            let payloads: Vec<_> = heard.iter().map(|sent| sent.bytes[12..].to_vec()).collect();
-            let off = heard_dbm0(&payloads, to) - said_dbm0;
+            say(&mut rig, 2, from, &said);
+            let off = hears_dbm0(&mut rig, 1, to) - said_dbm0;
             assert!(off.abs() < 1.0, "{from} to {to}: {off} dB");
         }
+    }
+}
+
+#[test]
+fn a_supervisor_hears_both_and_both_hear_a_supervisor_as_wide_as_their_encodings_are() {
+    for [agent, customer, supervisor] in ORDERS.map(|order| order.map(|at| MIXED[at])) {
+        let codecs = [(AGENT, agent), (CUSTOMER, customer), (SUPERVISOR, supervisor)];
+        for (mode, (voice, from)) in
+            [Listen, Whisper, Barge].into_iter().flat_map(|mode| codecs.map(|leg| (mode, leg)))
+        {
+            let mut rig = Rig::new();
+            for (leg, codec) in codecs {
+                rig.create(LegSetup { media: media(codec), ..setup(leg) });
+                rig.latch(leg);
+            }
+            rig.splice(AGENT, CUSTOMER);
+            let (leg, of) = (LegId(SUPERVISOR), LegId(AGENT));
+            rig.done(|op| WorkerCommand::Supervise { op, leg, of, with: None, mode });
+            let said = spoken(from);
+            say(&mut rig, voice, from, &said);
+            for (ear, to) in codecs.into_iter().filter(|(ear, _)| *ear != voice) {
+                if voice == SUPERVISOR && (mode == Listen || mode == Whisper && ear == CUSTOMER) {
+                    continue;
+                }
+                let off = hears_dbm0(&mut rig, ear, to) - heard_dbm0(&said, from);
+                assert!(off.abs() < 1.0, "{mode:?}, {voice} in {from} to {ear} in {to}: {off} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_listener_hears_a_copy_as_wide_as_its_encoding_is() {
+    for (from, to) in MIXED.into_iter().flat_map(|from| MIXED.map(|to| (from, to))) {
+        let mut rig = Rig::new();
+        for (leg, codec) in [(1, to), (2, from)] {
+            rig.create(LegSetup { media: media(codec), ..setup(leg) });
+            rig.latch(leg);
+        }
+        rig.done(|op| WorkerCommand::Listen { op, leg: LegId(1), of: LegId(2) });
+        let said = spoken(from);
+        say(&mut rig, 2, from, &said);
+        let off = hears_dbm0(&mut rig, 1, to) - heard_dbm0(&said, from);
+        assert!(off.abs() < 1.0, "{from} to {to}: {off} dB");
     }
 }
 
