@@ -14,6 +14,7 @@ use crate::files::{self, Files};
 use crate::kernel;
 use crate::run::ring_config;
 use crate::sockets::CONTROL_QUEUE_BYTES;
+use crate::speed;
 use crate::steering;
 
 /// One line of the answer.
@@ -43,9 +44,9 @@ pub(crate) enum Fitness {
 /// Prints a line for each thing that matters, and says what it comes to.
 pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
     let (files, error) = Files::allow(args.max_legs, workers);
-    let findings = [
-        open_files(args, &files, error.as_ref()),
-        ring(&ring_config(&files)),
+    let mut findings = vec![open_files(args, &files, error.as_ref())];
+    findings.extend(ring(&ring_config(&files)));
+    findings.extend([
         ports(args),
         port_clash(args),
         queue_bytes(),
@@ -54,7 +55,7 @@ pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
         prompts(args),
         steer(args),
         kernel(args, files.legs),
-    ];
+    ]);
     for Finding { grade, text } in &findings {
         println!("{grade}  {text}");
     }
@@ -65,11 +66,14 @@ pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
     }
 }
 
-fn ring(config: &RingConfig) -> Finding {
-    match Ring::new(config) {
-        Ok(_) => good("io_uring works, with all that the datapath needs"),
-        Err(error) => Finding { grade: Grade::NoRing, text: error.to_string() },
-    }
+fn ring(config: &RingConfig) -> Vec<Finding> {
+    let ring = match Ring::new(config) {
+        Ok(ring) => ring,
+        Err(error) => return vec![Finding { grade: Grade::NoRing, text: error.to_string() }],
+    };
+    let parts = speed::parts(&ring).into_iter();
+    let parts = parts.map(|part| if part.is_there { good(part.text) } else { advice(part.text) });
+    [good("io_uring works, with all that the datapath needs")].into_iter().chain(parts).collect()
 }
 
 fn open_files(args: &RunArgs, files: &Files, error: Option<&LimitError>) -> Finding {

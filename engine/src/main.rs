@@ -19,6 +19,7 @@ mod prompt;
 mod record;
 mod run;
 mod sockets;
+mod speed;
 mod steering;
 mod worker;
 

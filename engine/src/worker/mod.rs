@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::link::{ControlLink, ToWorker};
 use crate::record::Recorder;
 use crate::sockets::LegSockets;
+use crate::speed;
 
 pub(crate) use self::kernel::KernelRules;
 pub(crate) use self::steer::{RECEIVE_BYTES, SEND_BYTES, SteerSetup};
@@ -91,6 +92,11 @@ impl WorkerThread {
             }
         });
         let mut ring = Ring::new(&setup.ring)?;
+        if control.worker == 0 {
+            for speed::Part { is_there, text } in speed::parts(&ring) {
+                if is_there { info!("{text}") } else { warn!("{text}") }
+            }
+        }
         let waker = ring.waker();
         let steered = setup.steer.map(|steer| Steered::new(&mut ring, control.worker, steer)).transpose()?;
         let kernel = setup.kernel.as_ref().map(KernelRules::lease);

@@ -103,7 +103,7 @@ fn an_engine_that_may_not_have_what_it_is_asked_for_says_what_it_takes_and_what_
 fn check_says_what_this_machine_can_do() {
     let (code, text) = output(&["--check"]);
     assert_eq!(code, Some(0), "{text}");
-    for word in ["io_uring", "open files", "ports", "rmem_max", "prompts: "] {
+    for word in ["io_uring", "gather packets", "task work", "open files", "ports", "rmem_max", "prompts: "] {
         assert!(text.contains(word), "{word} in {text}");
     }
     let (code, text) = output(&["--check", "--media-address", "192.0.2.1"]);

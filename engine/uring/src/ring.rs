@@ -34,6 +34,7 @@ pub struct Ring {
     messages: Box<[libc::msghdr; 2]>,
     /// Where the kernel can gather.
     gathering: Option<GatheringWait>,
+    defers: bool,
 }
 
 impl Ring {
@@ -42,7 +43,7 @@ impl Ring {
     /// Sends one datagram to itself over loopback, to find out now what the kernel lacks.
     pub fn new(config: &RingConfig) -> Result<Self, SetupError> {
         config.validate()?;
-        let ring = setup::build(config)?;
+        let (ring, defers) = setup::build(config)?;
         let (buffers, table) = ("receive and send buffers", "the table of registered sockets");
         let os = |what| move |error| SetupError::from_os(what, error);
         ring.submitter().register_files_sparse(config.files).map_err(|error| match error.raw_os_error() {
@@ -61,6 +62,7 @@ impl Ring {
                 true => Some(GatheringWait::prepare().map_err(os("the signal that ends a wait"))?),
                 false => None,
             },
+            defers,
             ring,
             slots: Slots::new(config.files),
             keep_descriptors: config.keep_descriptors,
@@ -309,6 +311,11 @@ impl Ring {
     /// Whether waits gather batches (`min_wait`, Linux 6.12).
     pub fn gathers(&self) -> bool {
         self.gathering.is_some()
+    }
+
+    /// Whether completions are made only when they are asked for (deferred task work, Linux 6.1).
+    pub fn defers(&self) -> bool {
+        self.defers
     }
 
     pub(crate) fn slots(&self) -> &Slots {

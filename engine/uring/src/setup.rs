@@ -14,12 +14,14 @@ use std::time::Duration;
 ///
 /// In falling order: one issuer with deferred task work (6.1: completions are made only when this thread asks for
 /// them), one issuer with co-operative task work (6.0), co-operative task work alone (5.19), neither. Only the
-/// speed differs.
-pub(crate) fn build(config: &RingConfig) -> Result<IoUring, SetupError> {
-    let mut outcome = try_build(config, Flags::Deferred);
+/// speed differs. Also says whether it was the first.
+pub(crate) fn build(config: &RingConfig) -> Result<(IoUring, bool), SetupError> {
+    let (mut outcome, mut is_deferred) = (try_build(config, Flags::Deferred), true);
     for flags in [Flags::SingleIssuer, Flags::Cooperative, Flags::None] {
         match outcome {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => outcome = try_build(config, flags),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                (outcome, is_deferred) = (try_build(config, flags), false);
+            }
             _ => break,
         }
     }
@@ -32,7 +34,7 @@ pub(crate) fn build(config: &RingConfig) -> Result<IoUring, SetupError> {
     ];
     match needed.into_iter().find(|(present, _)| !present) {
         Some((_, what)) => Err(SetupError::unsupported(what)),
-        None => Ok(ring),
+        None => Ok((ring, is_deferred)),
     }
 }
 

@@ -1,0 +1,26 @@
+//! What makes the rings of this kernel fast, or not: the engine works without.
+
+use offhook_uring::Ring;
+
+/// A part that newer kernels have, and what it means that it is there or is not.
+pub(crate) struct Part {
+    pub(crate) is_there: bool,
+    pub(crate) text: &'static str,
+}
+
+/// Of a ring as it was made.
+pub(crate) fn parts(ring: &Ring) -> [Part; 2] {
+    let part = |is_there, with, without| Part { is_there, text: if is_there { with } else { without } };
+    [
+        part(
+            ring.gathers(),
+            "waits gather packets under load",
+            "waits cannot gather packets under load before Linux 6.12: each packet costs more, and --min-wait-us is without effect",
+        ),
+        part(
+            ring.defers(),
+            "task work of the rings is deferred until it is asked for",
+            "task work of the rings is not deferred before Linux 6.1: each packet costs more",
+        ),
+    ]
+}
