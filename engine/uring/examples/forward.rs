@@ -1,9 +1,10 @@
 //! What does it cost to forward a packet? A bare forwarder between pairs of sockets on loopback, and its CPU time.
 //!
-//! `cargo run --release -p offhook-uring --example forward -- [packets/s] [pairs] [gather µs] [seconds]`
+//! `cargo run --release -p offhook-uring --example forward -- [packets/s] [pairs] [gather µs] [seconds] [connected|unconnected]`
 //!
 //! A generator sends evenly spaced packets of 172 bytes (G.711 of 20 ms) to the first socket of each pair in turn;
-//! the forwarder changes a byte and sends them on from the pair's second socket; a sink counts them. Each of the three
+//! the forwarder changes a byte and sends them on from the pair's second socket, which is connected to the sink, or names it for each; the
+//! sink counts them. Each of the three
 //! has a thread, and where there are enough of them, a processor of its own.
 
 use offhook_uring::{Completion, Ring, RingConfig, SetupError, clock, limits, socket};
@@ -20,11 +21,17 @@ fn main() -> Outcome<()> {
     let argument = |position: usize, default: u64| {
         std::env::args().nth(position).map_or(Ok(default), |text| text.parse())
     };
+    let sink = UdpSocket::bind("127.0.0.1:0")?;
     let load = Load {
         packets_per_s: argument(1, 100_000)?.clamp(1, 1_000_000),
         pairs: argument(2, 500)?.clamp(1, 8000) as u32,
         gather: Duration::from_micros(argument(3, 0)?),
         seconds: argument(4, 5)?.clamp(1, 3600),
+        to: match std::env::args().nth(5).as_deref() {
+            None | Some("connected") => None,
+            Some("unconnected") => Some(sink.local_addr()?),
+            Some(other) => return Err(format!("{other:?} is neither connected nor unconnected").into()),
+        },
     };
     limits::raise_nofile(u64::from(load.pairs) * 4 + 1000)?;
     let (stop, sunk) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -32,7 +39,6 @@ fn main() -> Outcome<()> {
     let pin = |position: usize| clock::pin_to_cpu(cpus[position % cpus.len()]);
     pin(0)?;
 
-    let sink = UdpSocket::bind("127.0.0.1:0")?;
     socket::set_receive_buffer(&sink, 16 << 20)?;
     let mut forwarder = Forwarder::new(&load, sink.local_addr()?)?;
     let phones = std::mem::take(&mut forwarder.phones);
@@ -58,6 +64,8 @@ struct Load {
     pairs: u32,
     gather: Duration,
     seconds: u64,
+    /// Named with each packet; nothing where the sockets are connected to it.
+    to: Option<SocketAddr>,
 }
 
 struct Forwarder {
@@ -89,7 +97,9 @@ impl Forwarder {
             );
             phone.connect(hears.local_addr()?)?;
             hears.connect(phone.local_addr()?)?;
-            speaks.connect(sink)?;
+            if load.to.is_none() {
+                speaks.connect(sink)?;
+            }
             let slot = ring.register(hears.into())?;
             ring.receive(slot, pair)?;
             inward.push(slot);
@@ -114,7 +124,10 @@ impl Forwarder {
                         report.packets += 1;
                         datagram.buffer[1] ^= 0x80;
                         let onward = self.outward[datagram.token as usize];
-                        self.ring.send(onward, datagram.token, datagram.buffer)?;
+                        match load.to {
+                            None => self.ring.send(onward, datagram.token, datagram.buffer)?,
+                            Some(to) => self.ring.send_to(onward, datagram.token, datagram.buffer, to)?,
+                        }
                     }
                     Completion::ReceiveEnded { token, .. } => {
                         report.rearmed += 1;
@@ -136,9 +149,10 @@ impl Report {
     fn print(&self, load: &Load, sent: u64, sunk: u64) {
         let per_packet = |ns: u64| ns as f64 / self.packets.max(1) as f64;
         println!(
-            "{} pairs, {} packets/s, gathering {} µs: {:.0} ns of CPU a packet ({:.0} % of a processor), \
+            "{} pairs, {}connected, {} packets/s, gathering {} µs: {:.0} ns of CPU a packet ({:.0} % of a processor), \
              {:.1} packets a wake-up; sent {sent}, forwarded {}, arrived {sunk}, failed {}, armed again {}",
             load.pairs,
+            if load.to.is_some() { "un" } else { "" },
             sent * 1_000_000_000 / self.wall_ns.max(1),
             load.gather.as_micros(),
             per_packet(self.cpu_ns),
