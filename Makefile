@@ -50,8 +50,8 @@ bpf:
 bench: setup-demo
 	cargo bench -p offhook-benches --benches -- $(BENCH)
 
-# The engine beside rtpengine. `make compare COMPARE=--quick` is a short try; COMPARE=park, splices or scale asks about the engine alone,
-# COMPARE=set-ups about control.
+# The engine beside rtpengine. `make compare COMPARE=--quick` is a short try; COMPARE=park, splices, players or scale asks about the engine
+# alone, COMPARE=set-ups or restart about control.
 compare: setup-compare
 	cargo build --release --quiet -p offhook-engine -p offhook-control -p offhook-benches
 	target/release/compare --engine target/release/offhook-engine $(COMPARE)

@@ -29,6 +29,10 @@ pub(crate) enum Question {
     Scale(ScaleArgs),
     /// What does control spend on a call, and on agents who are off hook?
     SetUps(SetUpsArgs),
+    /// How soon do players begin that are asked for at once, and do they burst?
+    Players(PlayersArgs),
+    /// How soon is control back, with thousands of agents, after it was killed?
+    Restart(RestartArgs),
     /// Puts the last comparison into a README.
     Readme(ReadmeArgs),
     /// A bare programme to compare with (started by this one).
@@ -136,6 +140,31 @@ pub(crate) struct SetUpsArgs {
     /// Milliseconds after which a customer hangs up.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=600_000))]
     pub(crate) talk_ms: u64,
+}
+
+/// What `players` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlayersArgs {
+    /// Legs, each of which is asked to play at once.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) players: u32,
+    /// How often all of them are started and stopped.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rounds: u32,
+}
+
+/// What `restart` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// Control's binary.
+    #[arg(long, default_value = "target/release/offhook-control")]
+    pub(crate) control: PathBuf,
+    /// Agents off hook, each with an open dialog.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) agents: u32,
+    /// How often control is killed and started again.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) restarts: u32,
 }
 
 /// What `readme` takes.

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use offhook_loadtest::wire::bind;
+
+use crate::clock::unix_ns;
 
 /// A client's end of a control socket.
 pub(crate) struct ControlSocket {
@@ -17,6 +20,8 @@ pub(crate) struct ControlSocket {
 /// Replies in the order of their requests.
 pub(crate) struct Exchanged {
     pub(crate) replies: Vec<Vec<u8>>,
+    /// When each request was first sent, in nanoseconds since 1970.
+    pub(crate) sent_ns: Vec<u64>,
     pub(crate) elapsed: Duration,
 }
 
@@ -24,7 +29,9 @@ impl ControlSocket {
     /// # Errors
     /// No socket.
     pub(crate) fn connect(server: SocketAddr) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").context("no control socket")?;
+        // Replies to all that is under way at once.
+        let socket = bind((Ipv4Addr::LOCALHOST, 0).into(), RECEIVE_BYTES).context("no control socket")?;
+        socket.set_nonblocking(false)?;
         socket.connect(server)?;
         Ok(Self { socket, next: 0, buffer: vec![0; 65_536] })
     }
@@ -55,12 +62,14 @@ impl ControlSocket {
         let (first, started) = (self.next, Instant::now());
         self.next += dictionaries.len() as u64;
         let mut replies = vec![None; dictionaries.len()];
+        let mut sent_ns = Vec::with_capacity(dictionaries.len());
         let mut under_way: HashMap<usize, Vec<u8>> = HashMap::new();
         let (mut sent, mut answered, mut silences) = (0, 0, 0);
         while answered < dictionaries.len() {
             while sent < dictionaries.len() && under_way.len() < window {
                 let mut datagram = format!("bench-{} ", first + sent as u64).into_bytes();
                 datagram.extend_from_slice(&dictionaries[sent]);
+                sent_ns.push(unix_ns());
                 self.send(&datagram)?;
                 under_way.insert(sent, datagram);
                 sent += 1;
@@ -85,7 +94,8 @@ impl ControlSocket {
                 }
             }
         }
-        Ok(Exchanged { replies: replies.into_iter().flatten().collect(), elapsed: started.elapsed() })
+        let replies = replies.into_iter().flatten().collect();
+        Ok(Exchanged { replies, sent_ns, elapsed: started.elapsed() })
     }
 
     fn send(&self, datagram: &[u8]) -> Result<()> {
@@ -125,3 +135,4 @@ impl ControlSocket {
 
 const PATIENCE: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 12;
+const RECEIVE_BYTES: usize = 4 << 20;

@@ -12,6 +12,7 @@ mod loopback;
 mod machine;
 mod measure;
 mod park;
+mod players;
 mod process;
 mod processor;
 mod report;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         Some(Question::Splices(args)) => splices::run(&cli.bench, args),
         Some(Question::Scale(args)) => scale::run(&cli.bench, args),
         Some(Question::SetUps(args)) => set_ups::run(&cli.bench, args),
+        Some(Question::Players(args)) => players::run(&cli.bench, args),
+        Some(Question::Restart(args)) => set_ups::restart::run(&cli.bench, args),
         Some(Question::Readme(args)) => report::readme::write(&cli.bench, args),
         None => side_by_side::run(&cli.bench, &cli.side_by_side),
     };

@@ -28,8 +28,9 @@ struct Parked {
     unparks: u32,
     /// From the splice request, which unparks, to the arrival of the first packet at the other phone.
     to_first_packet_ms: single::QuantilesMs,
-    /// From the reply to the moment when that first packet was sent; over 20 ms, one was lost.
+    /// From the reply to the moment when that first packet was sent.
     reply_to_first_sent_ms: single::QuantilesMs,
+    /// Phones of which a packet that was sent after the reply was not heard before that.
     lost_after_unpark: u64,
     generator_limited: bool,
 }
@@ -119,12 +120,10 @@ fn time_unparks(engine: &mut Offhook, watch: &Watch, unparks: u32) -> Result<Tim
             timed.to_first.saturating_record(first.arrived_ns.saturating_sub(asked_ns).max(1));
             let since_reply_ns = first.sent_ns.saturating_sub(replied_ns);
             timed.to_first_sent.saturating_record(since_reply_ns.max(1));
-            timed.lost += u64::from(since_reply_ns > NOMINAL_PERIOD.as_nanos() as u64 + SEND_JITTER_NS);
+            timed.lost += u64::from(first.previous_ns > replied_ns);
         }
     }
     Ok(timed)
 }
 
 const LONGEST_SILENCE: Duration = Duration::from_secs(1);
-/// How late the generator may send.
-const SEND_JITTER_NS: u64 = 2_000_000;

@@ -1,7 +1,7 @@
 //! A child on one processor: its CPU time, its memory, its end.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -35,7 +35,7 @@ impl Process {
             .arg(programme)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log.try_clone()?)
             .stderr(log.try_clone()?)
             .spawn()
             .with_context(|| format!("cannot start {name} with setpriv and taskset"))?;
@@ -45,7 +45,7 @@ impl Process {
     /// Waits until `ready` says so.
     ///
     /// # Errors
-    /// The child ended, or took longer than ten seconds; the text has the end of its log.
+    /// The child ended, or took longer than thirty seconds; the text has the end of its log.
     pub(crate) fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let deadline = Instant::now() + START_WITHIN;
         while !ready() {
@@ -55,9 +55,27 @@ impl Process {
             if Instant::now() > deadline {
                 bail!("{} does not answer: {}", self.name, self.log_end());
             }
-            sleep(Duration::from_millis(20));
+            sleep(LOOK_EVERY);
         }
         Ok(())
+    }
+
+    /// Waits until it has said something, on its standard output or in its log.
+    ///
+    /// # Errors
+    /// As [`wait_until`](Self::wait_until).
+    pub(crate) fn wait_for(&mut self, words: &str) -> Result<()> {
+        let log = self.log.try_clone()?;
+        self.wait_until(|| text_of(&log).contains(words))
+    }
+
+    /// Ends it as no process can prevent (SIGKILL).
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop).with_context(|| format!("{} is killed", self.name))
     }
 
     /// CPU time of all its threads since its start, user and system, in nanoseconds.
@@ -97,12 +115,7 @@ impl Process {
     }
 
     fn log_end(&self) -> String {
-        let mut text = Vec::new();
-        let mut log = &self.log;
-        if log.seek(SeekFrom::Start(0)).and_then(|_| log.read_to_end(&mut text)).is_err() {
-            return "its log cannot be read".into();
-        }
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = text_of(&self.log);
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(5)..].join("\n")
     }
@@ -110,6 +123,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Who was waited for has no id any more.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let _ = kill(self.pid(), Signal::SIGTERM);
         let deadline = Instant::now() + END_WITHIN;
         while Instant::now() < deadline {
@@ -123,7 +140,15 @@ impl Drop for Process {
     }
 }
 
-const START_WITHIN: Duration = Duration::from_secs(10);
+/// All that a child has said. It shares the file's position with us, which therefore stays where it is.
+fn text_of(log: &File) -> String {
+    let mut text = vec![0; log.metadata().map_or(0, |metadata| metadata.len() as usize)];
+    let length = log.read_at(&mut text, 0).unwrap_or(0);
+    String::from_utf8_lossy(&text[..length]).into_owned()
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+const START_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! All phones of a side share a few sockets, since a forwarder knows its legs by its own ports: the generator then costs
 //! less than what it measures. Each packet carries its send time; the kernel stamps its arrival.
 
+mod arrivals;
 mod packet;
 mod phones;
 mod receiver;
@@ -19,8 +20,10 @@ use hdrhistogram::Histogram;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use self::arrivals::Arrivals;
 pub(crate) use self::packet::flow_of;
 pub(crate) use self::phones::Phones;
+pub(crate) use self::receiver::LOOK_EVERY;
 use self::receiver::Receiver;
 use self::sender::{Flow, Sender};
 pub(crate) use self::watch::Watch;

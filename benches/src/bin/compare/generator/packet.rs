@@ -1,4 +1,4 @@
-//! What a packet carries: which run, which flow, which number, sent when.
+//! What a packet carries: which run, which flow, which number, sent when, and when the one before it was.
 
 /// RTP header (RFC 3550 section 5.1) and 160 bytes of payload.
 pub(super) const PACKET_BYTES: usize = 172;
@@ -10,6 +10,8 @@ pub(super) struct Mark {
     pub(super) flow: u32,
     pub(super) number: u32,
     pub(super) sent_ns: u64,
+    /// When the flow's packet before this one was sent; 0 before the first.
+    pub(super) previous_ns: u64,
 }
 
 /// Writes a PCMU packet of 20 ms around a mark.
@@ -23,6 +25,7 @@ pub(super) fn write(packet: &mut [u8; PACKET_BYTES], mark: Mark) {
     packet[16..20].copy_from_slice(&mark.flow.to_be_bytes());
     packet[20..24].copy_from_slice(&mark.number.to_be_bytes());
     packet[24..32].copy_from_slice(&mark.sent_ns.to_be_bytes());
+    packet[32..40].copy_from_slice(&mark.previous_ns.to_be_bytes());
 }
 
 /// Each phone starts at a sequence number of its own (RFC 3550 section 5.1), so that what a parked leg's filter passes by
@@ -35,8 +38,8 @@ fn first_sequence(flow: u32) -> u16 {
 pub(super) fn read(packet: &[u8]) -> Option<Mark> {
     let packet: &[u8; PACKET_BYTES] = packet.try_into().ok()?;
     let word = |at: usize| u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
-    let sent_ns = u64::from(word(24)) << 32 | u64::from(word(28));
-    Some(Mark { run: word(12), flow: word(16), number: word(20), sent_ns })
+    let time = |at: usize| u64::from(word(at)) << 32 | u64::from(word(at + 4));
+    Some(Mark { run: word(12), flow: word(16), number: word(20), sent_ns: time(24), previous_ns: time(32) })
 }
 
 /// The flow that a packet belongs to, from its SSRC.
@@ -53,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written() {
-        let mark = Mark { run: 3, flow: 4_001, number: 70_000, sent_ns: 1_790_000_000_123_456_789 };
+        let sent_ns = 1_790_000_000_123_456_789;
+        let mark = Mark { run: 3, flow: 4_001, number: 70_000, sent_ns, previous_ns: sent_ns - 20_000_000 };
         let mut packet = [0xff; PACKET_BYTES];
         write(&mut packet, mark);
         assert_eq!(read(&packet), Some(mark));

@@ -21,7 +21,7 @@ pub(crate) struct Phones {
 impl Phones {
     /// # Errors
     /// No free pair of ports.
-    pub(super) fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let mut phones = Self { rtp: Vec::new(), addresses: Vec::new(), _rtcp: Vec::new() };
         let mut ports = (FIRST_PORT..LAST_PORT).step_by(2);
         while phones.rtp.len() < 2 * SOCKETS_PER_SIDE {
@@ -54,7 +54,8 @@ impl Phones {
         [self.near()[call % SOCKETS_PER_SIDE], self.far()[call % SOCKETS_PER_SIDE]]
     }
 
-    pub(super) fn sockets(&self) -> &[UdpSocket] {
+    /// Those for RTP, non-blocking, with the kernel's stamp on what arrives.
+    pub(crate) fn sockets(&self) -> &[UdpSocket] {
         &self.rtp
     }
 

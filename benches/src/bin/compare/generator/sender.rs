@@ -16,11 +16,13 @@ pub(super) struct Flow {
     /// Fraction of the period at which its packets are due.
     pub(super) phase: u32,
     number: u32,
+    /// When the last packet was sent; 0 before the first.
+    sent_ns: u64,
 }
 
 impl Flow {
     pub(super) fn new(index: u32, to: SocketAddr, phase: u32) -> Self {
-        Self { index, to, phase, number: 0 }
+        Self { index, to, phase, number: 0, sent_ns: 0 }
     }
 }
 
@@ -57,8 +59,15 @@ impl Sender<'_> {
                 late += u64::from(now - due > LATE_NS);
                 packet::write(
                     &mut packet,
-                    Mark { run: self.run, flow: flow.index, number: flow.number, sent_ns: now },
+                    Mark {
+                        run: self.run,
+                        flow: flow.index,
+                        number: flow.number,
+                        sent_ns: now,
+                        previous_ns: flow.sent_ns,
+                    },
                 );
+                flow.sent_ns = now;
                 flow.number = flow.number.wrapping_add(1);
                 sent += u64::from(self.phones.of_flow(flow.index).send_to(&packet, flow.to).is_ok());
             }

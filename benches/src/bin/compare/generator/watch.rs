@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::packet::Mark;
+
 /// First arrivals, by flow.
 pub(crate) struct Watch {
     flows: Vec<Flow>,
@@ -12,6 +14,7 @@ struct Flow {
     /// Packets sent before do not count; never while it is not watched.
     not_before_ns: AtomicU64,
     sent_ns: AtomicU64,
+    previous_ns: AtomicU64,
     /// 0 until there is one.
     arrived_ns: AtomicU64,
 }
@@ -20,6 +23,8 @@ struct Flow {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct First {
     pub(crate) sent_ns: u64,
+    /// When its flow's packet before it was sent, which did not arrive or was not watched for.
+    pub(crate) previous_ns: u64,
     pub(crate) arrived_ns: u64,
 }
 
@@ -40,16 +45,21 @@ impl Watch {
     pub(crate) fn first(&self, flow: u32) -> Option<First> {
         let flow = &self.flows[flow as usize];
         let arrived_ns = flow.arrived_ns.load(Ordering::Acquire);
-        (arrived_ns > 0).then(|| First { sent_ns: flow.sent_ns.load(Ordering::Relaxed), arrived_ns })
+        (arrived_ns > 0).then(|| First {
+            sent_ns: flow.sent_ns.load(Ordering::Relaxed),
+            previous_ns: flow.previous_ns.load(Ordering::Relaxed),
+            arrived_ns,
+        })
     }
 
-    pub(super) fn note(&self, flow: u32, sent_ns: u64, arrived_ns: u64) {
-        let Some(flow) = self.flows.get(flow as usize) else { return };
+    pub(super) fn note(&self, mark: &Mark, arrived_ns: u64) {
+        let Some(flow) = self.flows.get(mark.flow as usize) else { return };
         if arrived_ns < flow.not_before_ns.load(Ordering::Acquire) {
             return;
         }
         flow.not_before_ns.store(u64::MAX, Ordering::Relaxed);
-        flow.sent_ns.store(sent_ns, Ordering::Relaxed);
+        flow.sent_ns.store(mark.sent_ns, Ordering::Relaxed);
+        flow.previous_ns.store(mark.previous_ns, Ordering::Relaxed);
         flow.arrived_ns.store(arrived_ns, Ordering::Release);
     }
 }

@@ -1,8 +1,9 @@
 //! An engine that obeys and has no media: it answers every request as the real one does, and tells of audio where gates open.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use anyhow::Result;
 use offhook_loadtest::wire;
 use offhook_proto::{
     Codec, Command, EngineInfo, Error, ErrorCode, Event, EventBody, Idle, LatchMode, LegCounters, LegCreated,
-    LegList, PlayStarted, Reply, Request, SpliceAudio, Subscribed, frame,
+    LegList, LegListRequest, PlayStarted, Reply, Request, SpliceAudio, Subscribed, frame, limits,
 };
 use serde_json::json;
 
@@ -30,7 +31,7 @@ pub(super) fn start(tally: Arc<Tally>) -> Result<SocketAddr> {
 struct Engine {
     socket: UdpSocket,
     tally: Arc<Tally>,
-    legs: HashMap<String, u16>,
+    legs: BTreeMap<String, u16>,
     free: VecDeque<u16>,
     subscriber: Option<SocketAddr>,
     seq: u64,
@@ -44,7 +45,7 @@ impl Engine {
         Self {
             socket,
             tally,
-            legs: HashMap::new(),
+            legs: BTreeMap::new(),
             free: (1_024..u16::MAX).step_by(2).collect(),
             subscriber: None,
             seq: 0,
@@ -110,7 +111,7 @@ impl Engine {
                 self.free.extend(self.legs.remove(&delete.leg));
                 reply
             }
-            Command::LegList(_) => Reply::ok(&LegList::default()),
+            Command::LegList(request) => Reply::ok(&self.list(request)),
             Command::Splice(splice) => {
                 let ports = (self.legs.get(&splice.a).copied(), self.legs.get(&splice.b).copied());
                 let (Some(a), Some(b)) = ports else { return gone() };
@@ -145,6 +146,15 @@ impl Engine {
             "last_packet_ms": 10,
             "counters": LegCounters::default(),
         }))
+    }
+
+    /// A page of names; all are control's.
+    fn list(&self, request: LegListRequest) -> LegList {
+        let after = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut names = self.legs.range::<String, _>((after, Bound::Unbounded)).map(|(name, _)| name.clone());
+        let limit = request.limit.unwrap_or(limits::LIST_PAGE);
+        let legs = names.by_ref().take(usize::from(limit)).collect();
+        LegList { legs, more: names.next().is_some(), total: self.legs.len() as u64 }
     }
 
     fn audio(&mut self, from: &str, to: &str) {
@@ -195,5 +205,16 @@ mod tests {
         let query = LegQuery { leg: "a".into() };
         let info: LegInfo = engine.obey(Command::LegQuery(query), from).parse().expect("as it is read");
         assert_eq!((info.rtp, info.last_packet_ms), (created.rtp, Some(10)));
+        for leg in ["b", "c"] {
+            engine.obey(Command::LegCreate(LegCreate { leg: leg.into(), ..LegCreate::default() }), from);
+        }
+        let mut list = |after: Option<&str>| {
+            let after = after.map(str::to_owned);
+            let request = LegListRequest { after, owner: None, limit: Some(2) };
+            engine.obey(Command::LegList(request), from).parse::<LegList>().expect("a page")
+        };
+        let pages = (list(None), list(Some("b")));
+        assert_eq!((pages.0.legs, pages.0.more), (vec!["a".to_owned(), "b".to_owned()], true));
+        assert_eq!((pages.1.legs, pages.1.more, pages.1.total), (vec!["c".to_owned()], false, 3));
     }
 }

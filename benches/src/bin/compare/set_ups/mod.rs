@@ -4,21 +4,23 @@
 //! an engine that obeys and has no media, so that nothing but control is measured.
 
 mod engine;
+mod house;
 mod rest;
+pub(crate) mod restart;
 mod sip;
 mod tally;
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::json;
 
+use self::house::{CONNECTIONS, House, Pace};
 use self::rest::Rest;
 use self::tally::Tally;
 use crate::cli::{BenchArgs, SetUpsArgs};
@@ -56,20 +58,14 @@ struct SetUps {
 pub(crate) fn run(args: &BenchArgs, asked: &SetUpsArgs) -> Result<()> {
     let cpus = Cpus::choose(args)?;
     let machine = Machine::here();
-    let folder = tempfile::tempdir()?;
-    let tally = Arc::new(Tally::default());
-    let engine = engine::start(Arc::clone(&tally))?;
-    let (sip, http) = (free()?, free()?);
-    let trunk = sip::start(Duration::from_millis(asked.talk_ms), Arc::clone(&tally))?;
-    let file = folder.path().join("control.toml");
-    fs::write(&file, config(sip, http, trunk, engine))?;
-    let arguments = ["--log".into(), "error".into(), file.to_string_lossy().into_owned()];
-    let mut control = Process::start(&cpus.list(), &asked.control, &arguments)?;
+    let house = House::build(Duration::from_millis(asked.talk_ms))?;
+    let (http, tally) = (house.http, Arc::clone(&house.tally));
+    let mut control = house.start(&cpus, &asked.control)?;
     control.wait_until(|| Rest::new(http).is_well().unwrap_or(false))?;
 
     let before = control.cpu_ns()?;
-    log_in(http, trunk, asked.agents)?;
-    await_off_hook(http, asked.agents)?;
+    house.log_in(asked.agents)?;
+    house.await_off_hook(asked.agents)?;
     let cpu_us_per_log_in = us_since(&control, before)? / f64::from(asked.agents);
 
     sleep(SETTLE);
@@ -111,74 +107,6 @@ pub(crate) fn run(args: &BenchArgs, asked: &SetUpsArgs) -> Result<()> {
     )
 }
 
-fn config(sip: SocketAddr, http: SocketAddr, trunk: SocketAddr, engine: SocketAddr) -> String {
-    let (host, port) = (trunk.ip(), trunk.port());
-    format!(
-        r#"[sip]
-listen = "{sip}"
-hang_up_on_exit = false
-[trunk]
-host = "{host}"
-port = {port}
-transport = "udp"
-[engine]
-address = "{engine}"
-[journal]
-path = "journal"
-[http]
-listen = "{http}"
-[media]
-codecs = ["PCMU"]
-[prompts]
-connected = ""
-[[queue]]
-name = "sales"
-skill = "sales"
-wrap_up_s = 1
-"#
-    )
-}
-
-/// Logs agents in at a steady pace, over several connections.
-fn log_in(http: SocketAddr, phones: SocketAddr, agents: u32) -> Result<()> {
-    let threads: Vec<_> = (0..CONNECTIONS)
-        .map(|first| {
-            thread::spawn(move || -> Result<()> {
-                let rest = Rest::new(http);
-                let mut pace = Pace::new(LOG_INS_PER_S / CONNECTIONS);
-                for agent in (first..agents).step_by(CONNECTIONS as usize) {
-                    pace.wait();
-                    let station = json!({ "kind": "sip", "uri": format!("sip:agent-{agent}@{phones}") });
-                    let body = json!({
-                        "skills": ["sales"], "station": station, "persistent": true, "auto_accept": true
-                    });
-                    let path = format!("/api/v1/agents/agent-{agent}");
-                    rest.demand("PUT", &path, &body)?;
-                    rest.demand("POST", &format!("{path}/login"), &json!({}))?;
-                    rest.demand("POST", &format!("{path}/status"), &json!({ "status": "available" }))?;
-                }
-                Ok(())
-            })
-        })
-        .collect();
-    threads.into_iter().try_for_each(|thread| thread.join().ok().context("a thread is gone")?)
-}
-
-fn await_off_hook(http: SocketAddr, agents: u32) -> Result<()> {
-    let rest = Rest::new(http);
-    let deadline = Instant::now() + OFF_HOOK_WITHIN;
-    loop {
-        let statistics = rest.demand("GET", "/api/v1/statistics", &serde_json::Value::Null)?;
-        if statistics["agents"]["available"] == agents {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("only these agents are off hook: {}", statistics["agents"]);
-        }
-        sleep(Duration::from_millis(200));
-    }
-}
-
 /// Stores contacts at a steady pace, over several connections.
 fn call(http: SocketAddr, rate: u32, span: Duration, tally: &Arc<Tally>) -> Vec<thread::JoinHandle<()>> {
     let until = Instant::now() + span;
@@ -201,34 +129,10 @@ fn call(http: SocketAddr, rate: u32, span: Duration, tally: &Arc<Tally>) -> Vec<
     (0..CONNECTIONS).map(|_| thread::spawn(caller(Arc::clone(tally)))).collect()
 }
 
-/// So many times a second; what was missed is caught up with.
-struct Pace {
-    next: Instant,
-    step: Duration,
-}
-
-impl Pace {
-    fn new(per_s: u32) -> Self {
-        Self { next: Instant::now(), step: Duration::from_secs(1) / per_s }
-    }
-
-    fn wait(&mut self) {
-        self.next += self.step;
-        sleep(self.next.saturating_duration_since(Instant::now()));
-    }
-}
-
 fn us_since(control: &Process, before: u64) -> Result<f64> {
     Ok((control.cpu_ns()? - before) as f64 / 1_000.0)
 }
 
-fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-const CONNECTIONS: u32 = 8;
-const LOG_INS_PER_S: u32 = 400;
-const OFF_HOOK_WITHIN: Duration = Duration::from_secs(120);
 const SETTLE: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(5);
 /// Until as many conversations end as begin.

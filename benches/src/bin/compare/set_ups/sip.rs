@@ -91,6 +91,8 @@ impl Phones {
         if let (Some(number), Some(offer)) = (Tally::is_customer(to_user), offer) {
             self.customers.insert(call);
             self.tally.answer(number, offer.rtp.port());
+        } else {
+            self.tally.call_agent();
         }
         self.agent.answer(now_ms, call, &describe(self.wire.local(), call));
     }

@@ -16,6 +16,7 @@ pub(super) struct Tally {
     pub(super) refused: AtomicU64,
     counts: AtomicBool,
     next: AtomicU64,
+    agents_called: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -45,6 +46,7 @@ impl Default for Tally {
             refused: AtomicU64::new(0),
             counts: AtomicBool::new(false),
             next: AtomicU64::new(0),
+            agents_called: AtomicU64::new(0),
             state: Mutex::new(state),
         }
     }
@@ -72,6 +74,15 @@ impl Tally {
     /// The number of an INVITE, if it is a customer's.
     pub(super) fn is_customer(user: &str) -> Option<usize> {
         user.strip_prefix(PREFIX)?.parse().ok()
+    }
+
+    /// An agent's INVITE has come.
+    pub(super) fn call_agent(&self) {
+        self.agents_called.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn agents_called(&self) -> u64 {
+        self.agents_called.load(Ordering::Relaxed)
     }
 
     /// The customer's INVITE has come, with this RTP port in its offer, and is answered now.

@@ -156,7 +156,8 @@ pub(crate) fn delete(leg: u32) -> Command {
     Command::LegDelete(LegDelete { leg: name(leg) })
 }
 
-fn name(number: u32) -> String {
+/// A leg's name.
+pub(crate) fn name(number: u32) -> String {
     format!("leg-{number}")
 }
 
