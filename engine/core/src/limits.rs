@@ -8,7 +8,7 @@ pub const SRTP_OVERHEAD_BYTES: usize = offhook_srtp::OVERHEAD_BYTES;
 /// Milliseconds between two searches for the rollover counter of a secure leg's peer, each at the price of some hundred packets:
 /// a leg that is sent forged ones has five a second.
 pub const ROLLOVER_SEARCH_MS: u64 = 200;
-/// Packets of unknown sources that a latch looks at before only the signalled source can latch.
+/// Packets of sources that it could learn that a latch looks at before only the signalled source can latch.
 pub const LATCH_BUDGET_PACKETS: u16 = 50;
 /// Packets that another port of the signalled address must send to latch.
 pub const LATCH_SAME_ADDRESS_PACKETS: u8 = 2;
@@ -16,6 +16,12 @@ pub const LATCH_SAME_ADDRESS_PACKETS: u8 = 2;
 pub const LATCH_SAME_NETWORK_PACKETS: u8 = 5;
 /// Packets that any other address must send to latch, where that is allowed.
 pub const LATCH_ANY_PACKETS: u8 = 8;
+/// How long a source that is not the signalled one is only believed, and a nearer one takes its place, in milliseconds. As long as
+/// rtpengine waits.
+pub const LATCH_WINDOW_MS: u64 = 3_000;
+/// How long the signalled address is still sent to, and asked by that, when another one of its network speaks in its place, in
+/// milliseconds.
+pub const LATCH_ASKING_MS: u64 = 1_000;
 /// Sequence numbers ahead that still count as the same stream (RFC 3550 A.1 MAX_DROPOUT).
 pub const MAX_DROPOUT: u16 = 3_000;
 /// Sequence numbers behind that still count as the same stream (RFC 3550 A.1 MAX_MISORDER).

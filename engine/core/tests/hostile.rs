@@ -9,7 +9,7 @@ use offhook_engine_core::{
     Disarmed, LegId, LegSetup, OpId, RecordChange, RecordId, Segment, WorkerCommand, WorkerReport,
 };
 use offhook_proto::{
-    AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Idle, LatchMode, LegUpdate, Media, SuperviseMode,
+    AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Idle, LegUpdate, Media, SuperviseMode,
 };
 use support::speaker::{CODECS, media};
 use support::world::Dice;
@@ -50,7 +50,7 @@ impl Chaos {
 
     fn create(&mut self) {
         let (leg, media) = (self.next_leg, self.media());
-        let latch = [LatchMode::Signalled, LatchMode::Any, LatchMode::Strict][self.dice.below(3)];
+        let latch = support::LATCH_MODES[self.dice.below(support::LATCH_MODES.len())];
         let idle = [Idle::None, Idle::Silence, Idle::ComfortNoise { interval_ms: 100 }][self.dice.below(3)];
         let remote = setup(leg).remote.filter(|_| self.dice.below(4) > 0);
         let (dtmf, media_too) = (MODES[self.dice.below(3)], media.clone());

@@ -16,6 +16,8 @@ mod holding;
 mod hostile;
 #[path = "keys.rs"]
 mod keys;
+#[path = "learning.rs"]
+mod learning;
 #[path = "listening.rs"]
 mod listening;
 #[path = "recording.rs"]

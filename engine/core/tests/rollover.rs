@@ -4,7 +4,7 @@ mod support;
 
 use offhook_engine_core::limits::ROLLOVER_SEARCH_MS;
 use offhook_engine_core::{DropReason, LegSetup, Verdict};
-use offhook_proto::{LatchMode, LegUpdate, Srtp, SrtpKeys, SrtpSuite};
+use offhook_proto::{LegUpdate, Srtp, SrtpKeys, SrtpSuite};
 use offhook_srtp::ROLLOVERS;
 use support::secure::{SUITE, SecurePhone, before_the_key, key, key_comes, keys, update, waits_for_the_key};
 use support::{Rig, Talker, address, assert_one_stream, phone, rtp, setup};
@@ -67,7 +67,7 @@ fn by_09_what_was_found_goes_on_through_the_next_rollover_and_refuses_what_came_
 
 #[test]
 fn forged_packets_are_searched_for_no_more_than_so_often_and_do_not_keep_the_phone_out() {
-    for latch in [LatchMode::Signalled, LatchMode::Any, LatchMode::Strict] {
+    for latch in support::LATCH_MODES {
         let mut rig = Rig::new();
         rig.create(LegSetup { srtp: keys(SUITE, 1), latch, ..setup(1) });
         for packet in 0..10_000_u32 {

@@ -52,7 +52,7 @@ fn two_secure_legs_have_keys_of_their_own_through_a_rollover() {
 
 #[test]
 fn only_an_authentic_packet_teaches_the_latch_in_every_mode() {
-    for latch in [LatchMode::Signalled, LatchMode::Any, LatchMode::Strict] {
+    for latch in support::LATCH_MODES {
         let mut rig = Rig::new();
         rig.create(LegSetup { srtp: keys(SUITE, 1), latch, ..setup(1) });
         for sequence in 0..50 {
@@ -195,6 +195,9 @@ fn a_leg_that_turns_secure_forgets_whom_it_learnt_in_the_clear() {
         let _ = rig.receive_from(1, stranger, &rtp(0, sequence, 0, 9, &[0; 160]));
     }
     assert_eq!(rig.info(1).latched, Some(stranger));
+    rig.pass_ms(3_000);
+    let _ = rig.receive_from(1, stranger, &rtp(0, 10, 0, 9, &[0; 160]));
+    assert!(rig.actions.iter().any(|action| action.contains("203.0.113.9:9")), "for good: {:?}", rig.actions);
     let remote = setup(1).remote;
     update(&mut rig, 1, LegUpdate { srtp: Some(keys(SUITE, 1)), remote, ..LegUpdate::default() });
     assert_eq!(rig.info(1).latched, None);

@@ -57,22 +57,26 @@ impl<'a> Flags<'a> {
         Sdp::parse(body).map_err(|_| Failure::error("Failed to parse SDP"))
     }
 
-    /// How the sender of this message is learnt. Signalling decides by default that anyone may be (what phones behind NAT
-    /// need), `strict source` that only near sources may, and switched-off learning that none may.
+    /// How the sender of this message is learnt: by the word for it, delayed without one as in rtpengine. `strict source` says
+    /// that only near sources may be, and switched-off learning that none may.
     pub(crate) fn latch(&self) -> Result<LatchMode, Failure> {
         if self.has("asymmetric") {
             return Err(Failure::error("asymmetric is not supported: media goes to where it comes from"));
         }
-        let learning = self.dict.text("endpoint-learning").unwrap_or_default();
-        let off = self.has("no-endpoint-learning")
-            || self.has("endpoint-learning-off")
-            || learning.eq_ignore_ascii_case("off")
-            || learning.eq_ignore_ascii_case("no-learning");
-        Ok(match (off, self.has("strict-source")) {
-            (true, _) => LatchMode::Strict,
-            (false, true) => LatchMode::Signalled,
-            (false, false) => LatchMode::Any,
-        })
+        let off = self.has("no-endpoint-learning").then_some("off");
+        let of_flags = self.flags.iter().find_map(|flag| {
+            let (start, word) = flag.split_at_checked("endpoint-learning-".len())?;
+            same_key(start.as_bytes(), b"endpoint-learning-").then_some(word)
+        });
+        let word = off.or_else(|| self.dict.text("endpoint-learning")).or(of_flags).unwrap_or("delayed");
+        let mode = match word.to_ascii_lowercase().as_str() {
+            "off" | "no-learning" => return Ok(LatchMode::Strict),
+            "immediate" => LatchMode::Immediate,
+            "delayed" => LatchMode::Delayed,
+            "heuristic" => LatchMode::Heuristic,
+            _ => return Err(Failure::error(format!("Unknown endpoint learning: {}", shown(word)))),
+        };
+        Ok(if self.has("strict-source") { LatchMode::Signalled } else { mode })
     }
 
     /// The address that stands in for the one written in the SDP, where the client does not trust that.

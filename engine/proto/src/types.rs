@@ -88,14 +88,24 @@ pub struct Remote {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LatchMode {
-    /// The signalled address and port first, then the signalled address with another port, then the signalled network
-    /// (/24 or /64); anything else is dropped. The safe default.
+    /// The signalled address and port; without a packet from there, another port of the signalled address, or the signalled
+    /// network (/24 or /64). A nearer one takes the place of a farther one for three seconds. Anything else is dropped. The
+    /// default.
     #[default]
     Signalled,
-    /// As `Signalled`, and any source after that. For peers behind NAT; open to RTP injection until the latch.
+    /// As `Signalled`, and any source without a packet from nearer ones. For peers behind NAT; open to RTP injection until the
+    /// peer speaks.
     Any,
     /// Never learnt: only the signalled address and port may send.
     Strict,
+    /// Whoever speaks first. Not safe before the peer has spoken (rtpengine's `immediate`).
+    Immediate,
+    /// For three seconds whoever spoke last, then for good whoever speaks; the signalled address and port at once and for good
+    /// (rtpengine's `delayed`).
+    Delayed,
+    /// For three seconds the nearest who has spoken, then that one for good: another port of the signalled address, the signalled
+    /// port of another one, anybody; the signalled address and port at once and for good (rtpengine's `heuristic`).
+    Heuristic,
 }
 
 /// What the engine sends to a leg that hears nobody.

@@ -2,9 +2,11 @@
 //! waits end when something happens, and a limit only turns a hang into a failure.
 
 mod answering;
+mod bleed;
 mod converting;
 mod files;
 mod forwarding;
+mod learning;
 mod marking;
 mod metrics;
 mod moving;

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, UdpSocket};
 
 use offhook_proto::auth::Key;
-use offhook_proto::{Command, Config, EngineInfo, ErrorCode, Idle, LegCreate, frame, limits};
+use offhook_proto::{Command, Config, EngineInfo, ErrorCode, Idle, LatchMode, LegCreate, frame, limits};
 use serde_json::Value;
 
+use crate::bleed::{Fate, attempt, strangers};
 use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, spoken};
 
 /// RTP Inject (CVE-2025-53399): a stranger who finds the port says something into the call.
@@ -59,6 +60,33 @@ fn a_stranger_who_comes_first_is_neither_heard_nor_spoken_to() {
     ann.say(a.rtp, 8);
     assert_eq!(number(&bob.hear()), 8);
     assert_eq!(client.query("a").latched, Some(ann.address()));
+}
+
+/// RTP Bleed in every mode, by strangers from anywhere, of the peer's network, and on its address.
+#[test]
+fn rtp_bleed_is_over_when_the_peer_speaks_in_every_mode_but_immediate() {
+    let refused = (Fate::Refused, 40);
+    let engine = Engine::start_with(&["--media-address", "127.0.0.1"]);
+    let mut client = engine.client();
+    for (mode, fates) in [
+        (LatchMode::Strict, [refused; 3]),
+        (LatchMode::Signalled, [refused, (Fate::Heard, 5), (Fate::Believed, 2)]),
+        (LatchMode::Any, [(Fate::Believed, 8), (Fate::Believed, 5), (Fate::Believed, 2)]),
+        (LatchMode::Heuristic, [(Fate::Believed, 1); 3]),
+        (LatchMode::Delayed, [(Fate::Believed, 1); 3]),
+        (LatchMode::Immediate, [(Fate::Learnt, 1); 3]),
+    ] {
+        for (n, (fate, mut stranger)) in fates.into_iter().zip(strangers()).enumerate() {
+            let (mut ann, mut bob) = (Phone::new(), Phone::new());
+            let [a, b] = ["a", "b"].map(|leg| format!("{leg}-{mode:?}-{n}"));
+            let to_ann = LegCreate { idle: Idle::None, latch: mode, ..leg_towards(&a, &ann) };
+            let at = [client.create_with(to_ann).rtp, client.create(&b, &bob).rtp];
+            client.splice(&a, &b);
+            attempt(&a, fate, &mut stranger, [&mut ann, &mut bob], at);
+            let learnt = if fate.0 == Fate::Learnt { stranger.address() } else { ann.address() };
+            assert_eq!(client.query(&a).latched, Some(learnt), "{a}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #[path = "../engine/answering.rs"]
 mod answering;
+#[path = "../engine/bleed.rs"]
+mod bleed;
 #[path = "../engine/converting.rs"]
 mod converting;
 #[path = "../engine/forwarding.rs"]

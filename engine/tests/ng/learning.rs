@@ -1,25 +1,34 @@
 //! RTP Bleed and RTP Inject against every way of learning that a proxy can ask for.
 
-use std::net::IpAddr;
-
 use offhook_ng::{Dict, Value};
 
+use crate::bleed::{Fate, attempt, strangers};
 use crate::client::{NgClient, answer, audio_of, offer, sdp_at};
 use crate::support::{Engine, Phone, number, spoken};
 
-/// What a proxy can say about learning, and whether a stranger who comes before the peer is kept out.
-fn ways() -> [(&'static str, Dict, bool); 7] {
-    let strict_source = || Dict::default().with("flags", vec![Value::from("strict source")]);
+/// Its name, what a proxy says, and what becomes of the three strangers with so many packets.
+type Way = (&'static str, Dict, [(Fate, u32); 3]);
+
+/// What a proxy can say about learning, and what becomes of strangers who come before the peer, each with the packets that it
+/// takes: one from anywhere, one of the peer's network, one on its address.
+fn ways() -> [Way; 9] {
+    const OFF: [(Fate, u32); 3] = [(Fate::Refused, 40); 3];
+    const NEAR: [(Fate, u32); 3] = [(Fate::Refused, 40), (Fate::Heard, 5), (Fate::Believed, 2)];
+    const WAITS: [(Fate, u32); 3] = [(Fate::Believed, 1); 3];
+    const FIRST: [(Fate, u32); 3] = [(Fate::Learnt, 1); 3];
+    let flag = |flag: &str| Dict::default().with("flags", vec![Value::from(flag)]);
     let learning = |dict: Dict, how: &str| dict.with("endpoint learning", how);
     let none = Dict::default;
     [
-        ("off", learning(none(), "off"), true),
-        ("immediate", learning(none(), "immediate"), false),
-        ("delayed", learning(none(), "delayed"), false),
-        ("heuristic", learning(none(), "heuristic"), false),
-        ("strict source", strict_source(), true),
-        ("heuristic, strict source", learning(strict_source(), "heuristic"), true),
-        ("nothing said", none(), false),
+        ("off", learning(none(), "off"), OFF),
+        ("immediate", learning(none(), "immediate"), FIRST),
+        ("delayed", learning(none(), "delayed"), WAITS),
+        ("heuristic", learning(none(), "heuristic"), WAITS),
+        ("a flag that says heuristic", flag("endpoint-learning-heuristic"), WAITS),
+        ("a flag that says immediate", flag("endpoint-learning-immediate"), FIRST),
+        ("strict source", flag("strict source"), NEAR),
+        ("heuristic, strict source", learning(flag("strict source"), "heuristic"), NEAR),
+        ("nothing said", none(), WAITS),
     ]
 }
 
@@ -38,33 +47,28 @@ fn joined(ng: &NgClient, call_id: &str, how: &Dict, a: &Phone, b: &Phone) -> [st
     [audio_of(&to_a), audio_of(&to_b)]
 }
 
-fn stranger() -> Phone {
-    Phone::on(IpAddr::from([127, 9, 9, 9]))
-}
-
 /// RTP Bleed: a stranger sends first, and wants to be sent the call's audio.
 #[test]
-fn rtp_bleed_fails_where_learning_is_off_or_the_source_strict_and_works_before_the_latch_elsewhere() {
+fn rtp_bleed_is_over_when_the_peer_speaks_in_every_way_of_learning_but_immediate() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
-    for (call_id, how, safe) in ways() {
-        let (ann, mut bob, mut stranger) = (Phone::new(), Phone::new(), stranger());
-        let [at_a, at_b] = joined(&ng, call_id, &how, &ann, &bob);
-        for n in 0..40 {
-            stranger.say(at_a, n);
-        }
-        if safe {
-            bob.say(at_b, 7);
-            assert_eq!(ann.hear().payload, spoken(bob.next.ssrc, 7), "{call_id}: the one who was signalled");
-            assert_eq!(stranger.heard(), [], "{call_id}");
-            assert_eq!(bob.heard(), [], "{call_id}: nobody heard the stranger");
-        } else {
-            // It is believed as a phone behind NAT would be: this is what makes these ways unsafe.
-            bob.hear();
-            bob.say(at_b, 7);
-            assert_eq!(stranger.hear().payload, spoken(bob.next.ssrc, 7), "{call_id}");
+    for (way, how, fates) in ways() {
+        for (n, (fate, mut stranger)) in fates.into_iter().zip(strangers()).enumerate() {
+            let call_id = format!("{way}, {n}");
+            let (mut ann, mut bob) = (Phone::new(), Phone::new());
+            let at = joined(&ng, &call_id, &how, &ann, &bob);
+            attempt(&call_id, fate, &mut stranger, [&mut ann, &mut bob], at);
         }
     }
+}
+
+#[test]
+fn a_word_for_learning_that_nobody_knows_is_refused() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let phone = Phone::new();
+    let request = offer("typo", "a", &sdp_at(phone.address(), "")).with("endpoint learning", "heuristics");
+    assert_eq!(ng.refused(&request), "Unknown endpoint learning: heuristics");
 }
 
 /// RTP Inject: a stranger who knows everything about the stream speaks into a call that goes on.
@@ -73,13 +77,16 @@ fn rtp_inject_fails_in_every_way_of_learning_once_the_peer_has_spoken() {
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
     for (call_id, how, _) in ways() {
-        let (mut ann, mut bob, mut stranger) = (Phone::new(), Phone::new(), stranger());
+        let (mut ann, mut bob) = (Phone::new(), Phone::new());
         let [at_a, at_b] = joined(&ng, call_id, &how, &ann, &bob);
         ann.say(at_a, 0);
         assert_eq!(number(&bob.hear()), 0);
-        stranger.next = ann.next.clone();
-        for n in 100..200 {
-            stranger.say(at_a, n);
+        let mut strangers = strangers();
+        for stranger in &mut strangers {
+            stranger.next = ann.next.clone();
+            for n in 100..200 {
+                stranger.say(at_a, n);
+            }
         }
         for n in 1..20 {
             ann.say(at_a, n);
@@ -87,6 +94,8 @@ fn rtp_inject_fails_in_every_way_of_learning_once_the_peer_has_spoken() {
         }
         bob.say(at_b, 3);
         assert_eq!(ann.hear().payload, spoken(bob.next.ssrc, 3), "{call_id}");
-        assert_eq!(stranger.heard(), [], "{call_id}");
+        for stranger in &strangers {
+            assert_eq!(stranger.heard(), [], "{call_id}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The real binary, driven by rtpengine's clients: Kamailio, the Perl client, and dictionaries written by hand. Tests with a
 //! peer that is not installed say so and pass; `tests/setup.sh peers` installs it.
 
+#[path = "../engine/bleed.rs"]
+mod bleed;
 mod calls;
 mod client;
 mod creating;

@@ -4,6 +4,8 @@
 
 #[path = "../engine/answering.rs"]
 mod answering;
+#[path = "../engine/bleed.rs"]
+mod bleed;
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
 #[path = "../engine/marking.rs"]

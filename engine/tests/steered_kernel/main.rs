@@ -1,5 +1,7 @@
 //! Steered engines that hand everything over to the kernel as soon as it can be: both ways past a leg's own socket at once.
 
+#[path = "../engine/bleed.rs"]
+mod bleed;
 #[path = "../engine/forwarding.rs"]
 mod forwarding;
 #[path = "../engine/marking.rs"]

@@ -30,7 +30,7 @@ impl Leg {
             rtp: self.identity.rtp,
             rtcp: self.identity.rtcp,
             remote: self.latch.remote(),
-            latched: self.latch.latched(),
+            latched: self.latch.peer(),
             latch: self.latch.mode(),
             idle: self.idle,
             codec: self.media.codec,

@@ -330,7 +330,7 @@ impl Leg {
     /// Whether the reason for which a packet was not sent on may go away in a moment.
     pub(crate) fn may_pass(&self, reason: DropReason, source: SocketAddr) -> bool {
         let passing = match reason {
-            DropReason::Stranger => self.latch.latched().is_none() && self.latch.may_learn(source),
+            DropReason::Stranger => self.latch.may_learn(source),
             DropReason::NotSpliced => self.fresh,
             DropReason::GateClosed | DropReason::NoKey => true,
             DropReason::Malformed

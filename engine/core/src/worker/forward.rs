@@ -84,14 +84,14 @@ impl Worker {
         }
         // What is no audio must not teach the latch.
         let admission = match (header, reports) {
-            (Some(_), false) => from.latch.admit(source),
-            _ if from.latch.latched() == Some(source) => Admission::Known,
+            (Some(_), false) => from.latch.admit(at, source),
+            _ if from.latch.peer() == Some(source) => Admission::Known,
             _ => Admission::Refused,
         };
         match admission {
             Admission::Known => {}
-            Admission::Learnt => {
-                self.on_latched(leg, source);
+            Admission::Believed { instead } | Admission::Learnt { instead } => {
+                self.on_peer(leg, source, instead);
                 if self.release(leg) && !self.is_stale(leg, at) {
                     return Err(Setback::Behind);
                 }
@@ -233,14 +233,22 @@ impl Worker {
         self.event(body);
     }
 
-    fn on_latched(&mut self, leg: LegIx, source: SocketAddr) {
-        let learnt = &mut self.legs[leg.index()];
-        let connected = std::mem::replace(&mut learnt.latch.rtp_connected, true);
-        let body = EventBody::LegLatched { leg: learnt.name().to_owned(), source };
-        if !connected {
+    /// Takes note of whom a leg hears from now on, which may be another one than before.
+    fn on_peer(&mut self, leg: LegIx, source: SocketAddr, instead: bool) {
+        if instead && let Some(partner) = self.partner(leg) {
+            // What the other one has said under the same SSRC must not make this one's late.
+            self.legs[partner.index()].break_off();
+        }
+        let heard = &mut self.legs[leg.index()];
+        let learnt = heard.latch.latched().is_some();
+        if learnt && !std::mem::replace(&mut heard.latch.rtp_connected, true) {
             self.output(WorkerOutput::Connect { leg, socket: Socket::Rtp, address: source });
         }
-        self.event(body);
+        let heard = &mut self.legs[leg.index()];
+        if heard.latch.is_news(source) {
+            let body = EventBody::LegLatched { leg: heard.name().to_owned(), source };
+            self.event(body);
+        }
     }
 
     /// Takes note that a packet of the peer came.

@@ -135,7 +135,7 @@ impl Worker {
         }
     }
 
-    /// Where a leg's RTP comes from, once it is learnt.
+    /// Where a leg's RTP comes from, once it is learnt for good.
     pub fn peer(&self, leg: LegIx) -> Option<SocketAddr> {
         self.legs.get(leg.index())?.latch.latched()
     }

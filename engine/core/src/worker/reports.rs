@@ -39,8 +39,8 @@ impl Worker {
             return;
         }
         match reported.latch.admit_rtcp(source) {
-            Admission::Known => {}
-            Admission::Learnt => {
+            Admission::Known | Admission::Believed { .. } => {}
+            Admission::Learnt { .. } => {
                 if !std::mem::replace(&mut reported.latch.rtcp_connected, true) {
                     self.output(WorkerOutput::Connect { leg, socket: Socket::Rtcp, address: source });
                 }

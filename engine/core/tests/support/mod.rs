@@ -61,6 +61,16 @@ impl Rtp {
     }
 }
 
+/// All ways to learn a peer's source.
+pub const LATCH_MODES: [LatchMode; 6] = [
+    LatchMode::Signalled,
+    LatchMode::Any,
+    LatchMode::Strict,
+    LatchMode::Immediate,
+    LatchMode::Delayed,
+    LatchMode::Heuristic,
+];
+
 /// What was sent goes on as one stream: no jump in its numbers, and no time that runs back.
 pub fn assert_one_stream(sent: &[Sent]) {
     for pair in sent.windows(2) {
