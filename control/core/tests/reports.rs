@@ -3,13 +3,13 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::flow::{arrive, callback, example, stored, with};
+use bench::flow::{arrive, callback, example, stored, summary, with};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{
-    ApiReply, ApiRequest, ContactBody, DispositionBody, TransferBody, TransferMode,
+    ApiReply, ApiRequest, ContactBody, DispositionBody, StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 use offhook_control_core::config::OnMachine;
-use offhook_control_core::record::Destination;
+use offhook_control_core::record::{CallKind, Destination};
 use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report, before};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
@@ -220,6 +220,55 @@ fn qc_13_callbacks_are_reported_as_inbound_and_billed_as_outbound() {
     let row = archive(&mut bench).remove(0);
     assert_eq!((row.reported_as, row.billed_as), (Direction::Inbound, Direction::Outbound));
     assert_eq!((row.state.as_str(), row.attempts), ("answered", 1));
+}
+
+#[test]
+fn qc_13_cb_09_a_customer_who_called_is_billed_inbound_and_archived_once() {
+    for restarts in [false, true] {
+        let mut bench = Bench::with(|config| config.services[0].access_number = "100".into());
+        bench.add_agent("ann", true);
+        let wish = json!({ "_customer_number": "+31202", "_call_direction": "USERORIGINATED", "_wait_for_agent": false });
+        let Value::Object(params) = wish else { panic!("not an object") };
+        let reply = bench.ask(ApiRequest::StartCallback { service: "cb".into(), params }).body();
+        let id = reply["_id"].as_str().expect("an id").to_owned();
+        let unserved = CallId(CallId::FIRST_INCOMING + 1);
+        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::OnBreak }));
+        bench.arrives(unserved, "+31202", "100");
+        bench.answer(unserved);
+        hang_up(&mut bench, unserved);
+        assert!(archive(&mut bench).is_empty(), "the callback is not over");
+        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+        let call = CallId(CallId::FIRST_INCOMING + 2);
+        bench.arrives(call, "+31202", "100");
+        bench.answer(call);
+        if restarts {
+            bench.keep_dialogs([bench.dialled("ann"), call]);
+            let legs = [bench.agent_leg("ann"), format!("c-{call}")];
+            bench = bench.restart_with_spliced(legs);
+            bench.restored([call]);
+        }
+        hang_up(&mut bench, call);
+        let rows = archive(&mut bench);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        let row = &rows[0];
+        assert_eq!((&row.call_id, row.kind, row.state.as_str()), (&id, CallKind::Callback, "answered"));
+        assert_eq!((row.reported_as, row.billed_as), (Direction::Inbound, Direction::Inbound));
+        assert_eq!((row.attempts, &row.agent), (0, &Some("ann".into())));
+        let record = summary(&bench, call);
+        assert_eq!((record.kind, record.billed), (CallKind::Inbound, Some(Direction::Inbound)));
+        let talks = events(&mut bench, Report::CallEvents);
+        let sides: Vec<_> = talks.iter().map(|row| (row.ciq.as_str(), row.result_code.as_str())).collect();
+        assert_eq!(sides, [("c", "h"), ("c", "k"), ("a", "k")]);
+        assert!(talks.iter().all(|row| row.call_id == id && row.queue_key == "__Callback_sales"));
+        assert_eq!(talks[2].internal_iq_session_id, call.to_string());
+        let queued = events(&mut bench, Report::QueueEvents);
+        let codes: Vec<_> = queued.iter().map(|row| row.result_code.as_str()).collect();
+        assert_eq!(codes, ["q", "h", "k"]);
+        assert!(queued.iter().all(|row| row.call_id == id));
+        let mut bench = bench.restart();
+        assert_eq!(archive(&mut bench), rows, "from the journal");
+        assert_eq!(events(&mut bench, Report::CallEvents), talks);
+    }
 }
 
 #[test]

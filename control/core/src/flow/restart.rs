@@ -330,7 +330,9 @@ impl Core {
             interaction.last_agent = Some(to.clone());
         }
         self.remember_queue(&interaction.queue, past.skill);
-        let (kind, number) = (interaction.kind(), interaction.number.clone());
+        // Whoever called for a callback is a caller still.
+        let kind = if past.called_in.is_some() { CallKind::Inbound } else { interaction.kind() };
+        let number = interaction.number.clone();
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }

@@ -2,7 +2,7 @@
 
 use super::callback::Asked;
 use super::refusal::RefusedRow;
-use super::row::{ArchiveRow, EventRow, directions};
+use super::row::{ArchiveRow, Direction, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record};
@@ -96,6 +96,7 @@ impl Reports {
             }
             Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
             Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
+            Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, summary } => {
                 let called_back = summary.as_deref().is_some_and(|summary| summary.result == "callback");
@@ -116,7 +117,6 @@ impl Reports {
             | Fact::Dialog { .. }
             | Fact::CallbackAsked { .. }
             | Fact::CallbackConfirmed { .. }
-            | Fact::CallbackCalledIn { .. }
             | Fact::CallsSummed(_)
             | Fact::NumbersListed { .. }
             | Fact::NumberUnlisted { .. } => {}
@@ -133,6 +133,7 @@ impl Reports {
             agent: None,
             sequence: 1,
             call: None,
+            called_in: false,
         };
         let row = EventRow {
             dte_start: calendar::write(at.ms),
@@ -149,7 +150,7 @@ impl Reports {
         let Some(request) = self.requests.get_mut(id) else { return };
         request.attempts = attempt;
         request.agent = Some(agent.clone());
-        request.call = Some(call);
+        (request.call, request.called_in) = (Some(call), false);
         let mut talk = Talk {
             call_id: id.to_owned(),
             session: call.to_string(),
@@ -180,6 +181,7 @@ impl Reports {
             agent: None,
             sequence: 1,
             call: None,
+            called_in: false,
         };
         let talk = Talk {
             call_id: call.to_string(),
@@ -198,6 +200,18 @@ impl Reports {
         self.talks.insert(call, talk);
     }
 
+    /// A caller is the customer of a callback: the call is a conversation of that, and no request of its own (CB-09).
+    fn called_in(&mut self, id: &str, call: CallId) {
+        let (Some(request), Some(talk)) = (self.requests.get_mut(id), self.talks.get_mut(&call)) else {
+            return;
+        };
+        (request.call, request.called_in) = (Some(call), true);
+        id.clone_into(&mut talk.call_id);
+        talk.request = request.clone();
+        talk.contact_sequence = talk.next_sequence();
+        request.sequence = talk.request.sequence;
+    }
+
     fn connected(&mut self, call: CallId, agent: &AgentId, since_ms: Option<u64>, at: At) {
         let Some(talk) = self.talks.get_mut(&call) else { return };
         let spoke_ms = since_ms.unwrap_or(at.ms);
@@ -206,6 +220,9 @@ impl Reports {
             put(&mut self.queue_events, at, row);
         }
         talk.connect(agent, spoke_ms);
+        if let Some(request) = self.requests.get_mut(&talk.call_id) {
+            request.agent = Some(agent.clone());
+        }
     }
 
     fn transferred(&mut self, call: CallId, to: &Destination, at: At) {
@@ -304,7 +321,10 @@ impl Reports {
     }
 
     fn archive(&mut self, id: &str, request: Request, state: &str, at: At) {
-        let (reported_as, billed_as) = directions(request.kind);
+        let (reported_as, billed_as) = match directions(request.kind) {
+            (reported_as, _) if request.called_in => (reported_as, Direction::Inbound),
+            as_kind => as_kind,
+        };
         let row = ArchiveRow {
             call_id: id.to_owned(),
             kind: request.kind,

@@ -27,7 +27,7 @@ pub enum Report {
 /// One row of `queue_events` or `call_events`; the fields and their order are the columns (PV-08).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
-    /// The request: a contact's or callback's id, or the number of a caller's call.
+    /// The request: a contact's or callback's id, or the number of a caller's call. Whoever calls for a callback has that one's id.
     pub call_id: String,
     /// One for each conversation of a request, another than that of its queue event (PV-03).
     pub internal_iq_session_id: String,

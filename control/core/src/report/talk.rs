@@ -15,8 +15,10 @@ pub(super) struct Request {
     pub(super) agent: Option<AgentId>,
     /// Events written so far.
     pub(super) sequence: u32,
-    /// The last attempt.
+    /// The last attempt, or the last call of the customer.
     pub(super) call: Option<CallId>,
+    /// That was the customer's own (CB-09).
+    pub(super) called_in: bool,
 }
 
 impl Request {
