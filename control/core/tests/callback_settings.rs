@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::flow::{arrive, callback, example, with};
+use bench::flow::{arrive, callback, example, stored, summary, with};
 use bench::{Bench, agent};
 use offhook_control_core::api::{AgentBody, ApiReply, ApiRequest, CallbackFilter};
 use offhook_control_core::config::{Config, QueueConfig};
@@ -190,6 +190,19 @@ fn cb_11_control_that_dies_between_the_record_and_the_drop_lets_the_caller_go_af
         |(of, command): &(CallId, SipCommand)| *of == call && matches!(command, SipCommand::HangUp { .. });
     assert!(bench.sip.iter().any(hung_up));
     assert_eq!(view(&mut bench, &id)["_total_waiting"], 1, "the callback alone");
+}
+
+#[test]
+fn cb_11_the_call_that_a_flow_makes_a_callback_of_gets_the_callbacks_data() {
+    let mut bench = Bench::with(with(example(callback(), &[])));
+    let caller = arrive(&mut bench, 1, "+31201");
+    let asked_s = json!(bench.now().unix_ms / 1_000 + 30);
+    caller.asks_for_callback(&mut bench);
+    let id = stored(&bench)[0].id.clone();
+    caller.is_gone(&mut bench);
+    let data = summary(&bench, caller.0).data;
+    assert_eq!(data["_CB_SERVICE_ID"], id.to_string());
+    assert_eq!((&data["_CB_T_SERVICE_START"], &data["_CB_T_CALLBACK_ACCEPTED"]), (&asked_s, &asked_s));
 }
 
 #[test]

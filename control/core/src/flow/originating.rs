@@ -31,16 +31,21 @@ impl Core {
         found.is_some_and(|found| matches!(found.stage, Stage::Offered | Stage::Waiting))
     }
 
+    /// Attaches the callback's data to the call: its record tells them.
+    pub(super) fn attach(&mut self, call: CallId, spec: &CallbackSpec) {
+        if let Some(found) = self.calls.get_mut(&call) {
+            found.data.extend(attached(spec));
+            self.changed(Changed::Call(call));
+        }
+    }
+
     /// Attaches the callback's data to the call, and ends the call unless an agent has it.
     pub(super) fn leave_with_callback(&mut self, call: CallId, spec: &CallbackSpec) {
-        let data = attached(spec);
-        let Some(found) = self.calls.get_mut(&call) else { return };
-        found.data.extend(data.clone());
-        let Role::Customer(id) = found.role else { return };
-        self.changed(Changed::Call(call));
+        self.attach(call, spec);
+        let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| call.role.clone()) else { return };
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         if let Value::Object(own) = &mut interaction.data {
-            own.extend(data);
+            own.extend(attached(spec));
         }
         let offered = interaction.stage == Stage::Offered;
         if spec.originating != Some(call) {
@@ -61,11 +66,11 @@ impl Core {
 
 /// `_CB_SERVICE_ID`, `_CB_T_SERVICE_START` and `_CB_T_CALLBACK_ACCEPTED`, in whole seconds since 1970 UTC.
 fn attached(spec: &CallbackSpec) -> Map<String, Value> {
-    let start_ms = if spec.scheduled { spec.desired_ms } else { spec.arrival_ms };
+    let start_ms = if spec.scheduled { spec.desired_ms } else { spec.asked_ms() };
     let fields = [
         ("_CB_SERVICE_ID", Value::from(spec.id.to_string())),
         ("_CB_T_SERVICE_START", Value::from(start_ms / 1_000)),
-        ("_CB_T_CALLBACK_ACCEPTED", Value::from(spec.arrival_ms / 1_000)),
+        ("_CB_T_CALLBACK_ACCEPTED", Value::from(spec.asked_ms() / 1_000)),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -59,7 +59,8 @@ impl Core {
         if self.mutated(Mutation::DropBeforeStore) {
             self.hang_up(call, "Callback");
         }
-        self.add_callback(spec);
+        self.add_callback(spec.clone());
+        self.attach(call, &spec);
         self.hang_up(call, "Callback");
         Ok(after)
     }
