@@ -171,6 +171,12 @@ pub enum Fact {
         /// Whose fault it was.
         #[serde(default, skip_serializing_if = "FailedAt::is_customer")]
         failed_at: FailedAt,
+        /// Result of the customer's leg, as a contact's (PV-06); none in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<ResultCode>,
+        /// What is behind an `e`, as a contact's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        response: Option<u16>,
     },
     /// The settings of its service changed before it started: this is what they make of it (CB-06).
     CallbackRevised(Box<CallbackSpec>),

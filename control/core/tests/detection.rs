@@ -4,11 +4,12 @@
 mod bench;
 
 use bench::Bench;
+use bench::reports::events;
 use jiff::Timestamp;
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter, ContactBody};
 use offhook_control_core::config::{DetectionConfig, OnMachine, OnTone};
 use offhook_control_core::record::{CallbackReason, DialResult, Fact, Record, ResultCode, VERSION};
-use offhook_control_core::report::{EventRow, Page, Report};
+use offhook_control_core::report::Report;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
@@ -80,12 +81,6 @@ fn campaign(bench: &mut Bench) -> Value {
     bench.ask(ApiRequest::Compliance).body()["campaigns"][0].clone()
 }
 
-fn call_events(bench: &mut Bench) -> Vec<EventRow> {
-    let request = ApiRequest::Report { report: Report::CallEvents, after: 0, limit: 10 };
-    let ApiReply::Report(Page::Events(rows)) = bench.ask(request) else { panic!("events") };
-    rows.into_iter().map(|(_, row)| row).collect()
-}
-
 #[test]
 fn by_05_by_08_cb_17_a_person_whose_verdict_takes_three_seconds_had_an_agent_at_once() {
     let mut bench = on_machine(OnMachine::Drop);
@@ -102,13 +97,17 @@ fn by_05_by_08_cb_17_a_person_whose_verdict_takes_three_seconds_had_an_agent_at_
     let stands = campaign(&mut bench);
     assert_eq!((&stands["us"]["answered"], &stands["us"]["abandoned"]), (&json!(1), &json!(0)));
     assert_eq!((&stands["uk"]["human"], &stands["uk"]["dropped"]), (&json!(1), &json!(0)));
-    let rows = call_events(&mut bench);
+    let rows = events(&mut bench, Report::CallEvents);
     assert_eq!(rows.len(), 2, "the agent's and the customer's");
     for row in &rows {
         assert_eq!((&row.dte_speak_start, row.duration_speak_sec), (&answered, 13), "{}", row.ciq);
     }
     let mut bench = bench.restart();
-    assert_eq!((campaign(&mut bench), call_events(&mut bench)), (stands, rows), "from the journal");
+    assert_eq!(
+        (campaign(&mut bench), events(&mut bench, Report::CallEvents)),
+        (stands, rows),
+        "from the journal"
+    );
 }
 
 #[test]

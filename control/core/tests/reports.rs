@@ -4,39 +4,19 @@
 mod bench;
 
 use bench::flow::{arrive, callback, example, stored, summary, with};
+use bench::reports::{archive, events, page};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{
     ApiReply, ApiRequest, ContactBody, DispositionBody, StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 use offhook_control_core::config::OnMachine;
 use offhook_control_core::record::{CallKind, Destination};
-use offhook_control_core::report::{ArchiveRow, Direction, EventRow, Page, Report, before};
+use offhook_control_core::report::{Direction, Page, Report, before};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, ContactId};
 use offhook_proto::{Detected, DetectedKind, EventBody};
 use serde_json::{Value, json};
-
-fn page(bench: &mut Bench, report: Report, after: u64, limit: usize) -> Page {
-    match bench.ask(ApiRequest::Report { report, after, limit }) {
-        ApiReply::Report(page) => page,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn events(bench: &mut Bench, report: Report) -> Vec<EventRow> {
-    match page(bench, report, 0, 1_000) {
-        Page::Events(rows) => rows.into_iter().map(|(_, row)| row).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn archive(bench: &mut Bench) -> Vec<ArchiveRow> {
-    match page(bench, Report::Archive, 0, 1_000) {
-        Page::Archive(rows) => rows.into_iter().map(|(_, row)| row).collect(),
-        other => panic!("{other:?}"),
-    }
-}
 
 fn callbacks(bench: &mut Bench) -> Vec<Value> {
     let Page::Callbacks(rows) = page(bench, Report::Callbacks, 0, 10) else { panic!("callbacks") };
@@ -136,26 +116,6 @@ fn pv_05_a_cancelled_contact_has_an_agents_event_h_a_queue_event_d_and_is_delete
         let archived = archive(&mut bench);
         assert_eq!((archived.len(), archived[0].state.as_str()), (1, "deleted in queue"));
         assert_eq!(archived[0].agent, Some("ann".into()));
-    }
-}
-
-#[test]
-fn pv_06_the_contacts_event_has_the_result_code_of_its_leg() {
-    let ends = [
-        (486, false, Some(17), "b", ""),
-        (404, false, None, "e", "404"),
-        (404, false, Some(1), "e", "1"),
-        (480, false, Some(1), "e", "1"),
-        (408, false, None, "c", ""),
-        (503, true, None, "e", "503"),
-    ];
-    for (status, network, cause, code, response) in ends {
-        let (mut bench, _, call) = called_contact();
-        bench.sip(call, SipEvent::Failed { status, reason: String::new(), network, cause });
-        let rows = events(&mut bench, Report::CallEvents);
-        let row = rows.iter().find(|row| row.ciq == "c").expect("the contact's");
-        assert_eq!((row.result_code.as_str(), row.result_response.as_str()), (code, response), "{status}");
-        assert_eq!((row.dte_speak_start.as_str(), row.duration_speak_sec), ("", 0));
     }
 }
 

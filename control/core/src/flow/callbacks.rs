@@ -9,6 +9,7 @@ use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::limits::HISTORY;
 use crate::mutation::Mutation;
 use crate::options::CallDirection;
+use crate::preview::result_code;
 use crate::record::{CallbackReason, CallbackSpec, DialResult, Fact};
 use crate::timer::{Deadline, Timer};
 use crate::wait::Wait;
@@ -211,7 +212,13 @@ impl Core {
     }
 
     /// An interaction for a callback is over.
-    pub(crate) fn conclude_callback(&mut self, id: &CallbackId, outcome: &Outcome, connected: bool) {
+    pub(crate) fn conclude_callback(
+        &mut self,
+        id: &CallbackId,
+        outcome: &Outcome,
+        rang: bool,
+        connected: bool,
+    ) {
         let (now, unknown_wait_ms) = (self.now, self.unknown_wait_ms());
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         callback.interaction = None;
@@ -251,7 +258,16 @@ impl Core {
         let failed_at = outcome.failed_at();
         callback.failed_at = callback.failed_at.max(Some(failed_at));
         let (attempt, not_before_ms) = (callback.attempts, callback.wait.until_ms);
-        self.record(Fact::CallbackAttempted { id: id.clone(), attempt, result, not_before_ms, failed_at });
+        let (code, response) = result_code(outcome, rang);
+        self.record(Fact::CallbackAttempted {
+            id: id.clone(),
+            attempt,
+            result,
+            not_before_ms,
+            failed_at,
+            code: Some(code),
+            response,
+        });
         if matches!(outcome, Outcome::Detected { again: false, .. }) {
             return self.end_callback(id, CallbackReason::FailCallToCustomer);
         }

@@ -167,7 +167,9 @@ impl Core {
             (None, Some(End::Lost) | None) => Outcome::Engine,
         };
         match interaction.source {
-            Source::Callback(callback) => self.conclude_callback(&callback, &outcome, interaction.connected),
+            Source::Callback(callback) => {
+                self.conclude_callback(&callback, &outcome, rang, interaction.connected);
+            }
             Source::Contact(contact) => {
                 self.conclude_contact(&contact, &outcome, rang, interaction.connected);
             }

@@ -282,7 +282,7 @@ impl Core {
                     callback.confirmed |= callback.spec.options.confirm.is_some();
                 }
             }
-            Fact::CallbackAttempted { id, attempt, result, not_before_ms, failed_at } => {
+            Fact::CallbackAttempted { id, attempt, result, not_before_ms, failed_at, .. } => {
                 if let Some(callback) = self.callbacks.get_mut(&id) {
                     callback.results.insert(attempt, result);
                     callback.failed_at = callback.failed_at.max(Some(failed_at));

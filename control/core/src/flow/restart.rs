@@ -438,7 +438,7 @@ impl Core {
         let callbacks = callbacks.filter(|found| found.running.is_some() && found.interaction.is_none());
         let callbacks: Vec<_> = callbacks.map(|callback| callback.spec.id.clone()).collect();
         for id in callbacks {
-            self.conclude_callback(&id, &Outcome::Unknown, false);
+            self.conclude_callback(&id, &Outcome::Unknown, false, false);
         }
         let contacts = self.contacts.values();
         let contacts = contacts.filter(|found| found.running.is_some() && found.interaction.is_none());

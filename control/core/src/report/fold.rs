@@ -5,7 +5,7 @@ use super::refusal::RefusedRow;
 use super::row::{ArchiveRow, Direction, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
-use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record};
+use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record, ResultCode};
 use crate::{AgentId, CallId, calendar};
 
 impl Reports {
@@ -55,8 +55,9 @@ impl Reports {
                     self.finished(&id.0, state, at);
                 }
             }
-            Fact::CallbackAttempted { id, attempt, result, failed_at, .. } => {
-                self.result(&id.0, dial_code(*result, *failed_at), None, *failed_at);
+            Fact::CallbackAttempted { id, attempt, result, failed_at, code, response, .. } => {
+                let code = code.map_or_else(|| old_code(*result, *failed_at), ResultCode::name);
+                self.result(&id.0, code, *response, *failed_at);
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.results.insert(*attempt, *result);
                 }
@@ -72,8 +73,9 @@ impl Reports {
                     CallbackReason::Cancelled | CallbackReason::CancelledByAdmin => "deleted in queue",
                     _ => "unanswered",
                 };
-                if let (Some(result), false) = (result, *reason == CallbackReason::AgentConnected) {
-                    self.result(&id.0, dial_code(*result, FailedAt::Agent), None, FailedAt::Agent);
+                // No agent ends a callback: whoever did has ended its attempt too.
+                if result.is_some() && *reason != CallbackReason::AgentConnected {
+                    self.result(&id.0, WITHDRAWN, None, FailedAt::House);
                 }
                 if matches!(reason, CallbackReason::Cancelled | CallbackReason::CancelledByAdmin) {
                     self.deleted(&id.0, at);
@@ -380,8 +382,8 @@ fn waited(talk: &mut Talk, since_ms: u64, at_ms: u64, code: &str) -> EventRow {
     }
 }
 
-/// Result code of a callback's attempt, by the same letters as a contact's.
-fn dial_code(result: DialResult, failed_at: FailedAt) -> &'static str {
+/// Result code of a callback's attempt on a record without one.
+fn old_code(result: DialResult, failed_at: FailedAt) -> &'static str {
     match result {
         DialResult::Connected | DialResult::Person => "k",
         DialResult::Busy => "b",
@@ -395,5 +397,7 @@ fn dial_code(result: DialResult, failed_at: FailedAt) -> &'static str {
     }
 }
 
+/// Code of an attempt that ended with its callback: cancelled by the customer or whoever runs the place.
+const WITHDRAWN: &str = "d";
 /// Code of a caller who left the queue with a callback: neither hung up nor abandoned (CB-12).
 const CALLED_BACK: &str = "r";

@@ -44,7 +44,7 @@ pub struct EventRow {
     /// The customer's number.
     pub originating: String,
     /// In `queue_events`: `q` queued, `k` went to an agent, `h` hung up, `r` left for a callback (CB-12), `d` deleted. In
-    /// `call_events` as in PV-06, and `r`.
+    /// `call_events` as in PV-06, and `r`, and `d` where the callback was cancelled while its customer was called.
     pub result_code: String,
     /// Behind an `e`: the cause of ITU-T Q.850, 1 to 127, where the carrier tells one, else the SIP status; empty = none.
     pub result_response: String,

@@ -2,6 +2,7 @@
 
 pub(crate) mod flow;
 mod legs;
+pub(crate) mod reports;
 
 use std::collections::BTreeMap;
 
