@@ -62,7 +62,7 @@ fn offered(name: &str, ptime_ms: u8) -> Option<Media> {
         telephone_event: Some(events),
         comfort_noise: plain.comfort_noise.filter(|_| Some(events) == plain.telephone_event),
         ptime_ms: ptime_ms.min(longest_ms),
-        opus: plain.opus,
+        ..plain
     })
 }
 

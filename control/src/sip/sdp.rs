@@ -11,7 +11,7 @@ use ezk_sdp_types::{
     Time, TransportProtocol,
 };
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
-use offhook_proto::{Codec, Crypto, Media, Opus, Remote, Srtp};
+use offhook_proto::{Codec, Crypto, Media, Opus, Ptime, Remote, Srtp};
 
 use super::limits::SDP_BYTES;
 use super::secrets::{Secrets, Security};
@@ -46,7 +46,7 @@ pub(crate) struct Description {
     remote: Remote,
     direction: Direction,
     encodings: Vec<Encoding>,
-    ptime_ms: Option<u8>,
+    ptime: Ptime,
     proto: TransportProtocol,
     /// Keys of the stream that can be used, in order.
     crypto: Vec<Crypto>,
@@ -91,7 +91,7 @@ impl Description {
             remote: Remote { rtp: SocketAddr::new(ip, stream.media.port), rtcp },
             direction: held(direction_of(stream.direction), ip),
             encodings: stream.media.fmts.iter().filter_map(|&pt| encoding(stream, pt)).collect(),
-            ptime_ms: ptime(stream),
+            ptime: ptime(stream),
             proto: stream.media.proto.clone(),
             crypto: if security == Security::Off { Vec::new() } else { crypto_of(stream) },
             rtcp_mux: stream.rtcp_mux,
@@ -107,14 +107,16 @@ impl Description {
             .ok_or(SdpError::NoCommonCodec)?;
         let (_, clock_hz, _) = encoding_name(media.codec);
         let event = self.named(EVENT, clock_hz).or_else(|| self.named(EVENT, 8_000));
-        Ok(Media {
+        let mut agreed = Media {
             codec: media.codec,
             payload_type: pt,
             telephone_event: media.telephone_event.and(event),
             comfort_noise: media.comfort_noise.and(self.named("CN", clock_hz)),
-            ptime_ms: self.ptime_ms.unwrap_or(media.ptime_ms),
             opus: self.opus(media.codec, pt),
-        })
+            ..media.clone()
+        };
+        self.ptime.apply(&mut agreed);
+        Ok(agreed)
     }
 
     /// What the peer asks for of Opus, where that is what it is sent.
@@ -353,14 +355,12 @@ fn parameters(stream: &MediaDescription, payload_type: u8) -> String {
     own.last().map(|(_, parameters)| parameters.to_owned()).unwrap_or_default()
 }
 
-fn ptime(stream: &MediaDescription) -> Option<u8> {
+fn ptime(stream: &MediaDescription) -> Ptime {
     let value = |name: &str| {
         let attribute = stream.attributes.iter().find(|attribute| attribute.name.as_str() == name)?;
         attribute.value.as_ref()?.as_str().trim().parse::<u16>().ok()
     };
-    let asked = value("ptime")?;
-    let most = value("maxptime").unwrap_or(60).min(60);
-    u8::try_from(asked.min(most) / 10 * 10).ok().filter(|ms| (10..=60).contains(ms))
+    Ptime { wanted_ms: value("ptime"), most_ms: value("maxptime") }
 }
 
 fn is_usable_audio(stream: &MediaDescription, security: Security) -> bool {

@@ -84,6 +84,21 @@ fn an_answer_keeps_the_offers_payload_types() {
 }
 
 #[test]
+fn the_longest_packet_that_a_phone_takes_counts_without_a_packet_time_too() {
+    let agreed = |lines: &str| {
+        let text = format!(
+            "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 8\n{lines}"
+        );
+        let offer = Description::parse(&crlf(&text), Security::Off).expect("an offer");
+        let media = answer(&offer, &local(), &plain()).expect("an answer").1.media;
+        (media.ptime_ms, media.max_ptime_ms)
+    };
+    assert_eq!(agreed("a=maxptime:10"), (10, Some(10)));
+    assert_eq!(agreed("a=ptime:60\na=maxptime:40"), (40, Some(40)));
+    assert_eq!(agreed("a=ptime:40\na=maxptime:150"), (40, None));
+}
+
+#[test]
 fn the_answers_first_encoding_counts() {
     let text = "v=0
         o=- 1 1 IN IP4 10.0.0.1

@@ -2,13 +2,12 @@
 
 mod support;
 
-use offhook_audio::codec::Decoder;
 use offhook_audio::level::dbm0;
 use offhook_audio::packetise::possible_ptime;
 use offhook_engine_core::{DropReason, LegId, LegSetup, Segment, Verdict, WorkerCommand};
 use offhook_proto::{Codec, EventBody, LegUpdate, Media};
-use support::speaker::{Hum, audio_codec, media};
-use support::{Rig, Sent, Talker, assert_one_stream, prompt, rtp, setup};
+use support::speaker::{Hum, audio_codec, decoded, media};
+use support::{Rig, Talker, assert_one_stream, prompt, rtp, setup};
 
 const ALL: [Codec; 8] = [
     Codec::Pcmu,
@@ -24,17 +23,6 @@ const ALL: [Codec; 8] = [
 /// A phone that says a tone of 700 Hz at −12 dBm0 in some encoding.
 fn voice(leg: u64, media: Media) -> Hum {
     Hum::new(leg, media, 700.0, -12.0)
-}
-
-fn decoded(heard: &[Sent], codec: Codec) -> Vec<i16> {
-    let mut decoder = Decoder::new(audio_codec(codec), 16_000).expect("it decodes");
-    let mut all = Vec::new();
-    for sent in heard {
-        let mut samples = [0; 5_760];
-        let count = decoder.decode(&sent.bytes[12..], &mut samples).expect("it decodes");
-        all.extend_from_slice(&samples[..count]);
-    }
-    all
 }
 
 fn rig(one: Media, other: Media) -> Rig {
@@ -57,7 +45,7 @@ fn every_pair_keeps_the_level_within_half_a_db() {
             let heard = rig.take_heard(1);
             assert_one_stream(&heard);
             assert!(heard.iter().all(|sent| sent.header().payload_type == media(to).payload_type));
-            let samples = decoded(&heard, to);
+            let samples = decoded(&heard, to, 16_000);
             let settled = &samples[samples.len() / 4..];
             let off = dbm0(settled) + 12.0;
             assert!(off.abs() < 0.5, "{from:?} to {to:?}: {off} dB");
@@ -72,22 +60,106 @@ fn every_pair_keeps_the_level_within_half_a_db() {
 
 #[test]
 fn packet_times_of_both_sides_may_differ() {
-    for (from_ms, to_ms) in [(10, 60), (60, 10), (30, 20), (20, 40)] {
-        let from = Media { ptime_ms: from_ms, ..media(Codec::Pcma) };
-        let to = Media { ptime_ms: to_ms, ..media(Codec::G722) };
-        let mut rig = rig(to.clone(), from.clone());
-        rig.splice(1, 2);
-        voice(2, from).hum(&mut rig, 3_000);
-        let heard = rig.take_heard(1);
-        assert!(heard.iter().all(|sent| sent.bytes.len() == 12 + 8 * usize::from(to_ms)));
-        for pair in heard.windows(2) {
-            let step = pair[1].header().timestamp.wrapping_sub(pair[0].header().timestamp);
-            assert_eq!(step, u32::from(to_ms) * 8);
+    let pairs =
+        [(Codec::Pcma, Codec::G722), (Codec::Pcma, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma)].into_iter();
+    for (from, to) in pairs {
+        for (from_ms, to_ms) in [(10, 60), (60, 10), (30, 20), (20, 40)] {
+            hears_in_packets_of(to_ms, &Media { ptime_ms: to_ms, ..media(to) }, from, from_ms);
         }
-        let samples = decoded(&heard, Codec::G722);
-        let off = dbm0(&samples[samples.len() / 4..]) + 12.0;
-        assert!(off.abs() < 0.5, "{from_ms} to {to_ms} ms: {off} dB");
     }
+}
+
+/// Lets a leg hear a voice in packets of some length, and checks that it hears it whole in packets of another.
+fn hears_in_packets_of(made_ms: u8, to: &Media, from: Codec, from_ms: u8) {
+    let case = format!("{from:?} {from_ms} ms to {to:?}");
+    let from = Media { ptime_ms: from_ms, ..media(from) };
+    let mut rig = rig(to.clone(), from.clone());
+    rig.splice(1, 2);
+    voice(2, from).hum(&mut rig, 3_000);
+    let heard = rig.take_heard(1);
+    assert_one_stream(&heard);
+    let made_ts = audio_codec(to.codec).ptime_ts(u32::from(made_ms));
+    for (pair, sent) in heard.windows(2).zip(&heard) {
+        let step = pair[1].header().timestamp.wrapping_sub(pair[0].header().timestamp);
+        assert_eq!(step, made_ts, "{case}");
+        assert_eq!(audio_codec(to.codec).payload_ts(&sent.bytes[12..]), made_ts, "{case}");
+    }
+    let samples = decoded(&heard, to.codec, 16_000);
+    let off = dbm0(&samples[samples.len() / 4..]) + 12.0;
+    assert!(off.abs() < 0.5, "{case}: {off} dB");
+    let heard_ms = heard.len() * usize::from(made_ms);
+    assert!((2_850..=3_060).contains(&heard_ms), "{case}: {heard_ms} ms");
+}
+
+#[test]
+fn who_asks_for_a_packet_time_hears_its_own_encoding_in_it() {
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 8_000 }] {
+        for (from_ms, to_ms) in [(20, 60), (60, 20), (20, 10)] {
+            let to = Media { ptime_ms: to_ms, repacketise: true, ..media(codec) };
+            hears_in_packets_of(to_ms, &to, codec, from_ms);
+        }
+    }
+    let to = Media { ptime_ms: 30, repacketise: true, ..media(Codec::Opus) };
+    hears_in_packets_of(20, &to, Codec::Opus, 40);
+}
+
+#[test]
+fn who_takes_packets_up_to_a_length_hears_longer_ones_in_its_packet_time() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let to = Media { ptime_ms: 20, max_ptime_ms: Some(40), ..media(codec) };
+        hears_in_packets_of(20, &to, codec, 60);
+    }
+}
+
+#[test]
+fn packets_that_last_as_they_are_to_are_forwarded_at_once() {
+    let own = |change: fn(&mut Media)| {
+        let mut own = media(Codec::Pcmu);
+        change(&mut own);
+        own
+    };
+    for (to, lengths) in [
+        (own(|media| media.repacketise = true), &[160, 0][..]),
+        (own(|media| (media.ptime_ms, media.repacketise) = (30, true)), &[240]),
+        (own(|media| media.max_ptime_ms = Some(40)), &[160, 80, 320, 0, 1]),
+        (own(|_| {}), &[160, 480, 800, 1, 0]),
+    ] {
+        for from in [Codec::Pcmu, Codec::Pcma] {
+            let mut rig = rig(to.clone(), media(from));
+            rig.splice(1, 2);
+            for (at, length) in (1_u16..).zip(lengths) {
+                let payload_type = media(from).payload_type;
+                let packet = rtp(payload_type, at, u32::from(at) * 160, 9, &vec![0xA5; *length]);
+                let sent = rig.receive(2, &packet);
+                let is_wished = *length == 0 || *length == usize::from(to.ptime_ms) * 8;
+                if from == Codec::Pcmu || is_wished {
+                    assert_eq!(sent.map(|sent| sent.bytes.len()), Ok(12 + length), "{to:?}");
+                } else {
+                    assert_eq!(
+                        sent,
+                        Err(Verdict::Consume),
+                        "another law is turned into the hearer's packet time"
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_speaker_that_changes_its_packet_time_in_mid_call_goes_on_as_one_stream() {
+    let mut rig = rig(Media { repacketise: true, ..media(Codec::Pcmu) }, media(Codec::Pcmu));
+    rig.splice(1, 2);
+    voice(2, media(Codec::Pcmu)).hum(&mut rig, 1_000);
+    let mut voice = voice(2, Media { ptime_ms: 60, ..media(Codec::Pcmu) });
+    (voice.phone.sequence, voice.phone.timestamp) =
+        (65_530_u16.wrapping_add(50), (u32::MAX - 500).wrapping_add(8_000));
+    voice.hum(&mut rig, 1_000);
+    let heard = rig.take_heard(1);
+    assert_one_stream(&heard);
+    assert!(heard.iter().all(|sent| sent.bytes.len() == 172));
+    assert!((95..=101).contains(&heard.len()), "{}", heard.len());
 }
 
 #[test]

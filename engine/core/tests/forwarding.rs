@@ -74,15 +74,17 @@ fn laws_are_converted_by_table_and_events_are_not() {
     let media = Media { codec: Codec::Pcma, payload_type: 8, ..Media::default() };
     rig.create(offhook_engine_core::LegSetup { media, ..setup(2) });
     rig.splice(1, 2);
-    let all: Vec<u8> = (0..=255).collect();
-    let (mut to_a, mut to_u) = (all.clone(), all.clone());
-    g711::ulaw_to_alaw_in_place(&mut to_a);
-    g711::alaw_to_ulaw_in_place(&mut to_u);
-    let sent = rig.receive(1, &rtp(0, 1, 0, 9, &all)).expect("it is sent on");
-    assert_eq!((sent.header().payload_type, &sent.bytes[12..]), (8, &to_a[..]));
-    let sent = rig.receive(2, &rtp(8, 1, 0, 9, &all)).expect("it is sent on");
-    assert_eq!((sent.header().payload_type, &sent.bytes[12..]), (0, &to_u[..]));
-    let event = rig.receive(1, &rtp(101, 2, 0, 9, &[5, 10, 0, 160])).expect("it is sent on");
+    let all: Vec<u8> = (0..=255).chain(0..64).collect();
+    for (sequence, part) in (1..).zip(all.chunks(160)) {
+        let (mut to_a, mut to_u) = (part.to_vec(), part.to_vec());
+        g711::ulaw_to_alaw_in_place(&mut to_a);
+        g711::alaw_to_ulaw_in_place(&mut to_u);
+        let sent = rig.receive(1, &rtp(0, sequence, 0, 9, part)).expect("it is sent on");
+        assert_eq!((sent.header().payload_type, &sent.bytes[12..]), (8, &to_a[..]));
+        let sent = rig.receive(2, &rtp(8, sequence, 0, 9, part)).expect("it is sent on");
+        assert_eq!((sent.header().payload_type, &sent.bytes[12..]), (0, &to_u[..]));
+    }
+    let event = rig.receive(1, &rtp(101, 3, 0, 9, &[5, 10, 0, 160])).expect("it is sent on");
     assert_eq!(event.bytes[12..], [5, 10, 0, 160]);
 }
 

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha20Rng;
 
-use offhook_proto::{Command, LegQuery, Unsplice};
+use offhook_proto::{Command, LegQuery, Ptime, Unsplice};
 
 use crate::call::Dialogue;
 use crate::end::{Signalled, delete_leg};
@@ -10,7 +10,7 @@ use crate::failure::{Failure, UNKNOWN_CALL};
 use crate::flags::Flags;
 use crate::offer::{Fate, Rewrite};
 use crate::root::Ng;
-use crate::sdp::{Choice, Format, Sdp, choose, opus_of};
+use crate::sdp::{Format, Sdp, choose, opus_of};
 use crate::secure::{MuxFlags, crypto_of};
 use crate::transaction::{Plan, Then};
 
@@ -37,7 +37,7 @@ impl Ng {
         }
         // What cannot be accepted changes nothing, and closes no leg.
         let fates: Vec<Fate> = (0..sdp.sections.len())
-            .map(|index| dialogue.fate_of_answer(index, offerer, &sdp, flags))
+            .map(|index| dialogue.fate_of_answer(index, offerer, &sdp))
             .collect::<Result<_, _>>()?;
         (dialogue.ends, dialogue.answered) = (None, true);
         let answering = &mut dialogue.sides[1 - offerer];
@@ -50,7 +50,7 @@ impl Ng {
             if let Fate::Carried { formats, .. } = fate {
                 let signalled = Signalled {
                     remote: sdp.remote(answered, source),
-                    ptime_ms: answered.ptime_ms(),
+                    ptime: answered.ptime(),
                     protocol: answered.protocol.clone(),
                     formats: formats.clone(),
                     crypto: crypto_of(answered),
@@ -92,13 +92,7 @@ impl Ng {
 }
 
 impl Dialogue {
-    fn fate_of_answer(
-        &self,
-        index: usize,
-        offerer: usize,
-        sdp: &Sdp,
-        flags: &Flags<'_>,
-    ) -> Result<Fate, Failure> {
+    fn fate_of_answer(&self, index: usize, offerer: usize, sdp: &Sdp) -> Result<Fate, Failure> {
         let answered = &sdp.sections[index];
         if answered.protocol.contains("TCP") {
             return Ok(Fate::Untouched);
@@ -113,12 +107,13 @@ impl Dialogue {
         let offered = &section.ends[offerer].signalled;
         let mut formats = Format::of(answered);
         formats.retain(|format| offered.formats.iter().any(|one| one.is_named(&format.encoding())));
-        if choose(&formats, None).is_none() {
+        if choose(&formats, Ptime::default()).is_none() {
             return Err(Failure::error("No codec in the answer that was offered"));
         }
         // The offering side gets its own protocol back.
         let protocol = Some(offered.protocol.clone()).filter(|protocol| !protocol.is_empty());
-        let ptime_ms = flags.ptime_ms().or(answered.ptime_ms()).or(offered.ptime_ms);
+        let asked_ms = section.ends[offerer].asked_ptime_ms;
+        let ptime_ms = asked_ms.or(answered.ptime_ms()).or(offered.ptime.wanted_ms);
         Ok(Fate::Carried { formats, protocol, ptime_ms })
     }
 
@@ -140,7 +135,7 @@ impl Dialogue {
         let anew = section.ends.iter().any(|end| !end.told);
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
         for ((end, side), agreed) in section.ends.iter_mut().zip(sides).zip(agreed) {
-            let Some(Choice(mut media)) = choose(formats, end.signalled.ptime_ms) else { continue };
+            let Some(mut media) = end.choose(formats, end.signalled.ptime) else { continue };
             media.opus = opus_of(&end.signalled.formats);
             updates.extend(end.update(media, side.latch, agreed));
         }

@@ -1,5 +1,6 @@
 //! `create` and `create answer`: a party that nobody has offered to, called by us.
 
+use offhook_proto::Ptime;
 use rand_chacha::rand_core::Rng as _;
 
 use crate::end::{End, leg_name};
@@ -32,12 +33,14 @@ impl Ng {
             }
         }
         let formats = flags.own_formats()?;
-        let Some(Choice(media)) = choose(&formats, flags.ptime_ms()) else {
+        let Some(Choice(media)) = choose(&formats, Ptime::wanted(flags.ptime_ms())) else {
             return Err(Failure::error("No codec that this engine carries"));
         };
         let protocol = flags.protocol()?.unwrap_or_else(|| "RTP/AVP".to_owned());
         let local = self.local_address(flags.interfaces().0, flags.wants_ipv6().unwrap_or(false))?;
         let mut end = End::new(leg_name(self.next_number(), "c"), media);
+        end.asked_ptime_ms = flags.ptime_ms();
+        end.media.repacketise = end.asked_ptime_ms.is_some();
         end.write_offer(&protocol, false, flags, &mut self.random);
         let lines = vec![Line::offer(end, protocol, formats, None)];
         let solo = self.solo(opening.tag.clone(), Direction::SendRecv, local, lines, flags)?;

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use offhook_proto::{
-    Command, Crypto, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegUpdate, Media, Remote, Reply,
-    SdesKeys, Splice, Srtp,
+    Command, Crypto, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegUpdate, Media, Ptime, Remote,
+    Reply, SdesKeys, Splice, Srtp,
 };
 
 use crate::call::Place;
 use crate::root::Body;
-use crate::sdp::{Direction, Format};
+use crate::sdp::{Choice, Direction, Format, choose};
 use crate::secure::{Agreed, MuxFlags, Written};
 
 /// One end of a section.
@@ -24,6 +24,8 @@ pub(crate) struct End {
     pub(crate) latch: LatchMode,
     /// As last offered or answered.
     pub(crate) signalled: Signalled,
+    /// Packet time that the client has asked for towards this side, whatever that side says, in milliseconds.
+    pub(crate) asked_ptime_ms: Option<u16>,
     pub(crate) direction: Direction,
     pub(crate) recording: Option<Recording>,
     /// Ours towards this side, once there is a use for them.
@@ -58,7 +60,7 @@ pub(crate) enum Recording {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Signalled {
     pub(crate) remote: Option<Remote>,
-    pub(crate) ptime_ms: Option<u16>,
+    pub(crate) ptime: Ptime,
     pub(crate) protocol: String,
     /// Formats that passed the engine.
     pub(crate) formats: Vec<Format>,
@@ -79,6 +81,7 @@ impl End {
             media,
             latch: LatchMode::Strict,
             signalled: Signalled::default(),
+            asked_ptime_ms: None,
             direction: Direction::SendRecv,
             recording: None,
             keys: None,
@@ -89,6 +92,13 @@ impl End {
             joined: None,
             takes_part: None,
         }
+    }
+
+    /// What it carries of these formats, for a side that says so of packet times.
+    pub(crate) fn choose(&self, formats: &[Format], said: Ptime) -> Option<Media> {
+        let ptime = Ptime { wanted_ms: self.asked_ptime_ms.or(said.wanted_ms), ..said };
+        let Choice(media) = choose(formats, ptime)?;
+        Some(Media { repacketise: self.asked_ptime_ms.is_some(), ..media })
     }
 
     /// The command that opens its leg.

@@ -138,9 +138,18 @@ impl<'a> Flags<'a> {
         }
     }
 
-    /// Packet time to ask of the receiver, and the one that the sender is taken to want.
+    /// Packet time towards who receives the offer.
     pub(crate) fn ptime_ms(&self) -> Option<u16> {
-        let number = self.dict.find("ptime").and_then(super::value::Value::int)?;
+        self.milliseconds("ptime")
+    }
+
+    /// Packet time towards who has sent the offer.
+    pub(crate) fn ptime_reverse_ms(&self) -> Option<u16> {
+        self.milliseconds("ptime-reverse")
+    }
+
+    fn milliseconds(&self, key: &str) -> Option<u16> {
+        let number = self.dict.find(key).and_then(super::value::Value::int)?;
         u16::try_from(number).ok().filter(|ms| (1..=1_000).contains(ms))
     }
 

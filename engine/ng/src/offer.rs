@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{Command, ErrorCode, LatchMode, LegQuery, Media};
+use offhook_proto::{Command, ErrorCode, LatchMode, LegQuery, Media, Ptime};
 
 use crate::call::{Dialogue, Section, Side};
 use crate::end::{End, Signalled, learn_ports, leg_name};
@@ -97,7 +97,7 @@ impl Ng {
             let remote = rewrite.sdp.remote(offered, source);
             if place.is_none() {
                 next_number += 1;
-                let Some(Choice(media)) = choose(formats, *ptime_ms) else { continue };
+                let Some(Choice(media)) = choose(formats, Ptime::wanted(*ptime_ms)) else { continue };
                 let section = open_section(next_number, &media);
                 commands.extend(section.ends.iter().enumerate().map(|(at, end)| {
                     let beside = (at != side).then(|| section.ends[side].leg.clone());
@@ -115,10 +115,12 @@ impl Ng {
                 commands.push(Command::LegQuery(LegQuery { leg: section.ends[1 - side].leg.clone() }));
             }
             if let Some(section) = place {
+                section.ends[1 - side].asked_ptime_ms = flags.ptime_ms();
+                section.ends[side].asked_ptime_ms = flags.ptime_reverse_ms();
                 section.ends[side].direction = rewrite.sdp.direction(offered);
                 section.ends[side].signalled = Signalled {
                     remote,
-                    ptime_ms: offered.ptime_ms(),
+                    ptime: offered.ptime(),
                     protocol: offered.protocol.clone(),
                     formats: formats.clone(),
                     crypto: crypto_of(offered),
@@ -290,7 +292,7 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
         } else {
             let mut formats = Format::of(section);
             formats.retain(|format| format.is_carried() && !strip.takes(format));
-            if choose(&formats, None).is_some() {
+            if choose(&formats, Ptime::default()).is_some() {
                 let ptime_ms = flags.ptime_ms().or(section.ptime_ms());
                 Fate::Carried { formats, protocol: protocol.clone(), ptime_ms }
             } else {

@@ -1,5 +1,7 @@
 //! `publish`: media that is offered to the engine itself, for others to subscribe to.
 
+use offhook_proto::Ptime;
+
 use crate::end::{End, Signalled, leg_name};
 use crate::failure::Failure;
 use crate::flags::{Flags, is_plain_rtp, unsupported_protocol};
@@ -55,7 +57,9 @@ impl Ng {
         let strip = flags.strip();
         let mut formats = Format::of(section);
         formats.retain(|format| format.is_carried() && !strip.takes(format));
-        let media = choose(&formats, flags.ptime_ms().or(section.ptime_ms())).ok_or_else(none)?.0;
+        let wanted_ms = flags.ptime_ms().or(section.ptime_ms());
+        let ptime = Ptime { wanted_ms, ..section.ptime() };
+        let media = choose(&formats, ptime).ok_or_else(none)?.0;
         formats.retain(|format| {
             let number = Some(format.payload_type);
             number == Some(media.payload_type)
@@ -66,7 +70,7 @@ impl Ng {
         let mut end = End::new(leg_name(self.next_number(), "p"), media);
         end.signalled = Signalled {
             remote: sdp.remote(section, flags.source_address()),
-            ptime_ms: section.ptime_ms(),
+            ptime: section.ptime(),
             protocol: section.protocol.clone(),
             formats: formats.clone(),
             crypto,

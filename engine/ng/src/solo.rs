@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use offhook_proto::{Command, Error, LegQuery, Listen};
+use offhook_proto::{Command, Error, LegQuery, Listen, Ptime};
 
 use crate::call::Call;
 use crate::end::{End, Signalled, delete_leg, learn_ports};
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::flags::{Flags, unsupported_protocol};
 use crate::mute::Mute;
 use crate::root::{Body, Ng, first_error};
-use crate::sdp::{self, Direction, Format, LocalSection, Sdp, Section, choose};
+use crate::sdp::{self, Direction, Format, LocalSection, Sdp, Section};
 use crate::secure::{Agreed, MuxFlags, crypto_of};
 use crate::value::{Dict, Value};
 
@@ -162,12 +162,13 @@ fn accepted(
     if !transcodes {
         formats.retain(offered);
     }
-    let ptime_ms = section.ptime_ms().or(Some(u16::from(end.media.ptime_ms)));
+    let ptime = section.ptime();
+    let wanted_ms = ptime.wanted_ms.or(Some(u16::from(end.media.ptime_ms)));
     let none = || Failure::error("No codec in the answer that was offered");
-    let media = choose(&formats, ptime_ms).ok_or_else(none)?.0;
+    let media = end.choose(&formats, Ptime { wanted_ms, ..ptime }).ok_or_else(none)?;
     let signalled = Signalled {
         remote: sdp.remote(section, source),
-        ptime_ms: section.ptime_ms(),
+        ptime,
         protocol: section.protocol.clone(),
         formats,
         crypto: crypto_of(section),

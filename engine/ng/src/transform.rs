@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::{Error, LatchMode, Media, Remote};
+use offhook_proto::{Error, LatchMode, Media, Ptime, Remote};
 
 use crate::call::{Dialogue, Section, Side};
 use crate::create::TAKEN;
@@ -163,8 +163,10 @@ impl Wish {
         };
         let none = || Failure::error("No pair of codecs that this engine carries");
         let (inputs, outputs): (Vec<Format>, Vec<Format>) = pairs.into_iter().unzip();
-        let input = choose(&inputs, ptime_ms).ok_or_else(none)?.0;
-        let output = choose(&outputs, ptime_ms).ok_or_else(none)?.0;
+        let ptime = Ptime::wanted(ptime_ms);
+        let input = choose(&inputs, ptime).ok_or_else(none)?.0;
+        let output = choose(&outputs, ptime).ok_or_else(none)?.0;
+        let output = Media { repacketise: ptime_ms.is_some(), ..output };
         let destination = match media.find("destination") {
             Some(Value::Dict(destination)) => address_of(destination),
             _ => None,

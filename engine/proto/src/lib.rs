@@ -25,6 +25,7 @@ pub mod limits;
 mod mki;
 mod opus;
 mod parse;
+mod ptime;
 mod reply;
 mod request;
 mod sdes;
@@ -47,6 +48,7 @@ pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use mki::Mki;
 pub use opus::Opus;
+pub use ptime::Ptime;
 pub use reply::{
     EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, QualityScale,
     Reply, RtcpReport, Subscribed, Supervising, VoipMetrics, WorkerInfo,

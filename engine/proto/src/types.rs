@@ -20,8 +20,15 @@ pub struct Media {
     /// RTP payload type of comfort noise (RFC 3389), where negotiated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comfort_noise: Option<u8>,
-    /// Packet time of what the engine sends, 10 to 60 ms in steps of 10.
+    /// Packet time of what the engine makes, 10 to 60 ms in steps of 10.
     pub ptime_ms: u8,
+    /// Longest packet that the peer takes of whoever it hears, `ptime_ms` to 255 ms: longer ones of the same encoding are made anew
+    /// too. Any when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ptime_ms: Option<u8>,
+    /// Whether packets of the same encoding that last otherwise than `ptime_ms` are made anew too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repacketise: bool,
     /// What the peer asks for of Opus; of no account for other encodings.
     #[serde(skip_serializing_if = "Opus::is_default")]
     pub opus: Opus,
@@ -35,6 +42,8 @@ impl Default for Media {
             telephone_event: Some(101),
             comfort_noise: Some(13),
             ptime_ms: 20,
+            max_ptime_ms: None,
+            repacketise: false,
             opus: Opus::default(),
         }
     }

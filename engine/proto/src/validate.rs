@@ -283,6 +283,9 @@ fn media(media: &Media) -> Result<(), Error> {
     if !PTIME_MS.contains(&media.ptime_ms) || !media.ptime_ms.is_multiple_of(PTIME_STEP_MS) {
         return Err(bad("media.ptime_ms", "10, 20, 30, 40, 50 or 60", media.ptime_ms));
     }
+    if let Some(most) = media.max_ptime_ms.filter(|most| *most < media.ptime_ms) {
+        return Err(bad("media.max_ptime_ms", "media.ptime_ms or more", most));
+    }
     range("media.opus.max_rate_hz", media.opus.max_rate_hz, &Opus::RATE_HZ)?;
     range("media.opus.max_bitrate", media.opus.max_bitrate, &Opus::BITRATE)
 }

@@ -80,6 +80,12 @@ pub(crate) struct MediaArgs {
     /// Milliseconds of audio in a packet; 20 when absent.
     #[arg(long, value_name = "MS")]
     ptime: Option<u8>,
+    /// Longest packet that the peer takes, in milliseconds; any when absent.
+    #[arg(long, value_name = "MS")]
+    max_ptime: Option<u8>,
+    /// Make packets of a partner of the same encoding anew, too, where they last otherwise than --ptime.
+    #[arg(long)]
+    repacketise: bool,
     /// What the peer asks for of Opus, as after its payload type in a=fmtp: usedtx=1;maxplaybackrate=16000.
     #[arg(long, value_name = "PARAMETERS", requires = "codec", value_parser = parse_fmtp)]
     opus: Option<Opus>,
@@ -136,6 +142,8 @@ impl MediaArgs {
             && self.payload_type.is_none()
             && self.telephone_event.is_none()
             && self.ptime.is_none()
+            && self.max_ptime.is_none()
+            && !self.repacketise
         {
             return None;
         }
@@ -147,6 +155,8 @@ impl MediaArgs {
             telephone_event: self.telephone_event.or(default.telephone_event),
             comfort_noise: default.comfort_noise,
             ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
+            max_ptime_ms: self.max_ptime,
+            repacketise: self.repacketise,
             opus: self.opus.unwrap_or_default(),
         })
     }

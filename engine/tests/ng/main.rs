@@ -8,6 +8,7 @@ mod client;
 mod creating;
 mod kamailio;
 mod learning;
+mod packet_times;
 mod perl;
 mod publishing;
 mod recording;

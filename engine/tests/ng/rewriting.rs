@@ -123,6 +123,7 @@ fn corpus() -> Vec<(String, Dict, Option<String>)> {
         (offered(AUDIO), plain().with("flags", list(&["full-rtcp-attribute"])), None),
         (offered(AUDIO), plain().with("flags", list(&["original sendrecv"])), None),
         (offered(AUDIO), plain().with("ptime", 30_u64), None),
+        (offered(AUDIO), plain().with("ptime", 30_u64).with("ptime-reverse", 40_u64), agreed()),
         (offered("m=message 6000 TCP/MSRP *\na=path:x\nm=audio 4000 RTP/AVP 0\n"), plain(), None),
         (SESSION.replace("c=IN IP4 127.0.0.5", "c=IN IP4 0.0.0.0") + AUDIO, plain(), None),
         (

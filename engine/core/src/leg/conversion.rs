@@ -10,7 +10,7 @@ use super::key::Key;
 use super::press::{KeyEvents, KeyPacket, KeyTones};
 use crate::Time;
 
-/// One direction of a splice between legs of different encodings, or whose keys take another form.
+/// One direction of a splice between legs of different encodings or packet times, or whose keys take another form.
 pub(crate) struct Conversion {
     transcoder: Transcoder,
     /// When the next packet is made; none before the first one has come.

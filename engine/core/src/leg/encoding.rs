@@ -41,12 +41,15 @@ pub(crate) fn loss_percent(share: f32) -> u8 {
 /// 4.2).
 pub(crate) fn packet_ms(media: &Media) -> u8 {
     match media.codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => {
-            let possible = possible_ptime(audio_codec(media.codec), u32::from(media.ptime_ms));
-            possible.map_or(media.ptime_ms, |ms| ms as u8)
-        }
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => made_ms(media),
         Codec::Opus => 20,
     }
+}
+
+/// Milliseconds of each packet that a conversion makes.
+fn made_ms(media: &Media) -> u8 {
+    let possible = possible_ptime(audio_codec(media.codec), u32::from(media.ptime_ms));
+    possible.map_or(media.ptime_ms, |ms| ms as u8)
 }
 
 /// Timestamp units a second of an encoding (RFC 3551 section 6, RFC 7587 section 4.1).
@@ -115,6 +118,29 @@ pub(crate) fn packet(codec: Codec, ptime_ms: u8, out: &mut [u8]) -> usize {
 /// Whether payloads of one encoding are turned into another where they lie, or left as they are. Others are transcoded.
 pub(crate) fn in_place(from: Codec, to: Codec) -> bool {
     from == to || matches!((from, to), (Codec::Pcmu, Codec::Pcma) | (Codec::Pcma, Codec::Pcmu))
+}
+
+/// Whether a payload that could be sent on where it lies lasts as a hearer's packets are to: as long as those that are made for it,
+/// between the two laws and where all are to be so; else no longer than it takes.
+pub(crate) fn suits(from: Codec, payload: &[u8], hearer: &Media) -> bool {
+    let alike = hearer.repacketise || from != hearer.codec;
+    if !alike && hearer.max_ptime_ms.is_none() {
+        return true;
+    }
+    let codec = audio_codec(from);
+    let lasts_ts = codec.payload_ts(payload);
+    let made_ts = codec.ptime_ts(u32::from(made_ms(hearer)));
+    let within = |most_ms: u8| lasts_ts <= codec.ptime_ts(u32::from(most_ms));
+    // What lasts no time at all is a sign of life.
+    lasts_ts == 0 || lasts_ts == made_ts || !alike && hearer.max_ptime_ms.is_none_or(within)
+}
+
+/// Whether a decoder remembers what it heard, so that its encoder must not change for a moment.
+pub(crate) fn remembers(codec: Codec) -> bool {
+    match codec {
+        Codec::G722 | Codec::Opus => true,
+        Codec::Pcmu | Codec::Pcma | Codec::L16 { .. } => false,
+    }
 }
 
 /// Converts a payload in place, where [`in_place`].

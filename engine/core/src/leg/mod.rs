@@ -28,7 +28,7 @@ pub(crate) mod timer;
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Codec, Drops, DtmfMode, Idle, Media, Srtp};
+use offhook_proto::{Drops, DtmfMode, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::allowance::Allowance;
@@ -275,7 +275,7 @@ impl Leg {
         }
     }
 
-    /// Whether a leg is sent its packets as they are, or rewritten where they lie.
+    /// Whether a leg is sent its packets as they are, or rewritten where they lie, if each [`encoding::suits`] it.
     pub(crate) fn is_heard_as_it_is(&self, hearer: &Self) -> bool {
         hearer.conversion.is_none()
             && encoding::in_place(self.media.codec, hearer.media.codec)
@@ -286,11 +286,7 @@ impl Leg {
     /// Whether keys are to be heard as tones in an encoding whose decoder must not change its encoder for the time of a key: it
     /// takes some 50 ms to follow.
     fn sounds_keys(&self, hearer: &Media) -> bool {
-        let remembers = match hearer.codec {
-            Codec::G722 | Codec::Opus => true,
-            Codec::Pcmu | Codec::Pcma | Codec::L16 { .. } => false,
-        };
-        remembers
+        encoding::remembers(hearer.codec)
             && self.dtmf == DtmfMode::Convert
             && self.media.telephone_event.is_some()
             && hearer.telephone_event.is_none()

@@ -187,6 +187,8 @@ impl Worker {
         let filter_changes = updated.media.telephone_event != media.telephone_event;
         let made_otherwise = updated.media.codec != media.codec
             || updated.media.ptime_ms != media.ptime_ms
+            || updated.media.max_ptime_ms != media.max_ptime_ms
+            || updated.media.repacketise != media.repacketise
             || updated.media.opus != media.opus;
         if made_otherwise || filter_changes {
             updated.break_off();

@@ -1,4 +1,4 @@
-//! Splices between legs of different encodings: packets go into the hearer's conversion, and come out at its ticks.
+//! Splices between legs of different encodings or packet times: packets go into the hearer's conversion, and come out at its ticks.
 
 use offhook_proto::DtmfMode;
 
@@ -6,6 +6,7 @@ use super::Worker;
 use super::splice::both;
 use super::spread::turn_after_packet;
 use crate::leg::conversion::{Conversion, Made};
+use crate::leg::encoding::suits;
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
@@ -13,7 +14,27 @@ use crate::rtp::{HEADER_BYTES, Header};
 use crate::{DropReason, LegIx, Verdict, WorkerOutput};
 
 impl Worker {
-    /// Takes a packet of `leg` for its partner, which hears another encoding. A telephone-event is sent on at once.
+    /// Whether a packet of `leg` reaches its partner through a conversion.
+    pub(super) fn is_converted(
+        &mut self,
+        leg: LegIx,
+        partner: LegIx,
+        header: &Header,
+        payload: Payload,
+        packet: &[u8],
+    ) -> bool {
+        let (from, to) = both(&mut self.legs, leg, partner);
+        if !from.is_heard_as_it_is(to) {
+            return true;
+        }
+        let body = &packet[header.payload_at..header.payload_at + header.payload_len];
+        match payload {
+            Payload::Audio => !suits(from.media.codec, body, &to.media),
+            Payload::ComfortNoise | Payload::TelephoneEvent => false,
+        }
+    }
+
+    /// Takes a packet of `leg` for its partner, which does not hear it as it is. A telephone-event is sent on at once.
     pub(super) fn convert(
         &mut self,
         leg: LegIx,
@@ -22,10 +43,12 @@ impl Worker {
         payload: Payload,
         packet: &mut [u8],
     ) -> Result<Verdict, DropReason> {
+        // From now on something else is made for the partner than comes.
+        self.take_back(leg);
         let now = self.now;
         let (from, to) = both(&mut self.legs, leg, partner);
         if to.conversion.is_none() {
-            let made = conversion(from, to).ok_or(DropReason::PayloadType)?;
+            let made = conversion(from, to, false).ok_or(DropReason::PayloadType)?;
             to.conversion = Some(Box::new(made));
         }
         let conversion = to.conversion.as_mut().expect("it was just made");
@@ -93,11 +116,11 @@ impl Worker {
     }
 }
 
-/// What `to` hears `from` through.
-pub(super) fn conversion(from: &Leg, to: &Leg) -> Option<Conversion> {
+/// What `to` hears `from` through: a `brief` one where what is sent on as it comes is only interrupted.
+pub(super) fn conversion(from: &Leg, to: &Leg, brief: bool) -> Option<Conversion> {
     let filters = from.filters_keys(&to.media);
     let events = filters && from.dtmf == DtmfMode::Convert;
-    let mut made = Conversion::new(&from.media, &to.media, filters, events, from.is_heard_as_it_is(to))?;
+    let mut made = Conversion::new(&from.media, &to.media, filters, events, brief)?;
     if let Some(report) = to.reports.peer() {
         made.expect_loss(report.fraction_lost);
     }

@@ -174,7 +174,7 @@ impl Worker {
         if payload == Payload::TelephoneEvent && self.keep_key(leg, partner, header) {
             return Ok(Verdict::Consume);
         }
-        let (from, to) = both(&mut self.legs, leg, partner);
+        let to = &mut self.legs[partner.index()];
         let half = to.splice.as_mut().expect("a splice has two halves");
         if !half.hears {
             return Err(DropReason::GateClosed);
@@ -186,9 +186,10 @@ impl Worker {
         if to.supervision.is_some() {
             return self.forward_supervised(leg, partner, header, payload, packet);
         }
-        if !from.is_heard_as_it_is(to) {
+        if self.is_converted(leg, partner, header, payload, packet) {
             return self.convert(leg, partner, header, payload, packet);
         }
+        let (from, to) = both(&mut self.legs, leg, partner);
         let Some(payload_type) = to.payload_type(payload) else {
             self.swallow(leg, partner, header);
             return Err(DropReason::PayloadType);

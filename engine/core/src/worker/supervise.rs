@@ -196,8 +196,7 @@ impl Worker {
                 Some(part.on_key(now, header.timestamp, event, &from.media, &to.media))
             });
         }
-        let (from, to) = (&self.legs[leg.index()], &self.legs[partner.index()]);
-        if !from.is_heard_as_it_is(to) {
+        if self.is_converted(leg, partner, header, payload, packet) {
             return self.convert(leg, partner, header, payload, packet);
         }
         let verdict = self.pass_in_place(leg, partner, header, payload, packet)?;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use offhook_audio::codec::{self, OpusConfig};
+use offhook_audio::codec::{self, Decoder, OpusConfig};
 use offhook_audio::level::FULL_SCALE_SINE_DBM0;
 use offhook_audio::packetise::Packetiser;
 use offhook_audio::tones::{self, Tone, ToneSource};
 use offhook_proto::{Codec, Media};
 
-use super::{Rig, rtp};
+use super::{Rig, Sent, rtp};
 
 /// Every encoding, linear samples at an even and at an odd rate.
 pub const CODECS: [Codec; 6] = [
@@ -47,6 +47,18 @@ pub fn prompt_samples(name: &str) -> Vec<i16> {
     let mut wav = hound::WavReader::open(path).expect("the prompt is there");
     assert_eq!(wav.spec().sample_rate, 8_000);
     wav.samples().collect::<Result<_, _>>().expect("it is whole")
+}
+
+/// What packets of audio sound like, at a rate if their decoder has it.
+pub fn decoded(heard: &[Sent], codec: Codec, wanted_hz: u32) -> Vec<i16> {
+    let mut decoder = Decoder::new(audio_codec(codec), wanted_hz).expect("it decodes");
+    let mut all = Vec::new();
+    for sent in heard {
+        let mut samples = [0; 5_760];
+        let count = decoder.decode(&sent.bytes[12..], &mut samples).expect("it decodes");
+        all.extend_from_slice(&samples[..count]);
+    }
+    all
 }
 
 pub fn silence(ms: usize) -> Vec<i16> {

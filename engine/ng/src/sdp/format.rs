@@ -1,7 +1,6 @@
 //! Payload types of a section, by name, and which of them the engine carries.
 
-use offhook_proto::limits::{PTIME_MS, PTIME_STEP_MS};
-use offhook_proto::{Codec, Media, Opus};
+use offhook_proto::{Codec, Media, Opus, Ptime};
 
 use super::Section;
 
@@ -116,20 +115,21 @@ impl Format {
 
 /// What a leg carries that hears or sends these formats: the first audio one that the engine knows, with the
 /// telephone-events and the comfort noise of its clock. None when there is no such audio.
-pub fn choose(formats: &[Format], ptime_ms: Option<u16>) -> Option<Choice> {
+pub fn choose(formats: &[Format], ptime: Ptime) -> Option<Choice> {
     let (audio, codec) = formats.iter().find_map(|format| Some((format, format.codec()?)))?;
     let events: Vec<&Format> = formats.iter().filter(|format| format.is_telephone_event()).collect();
     let of_clock = events.iter().find(|format| format.clock_rate == audio.clock_rate).or(events.first());
     let noise = formats.iter().find(|format| format.is_comfort_noise() && audio.clock_rate == 8_000);
-    let usable = |ms: &u8| PTIME_MS.contains(ms) && ms.is_multiple_of(PTIME_STEP_MS);
-    Some(Choice(Media {
+    let mut media = Media {
         codec,
         payload_type: audio.payload_type,
         telephone_event: of_clock.map(|format| format.payload_type),
         comfort_noise: noise.map(|format| format.payload_type),
-        ptime_ms: ptime_ms.and_then(|ms| u8::try_from(ms).ok()).filter(usable).unwrap_or(20),
         opus: opus_of(formats),
-    }))
+        ..Media::default()
+    };
+    ptime.apply(&mut media);
+    Some(Choice(media))
 }
 
 /// What a side whose formats these are asks for of Opus.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) use format::opus_of;
 pub use format::{Choice, Format, choose};
 pub use local::{LocalSection, Place, describe};
-use offhook_proto::Remote;
+use offhook_proto::{Ptime, Remote};
 pub use rewrite::{Carried, Rewriting, RtcpAttribute, SectionOut, rewrite};
 
 use crate::limits::{FORMATS, SDP_BYTES, SECTIONS};
@@ -167,7 +167,13 @@ impl Section {
 
     /// Packet time in milliseconds, as its side wants to receive it.
     pub(crate) fn ptime_ms(&self) -> Option<u16> {
-        self.attribute("ptime").and_then(|value| value.trim().parse().ok())
+        self.ptime().wanted_ms
+    }
+
+    /// All that it says of packet times.
+    pub(crate) fn ptime(&self) -> Ptime {
+        let value = |name: &str| self.attribute(name).and_then(|value| value.trim().parse().ok());
+        Ptime { wanted_ms: value("ptime"), most_ms: value("maxptime") }
     }
 }
 

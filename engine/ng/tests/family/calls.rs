@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_ng::{Dict, Value};
 use offhook_proto::{Command, DtmfMode};
 
-use crate::world::{SDP, World, command, joined, offer};
+use crate::world::{SDP, World, answer, command, joined, offer};
 
 #[test]
 fn an_answered_call_without_media_is_given_up_after_a_minute() {
@@ -136,6 +136,26 @@ fn what_the_engine_has_refused_of_an_answer_it_is_told_again_by_the_next_one() {
     let told = world.told_by(&answered());
     let [Command::LegUpdate(update)] = &told[..] else { panic!("{told:?}") };
     assert!(update.remote.is_some() && update.media.is_some());
+}
+
+#[test]
+fn a_packet_time_that_is_asked_for_goes_before_what_a_side_wants() {
+    let mut world = World::new();
+    let wished = offer().with("ptime", 40_u64).with("ptime-reverse", 30_u64);
+    world.ask(&wished);
+    let answered = answer("a=ptime:10\r\na=maxptime:50\r\n");
+    let media = |told: Vec<Command>| {
+        let media = told.into_iter().filter_map(|command| match command {
+            Command::LegUpdate(update) => update.media,
+            _ => None,
+        });
+        media.map(|media| (media.ptime_ms, media.max_ptime_ms, media.repacketise)).collect::<Vec<_>>()
+    };
+    // Of no account in an answer.
+    let told = world.told_by(&answered.with("ptime", 60_u64));
+    assert_eq!(media(told), [(30, None, true), (40, Some(50), true)]);
+    world.ask(&offer().with("to-tag", "b"));
+    assert_eq!(media(world.told_by(&answer(""))), [(20, None, false); 2], "an offer asks for itself");
 }
 
 #[test]

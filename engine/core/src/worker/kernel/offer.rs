@@ -94,6 +94,8 @@ fn may_ever_fit(from: &Leg, to: &Leg) -> bool {
         && !recorded
         && from.detect.is_none()
         && from.media.codec == to.media.codec
+        && !to.media.repacketise
+        && to.media.max_ptime_ms.is_none()
         && !may_be_rtcp(from.media.payload_type)
 }
 
