@@ -20,6 +20,8 @@ mod keys;
 mod learning;
 #[path = "listening.rs"]
 mod listening;
+#[path = "pauses.rs"]
+mod pauses;
 #[path = "recording.rs"]
 mod recording;
 #[path = "reports.rs"]

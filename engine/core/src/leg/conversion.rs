@@ -22,8 +22,10 @@ pub(crate) struct Conversion {
     events: Option<Box<KeyEvents>>,
     /// Keys that came as telephone-events, heard as tones.
     tones: Option<Box<KeyTones>>,
-    /// Nothing but such a key needs it: it ends with the key.
+    /// Nothing but such a key needs it, or noise in a pause of speech that is forwarded: it ends with them.
     brief: bool,
+    /// Noise came last.
+    noise: bool,
     /// Timestamp units a second, of the packets that come and of those that go.
     clock_rates: (u32, u32),
 }
@@ -58,7 +60,7 @@ const SILENT_AFTER_US: u64 = 10_000_000;
 
 impl Conversion {
     /// A conversion that has heard nothing, which takes out keys where asked to; they are telephone-events where `events`. A `brief`
-    /// one ends with the keys in it. None when the codec library has none such.
+    /// one ends with the keys and the noise in it. None when the codec library has none such.
     pub(crate) fn new(from: &Media, to: &Media, filters: bool, events: bool, brief: bool) -> Option<Self> {
         let (from_codec, to_codec) = (audio_codec(from.codec), audio_codec(to.codec));
         let mut config = TranscodeConfig::new(from_codec, to_codec, u32::from(to.ptime_ms));
@@ -72,6 +74,7 @@ impl Conversion {
             events,
             tones: None,
             brief,
+            noise: false,
             next_tick: Time::NEVER,
             last_packet: Time(0),
             key: None,
@@ -104,6 +107,7 @@ impl Conversion {
         payload: &[u8],
     ) {
         self.begin(now, first_tick);
+        self.noise = false;
         self.transcoder.on_audio(now.0, sequence, timestamp, payload);
     }
 
@@ -117,6 +121,7 @@ impl Conversion {
         payload: &[u8],
     ) {
         self.begin(now, first_tick);
+        self.noise = true;
         self.transcoder.on_comfort_noise(now.0, sequence, timestamp, payload);
     }
 
@@ -137,6 +142,11 @@ impl Conversion {
             || self.events.as_ref().is_some_and(|events| events.sounds())
     }
 
+    /// Whether it only fills a pause in what is forwarded otherwise.
+    pub(crate) fn fills_pause(&self) -> bool {
+        self.brief && self.noise && !self.sounds_key()
+    }
+
     /// The keys that are heard as tones. Ticks begin at `first_tick` if there are none yet.
     pub(crate) fn tones(&mut self, now: Time, first_tick: Time) -> &mut KeyTones {
         self.begin(now, first_tick);
@@ -150,7 +160,7 @@ impl Conversion {
         let tick = self.next_tick + late_us / self.ptime_us() * self.ptime_us();
         self.next_tick = tick + self.ptime_us();
         let keys = self.sounds_key();
-        if !keys && (self.brief || now.since(self.last_packet) > SILENT_AFTER_US) {
+        if !keys && (self.brief && !self.noise || now.since(self.last_packet) > SILENT_AFTER_US) {
             return (tick, Made::Over);
         }
         let Self { transcoder, filter, events, tones, .. } = self;

@@ -6,7 +6,7 @@ use super::Worker;
 use super::splice::both;
 use super::spread::turn_after_packet;
 use crate::leg::conversion::{Conversion, Made};
-use crate::leg::encoding::suits;
+use crate::leg::encoding::{remembers, suits};
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::leg::{Leg, Payload};
@@ -14,7 +14,8 @@ use crate::rtp::{HEADER_BYTES, Header};
 use crate::{DropReason, LegIx, Verdict, WorkerOutput};
 
 impl Worker {
-    /// Whether a packet of `leg` reaches its partner through a conversion.
+    /// Whether a packet of `leg` reaches its partner through a conversion. Speech that may be sent on as it is ends one that has
+    /// filled its pause with noise.
     pub(super) fn is_converted(
         &mut self,
         leg: LegIx,
@@ -24,13 +25,17 @@ impl Worker {
         packet: &[u8],
     ) -> bool {
         let (from, to) = both(&mut self.legs, leg, partner);
+        if payload == Payload::Audio && to.conversion.as_ref().is_some_and(|made| made.fills_pause()) {
+            to.break_off();
+        }
         if !from.is_heard_as_it_is(to) {
             return true;
         }
         let body = &packet[header.payload_at..header.payload_at + header.payload_len];
         match payload {
             Payload::Audio => !suits(from.media.codec, body, &to.media),
-            Payload::ComfortNoise | Payload::TelephoneEvent => false,
+            Payload::ComfortNoise => to.media.comfort_noise.is_none() && !remembers(to.media.codec),
+            Payload::TelephoneEvent => false,
         }
     }
 
@@ -47,14 +52,16 @@ impl Worker {
         self.take_back(leg);
         let now = self.now;
         let (from, to) = both(&mut self.legs, leg, partner);
+        let fills_pause = payload == Payload::ComfortNoise && from.is_heard_as_it_is(to);
         if to.conversion.is_none() {
-            let made = conversion(from, to, false).ok_or(DropReason::PayloadType)?;
+            let made = conversion(from, to, fills_pause).ok_or(DropReason::PayloadType)?;
             to.conversion = Some(Box::new(made));
         }
         let conversion = to.conversion.as_mut().expect("it was just made");
         let filters = conversion.filters();
         let body = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let first_tick = turn_after_packet(now, partner);
+        // Noise follows on the last packet of speech, which was sent on as it came.
+        let first_tick = if fills_pause { now } else { turn_after_packet(now, partner) };
         match payload {
             Payload::Audio => {
                 conversion.on_audio(now, first_tick, header.sequence, header.timestamp, body);
