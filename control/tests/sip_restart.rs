@@ -232,6 +232,37 @@ async fn by_10_who_picked_up_while_control_was_dead_is_acknowledged_and_the_call
 }
 
 #[tokio::test]
+async fn by_10_by_08_a_phone_that_begins_to_ring_after_a_restart_rings_as_long_as_any() {
+    const RING_MS: u64 = 6_000;
+    let peer = Peer::new().await;
+    let mut port = Port::start(config()).await;
+    let address = port.address();
+    let call = port.dial_for(Target::Uri(format!("sip:bob@{}", peer.address())), 6_000);
+    let invite = peer.hear("INVITE").await;
+    let kept = port.until(call, |event| matches!(event, SipEvent::SettingUp { .. })).await;
+    let SipEvent::SettingUp { data } = kept else { unreachable!() };
+    drop(port);
+    // Half of it has passed, whatever the machine does meanwhile.
+    let mut kept: serde_json::Value = serde_json::from_str(&data).expect("our own JSON");
+    kept["until_ms"] = (support::now().unix_ms + RING_MS / 2).into();
+    let (mut port, call) = resumed(address, &kept.to_string()).await;
+    let rings = std::time::Instant::now();
+    peer.respond(&invite, "180 Ringing", "t", "", "").await;
+    let told = port.until(call, |event| matches!(event, SipEvent::SettingUp { .. })).await;
+    let SipEvent::SettingUp { data } = told else { unreachable!() };
+    let told: serde_json::Value = serde_json::from_str(&data).expect("our own JSON");
+    assert!(told["until_ms"].as_u64() > kept["until_ms"].as_u64() && told["ring_ms"].is_null(), "{told}");
+    let cancel = peer.hear("CANCEL").await;
+    let rang_ms = rings.elapsed().as_millis();
+    assert!(rang_ms >= u128::from(RING_MS), "it rang for {rang_ms} ms");
+    peer.respond(&cancel, "200 OK", "t", "", "").await;
+    peer.respond(&invite, "487 Request Terminated", "t", "", "").await;
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 408, .. })), "{events:?}");
+    port.idle().await;
+}
+
+#[tokio::test]
 async fn by_10_a_second_answer_of_a_fork_gets_ack_and_bye_after_a_restart_too() {
     let peer = Peer::new().await;
     let (invite, set_up, address) = killed_while_it_rings(&peer).await;

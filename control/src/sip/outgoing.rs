@@ -129,6 +129,8 @@ struct Attempt {
     deadline: Instant,
     /// The same, as another run would have to know it.
     until_ms: u64,
+    /// How long it may ring once it begins to; none when it has begun.
+    ring_ms: Option<u32>,
     /// What another run has been left of it.
     told: Option<SetUp>,
     /// Set once we have given up: what to report when the INVITE has ended.
@@ -181,6 +183,7 @@ impl Attempt {
             invite,
             deadline: Instant::now() + Duration::from_millis(u64::from(ring_ms)),
             until_ms: shared.unix_ms() + u64::from(ring_ms),
+            ring_ms: Some(ring_ms),
             told: None,
             giving_up: None,
             heard: false,
@@ -226,7 +229,7 @@ impl Attempt {
     /// Tells what another run needs to go on, when it is new: an INVITE that was challenged has been sent with another branch.
     async fn tell_set_up(&mut self) {
         let invite = self.dialog.initial_request();
-        match SetUp::new(&invite, &self.local, &self.plan, self.until_ms) {
+        match SetUp::new(&invite, &self.local, &self.plan, self.until_ms, self.ring_ms) {
             Ok(set_up) if self.told.as_ref() != Some(&set_up) => {
                 self.shared.emit(self.call, SipEvent::SettingUp { data: set_up.write() }).await;
                 self.told = Some(set_up);
@@ -245,6 +248,7 @@ impl Attempt {
             }
             DialogState::Early(_, response) => {
                 self.heard = true;
+                self.begin_to_ring();
                 self.tell_set_up().await;
                 match sdp::accept(&response.body, &self.local.media, &self.secrets) {
                     Ok(remote) if !response.body.is_empty() => {
@@ -256,6 +260,13 @@ impl Attempt {
             }
             _ => {}
         }
+    }
+
+    /// What it has to ring counts from its first ringing; another phone of the same call adds nothing.
+    fn begin_to_ring(&mut self) {
+        let Some(ring_ms) = self.ring_ms.take().filter(|_| self.giving_up.is_none()) else { return };
+        self.deadline = Instant::now() + Duration::from_millis(u64::from(ring_ms));
+        self.until_ms = self.shared.unix_ms() + u64::from(ring_ms);
     }
 
     fn on_message(&mut self, message: Message) {

@@ -177,6 +177,7 @@ impl Resumed {
     async fn on_response(&mut self, response: &Response) -> Turn {
         match response.status_code.kind() {
             StatusCodeKind::Provisional => {
+                self.begin_to_ring(response).await;
                 let early = sdp::accept(&response.body, &self.set_up.local().media, &self.secrets);
                 if let (Ok(remote), false) = (early, response.body.is_empty()) {
                     self.early = Some(remote.clone());
@@ -192,6 +193,18 @@ impl Resumed {
                 }
                 Turn::Over(self.giving_up.take().unwrap_or_else(|| failure_of(response)))
             }
+        }
+    }
+
+    /// What it has to ring counts from its first ringing, and another run has to know that too.
+    async fn begin_to_ring(&mut self, response: &Response) {
+        if response.status_code == StatusCode::Trying || self.giving_up.is_some() {
+            return;
+        }
+        if let Some(ring_ms) = self.set_up.ring_ms.take().map(|ring_ms| u64::from(ring_ms.min(RING_MS))) {
+            self.deadline = Instant::now() + Duration::from_millis(ring_ms);
+            self.set_up.until_ms = self.shared.unix_ms() + ring_ms;
+            self.shared.emit(self.call, SipEvent::SettingUp { data: self.set_up.write() }).await;
         }
     }
 

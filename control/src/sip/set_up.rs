@@ -29,6 +29,9 @@ pub(crate) struct SetUp {
     local: Local,
     /// When we would have given up, in milliseconds since 1970 UTC.
     pub(crate) until_ms: u64,
+    /// How long it may ring once it begins to, in milliseconds; none when it has begun.
+    #[serde(default)]
+    pub(crate) ring_ms: Option<u32>,
     /// Whether the stack may have used CSeq numbers for PRACKs.
     pub(crate) reliable: bool,
 }
@@ -39,6 +42,7 @@ impl SetUp {
         local: &LocalMedia,
         plan: &Plan,
         until_ms: u64,
+        ring_ms: Option<u32>,
     ) -> Result<Self, BadDialog> {
         Ok(Self {
             version: VERSION,
@@ -47,6 +51,7 @@ impl SetUp {
             destination: plan.destination,
             local: Local::from(local),
             until_ms,
+            ring_ms,
             reliable: plan.reliable,
         })
     }

@@ -177,7 +177,8 @@ impl Core {
         let command =
             SipCommand::Dial { target, caller_id, display: None, local, auto_answer, ring_timeout_ms };
         self.push(Output::Sip { call: id, command });
-        self.arm(Timer::Ended(id), u64::from(ring_timeout_ms) + END_OVERDUE_MS);
+        // As long once more as it may take until it rings.
+        self.arm(Timer::Ended(id), 2 * u64::from(ring_timeout_ms) + END_OVERDUE_MS);
         if let Some(ms) = setup_ms {
             self.arm(Timer::Setup(id), u64::from(ms));
         }
