@@ -1,6 +1,7 @@
 //! The configuration file: read once, every mistake reported at once with its line.
 
 mod compliance;
+mod detection;
 mod flows;
 mod media;
 mod sections;
@@ -140,6 +141,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../example.toml");
@@ -170,6 +173,45 @@ mod tests {
             );
         }
         assert!(settings > 5);
+    }
+
+    #[test]
+    fn every_setting_that_is_known_stands_in_the_example() {
+        const UNKNOWN: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+        let is_header = |line: &str| line.starts_with('[');
+        let (mut path, mut sections) = (String::new(), BTreeMap::<String, Vec<&str>>::new());
+        let mut text = format!("{UNKNOWN} = 0\n");
+        for line in EXAMPLE.lines() {
+            text += &format!("{line}\n");
+            let plain = line.strip_prefix("# ").unwrap_or(line);
+            if is_header(line) {
+                plain.trim_matches(['[', ']']).clone_into(&mut path);
+                text += &format!("{UNKNOWN} = 0\n");
+            }
+            sections.entry(path.clone()).or_default().push(plain);
+        }
+        let stands = |section: &str, key: &str| {
+            let table = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+            let mut lines = sections.get(section).into_iter().flatten();
+            sections.contains_key(&table) || lines.any(|line| line.starts_with(&format!("{key} = ")))
+        };
+        let mistakes = Config::parse(&text, Path::new(".")).expect_err("nothing is known by that name");
+        let mut known = 0;
+        for mistake in &mistakes {
+            let (place, keys) =
+                mistake.message.split_once("; known here: ").expect("the known ones are told");
+            let (place, _) = place.split_once(UNKNOWN).expect("nothing else is wrong");
+            let place: String =
+                place.chars().filter(|char| char.is_ascii_lowercase() || "._".contains(*char)).collect();
+            let place = place.trim_end_matches('.');
+            for key in keys.split(", ") {
+                known += 1;
+                // A queue has those of a service for the calls of its own.
+                let there = stands(place, key) || (place == "queue" && stands("service", key));
+                assert!(there, "{place}.{key} is known, and not in the example");
+            }
+        }
+        assert!(known > 150, "{known}: {mistakes:#?}");
     }
 
     #[test]

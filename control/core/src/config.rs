@@ -1,6 +1,6 @@
 //! What an administrator sets. The shell reads and checks the file; these are the values.
 
-use offhook_proto::{AmdParameters, Idle, Media};
+use offhook_proto::{AmdParameters, Idle, Media, ToneParameters};
 use serde::{Deserialize, Serialize};
 
 use crate::compliance::ComplianceConfig;
@@ -432,6 +432,8 @@ pub struct DetectionConfig {
     pub message: String,
     /// How persons and machines are told apart.
     pub amd: AmdParameters,
+    /// What counts as which tone.
+    pub tone_parameters: ToneParameters,
 }
 
 /// What is done with an answering machine.

@@ -13,7 +13,7 @@ use offhook_control_core::report::Report;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
-use offhook_proto::{Command, Detected, DetectedKind, EventBody, PlaySource};
+use offhook_proto::{AmdParameters, Command, Detected, DetectedKind, EventBody, PlaySource, ToneParameters};
 use serde_json::{Value, json};
 
 fn with(detection: DetectionConfig) -> Bench {
@@ -131,6 +131,20 @@ fn by_05_the_splice_goes_before_the_detection_and_does_not_wait_for_it() {
     assert!(splice < detect.expect("listened to"));
     let Some(Command::DetectStart(start)) = bench.engine.get(detect.unwrap_or_default()) else { panic!() };
     assert_eq!(start.leg, format!("c-{call}"));
+}
+
+#[test]
+fn cb_17_the_engine_listens_with_the_parameters_of_the_service() {
+    let amd = AmdParameters { greeting_ms: 1_800, ..AmdParameters::default() };
+    let tone_parameters = ToneParameters { fax: false, ..ToneParameters::default() };
+    let machine = OnMachine::Drop;
+    let mut bench = with(DetectionConfig { machine, amd, tone_parameters, ..DetectionConfig::default() });
+    answered(&mut bench);
+    let started = bench.engine.iter().find_map(|command| match command {
+        Command::DetectStart(start) => Some((start.amd, start.tones)),
+        _ => None,
+    });
+    assert_eq!(started, Some((amd, tone_parameters)));
 }
 
 #[test]

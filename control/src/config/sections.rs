@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use offhook_control_core::api::AgentBody;
 use offhook_control_core::config::{
-    AgentConfig, DetectionConfig, GroupModes, ModesConfig, OnMachine, OnTone, Prompts, QueueConfig,
-    ReportConfig, Secret, ServiceConfig,
+    AgentConfig, GroupModes, ModesConfig, Prompts, QueueConfig, ReportConfig, Secret, ServiceConfig,
 };
 use offhook_control_core::hours::OfficeHours;
 use offhook_control_core::modes::ModeWish;
@@ -16,6 +15,7 @@ use offhook_control_core::record::Station;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::{Dscp, Idle};
 
+use super::detection::detection;
 use super::table::Table;
 use super::{Config, Engine, Http, Sip};
 use crate::sip::{Security, TrunkConfig, TrunkCredential, TrunkTransport};
@@ -348,44 +348,6 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     office_hours(&mut table, &mut service);
     table.finish();
     service
-}
-
-/// What is done when something else than a person answers.
-fn detection(table: &mut Table<'_, '_>) -> DetectionConfig {
-    let mut detection = DetectionConfig::default();
-    let machine = [
-        ("connect", OnMachine::Connect),
-        ("drop", OnMachine::Drop),
-        ("message", OnMachine::Message),
-        ("retry", OnMachine::Retry),
-    ];
-    let tone = [("connect", OnTone::Connect), ("drop", OnTone::Drop), ("retry", OnTone::Retry)];
-    set(&mut detection.machine, table.choice("on_machine", &machine));
-    set(&mut detection.fax, table.choice("on_fax", &tone));
-    set(&mut detection.tones, table.choice("on_tones", &tone));
-    set(&mut detection.message, table.text("machine_message"));
-    if detection.machine == OnMachine::Message && detection.message.is_empty() {
-        table.refuse("on_machine", "needs machine_message, the name of a WAV file, beside it");
-    }
-    let mut amd = table.table("amd");
-    let ms = offhook_proto::limits::DETECT_MS;
-    for (field, key) in [
-        (&mut detection.amd.initial_silence_ms, "initial_silence_ms"),
-        (&mut detection.amd.greeting_ms, "greeting_ms"),
-        (&mut detection.amd.after_greeting_silence_ms, "after_greeting_silence_ms"),
-        (&mut detection.amd.total_analysis_time_ms, "total_analysis_time_ms"),
-        (&mut detection.amd.min_word_length_ms, "min_word_length_ms"),
-        (&mut detection.amd.maximum_word_length_ms, "maximum_word_length_ms"),
-        (&mut detection.amd.between_words_silence_ms, "between_words_silence_ms"),
-    ] {
-        set(field, amd.number(key, ms.clone()));
-    }
-    let words = offhook_proto::limits::DETECT_WORDS;
-    set(&mut detection.amd.maximum_number_of_words, amd.number("maximum_number_of_words", words));
-    let threshold = offhook_proto::limits::DETECT_THRESHOLD;
-    set(&mut detection.amd.silence_threshold, amd.number("silence_threshold", threshold));
-    amd.finish();
-    detection
 }
 
 /// How customers are asked whether they are ready, or told that they may call (CB-05).

@@ -7,11 +7,13 @@
 mod amd;
 mod cadence;
 mod fft;
+mod parameters;
 mod sit;
 mod spectrum;
 mod tone;
 
 pub use amd::{AmdCause, AmdConfig, AmdVerdict};
+pub use parameters::ToneConfig;
 pub use sit::SitCause;
 
 use amd::Amd;
@@ -49,15 +51,18 @@ pub enum CpdEvent {
 }
 
 /// Parameters of a [`CallProgressDetector`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpdConfig {
     /// Person or machine.
     pub amd: AmdConfig,
+    /// Beep, fax, special information and call progress tones.
+    pub tones: ToneConfig,
 }
 
 /// Listens to one party from the moment of answer, or before for ringback and network tones.
 #[derive(Clone, Debug)]
 pub struct CallProgressDetector {
+    config: ToneConfig,
     spectrum: SpectrumAnalyser,
     tones: ToneTracker,
     amd: Amd,
@@ -84,7 +89,7 @@ impl CallProgressDetector {
     pub fn new(config: CpdConfig) -> Self {
         Self {
             spectrum: SpectrumAnalyser::default(),
-            tones: ToneTracker::default(),
+            tones: ToneTracker::new(config.tones.min_level_dbm0),
             amd: Amd::new(config.amd),
             sit: SitTracker::default(),
             cadence: CadenceTracker::default(),
@@ -93,6 +98,7 @@ impl CallProgressDetector {
             cng_end_ms: None,
             fax_reported: false,
             dial_reported: false,
+            config: config.tones,
         }
     }
 
@@ -145,9 +151,11 @@ impl CallProgressDetector {
         let end_ms = self.tones.last_end_ms();
         // Another tone before this one was done: it was no beep on its own.
         let alone = self.beep.take().is_none();
-        if let Some(cause) = self.sit.on_tone(&tone, end_ms) {
-            self.amd.cancel();
-            on_event(CpdEvent::Sit(cause));
+        if let Some(cause) = self.sit.on_tone(&tone, end_ms, &self.config) {
+            if self.config.sit {
+                self.amd.cancel();
+                on_event(CpdEvent::Sit(cause));
+            }
             return;
         }
         if self.is_calling_fax(&tone, end_ms) {
@@ -155,22 +163,22 @@ impl CallProgressDetector {
             return;
         }
         if tone.is_progress() && (!self.amd.voice_heard() || self.cadence.has_told()) {
-            if let Some(cadence) = self.cadence.on_burst(&tone, end_ms) {
+            if let Some(cadence) = self.cadence.on_burst(&tone, end_ms, &self.config) {
                 self.report_cadence(cadence, on_event);
             }
             return;
         }
-        if alone && tone.is_beep() && !is_near(tone.frequency_hz, CED_HZ, 25.0) {
+        if alone && self.is_beep(&tone) {
             self.beep = Some((tone, end_ms));
         }
     }
 
     /// A tone goes on.
     fn on_sounding(&mut self, tone: Tone, on_event: &mut impl FnMut(CpdEvent)) {
-        if is_near(tone.frequency_hz, CED_HZ, 25.0) && !tone.dual && tone.duration_ms >= CED_MIN_MS {
+        if self.is_answering_fax(&tone) && tone.duration_ms >= self.config.fax_answer_min_ms {
             self.report_fax(CpdEvent::FaxAnswer, on_event);
         }
-        if tone.is_progress() && tone.duration_ms >= DIAL_MIN_MS && !self.dial_reported {
+        if tone.is_progress() && tone.duration_ms >= self.config.dial_min_ms && !self.dial_reported {
             self.dial_reported = true;
             self.amd.cancel();
             on_event(CpdEvent::DialTone);
@@ -191,13 +199,27 @@ impl CallProgressDetector {
             }
             on_event(CpdEvent::Beep { frequency_hz: tone.frequency_hz, duration_ms: tone.duration_ms });
         }
-        if let Some(cadence) = self.cadence.on_pause(pause_ms) {
+        if let Some(cadence) = self.cadence.on_pause(pause_ms, &self.config) {
             self.report_cadence(cadence, on_event);
         }
     }
 
+    /// Whether it can be a machine's beep.
+    fn is_beep(&self, tone: &Tone) -> bool {
+        let config = &self.config;
+        let hz = tone.frequency_hz.round() as u32;
+        let fits = config.beep_hz.contains(&hz) && config.beep_ms.contains(&tone.duration_ms);
+        !tone.dual && fits && !self.is_answering_fax(tone)
+    }
+
+    fn is_answering_fax(&self, tone: &Tone) -> bool {
+        self.config.fax && is_near(tone.frequency_hz, CED_HZ, 25.0) && !tone.dual
+    }
+
     fn is_calling_fax(&mut self, tone: &Tone, end_ms: u32) -> bool {
-        if !is_near(tone.frequency_hz, CNG_HZ, 40.0) || tone.dual || !(CNG_MS).contains(&tone.duration_ms) {
+        let fits = is_near(tone.frequency_hz, CNG_HZ, 40.0)
+            && self.config.fax_calling_ms.contains(&tone.duration_ms);
+        if !self.config.fax || tone.dual || !fits {
             return false;
         }
         let before = self.cng_end_ms.replace(end_ms);
@@ -234,11 +256,6 @@ fn is_near(hz: f32, nominal_hz: f32, tolerance_hz: f32) -> bool {
 
 const CED_HZ: f32 = 2100.0;
 const CNG_HZ: f32 = 1100.0;
-/// A CED lasts 2.6 to 4 s; machines' beeps of this frequency are shorter than this.
-const CED_MIN_MS: u32 = 700;
-/// 0.5 s with the tolerance of T.30 §4.1 and of the measurement.
-const CNG_MS: std::ops::RangeInclusive<u32> = 400..=600;
-const DIAL_MIN_MS: u32 = 3000;
 /// A special information tone's next part begins within this time.
 const SIT_MAX_GAP_MS: u32 = 60;
 /// Two lost packets may hide its beginning.

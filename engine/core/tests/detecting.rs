@@ -6,7 +6,7 @@ use offhook_audio::tones::{self, Country, Progress, Segment, Tone};
 use offhook_engine_core::{Disarmed, LegId, LegSetup, WorkerCommand, WorkerReport};
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, Detected, DetectedCause, DetectedKind, EventBody,
-    LegUpdate, Media,
+    LegUpdate, Media, ToneParameters,
 };
 use support::speaker::{CODECS, Speaker, keys, media, prompt_samples, silence, tone_samples};
 use support::{Rig, setup};
@@ -26,7 +26,12 @@ fn spliced(customer: Media) -> (Rig, Speaker) {
 }
 
 fn wanted(what: &[DetectWhat]) -> DetectStart {
-    DetectStart { leg: "leg-2".into(), what: what.to_vec(), amd: AmdParameters::default() }
+    DetectStart {
+        leg: "leg-2".into(),
+        what: what.to_vec(),
+        amd: AmdParameters::default(),
+        tones: ToneParameters::default(),
+    }
 }
 
 fn start(rig: &mut Rig, wanted: DetectStart) {
@@ -130,6 +135,23 @@ fn cb_17_the_parameters_are_the_callers() {
     start(&mut rig, DetectStart { amd, ..wanted(&[DetectWhat::Amd]) });
     customer.say(&mut rig, &[prompt_samples("wrong_pin.wav"), silence(1_200)].concat());
     assert_eq!(kinds(&mut rig), [(DetectedKind::Person, Some(DetectedCause::ShortGreeting))]);
+}
+
+#[test]
+fn cb_17_the_cadences_are_the_callers() {
+    let spain = ToneParameters {
+        busy_min_ms: 150,
+        busy_max_ms: 309,
+        reorder_min_ms: 310,
+        reorder_max_ms: 600,
+        ..ToneParameters::default()
+    };
+    for (tones, kind) in [(ToneParameters::default(), DetectedKind::Reorder), (spain, DetectedKind::Busy)] {
+        let (mut rig, mut customer) = spliced(media(Codec::Pcma));
+        start(&mut rig, DetectStart { tones, ..wanted(&[DetectWhat::Tones]) });
+        customer.say(&mut rig, &tone_samples(&Country::Es.tone(Progress::Busy), 3_000));
+        assert_eq!(kinds(&mut rig), [(kind, None)]);
+    }
 }
 
 #[test]

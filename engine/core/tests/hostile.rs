@@ -10,6 +10,7 @@ use offhook_engine_core::{
 };
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Idle, LegUpdate, Media, SuperviseMode,
+    ToneParameters,
 };
 use support::speaker::{CODECS, media};
 use support::world::Dice;
@@ -157,7 +158,12 @@ impl Chaos {
             15 => {
                 let what = vec![DetectWhat::Amd, DetectWhat::Tones, DetectWhat::Dtmf];
                 let start = yes.then(|| {
-                    Box::new(DetectStart { leg: String::new(), what, amd: AmdParameters::default() })
+                    Box::new(DetectStart {
+                        leg: String::new(),
+                        what,
+                        amd: AmdParameters::default(),
+                        tones: ToneParameters::default(),
+                    })
                 });
                 WorkerCommand::Detect { op: OpId(0), leg: a, start }
             }

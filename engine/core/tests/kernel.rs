@@ -9,6 +9,7 @@ use offhook_engine_core::{
 };
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, EventBody, LatchMode, Media, SuperviseMode,
+    ToneParameters,
 };
 use support::handed_over::{begin, call, in_kernel, join, rig, rig_of, talk};
 use support::kernel::{EAGER, KernelModel};
@@ -42,8 +43,12 @@ fn every_command_takes_back_what_it_could_change_before_it_is_executed() {
         since: Time::from_ms(1_000),
         replay: false,
     };
-    let detect =
-        || DetectStart { leg: String::new(), what: vec![DetectWhat::Tones], amd: AmdParameters::default() };
+    let detect = || DetectStart {
+        leg: String::new(),
+        what: vec![DetectWhat::Tones],
+        amd: AmdParameters::default(),
+        tones: ToneParameters::default(),
+    };
     let commands: Vec<WorkerCommand> = vec![
         splice(a, b),
         splice(a, c),
@@ -133,7 +138,12 @@ fn what_is_special_stays_with_the_worker() {
     });
     stays(plain(), "detected on", &|rig| {
         let what = vec![DetectWhat::Tones];
-        let start = DetectStart { leg: String::new(), what, amd: AmdParameters::default() };
+        let start = DetectStart {
+            leg: String::new(),
+            what,
+            amd: AmdParameters::default(),
+            tones: ToneParameters::default(),
+        };
         rig.done(|op| WorkerCommand::Detect { op, leg: LegId(1), start: Some(Box::new(start)) });
     });
 }

@@ -1,6 +1,10 @@
 //! Detection: who or what speaks on a leg, as asked for and as told.
 
+mod tones;
+
 use serde::{Deserialize, Serialize};
+
+pub use tones::ToneParameters;
 
 /// Listens to what a leg receives, in place of the detection that there was. Delays nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +17,9 @@ pub struct DetectStart {
     /// Parameters of `amd`.
     #[serde(default, skip_serializing_if = "AmdParameters::is_default")]
     pub amd: AmdParameters,
+    /// Parameters of the tones, the beep of `amd` among them.
+    #[serde(default, skip_serializing_if = "ToneParameters::is_default")]
+    pub tones: ToneParameters,
 }
 
 /// Ends the detection of a leg.

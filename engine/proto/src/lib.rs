@@ -42,7 +42,9 @@ pub use blocking::BlockingClient;
 
 pub use client::{Client, ClientEvent, Config, RequestId};
 pub use codec::Codec;
-pub use detect::{AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind};
+pub use detect::{
+    AmdParameters, DetectStart, DetectStop, DetectWhat, Detected, DetectedCause, DetectedKind, ToneParameters,
+};
 pub use dscp::{Dscp, NotDscp};
 pub use error::{Error, ErrorCode};
 pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};

@@ -36,6 +36,12 @@ pub const PTIME_STEP_MS: u8 = 10;
 pub const RECORD_RATES_HZ: [u32; 3] = [8_000, 16_000, 48_000];
 /// Milliseconds that a parameter of a detection can be.
 pub const DETECT_MS: std::ops::RangeInclusive<u32> = 10..=60_000;
+/// Milliseconds that a tone of a detection can last; shorter ones are not heard.
+pub const DETECT_TONE_MS: std::ops::RangeInclusive<u32> = 60..=60_000;
+/// Frequencies of a detection's beeps, in Hz.
+pub const DETECT_HZ: std::ops::RangeInclusive<u32> = 200..=3_800;
+/// Levels of a detection's faintest tone, in dBm0.
+pub const DETECT_LEVEL_DBM0: std::ops::RangeInclusive<i8> = -55..=0;
 /// Words that can make a machine.
 pub const DETECT_WORDS: std::ops::RangeInclusive<u32> = 1..=100;
 /// Mean absolute samples that can be voice.

@@ -5,15 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use crate::limits::{
-    COMFORT_NOISE_MS, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES, KEEP_ONE_IN,
-    KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES, PLAY_SOURCES, PTIME_MS,
-    PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US, SPOKEN_NUMBER,
+    COMFORT_NOISE_MS, DETECT_LEVEL_DBM0, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES,
+    KEEP_ONE_IN, KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
+    PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
+    SPOKEN_NUMBER,
 };
 use crate::parse::shown;
 use crate::{
     Codec, Command, DetectStart, Error, ErrorCode, Idle, Keys, LegCreate, LegListRequest, LegPark, LegUpdate,
     Listen, Media, Opus, Play, PlaySource, PlayStop, RecordStart, Remote, Request, Splice, Srtp, Subscribe,
-    Supervise, Unsplice,
+    Supervise, ToneParameters, Unsplice,
 };
 
 /// Checks a whole request.
@@ -151,7 +152,18 @@ pub fn detect_start(body: &DetectStart) -> Result<(), Error> {
         range(field, ms, &DETECT_MS)?;
     }
     range("amd.maximum_number_of_words", body.amd.maximum_number_of_words, &DETECT_WORDS)?;
-    range("amd.silence_threshold", body.amd.silence_threshold, &DETECT_THRESHOLD)
+    range("amd.silence_threshold", body.amd.silence_threshold, &DETECT_THRESHOLD)?;
+    tone_parameters(body.tones)
+}
+
+fn tone_parameters(mut tones: ToneParameters) -> Result<(), Error> {
+    range("tones.min_level_dbm0", tones.min_level_dbm0, &DETECT_LEVEL_DBM0)?;
+    for (field, number, takes) in tones.numbers() {
+        range(&format!("tones.{field}"), *number, &takes)?;
+    }
+    tones
+        .contradiction()
+        .map_or(Ok(()), |(field, why)| Err(Error::new(ErrorCode::BadValue, format!("tones.{field}: {why}"))))
 }
 
 /// Checks a splice.

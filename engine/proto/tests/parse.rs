@@ -262,6 +262,34 @@ const RANGES: &[(&str, &[&str])] = &[
     ),
     (r#""command":"play","leg":"a","sources":[{"tone":{"name":"beep"}}],"play":"x y""#, &["play", "\"x y\""]),
     (r#""command":"play.stop","leg":"a","play":"""#, &["play"]),
+    (
+        r#""command":"detect.start","leg":"a","what":["amd"],"tones":{"beep_min_hz":60,"fax":false}"#,
+        &["tones.beep_min_hz", "200 to 3800"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["amd"],"tones":{"min_level_dbm0":-56}"#,
+        &["tones.min_level_dbm0", "-55 to 0"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"dial_min_ms":59}"#,
+        &["tones.dial_min_ms", "60 to 60000"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"busy_min_ms":700}"#,
+        &["tones.busy_min_ms", "at most busy_max_ms, 600", "700"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"sit_long_ms":500}"#,
+        &["tones.sit_long_ms", "sit_part_max_ms"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"reorder_max_ms":310}"#,
+        &["tones.reorder_min_ms", "not those of busy, 310..=600", "150..=310"],
+    ),
+    (
+        r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"busy_min_ms":400,"reorder_max_ms":399}"#,
+        &[],
+    ),
     (r#""command":"subscribe","lease_ms":999"#, &["lease_ms", "0, or 1000 to 3600000", "999"]),
     (r#""command":"subscribe","address":"127.0.0.1:0""#, &["address"]),
     (r#""command":"subscribe""#, &[]),

@@ -8,7 +8,9 @@ mod support;
 
 use libfuzzer_sys::fuzz_target;
 use offhook_engine_core::{LegId, LegSetup, RecordChange, RecordId, WorkerCommand};
-use offhook_proto::{AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Media, SuperviseMode};
+use offhook_proto::{
+    AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Media, SuperviseMode, ToneParameters,
+};
 use support::{Rig, phone, setup};
 
 /// Legs 1 to 8, of which 1 and 2 are a pair, 3 and 4, and so on; and 9, which supervises the second.
@@ -38,6 +40,7 @@ fuzz_target!(|data: &[u8]| {
         leg: "leg-5".into(),
         what: vec![DetectWhat::Amd, DetectWhat::Tones, DetectWhat::Dtmf],
         amd: AmdParameters::default(),
+        tones: ToneParameters::default(),
     };
     rig.done(|op| WorkerCommand::Detect { op, leg: LegId(5), start: Some(Box::new(detect)) });
     let change = RecordChange::Start(RecordId(1));

@@ -48,7 +48,8 @@ impl Core {
         let Some(call) = interaction.call else { return };
         let Some((engine, leg)) = self.listened(call) else { return };
         let what = vec![DetectWhat::Amd, DetectWhat::Tones];
-        let command = Command::DetectStart(DetectStart { leg, what, amd: config.amd });
+        let (amd, tones) = (config.amd, config.tone_parameters);
+        let command = Command::DetectStart(DetectStart { leg, what, amd, tones });
         self.arm(Timer::Verdict(call), u64::from(config.amd.total_analysis_time_ms) + VERDICT_OVERDUE_MS);
         self.listening.insert(id, Listening { config, spliced_ms: None });
         self.ask(engine, Pending::Detect { interaction: id }, command);

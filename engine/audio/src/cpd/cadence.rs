@@ -1,5 +1,6 @@
 //! Ringing, busy and reorder by the rhythm of their bursts (ITU-T E.180 Supplement 2).
 
+use super::ToneConfig;
 use super::tone::Tone;
 use std::ops::RangeInclusive;
 
@@ -29,7 +30,7 @@ struct Burst {
 
 impl CadenceTracker {
     /// Takes a burst that ended at `end_ms`.
-    pub(super) fn on_burst(&mut self, tone: &Tone, end_ms: u32) -> Option<Cadence> {
+    pub(super) fn on_burst(&mut self, tone: &Tone, end_ms: u32, config: &ToneConfig) -> Option<Cadence> {
         let off_before_ms = self.bursts[0].map_or(0, |b| tone.begun_ms.saturating_sub(b.end_ms));
         if off_before_ms > FORGET_MS {
             *self = Self::default();
@@ -39,12 +40,15 @@ impl CadenceTracker {
         let [Some(newest), Some(middle), oldest] = self.bursts else { return None };
         let (on, off, on_before) = (newest.on_ms, newest.off_before_ms, middle.on_ms);
         let even = alike(on, on_before) && alike(on, off);
-        if even && BUSY_MS.contains(&on) && BUSY_MS.contains(&off) {
-            return self.report(Cadence::Busy);
-        }
+        // Two short bursts may be anything that begins like that.
         let three = oldest.is_some_and(|o| alike(o.on_ms, on) && alike(middle.off_before_ms, off));
-        if even && three && REORDER_MS.contains(&on) {
-            return self.report(Cadence::Reorder);
+        if even && (three || on > SHORT_MS) {
+            if config.busy_ms.contains(&on) && config.busy_ms.contains(&off) {
+                return self.report(Cadence::Busy);
+            }
+            if config.reorder_ms.contains(&on) {
+                return self.report(Cadence::Reorder);
+            }
         }
         // The British congestion tone limps: 400 on, 350 off, 225 on, 525 off.
         let limps = alike(on_before, 400) && alike(off, 350) && alike(on, 225);
@@ -62,9 +66,9 @@ impl CadenceTracker {
     }
 
     /// Hears of the silence since the last burst.
-    pub(super) fn on_pause(&mut self, pause_ms: u32) -> Option<Cadence> {
+    pub(super) fn on_pause(&mut self, pause_ms: u32, config: &ToneConfig) -> Option<Cadence> {
         let newest = self.bursts[0]?;
-        let single = RING_MS.contains(&newest.on_ms) && pause_ms >= RING_PAUSE_MS;
+        let single = config.ringback_ms.contains(&newest.on_ms) && pause_ms >= config.ringback_pause_ms;
         let double = DOUBLE_RING_MS.contains(&newest.on_ms)
             && DOUBLE_RING_GAP_MS.contains(&newest.off_before_ms)
             && pause_ms >= DOUBLE_RING_PAUSE_MS;
@@ -80,10 +84,9 @@ fn alike(a_ms: u32, b_ms: u32) -> bool {
     a_ms.abs_diff(b_ms) <= 70
 }
 
-const BUSY_MS: RangeInclusive<u32> = 310..=600;
-const REORDER_MS: RangeInclusive<u32> = 150..=309;
-const RING_MS: RangeInclusive<u32> = 700..=2400;
-const RING_PAUSE_MS: u32 = 1000;
+/// From here on two bursts tell; shorter ones need a third.
+const SHORT_MS: u32 = 309;
+/// The double ring of the British plan: 400 on, 200 off, 400 on, 2000 off.
 const DOUBLE_RING_MS: RangeInclusive<u32> = 320..=480;
 const DOUBLE_RING_GAP_MS: RangeInclusive<u32> = 130..=270;
 const DOUBLE_RING_PAUSE_MS: u32 = 700;

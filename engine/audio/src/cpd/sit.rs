@@ -4,8 +4,8 @@
 //! (380 ms); the third is always 1776.7 Hz and long. ITU-T E.180 §7 has one tone without a reason: 950, 1400 and
 //! 1800 Hz of 330 ± 70 ms.
 
-use super::is_near;
 use super::tone::Tone;
+use super::{ToneConfig, is_near};
 
 /// What a special information tone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +47,8 @@ struct Part {
 
 impl SitTracker {
     /// Takes a tone that ended at `end_ms`; the cause if it completes the three.
-    pub(super) fn on_tone(&mut self, tone: &Tone, end_ms: u32) -> Option<SitCause> {
-        if tone.dual || !PART_MS.contains(&tone.duration_ms) {
+    pub(super) fn on_tone(&mut self, tone: &Tone, end_ms: u32, config: &ToneConfig) -> Option<SitCause> {
+        if tone.dual || !config.sit_part_ms.contains(&tone.duration_ms) {
             self.parts = [None; 2];
             return None;
         }
@@ -60,13 +60,13 @@ impl SitTracker {
                 Some(cause_of(first, second))
             }
             [Some(first), None] if in_row && is_near(tone.frequency_hz, 1400.0, 55.0) => {
-                self.parts[1] = Some(Part::of(tone, 1370.6, 1428.5));
+                self.parts[1] = Some(Part::of(tone, 1370.6, 1428.5, config.sit_long_ms));
                 self.parts[0] = Some(first);
                 None
             }
             _ => {
                 let is_first = is_near(tone.frequency_hz, 950.0, 60.0);
-                self.parts = [is_first.then(|| Part::of(tone, 913.8, 985.2)), None];
+                self.parts = [is_first.then(|| Part::of(tone, 913.8, 985.2, config.sit_long_ms)), None];
                 None
             }
         }
@@ -74,7 +74,7 @@ impl SitTracker {
 }
 
 impl Part {
-    fn of(tone: &Tone, low_hz: f32, high_hz: f32) -> Self {
+    fn of(tone: &Tone, low_hz: f32, high_hz: f32, long_ms: u32) -> Self {
         let near = (high_hz - low_hz) / 4.0;
         let high = if tone.frequency_hz <= low_hz + near {
             Some(false)
@@ -83,7 +83,7 @@ impl Part {
         } else {
             None
         };
-        Self { high, long: tone.duration_ms >= LONG_MS }
+        Self { high, long: tone.duration_ms >= long_ms }
     }
 }
 
@@ -103,8 +103,4 @@ fn cause_of(first: Part, second: Part) -> SitCause {
     }
 }
 
-/// From the shortest of E.180 to the longest of both, with the measurement's error.
-const PART_MS: std::ops::RangeInclusive<u32> = 220..=440;
-/// Between 274 and 380 ms.
-const LONG_MS: u32 = 325;
 const MAX_GAP_MS: u32 = 60;

@@ -1,3 +1,5 @@
+mod parameters;
+
 use super::*;
 use crate::g711;
 use crate::testing::{add, greeting_8k, hello_8k, noise, sine};

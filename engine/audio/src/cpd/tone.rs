@@ -1,6 +1,7 @@
 //! Follows a tone from its first window to its last.
 
 use super::spectrum::{Frame, HOP_MS};
+use crate::level::dbm0_to_power;
 
 /// A steady tone, or two at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +21,10 @@ pub(super) enum ToneChange {
     Ended(Tone),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct ToneTracker {
+    /// Below it there is no tone.
+    min_power: f32,
     now_ms: u32,
     current: Option<Current>,
     last_end_ms: u32,
@@ -43,14 +46,15 @@ impl Tone {
     pub(super) fn is_progress(&self) -> bool {
         self.dual || (380.0..=500.0).contains(&self.frequency_hz)
     }
-
-    /// Whether it can be a machine's beep.
-    pub(super) fn is_beep(&self) -> bool {
-        !self.dual && (350.0..=2600.0).contains(&self.frequency_hz) && (BEEP_MS).contains(&self.duration_ms)
-    }
 }
 
 impl ToneTracker {
+    /// Hears tones of at least that level.
+    pub(super) fn new(min_level_dbm0: i8) -> Self {
+        let min_power = dbm0_to_power(min_level_dbm0.into());
+        Self { min_power, now_ms: 0, current: None, last_end_ms: 0 }
+    }
+
     /// The tone that sounds now, if it has for [`CONFIRM_MS`].
     pub(super) fn sounding(&self) -> Option<Tone> {
         self.current.filter(Current::is_confirmed).map(|c| c.tone())
@@ -63,7 +67,7 @@ impl ToneTracker {
 
     pub(super) fn on_frame(&mut self, frame: &Frame) -> Option<ToneChange> {
         self.now_ms += HOP_MS;
-        let heard = Heard::in_frame(frame);
+        let heard = Heard::in_frame(frame, self.min_power);
         if let Some(current) = &mut self.current {
             if let Some(heard) = heard
                 && current.is_like(&heard)
@@ -96,8 +100,8 @@ struct Heard {
 }
 
 impl Heard {
-    fn in_frame(frame: &Frame) -> Option<Self> {
-        if frame.power < MIN_POWER {
+    fn in_frame(frame: &Frame, min_power: f32) -> Option<Self> {
+        if frame.power < min_power {
             return None;
         }
         let (first, second) = (frame.first, frame.second);
@@ -186,9 +190,6 @@ impl Current {
 pub(super) const CONFIRM_MS: u32 = 60;
 /// A confirmed tone survives this long a fault: a lost packet, or the phase reversals of an answering fax.
 const MISSING_MS: u32 = 50;
-const BEEP_MS: std::ops::RangeInclusive<u32> = 100..=5000;
 const SINGLE_SHARE: f32 = 0.85;
 const DUAL_SHARE: f32 = 0.85;
 const PROGRESS_SHARE: f32 = 0.9;
-/// -45 dBm0.
-const MIN_POWER: f32 = 8.2e3;

@@ -3,13 +3,15 @@
 
 use offhook_audio::codec::CodecError;
 use offhook_audio::cpd::{
-    AmdCause, AmdConfig, AmdVerdict, CallProgressDetector, CpdConfig, CpdEvent, SitCause,
+    AmdCause, AmdConfig, AmdVerdict, CallProgressDetector, CpdConfig, CpdEvent, SitCause, ToneConfig,
 };
 use offhook_audio::dtmf::{DtmfDetector, DtmfEvent};
 use offhook_audio::jitter::JitterConfig;
 use offhook_audio::playout::Playout;
 use offhook_audio::resample::Resampler;
-use offhook_proto::{AmdParameters, Codec, DetectStart, DetectWhat, DetectedCause, DetectedKind};
+use offhook_proto::{
+    AmdParameters, Codec, DetectStart, DetectWhat, DetectedCause, DetectedKind, ToneParameters,
+};
 
 use super::encoding::audio_codec;
 use crate::Time;
@@ -69,7 +71,7 @@ impl Detect {
     ) -> Result<Self, CodecError> {
         let listens = |what| wanted.what.contains(&what);
         let (amd, tones) = (listens(DetectWhat::Amd), listens(DetectWhat::Tones));
-        let config = CpdConfig { amd: amd_config(&wanted.amd) };
+        let config = CpdConfig { amd: amd_config(&wanted.amd), tones: tone_config(&wanted.tones) };
         Ok(Self {
             started: now,
             ears: Ears::new(codec)?,
@@ -277,6 +279,25 @@ fn amd_config(wanted: &AmdParameters) -> AmdConfig {
     }
 }
 
+fn tone_config(wanted: &ToneParameters) -> ToneConfig {
+    ToneConfig {
+        min_level_dbm0: wanted.min_level_dbm0,
+        beep_hz: wanted.beep_min_hz..=wanted.beep_max_hz,
+        beep_ms: wanted.beep_min_ms..=wanted.beep_max_ms,
+        fax: wanted.fax,
+        fax_answer_min_ms: wanted.fax_answer_min_ms,
+        fax_calling_ms: wanted.fax_calling_min_ms..=wanted.fax_calling_max_ms,
+        sit: wanted.sit,
+        sit_part_ms: wanted.sit_part_min_ms..=wanted.sit_part_max_ms,
+        sit_long_ms: wanted.sit_long_ms,
+        dial_min_ms: wanted.dial_min_ms,
+        busy_ms: wanted.busy_min_ms..=wanted.busy_max_ms,
+        reorder_ms: wanted.reorder_min_ms..=wanted.reorder_max_ms,
+        ringback_ms: wanted.ringback_min_ms..=wanted.ringback_max_ms,
+        ringback_pause_ms: wanted.ringback_pause_ms,
+    }
+}
+
 const fn samples_of(us: u64, rate_hz: u32) -> usize {
     (us * rate_hz as u64 / 1_000_000) as usize
 }
@@ -293,3 +314,14 @@ const TICKS_AT_ONCE: u64 = 5;
 const NARROW_HZ: u32 = 8_000;
 /// An event that comes so long after its tone is still that tone's: its first packets may have been lost.
 const TOLD_TWICE_WITHIN_US: u64 = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_protocol_are_those_of_the_detector() {
+        assert_eq!(amd_config(&AmdParameters::default()), AmdConfig::default());
+        assert_eq!(tone_config(&ToneParameters::default()), ToneConfig::default());
+    }
+}
