@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use offhook_audio::codec::{Decoder, OpusConfig};
 use offhook_audio::level::power_to_dbm0;
 use offhook_audio::packetise::Packetiser;
 use offhook_audio::resample::Resampler;
 use offhook_engine_core::{EncodedPrompt, LegId, LegSetup, Segment, WorkerCommand};
 use offhook_proto::SuperviseMode::{Barge, Listen, Whisper};
-use offhook_proto::{Codec, Idle, Media};
+use offhook_proto::{Codec, Idle, LegUpdate, Media};
 use support::speaker::{audio_codec, media};
 use support::{Rig, assert_one_stream, rtp, setup};
 
@@ -188,6 +190,39 @@ fn silence_and_prompts_of_linear_samples_fit_a_datagram_at_every_rate() {
             let loud: usize =
                 sent.iter().map(|sent| sent.bytes[12..].iter().filter(|byte| **byte == 5).count()).sum();
             assert_eq!(loud, samples.len() * 2, "{case}: the prompt is heard whole");
+        }
+    }
+}
+
+#[test]
+fn prompts_and_silence_come_to_an_opus_leg_in_its_packet_time() {
+    for (ptime_ms, packet_ms) in [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60)] {
+        let hearer = Media { ptime_ms, ..media(Codec::Opus) };
+        let mut rig = Rig::new();
+        rig.create(LegSetup { media: hearer.clone(), ..setup(1) });
+        rig.latch(1);
+        rig.take_heard(1);
+        let samples = vec![1_000; EncodedPrompt::rate_hz(Codec::Opus) as usize * 6 / 5];
+        let prompt = EncodedPrompt::encode(&hearer, &samples).expect("it is encoded");
+        let segments = vec![Segment::SilenceMs(1_200), Segment::Audio(Arc::new(prompt))];
+        rig.play(1, "p", segments, 1);
+        rig.pass_ms(1_800);
+        // What is being played keeps the packets that it was made of.
+        let media = Some(Media { ptime_ms: if ptime_ms == 20 { 60 } else { 20 }, ..hearer });
+        let change = Box::new(LegUpdate { leg: "leg-1".into(), media, ..LegUpdate::default() });
+        rig.done(|op| WorkerCommand::Update { op, leg: LegId(1), change });
+        rig.pass_ms(1_000);
+        let heard = rig.take_heard(1);
+        assert_one_stream(&heard);
+        assert_eq!(heard.len(), 2_400 / packet_ms, "{ptime_ms} ms");
+        for sent in &heard {
+            assert_eq!(audio_codec(Codec::Opus).payload_ts(&sent.bytes[12..]) as usize, packet_ms * 48);
+        }
+        for pair in heard.windows(2) {
+            let step = pair[1].header().timestamp.wrapping_sub(pair[0].header().timestamp);
+            assert_eq!(step as usize, packet_ms * 48);
+            let apart_us = pair[1].at.since(pair[0].at);
+            assert!(apart_us.abs_diff(packet_ms as u64 * 1_000) < 2_000, "{ptime_ms} ms: {apart_us} us");
         }
     }
 }

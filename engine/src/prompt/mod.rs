@@ -1,31 +1,43 @@
-//! Prompt files: found, read without stalling anyone, decoded once, encoded once per form, and kept.
+//! Prompt files: found, read without stalling anyone, decoded once, encoded once per form, and kept, as far as there is room.
 
+mod cache;
 mod path;
 mod resample;
 mod wav;
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use offhook_engine_core::{EncodedPrompt, PromptForm};
 use offhook_proto::{Error, ErrorCode};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
+
+use self::cache::Cache;
+use self::path::Found;
+use self::wav::Sound;
 
 /// The prompt directory, and what has been played from it lately.
 pub(crate) struct PromptStore {
     directory: Option<PathBuf>,
-    cache: RefCell<Cache>,
+    sounds: Cache<Found, Sound>,
+    prompts: Cache<(Found, PromptForm), EncodedPrompt>,
     /// A whole file is in memory while it is loaded, so that only a few may be.
     loads: Semaphore,
+    /// Files that were decoded.
+    #[cfg(test)]
+    decoded: std::cell::Cell<u32>,
 }
 
 impl PromptStore {
     pub(crate) fn new(directory: Option<PathBuf>) -> Self {
-        Self { directory, cache: RefCell::default(), loads: Semaphore::new(LOADS_AT_ONCE) }
+        Self {
+            directory,
+            sounds: Cache::new(SOUNDS_BYTES, |sound| size_of_val(&sound.samples[..])),
+            prompts: Cache::new(PROMPTS_BYTES, |prompt| prompt.payload().len()),
+            loads: Semaphore::new(LOADS_AT_ONCE),
+            #[cfg(test)]
+            decoded: std::cell::Cell::default(),
+        }
     }
 
     /// A prompt by its name, encoded. The disk and the arithmetic are other threads' work, or the kernel's.
@@ -46,36 +58,22 @@ impl PromptStore {
             let name = name.clone();
             aside(move || path::find(&directory, &name)).await??
         };
-        let key = Key { path: found.path.clone(), modified: found.modified, bytes: found.bytes, form };
-        let place = Rc::clone(self.cache.borrow_mut().prompts.entry(key.clone()).or_default());
-        let mut loaded_here = false;
-        // Whoever asks while it is being loaded waits for that: a thousand callers may want the same music at once.
-        let load = || {
-            loaded_here = true;
-            self.read_and_encode(&name, &found, form)
-        };
-        let prompt = place.get_or_try_init(load).await.map(Arc::clone);
-        let mut cache = self.cache.borrow_mut();
-        match &prompt {
-            Ok(prompt) if loaded_here => cache.keep(key, &place, prompt.payload().len()),
-            Ok(_) => {}
-            Err(_) => cache.forget_failed(&key),
-        }
-        prompt
+        let named = |reason: String| format!("{name:?}: {reason}");
+        self.prompts.load((found.clone(), form), || self.encode(found, form)).await.map_err(named)
     }
 
-    async fn read_and_encode(
-        &self,
-        name: &str,
-        found: &path::Found,
-        form: PromptForm,
-    ) -> Result<Arc<EncodedPrompt>, String> {
+    async fn encode(&self, file: Found, form: PromptForm) -> Result<EncodedPrompt, String> {
+        let sound = self.sounds.load(file.clone(), || self.decode(file)).await?;
         let _turn = self.loads.acquire().await.map_err(|error| error.to_string())?;
-        let file = read(found).await.map_err(|error| format!("{name:?}: {error}"))?;
-        let prompt = aside(move || decode_and_encode(&file, form))
-            .await?
-            .map_err(|reason| format!("{name:?}: {reason}"))?;
-        Ok(Arc::new(prompt))
+        aside(move || encode(&sound, form)).await?
+    }
+
+    async fn decode(&self, file: Found) -> Result<Sound, String> {
+        let _turn = self.loads.acquire().await.map_err(|error| error.to_string())?;
+        let whole = read(&file).await.map_err(|error| error.to_string())?;
+        #[cfg(test)]
+        self.decoded.set(self.decoded.get() + 1);
+        aside(move || wav::decode(&whole)).await?
     }
 }
 
@@ -84,7 +82,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
 }
 
-async fn read(found: &path::Found) -> std::io::Result<Vec<u8>> {
+async fn read(found: &Found) -> std::io::Result<Vec<u8>> {
     let file = tokio_uring::fs::File::open(&found.path).await?;
     let mut whole = Vec::with_capacity(found.bytes as usize);
     loop {
@@ -98,66 +96,22 @@ async fn read(found: &path::Found) -> std::io::Result<Vec<u8>> {
     Ok(whole)
 }
 
-fn decode_and_encode(file: &[u8], form: PromptForm) -> Result<EncodedPrompt, String> {
-    let sound = wav::decode(file)?;
-    let samples = resample::resample(sound.samples, sound.rate, EncodedPrompt::rate_hz(form.codec));
+fn encode(sound: &Sound, form: PromptForm) -> Result<EncodedPrompt, String> {
+    let samples = resample::resample(&sound.samples, sound.rate, EncodedPrompt::rate_hz(form.codec));
     EncodedPrompt::encode(form, &samples).map_err(|error| error.reason)
-}
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    path: PathBuf,
-    modified: SystemTime,
-    /// A clock that was set back may name the same moment twice.
-    bytes: u64,
-    form: PromptForm,
-}
-
-/// Encoded prompts; beyond a limit the ones that were loaded first go, and are loaded again when they are asked for.
-#[derive(Default)]
-struct Cache {
-    /// Those that are being loaded are empty places.
-    prompts: HashMap<Key, Place>,
-    oldest_first: VecDeque<Key>,
-    bytes: usize,
-}
-
-type Place = Rc<OnceCell<Arc<EncodedPrompt>>>;
-
-impl Cache {
-    fn keep(&mut self, key: Key, place: &Place, bytes: usize) {
-        self.bytes += bytes;
-        match self.prompts.insert(key.clone(), Rc::clone(place)) {
-            // Loaded twice, since the first attempt failed and its place was given up while others waited for it.
-            Some(same) if !Rc::ptr_eq(&same, place) && same.initialized() => self.bytes -= bytes_of(&same),
-            _ => self.oldest_first.push_back(key),
-        }
-        while self.bytes > CACHE_BYTES {
-            let Some(oldest) = self.oldest_first.pop_front() else { break };
-            if let Some(place) = self.prompts.remove(&oldest) {
-                self.bytes -= bytes_of(&place);
-            }
-        }
-    }
-
-    fn forget_failed(&mut self, key: &Key) {
-        if self.prompts.get(key).is_some_and(|place| !place.initialized()) {
-            self.prompts.remove(key);
-        }
-    }
-}
-
-fn bytes_of(place: &Place) -> usize {
-    place.get().map_or(0, |prompt| prompt.payload().len())
 }
 
 const LOADS_AT_ONCE: usize = 4;
 const CHUNK_BYTES: usize = 256 << 10;
-const CACHE_BYTES: usize = 256 << 20;
+/// Decoded sound that is kept for other forms: 35 minutes at 16 kHz.
+const SOUNDS_BYTES: usize = 64 << 20;
+const PROMPTS_BYTES: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
-    use offhook_proto::Codec;
+    use std::time::SystemTime;
+
+    use offhook_proto::{Codec, Media};
 
     use super::*;
 
@@ -195,6 +149,24 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_is_decoded_once_for_all_its_encodings() {
+        tokio_uring::start(async {
+            let store = store();
+            let opus = |ptime_ms| Media { codec: Codec::Opus, ptime_ms, ..Media::default() };
+            let load = |form: PromptForm| store.load("beep.wav".into(), form);
+            let (one, other) = tokio::join!(load(Codec::Pcmu.into()), load((&opus(20)).into()));
+            assert_eq!(
+                (one.expect("loaded").codec(), other.expect("loaded").codec()),
+                (Codec::Pcmu, Codec::Opus)
+            );
+            for form in [Codec::Pcma.into(), Codec::G722.into(), (&opus(60)).into()] {
+                load(form).await.expect("loaded");
+            }
+            assert_eq!((store.decoded.get(), store.prompts.size().0, store.sounds.size().0), (1, 5, 1));
+        });
+    }
+
+    #[test]
     fn those_who_ask_for_the_same_prompt_at_once_share_one_loading_of_it() {
         tokio_uring::start(async {
             let store = store();
@@ -202,7 +174,8 @@ mod tests {
             let (one, two, three) = tokio::join!(load(), load(), load());
             let [one, two, three] = [one, two, three].map(|prompt| prompt.expect("loaded"));
             assert!(Arc::ptr_eq(&one, &two) && Arc::ptr_eq(&two, &three));
-            assert_eq!(store.cache.borrow().bytes, one.payload().len());
+            assert_eq!(store.prompts.size(), (1, one.payload().len()));
+            assert_eq!(store.decoded.get(), 1);
         });
     }
 
@@ -212,7 +185,8 @@ mod tests {
             let store = store();
             let load = || store.load("make.sh".into(), Codec::Pcmu);
             let (one, two) = tokio::join!(load(), load());
-            assert!(one.is_err() && two.is_err() && store.cache.borrow().prompts.is_empty());
+            assert!(one.is_err() && two.is_err());
+            assert_eq!((store.prompts.size(), store.sounds.size()), ((0, 0), (0, 0)));
         });
     }
 

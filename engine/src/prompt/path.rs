@@ -3,12 +3,12 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-/// A file that was found.
-#[derive(Debug)]
+/// A file as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) modified: SystemTime,
-    /// Length in bytes.
+    /// Length in bytes. A clock that was set back may name the same moment twice.
     pub(crate) bytes: u64,
 }
 

@@ -36,18 +36,8 @@ pub(crate) fn loss_percent(share: f32) -> u8 {
     (share * 100.0).ceil().clamp(0.0, 25.0) as u8
 }
 
-/// Milliseconds of each packet that is made without a conversion: fewer than negotiated where these do not fit a datagram. An
-/// Opus packet says how long it lasts, and those of prompts and silence last 20 ms whatever was negotiated (RFC 7587 section
-/// 4.2).
+/// Milliseconds of each packet that is made: fewer than negotiated where these do not fit a datagram, or no Opus frame.
 pub(crate) fn packet_ms(media: &Media) -> u8 {
-    match media.codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 { .. } => made_ms(media),
-        Codec::Opus => 20,
-    }
-}
-
-/// Milliseconds of each packet that a conversion makes.
-fn made_ms(media: &Media) -> u8 {
     let possible = possible_ptime(audio_codec(media.codec), u32::from(media.ptime_ms));
     possible.map_or(media.ptime_ms, |ms| ms as u8)
 }
@@ -103,16 +93,26 @@ pub(crate) fn fill(codec: Codec, out: &mut [u8]) {
 
 /// Writes one packet time of silence and returns its bytes.
 pub(crate) fn packet(codec: Codec, ptime_ms: u8, out: &mut [u8]) -> usize {
-    /// One frame of 20 ms, full band, mono, that decodes to nothing (RFC 6716 section 3.1).
-    const OPUS: [u8; 3] = [0xF8, 0xFF, 0xFE];
     if let Some(len) = bytes_in(codec, usize::from(ptime_ms)) {
         let len = len.min(out.len());
         fill(codec, &mut out[..len]);
         return len;
     }
-    let len = OPUS.len().min(out.len());
-    out[..len].copy_from_slice(&OPUS[..len]);
+    let packet = opus_silence(ptime_ms);
+    let len = packet.len().min(out.len());
+    out[..len].copy_from_slice(&packet[..len]);
     len
+}
+
+/// Frames of 10 or 20 ms, full band, mono, that decode to nothing: one, two of one length, or a counted number of them (RFC 6716
+/// sections 3.1 and 3.2).
+const fn opus_silence(ptime_ms: u8) -> &'static [u8] {
+    match ptime_ms {
+        10 => &[0xF0, 0xFF, 0xFE],
+        40 => &[0xF9, 0xFF, 0xFE, 0xFF, 0xFE],
+        60 => &[0xFB, 0x03, 0xFF, 0xFE, 0xFF, 0xFE, 0xFF, 0xFE],
+        _ => &[0xF8, 0xFF, 0xFE],
+    }
 }
 
 /// Whether payloads of one encoding are turned into another where they lie, or left as they are. Others are transcoded.
@@ -129,7 +129,7 @@ pub(crate) fn suits(from: Codec, payload: &[u8], hearer: &Media) -> bool {
     }
     let codec = audio_codec(from);
     let lasts_ts = codec.payload_ts(payload);
-    let made_ts = codec.ptime_ts(u32::from(made_ms(hearer)));
+    let made_ts = codec.ptime_ts(u32::from(packet_ms(hearer)));
     let within = |most_ms: u8| lasts_ts <= codec.ptime_ts(u32::from(most_ms));
     // What lasts no time at all is a sign of life.
     lasts_ts == 0 || lasts_ts == made_ts || !alike && hearer.max_ptime_ms.is_none_or(within)
@@ -153,6 +153,28 @@ pub(crate) fn convert(from: Codec, to: Codec, payload: &mut [u8]) {
         Codec::Pcma => g711::alaw_to_ulaw_in_place(payload),
         Codec::G722 | Codec::Opus | Codec::L16 { .. } => {
             debug_assert!(in_place(from, to), "others are transcoded");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_audio::codec::Decoder;
+
+    use super::*;
+
+    #[test]
+    fn silence_lasts_its_packet_time_in_every_encoding_and_is_nothing() {
+        for codec in [Codec::Pcmu, Codec::Pcma, Codec::L16 { rate_hz: 8_000 }, Codec::Opus] {
+            for ptime_ms in [10, 20, 30, 40, 50, 60] {
+                let made_ms = packet_ms(&Media { codec, ptime_ms, ..Media::default() });
+                let (mut payload, mut samples) = ([1; 1_400], [1; 5_760]);
+                let len = packet(codec, made_ms, &mut payload);
+                let mut decoder = Decoder::new(audio_codec(codec), 8_000).expect("it decodes");
+                let count = decoder.decode(&payload[..len], &mut samples).expect("it decodes");
+                assert_eq!(count, 8 * usize::from(made_ms), "{codec:?} {ptime_ms} ms");
+                assert!(samples[..count].iter().all(|sample| sample.abs() <= 8), "{codec:?} {ptime_ms} ms");
+            }
         }
     }
 }

@@ -92,6 +92,15 @@ impl Player {
         (tick, late_us >= ptime_us)
     }
 
+    /// Milliseconds of the next packet: those of a prompt that was encoded in packets, also when the leg's have changed meanwhile.
+    pub(crate) fn packet_ms(&self, media: &Media) -> u8 {
+        let own = match self.segments.get(self.at) {
+            Some(Segment::Audio(prompt)) if prompt.codec() == media.codec => prompt.packet_ms(),
+            Some(Segment::Audio(_) | Segment::SilenceMs(_) | Segment::Keys(_)) | None => None,
+        };
+        own.unwrap_or_else(|| packet_ms(media))
+    }
+
     /// Writes the next packet's payload.
     pub(crate) fn tick(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
         let Some(wanted) = bytes_in(media.codec, usize::from(packet_ms(media))) else {

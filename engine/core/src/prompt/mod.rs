@@ -8,7 +8,7 @@ use std::sync::Arc;
 use offhook_proto::{Codec, Keys, Media};
 
 pub(crate) use self::tone::{Tones, keys};
-use crate::leg::encoding::{bytes_in, leaves_silence_out};
+use crate::leg::encoding::{bytes_in, leaves_silence_out, packet_ms};
 
 /// A prompt that the director asked for; the shell hands it back with the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,19 +19,22 @@ pub struct PromptId(pub u64);
 pub struct PromptForm {
     /// Its encoding.
     pub codec: Codec,
+    /// Milliseconds of each packet, for an encoding whose packets are no slices of one run of bytes.
+    pub packet_ms: Option<u8>,
     /// Whether its silence is not sent (`usedtx` of Opus).
     pub dtx: bool,
 }
 
 impl From<Codec> for PromptForm {
     fn from(codec: Codec) -> Self {
-        Self { codec, dtx: false }
+        (&Media { codec, ..Media::default() }).into()
     }
 }
 
 impl From<&Media> for PromptForm {
     fn from(media: &Media) -> Self {
-        Self { codec: media.codec, dtx: leaves_silence_out(media) }
+        let packet_ms = bytes_in(media.codec, 1_000).is_none().then(|| packet_ms(media));
+        Self { codec: media.codec, packet_ms, dtx: leaves_silence_out(media) }
     }
 }
 
@@ -89,6 +92,14 @@ impl EncodedPrompt {
         let end = *ends.get(number)? as usize;
         let start = number.checked_sub(1).map_or(0, |before| ends[before] as usize);
         self.payload.get(start..end)
+    }
+
+    /// Milliseconds of each of its packets, where it was encoded in packets.
+    pub(crate) fn packet_ms(&self) -> Option<u8> {
+        match self.shape {
+            Shape::Run => None,
+            Shape::Packets { packet_ms, .. } => Some(packet_ms),
+        }
     }
 
     /// All of its payload.

@@ -34,7 +34,7 @@ pub(crate) fn tone(
         ToneName::Congestion => plan(Progress::Congestion)?,
         ToneName::Beep => beep(),
     };
-    let prompt = EncodedPrompt::encode(form, &render(&tone, EncodedPrompt::rate_hz(form.codec)))?;
+    let prompt = EncodedPrompt::encode(form, &render(&tone, form))?;
     Ok(if is_endless(&tone) { prompt.endless() } else { prompt })
 }
 
@@ -49,15 +49,20 @@ pub(crate) fn keys(keys: &Keys, form: impl Into<PromptForm>) -> Result<EncodedPr
     for key in keys.keys.chars() {
         let tone = dtmf(key, keys.on_ms, keys.off_ms, level_dbm0)
             .ok_or_else(|| Error::new(ErrorCode::BadValue, format!("dtmf: {key} is no key")))?;
-        all.append(&mut render(&tone, EncodedPrompt::rate_hz(form.codec)));
+        all.append(&mut render(&tone, form));
     }
     EncodedPrompt::encode(form, &all)
 }
 
-/// Renders one round of a tone. A tone without a pause is rendered for a second, in which every whole frequency comes round.
-fn render(tone: &Tone, rate_hz: u32) -> Vec<i16> {
+/// Renders one round of a tone, and of one that is endless as many as end with a packet. A tone without a pause is rendered for a
+/// second, in which every whole frequency comes round.
+fn render(tone: &Tone, form: PromptForm) -> Vec<i16> {
+    let rate_hz = EncodedPrompt::rate_hz(form.codec);
     let steady = tone.segments().iter().any(|segment| segment.duration_ms == Segment::FOREVER_MS);
     let round_ms = if steady { 1_000 } else { tone.segments().iter().map(|s| s.duration_ms).sum() };
+    let packet_ms = form.packet_ms.filter(|_| is_endless(tone)).map_or(1, u32::from);
+    let whole = |rounds: &u32| (rounds * round_ms).is_multiple_of(packet_ms);
+    let round_ms = (1..=packet_ms).find(whole).map_or(round_ms, |rounds| rounds * round_ms);
     let mut source = ToneSource::new(tone, rate_hz);
     let mut samples = vec![0; (u64::from(round_ms) * u64::from(rate_hz) / 1_000) as usize];
     source.render(&mut samples);
@@ -104,7 +109,7 @@ impl Tones {
 
 #[cfg(test)]
 mod tests {
-    use offhook_proto::Codec;
+    use offhook_proto::{Codec, Media};
 
     use super::*;
 
@@ -114,6 +119,21 @@ mod tests {
         assert_eq!((us.duration_ms(), us.is_endless()), (6_000, true));
         let beep = tone(ToneName::Beep, None, Codec::Pcma).expect("it is planned");
         assert_eq!((beep.duration_ms(), beep.is_endless()), (200, false));
+    }
+
+    #[test]
+    fn an_endless_tone_ends_with_a_packet() {
+        for (country, ptime_ms) in
+            ["us", "gb", "de", "nl", "fr"].into_iter().flat_map(|of| [10, 40, 60].map(|ms| (of, ms)))
+        {
+            let media = Media { codec: Codec::Opus, ptime_ms, ..Media::default() };
+            for name in [ToneName::Dial, ToneName::Ringback, ToneName::Busy, ToneName::Congestion] {
+                let round = |form: PromptForm| tone(name, Some(country), form).expect("it is planned");
+                let (packets, run) = (round((&media).into()), round(Codec::Pcmu.into()));
+                assert!(packets.is_endless() && packets.packet_ms() == Some(ptime_ms));
+                assert!(packets.duration_ms().is_multiple_of(run.duration_ms()), "{name:?} of {country}");
+            }
+        }
     }
 
     #[test]

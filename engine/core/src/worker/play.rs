@@ -59,7 +59,8 @@ impl Worker {
         let hearer = &mut self.legs[leg.index()];
         let media = &hearer.media;
         let player = hearer.player.as_mut()?;
-        let (tick, moved) = player.advance(now, packet_ms(media));
+        let packet_ms = player.packet_ms(media);
+        let (tick, moved) = player.advance(now, packet_ms);
         let made = player.tick(tick, media, &mut buffer[HEADER_BYTES..]);
         let next_tick = player.next_tick();
         if made == Tick::End {
@@ -74,7 +75,7 @@ impl Worker {
                 if moved {
                     hearer.break_off();
                 }
-                let lasts = duration_ts(hearer.media.codec, len, packet_ms(&hearer.media));
+                let lasts = duration_ts(hearer.media.codec, len, packet_ms);
                 hearer.write_made(tick, Source::Player, tick, Payload::Audio, lasts, len, buffer)
             }
             Tick::Event { began, first } => {
