@@ -1,17 +1,21 @@
-//! What does it cost to listen to 20 ms for keys and call progress, to take keys out, to make a tone, and to mix three?
+//! What does it cost to listen to 20 ms for keys and call progress, to take keys out, to make a tone, and for a supervised call?
+
+#[path = "../../engine/audio/examples/cost/supervised.rs"]
+mod supervised;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use offhook_audio::codec::Codec;
 use offhook_audio::cpd::CallProgressDetector;
 use offhook_audio::dtmf::{DtmfDetector, KeyFilter};
-use offhook_audio::mix::Mixer;
 use offhook_audio::tones::{Country, Progress, ToneSource};
+use supervised::SupervisedCall;
 
 fn frame(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("20 ms at 8 kHz");
     group.throughput(Throughput::Elements(1));
-    let speech = speech();
+    let speech = samples(include_bytes!("../../engine/audio/testdata/hello_8k.wav"));
     let mut frames = speech.chunks_exact(160).cycle();
     let mut next = || frames.next().expect("speech goes round");
     let mut dtmf = DtmfDetector::default();
@@ -34,21 +38,20 @@ fn frame(criterion: &mut Criterion) {
     group.bench_function("call progress detection", |bench| {
         bench.iter(|| cpd.push(next(), |event| _ = black_box(event)));
     });
-    let (mut mixer, mut heard) = (Mixer::new(160), [0; 160]);
-    group.bench_function("mix three, each hears the others", |bench| {
-        bench.iter(|| {
-            let three = [next(), next(), next()];
-            mixer.clear();
-            three.iter().for_each(|frame| mixer.add(frame));
-            three.iter().for_each(|frame| mixer.all_but(frame, black_box(&mut heard)));
+    group.finish();
+    let mut group = criterion.benchmark_group("20 ms of a supervised call");
+    group.throughput(Throughput::Elements(1));
+    let wide = samples(include_bytes!("../../engine/audio/testdata/speech_16k.wav"));
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let mut call = SupervisedCall::new(codec, &wide);
+        group.bench_function(format!("all {}", codec.encoding_name()), |bench| {
+            bench.iter(|| black_box(call.tick()));
         });
-    });
+    }
     group.finish();
 }
 
-/// Speech, taken at 8 kHz.
-fn speech() -> Vec<i16> {
-    let wav: &[u8] = include_bytes!("../../engine/audio/testdata/hello_8k.wav");
+fn samples(wav: &[u8]) -> Vec<i16> {
     let reader = hound::WavReader::new(wav).expect("test data is WAV");
     reader.into_samples().map(|sample| sample.expect("whole samples")).collect()
 }

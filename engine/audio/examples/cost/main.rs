@@ -1,25 +1,28 @@
-//! Prints the CPU time that each piece of work costs per 20 ms frame of one stream, and how many streams a core could carry.
+//! Prints the CPU time that each piece of work costs per 20 ms frame of one stream, and how many streams, or
+//! supervised calls, a core could carry.
 //!
 //! `cargo run --release -p offhook-audio --example cost`
+
+mod supervised;
 
 use offhook_audio::codec::{Codec, OpusConfig};
 use offhook_audio::cpd::CallProgressDetector;
 use offhook_audio::dtmf::{DtmfDetector, KeyFilter};
 use offhook_audio::g711;
-use offhook_audio::mix::Mixer;
 use offhook_audio::packetise::Packetiser;
 use offhook_audio::plc::Concealer;
 use offhook_audio::resample::Resampler;
 use offhook_audio::tones::{Country, Progress, ToneSource};
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use std::hint::black_box;
+use supervised::SupervisedCall;
 
 const CODECS: [Codec; 5] =
     [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16 { rate_hz: 16_000 }];
 
 fn main() {
     let speech = speech_16k();
-    println!("{:<40} {:>10} {:>14}", "work on a 20 ms frame", "µs", "streams a core");
+    println!("{:<40} {:>10} {:>14}", "work on a 20 ms frame", "µs", "as many a core");
     parts(&speech);
     for from in CODECS {
         for to in CODECS {
@@ -56,15 +59,10 @@ fn parts(speech: &[i16]) {
     );
     let mut cpd = CallProgressDetector::default();
     report("call progress detection", time(|i| cpd.push(frames[i % frames.len()], |e| _ = black_box(e))));
-    let mut mixer = Mixer::new(160);
-    report(
-        "mix three, each hears the others",
-        time(|i| {
-            mixer.clear();
-            (0..3).for_each(|k| mixer.add(frames[(i + k) % frames.len()]));
-            (0..3).for_each(|k| mixer.all_but(frames[(i + k) % frames.len()], black_box(&mut out)));
-        }),
-    );
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let mut call = SupervisedCall::new(codec, speech);
+        report(&format!("supervised call, all {}", name(codec)), time(|_| _ = black_box(call.tick())));
+    }
     let mut concealer = Concealer::new(8000);
     report(
         "concealment of a loss, 8 kHz",
@@ -138,7 +136,7 @@ fn name(codec: Codec) -> String {
 }
 
 fn speech_16k() -> Vec<i16> {
-    let wav: &[u8] = include_bytes!("../testdata/speech_16k.wav");
+    let wav: &[u8] = include_bytes!("../../testdata/speech_16k.wav");
     let reader = hound::WavReader::new(wav).expect("test data is WAV");
     reader.into_samples().map(|s| s.expect("whole samples")).collect()
 }
