@@ -154,6 +154,27 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_of_agents_is_read_and_stands_in_the_example_with_its_default() {
+        let table = "ring_timeout_s = 31\npin_attempts = 4\npin_times = 4\npin_timeout_s = 61\n\
+                     idle_timeout_min = 1\nidle = \"none\"\nsilent_after_ms = 3001\npark_keep_one_in = 16\n\
+                     redial_delay_ms = 1001\nredial_attempts = 4\nsilent_in_call_ms = 7001\nmedia_timeout_s = 1\n\
+                     resume_grace_s = 21\nhold_timeout_s = 61\nconsult_timeout_s = 301\n";
+        let of = |text: &str| {
+            let config = Config::parse(text, Path::new(".")).expect("no mistake");
+            serde_json::to_value(config.core.agents).expect("JSON")
+        };
+        let read = of(&format!("[sip]\n[engine]\n[agents]\n{table}"));
+        let default = of("[sip]\n[engine]\n");
+        for (field, value) in default.as_object().expect("an object") {
+            assert_ne!(&read[field], value, "{field} is not read");
+        }
+        assert_eq!(of(EXAMPLE), default);
+        for key in table.lines().map(|line| line.split_once('=').expect("a setting").0) {
+            assert!(EXAMPLE.lines().any(|line| line.starts_with(key)), "{key}");
+        }
+    }
+
+    #[test]
     fn settings_that_the_example_comments_out_are_known_where_they_stand() {
         let is_setting = |line: &&str| {
             let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")).map(|(key, _)| key);

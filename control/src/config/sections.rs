@@ -201,6 +201,9 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     if !agents.park_keep_one_in.is_power_of_two() {
         table.refuse("park_keep_one_in", "takes a power of two");
     }
+    set(&mut agents.resume_grace_s, table.number("resume_grace_s", 0..=600));
+    set(&mut agents.hold_timeout_s, table.number("hold_timeout_s", 5..=3_600));
+    set(&mut agents.silent_in_call_ms, table.number("silent_in_call_ms", 1_000..=600_000));
     set(&mut agents.consult_timeout_s, table.number("consult_timeout_s", 10..=3_600));
     set(&mut agents.redial_delay_ms, table.number("redial_delay_ms", 0..=600_000));
     set(&mut agents.redial_attempts, table.number("redial_attempts", 0..=100));
