@@ -27,8 +27,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use http::{Method, StatusCode, Uri};
-use offhook_control_core::api::{ApiReply, ApiRequest};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use offhook_control_core::api::{ApiReply, ApiRequest, More};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -107,7 +107,15 @@ impl Api {
 
 fn respond(reply: &ApiReply) -> Response {
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Json(reply.body())).into_response()
+    let mut response = (status, Json(reply.body())).into_response();
+    if let ApiReply::Cut { more, .. } = reply {
+        let (name, value) = match more {
+            More::Next(id) => ("x-next", HeaderValue::from_str(id).ok()),
+            More::LeftOff(count) => ("x-left-off", Some(HeaderValue::from(*count))),
+        };
+        response.headers_mut().extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
+    response
 }
 
 async fn health(State(api): State<Api>) -> Response {
@@ -132,3 +140,19 @@ async fn no_such_method(method: Method, uri: Uri) -> Problem {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Most listeners of live events at once.
 const LISTENERS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_was_cut_says_so_in_a_header() {
+        let header = |more: More, name: &str| {
+            let reply = ApiReply::Cut { page: Box::new(ApiReply::Agents(Vec::new())), more };
+            respond(&reply).headers()[name].clone()
+        };
+        assert_eq!(header(More::Next("ann.1".into()), "x-next"), "ann.1");
+        assert_eq!(header(More::LeftOff(7), "x-left-off"), "7");
+        assert!(respond(&ApiReply::Agents(Vec::new())).headers().get("x-next").is_none());
+    }
+}

@@ -322,7 +322,7 @@ fn closing() -> ApiReply {
 
 fn changes_something(request: &ApiRequest) -> bool {
     match request {
-        ApiRequest::Agents
+        ApiRequest::Agents(_)
         | ApiRequest::Agent(_)
         | ApiRequest::Modes
         | ApiRequest::Contacts(_)
@@ -331,7 +331,7 @@ fn changes_something(request: &ApiRequest) -> bool {
         | ApiRequest::Compliance
         | ApiRequest::DoNotCall { .. }
         | ApiRequest::Number(_)
-        | ApiRequest::Calls
+        | ApiRequest::Calls(_)
         | ApiRequest::Call(_)
         | ApiRequest::Report { .. }
         | ApiRequest::Queues

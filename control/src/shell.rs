@@ -50,11 +50,11 @@ pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
 /// Says that everything works, once the core has answered.
 async fn announce(doors: Doors, line: String) {
     let (answer, answered) = oneshot::channel();
-    if doors.asks.send(Ask { request: ApiRequest::Agents, answer }).await.is_err() {
+    if doors.asks.send(Ask { request: ApiRequest::Statistics, answer }).await.is_err() {
         return;
     }
-    if let Ok(ApiReply::Agents(agents)) = answered.await {
-        println!("{line} agents={}", agents.len());
+    if let Ok(ApiReply::Statistics(statistics)) = answered.await {
+        println!("{line} agents={}", statistics.agents.values().sum::<u64>());
     }
 }
 

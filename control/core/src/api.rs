@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 pub use body::{
     AgentBody, BulkCancel, CallbackFilter, CallbackQueues, CancelReason, CancelledReport, ConfirmModeBody,
-    ConnectBody, ContactBody, ContactFilter, DispositionBody, KeysBody, LoginBody, NumbersBody, PinBody,
-    SlotsWish, StatusBody, TransferBody, TransferMode, WantedStatus,
+    ConnectBody, ContactBody, ContactFilter, DispositionBody, KeysBody, LoginBody, NumbersBody, PageWish,
+    PinBody, SlotsWish, StatusBody, TransferBody, TransferMode, WantedStatus,
 };
 
 use crate::config::ModesConfig;
@@ -28,7 +28,7 @@ pub enum ApiRequest {
     /// `PUT /agents/{id}`.
     PutAgent(AgentId, AgentBody),
     /// `GET /agents`.
-    Agents,
+    Agents(PageWish),
     /// `GET /agents/{id}`.
     Agent(AgentId),
     /// `POST /agents/{id}/login`.
@@ -97,7 +97,7 @@ pub enum ApiRequest {
     /// `DELETE /do_not_call/{number}`.
     UnlistNumber(String),
     /// `GET /calls`.
-    Calls,
+    Calls(PageWish),
     /// `GET /calls/{id}`.
     Call(CallId),
     /// `DELETE /calls/{id}`.
@@ -183,7 +183,7 @@ pub enum ApiRequest {
 pub enum ApiReply {
     /// An agent, and whether it is new.
     Agent(Box<AgentView>, bool),
-    /// All agents.
+    /// Agents.
     Agents(Vec<AgentView>),
     /// A change of mode waits for its confirmation.
     ModeAsked(Box<ModeAsked>),
@@ -203,7 +203,7 @@ pub enum ApiReply {
     Lists(Vec<ListView>),
     /// A call.
     Call(Box<CallView>),
-    /// All calls.
+    /// Calls.
     Calls(Vec<CallView>),
     /// Some rows of a report.
     Report(Page),
@@ -249,8 +249,24 @@ pub enum ApiReply {
         /// Those that are not.
         failed: Vec<NotCancelled>,
     },
+    /// A list that does not hold all that was asked for.
+    Cut {
+        /// What it holds.
+        page: Box<ApiReply>,
+        /// What it does not.
+        more: More,
+    },
     /// Refused.
     Error(ApiError),
+}
+
+/// What a list does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum More {
+    /// What comes after the one with this id.
+    Next(String),
+    /// So many.
+    LeftOff(usize),
 }
 
 /// A callback that was not cancelled.
@@ -326,6 +342,14 @@ impl ApiError {
 }
 
 impl ApiReply {
+    /// The same, where there is more of it.
+    pub(crate) fn cut(self, more: Option<More>) -> Self {
+        match more {
+            Some(more) => Self::Cut { page: Box::new(self), more },
+            None => self,
+        }
+    }
+
     /// HTTP status.
     pub fn status(&self) -> u16 {
         match self {
@@ -335,6 +359,7 @@ impl ApiReply {
             | Self::NumbersStored(_) => 201,
             Self::Operation(_) | Self::ModeAsked(_) => 202,
             Self::Error(error) => error.status,
+            Self::Cut { page, .. } => page.status(),
             Self::Agent(_, false)
             | Self::Agents(_)
             | Self::Modes(_)
@@ -379,6 +404,7 @@ impl ApiReply {
             Self::Call(view) => serde_json::to_value(view),
             Self::Calls(views) => serde_json::to_value(views),
             Self::Report(page) => return page.body(),
+            Self::Cut { page, .. } => return page.body(),
             Self::Queues(views) => serde_json::to_value(views),
             Self::Estimate(view) => serde_json::to_value(view),
             Self::Statistics(view) => serde_json::to_value(view),

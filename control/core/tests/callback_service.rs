@@ -31,7 +31,11 @@ fn query(bench: &mut Bench, filter: CallbackFilter) -> Vec<Value> {
 }
 
 fn by_number(number: &str, state: Option<&str>) -> CallbackFilter {
-    CallbackFilter { customer_number: Some(number.into()), state: state.map(Into::into), id: None }
+    CallbackFilter {
+        customer_number: Some(number.into()),
+        state: state.map(Into::into),
+        ..CallbackFilter::default()
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::{Bench, agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, TransferBody, TransferMode};
+use offhook_control_core::api::{ApiReply, ApiRequest, PageWish, TransferBody, TransferMode};
 use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
@@ -146,7 +146,9 @@ fn pv_07_a_number_is_called_and_joined_and_its_hanging_up_ends_the_call() {
     bench.sip(customer, SipEvent::Ended { by_peer: false, reason: String::new() });
     let rows = call_events(&mut bench);
     assert_eq!(rows.iter().map(|row| row.ciq.as_str()).collect::<Vec<_>>(), ["a", "c", "e"]);
-    let ApiReply::Agents(agents) = bench.ask(ApiRequest::Agents) else { panic!("no list") };
+    let ApiReply::Agents(agents) = bench.ask(ApiRequest::Agents(PageWish::default())) else {
+        panic!("no list")
+    };
     assert_eq!(agents.len(), 2, "a number is no agent");
     assert!(bench.facts().any(|fact| matches!(fact, Fact::AgentRemoved { .. })), "and is forgotten");
 }

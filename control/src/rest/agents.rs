@@ -1,8 +1,8 @@
 //! `/agents`.
 
 use axum::Router;
-use axum::extract::State;
-use axum::response::Response;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use offhook_control_core::AgentId;
 use offhook_control_core::api::{
@@ -12,7 +12,7 @@ use offhook_control_core::api::{
 use offhook_control_core::modes::ModeWish;
 
 use super::Api;
-use super::body::{Body, Name};
+use super::body::{Body, Name, page_wish};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
@@ -42,8 +42,11 @@ fn act(request: fn(AgentId) -> ApiRequest) -> axum::routing::MethodRouter<Api> {
     post(async move |State(api): State<Api>, Name(id): Name| api.ask(request(AgentId(id))).await)
 }
 
-async fn list(State(api): State<Api>) -> Response {
-    api.ask(ApiRequest::Agents).await
+async fn list(State(api): State<Api>, Query(fields): Query<Vec<(String, String)>>) -> Response {
+    match page_wish(fields) {
+        Ok(wish) => api.ask(ApiRequest::Agents(wish)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn one(State(api): State<Api>, Name(id): Name) -> Response {

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
+use offhook_control_core::api::PageWish;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -67,6 +68,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
         let both = checked(first).and_then(|first| Ok(Self(first, checked(second)?)));
         both.map_err(Problem::into_response)
     }
+}
+
+/// `?after=ID&limit=N`: which part of a list is wanted.
+pub(crate) fn page_wish(fields: Vec<(String, String)>) -> Result<PageWish, Problem> {
+    let mut wish = PageWish::default();
+    for (name, value) in fields {
+        match name.as_str() {
+            "after" => wish.after = Some(value),
+            "limit" => wish.limit = Some(limit_of(&value)?),
+            other => {
+                return Err(Problem::bad(format!("{other} is not known here; known are after and limit")));
+            }
+        }
+    }
+    Ok(wish)
+}
+
+pub(crate) fn limit_of(value: &str) -> Result<usize, Problem> {
+    value.parse().map_err(|_| Problem::bad("limit takes a number"))
 }
 
 /// The limit of [`BODY_BYTES`] as a layer.

@@ -11,7 +11,7 @@ use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter};
 use serde_json::json;
 
 use super::Api;
-use super::body::{Name, Names, Params};
+use super::body::{Name, Names, Params, limit_of};
 use super::problem::Problem;
 
 pub(crate) fn routes() -> Router<Api> {
@@ -85,8 +85,10 @@ fn filter(fields: Vec<(String, String)>) -> Result<CallbackFilter, Problem> {
             "_callback_state" => {
                 return Err(Problem::bad(format!("_callback_state takes one of {}", STATES.join(", "))));
             }
+            "after" => filter.after = Some(CallbackId(value)),
+            "limit" => filter.limit = Some(limit_of(&value)?),
             other => {
-                let known = "_id, _customer_number and _callback_state";
+                let known = "_id, _customer_number, _callback_state, after and limit";
                 return Err(Problem::bad(format!("{other} is not a field to search by; known are {known}")));
             }
         }

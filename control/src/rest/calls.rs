@@ -1,6 +1,6 @@
 //! `/calls`, `/queues`, `/services`, `/statistics`.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -9,7 +9,7 @@ use offhook_control_core::CallId;
 use offhook_control_core::api::ApiRequest;
 
 use super::Api;
-use super::body::Name;
+use super::body::{Name, page_wish};
 use super::problem::Problem;
 
 pub(crate) fn routes() -> Router<Api> {
@@ -21,8 +21,11 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/statistics", get(statistics))
 }
 
-async fn list(State(api): State<Api>) -> Response {
-    api.ask(ApiRequest::Calls).await
+async fn list(State(api): State<Api>, Query(fields): Query<Vec<(String, String)>>) -> Response {
+    match page_wish(fields) {
+        Ok(wish) => api.ask(ApiRequest::Calls(wish)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn one(State(api): State<Api>, Name(id): Name) -> Response {

@@ -9,7 +9,7 @@ use offhook_control_core::api::{ApiRequest, ContactBody, ContactFilter, Disposit
 use serde_json::{Map, Value};
 
 use super::Api;
-use super::body::{Body, Name, read};
+use super::body::{Body, Name, limit_of, read};
 use super::problem::Problem;
 
 pub(crate) fn routes() -> Router<Api> {
@@ -72,9 +72,7 @@ fn filter(fields: Vec<(String, String)>) -> Result<ContactFilter, Problem> {
             "state" if STATES.contains(&value.as_str()) => filter.state = Some(value),
             "state" => return Err(Problem::bad(format!("state takes one of {}", STATES.join(", ")))),
             "after" => filter.after = Some(ContactId(value)),
-            "limit" => {
-                filter.limit = Some(value.parse().map_err(|_| Problem::bad("limit takes a number"))?);
-            }
+            "limit" => filter.limit = Some(limit_of(&value)?),
             other => {
                 let message = format!("{other} is not known here; known are list, state, after and limit");
                 return Err(Problem::bad(message));

@@ -216,6 +216,15 @@ pub struct ContactBody {
     pub not_before: Option<String>,
 }
 
+/// Which part of a list is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageWish {
+    /// After the one with this id.
+    pub after: Option<String>,
+    /// At most so many; [`crate::limits::LISTING`] where absent.
+    pub limit: Option<usize>,
+}
+
 /// Which contacts are listed; an absent field matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -262,4 +271,8 @@ pub struct CallbackFilter {
     /// By state.
     #[serde(rename = "_callback_state")]
     pub state: Option<String>,
+    /// After this one, in the order of their ids.
+    pub after: Option<CallbackId>,
+    /// At most so many; [`crate::limits::LISTING`] where absent.
+    pub limit: Option<usize>,
 }

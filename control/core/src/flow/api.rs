@@ -6,13 +6,12 @@ use crate::agent::{Activity, Agent, Operation, Wanted};
 use crate::api::{
     AgentBody, ApiError, ApiReply, ApiRequest, ConnectBody, OperationReply, Outcome as Started, WantedStatus,
 };
-use crate::call::{Role, State as CallState};
+use crate::call::Role;
 use crate::core::Core;
 use crate::flow::agents::REFUSED_MS;
 use crate::interaction::{Outcome, Source, Stage};
-use crate::limits::{AGENT_ID_BYTES, AGENTS, LISTING, NUMBER_CHARS, OPERATIONS, SKILLS, TEXT_BYTES};
+use crate::limits::{AGENT_ID_BYTES, AGENTS, NUMBER_CHARS, OPERATIONS, SKILLS, TEXT_BYTES};
 use crate::record::{AgentProfile, Fact, Station};
-use crate::view::CallView;
 use crate::{AgentId, CallId};
 
 pub(super) type Answer = Result<ApiReply, ApiError>;
@@ -26,10 +25,7 @@ impl Core {
     fn answer(&mut self, request: ApiRequest) -> Answer {
         match request {
             ApiRequest::PutAgent(id, body) => self.put_agent(&id, body),
-            ApiRequest::Agents => {
-                let ids: Vec<_> = self.agents.keys().filter(|id| !id.is_guest()).take(LISTING).collect();
-                Ok(ApiReply::Agents(ids.into_iter().filter_map(|id| self.agent_view(id)).collect()))
-            }
+            ApiRequest::Agents(wish) => self.list_agents(&wish),
             ApiRequest::Agent(id) => self.show_agent(&id),
             ApiRequest::Login(id, body) => self.log_in(&id, body.initiate),
             ApiRequest::Logout(id) => self.log_out(&id),
@@ -68,7 +64,7 @@ impl Core {
             ApiRequest::Number(number) => self.show_number(&number),
             ApiRequest::ListNumbers(numbers) => self.list_numbers(&numbers),
             ApiRequest::UnlistNumber(number) => self.unlist_number(&number),
-            ApiRequest::Calls => Ok(ApiReply::Calls(self.call_views())),
+            ApiRequest::Calls(wish) => self.list_calls(&wish),
             ApiRequest::Call(id) => {
                 let name = id.to_string();
                 let past = || self.projection.calls().filter(|call| call.id == name).last().cloned();
@@ -372,16 +368,6 @@ impl Core {
         }
         let view = self.call_view(id).ok_or_else(|| missing("call"))?;
         Ok(ApiReply::Call(Box::new(view)))
-    }
-
-    fn call_views(&self) -> Vec<CallView> {
-        let live = self
-            .calls
-            .values()
-            .filter(|call| call.state != CallState::Over)
-            .filter_map(|call| self.call_view(call.id));
-        let past = self.projection.calls().cloned();
-        live.chain(past).take(LISTING).collect()
     }
 
     pub(super) fn random_id(&mut self) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::CallbackId;
-use crate::api::{ApiError, ApiReply, BulkCancel, CallbackQueues, NotCancelled, SlotsWish};
+use crate::api::{ApiError, ApiReply, BulkCancel, CallbackQueues, More, NotCancelled, SlotsWish};
 use crate::calendar;
 use crate::callback::{Callback, State};
 use crate::config::ServiceConfig;
@@ -96,6 +96,8 @@ impl Core {
                 of_service.push(callback);
             }
         }
+        let all = found.values().map(Vec::len).sum::<usize>();
+        let left_off = all.checked_sub(max).filter(|left_off| *left_off > 0);
         let mut left = max;
         let views = found.into_iter().map(|(service, mut callbacks)| {
             callbacks.sort_by_key(|callback| callback.spec.desired_ms);
@@ -103,7 +105,7 @@ impl Core {
             left -= callbacks.len();
             (service, callbacks.into_iter().map(|callback| self.callback_view(callback)).collect())
         });
-        Ok(ApiReply::CallbackQueues(views.collect()))
+        Ok(ApiReply::CallbackQueues(views.collect()).cut(left_off.map(More::LeftOff)))
     }
 
     /// How many callbacks of each service are queued, routed or processed.

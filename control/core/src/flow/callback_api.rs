@@ -1,9 +1,12 @@
 //! The callback services' requests, as Genesys Mobile Services has them: taken, found, cancelled, moved.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
 use serde_json::{Map, Value};
 
 use crate::CallbackId;
-use crate::api::{ApiError, ApiReply, CallbackFilter};
+use crate::api::{ApiError, ApiReply, CallbackFilter, More};
 use crate::calendar;
 use crate::callback::Callback;
 use crate::config::ServiceConfig;
@@ -11,8 +14,9 @@ use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, bad, check_number, missing};
 use crate::flow::callback_options;
 use crate::flow::originating::ORIGINATING;
+use crate::flow::pages::page;
 use crate::interaction::{Outcome, Stage};
-use crate::limits::{CALLBACKS, DATA_BYTES, LISTING};
+use crate::limits::{CALLBACKS, DATA_BYTES};
 use crate::mutation::Mutation;
 use crate::options::CallDirection;
 use crate::record::{CallbackReason, CallbackSpec, Fact};
@@ -147,16 +151,22 @@ impl Core {
                 && filter.customer_number.as_ref().is_none_or(|number| *number == callback.spec.number)
                 && filter.state.as_ref().is_none_or(|state| state == callback.state.name())
         };
-        let found: Vec<&Callback> = match (&filter.id, &filter.customer_number) {
-            (Some(id), _) => self.callbacks.get(id).into_iter().filter(fits).collect(),
+        let is_after = |id: &CallbackId| filter.after.as_ref().is_none_or(|after| id > after);
+        let (found, more) = match (&filter.id, &filter.customer_number) {
+            (Some(id), _) => page(self.callbacks.get(id).into_iter().filter(fits), filter.limit)?,
             (None, Some(number)) => {
-                let ids = self.index.of_number(number);
-                ids.filter_map(|id| self.callbacks.get(id)).filter(fits).collect()
+                let ids: BTreeSet<_> = self.index.of_number(number).filter(|id| is_after(id)).collect();
+                page(ids.into_iter().filter_map(|id| self.callbacks.get(id)).filter(fits), filter.limit)?
             }
-            (None, None) => self.callbacks.values().filter(fits).take(LISTING).collect(),
+            (None, None) => {
+                let from = filter.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+                let found = self.callbacks.range((from, Bound::Unbounded)).map(|(_, callback)| callback);
+                page(found.filter(fits), filter.limit)?
+            }
         };
-        let views = found.into_iter().take(LISTING).map(|callback| self.callback_view(callback));
-        Ok(ApiReply::Callbacks(views.collect()))
+        let next = found.last().filter(|_| more).map(|callback| More::Next(callback.spec.id.0.clone()));
+        let views = found.into_iter().map(|callback| self.callback_view(callback)).collect();
+        Ok(ApiReply::Callbacks(views).cut(next))
     }
 
     /// With its position in the queue, from 1, while it waits there.

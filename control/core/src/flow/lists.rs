@@ -5,10 +5,11 @@ use std::ops::Bound;
 use serde_json::Value;
 
 use crate::ContactId;
-use crate::api::{ApiError, ApiReply, ContactBody, ContactFilter};
+use crate::api::{ApiError, ApiReply, ContactBody, ContactFilter, More};
 use crate::calendar;
 use crate::core::Core;
 use crate::flow::api::{Answer, bad, check_number, missing};
+use crate::flow::pages::page;
 use crate::interaction::Outcome;
 use crate::limits::{CONTACTS, DATA_BYTES, IMPORT, LISTING, TEXT_BYTES};
 use crate::mutation::Mutation;
@@ -91,27 +92,24 @@ impl Core {
 
     /// `GET /contacts`, in the order in which they came.
     pub(super) fn list_contacts(&self, filter: &ContactFilter) -> Answer {
-        let limit = filter.limit.unwrap_or(LISTING);
-        if !(1..=LISTING).contains(&limit) {
-            return Err(bad("limit", "takes 1 to 10,000"));
-        }
         let from = filter.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let wanted = |id: &&ContactId| {
             let contact = self.contacts.get(*id);
             filter.state.as_ref().is_none_or(|state| contact.is_some_and(|found| found.state.name() == state))
         };
-        let ids: Vec<&ContactId> = match &filter.list {
+        let (ids, more) = match &filter.list {
             Some(list) => {
                 let listed = self.lists.get(list).ok_or_else(|| missing("list"))?;
-                listed.range((from, Bound::Unbounded)).filter(wanted).take(limit).collect()
+                page(listed.range((from, Bound::Unbounded)).filter(wanted), filter.limit)?
             }
             None => {
                 let ids = self.contacts.range((from, Bound::Unbounded)).map(|(id, _)| id);
-                ids.filter(wanted).take(limit).collect()
+                page(ids.filter(wanted), filter.limit)?
             }
         };
+        let next = ids.last().filter(|_| more).map(|id| More::Next(id.0.clone()));
         let views = ids.into_iter().filter_map(|id| self.contacts.get(id)).map(Contact::view);
-        Ok(ApiReply::Contacts(views.collect()))
+        Ok(ApiReply::Contacts(views.collect()).cut(next))
     }
 
     /// `GET /lists`.
@@ -120,7 +118,9 @@ impl Core {
             list: name.clone(),
             contacts: ids.len(),
         };
-        Ok(ApiReply::Lists(self.lists.iter().take(LISTING).map(view).collect()))
+        let left_off = self.lists.len().checked_sub(LISTING).filter(|left_off| *left_off > 0);
+        let views = self.lists.iter().take(LISTING).map(view).collect();
+        Ok(ApiReply::Lists(views).cut(left_off.map(More::LeftOff)))
     }
 
     /// `DELETE /contacts/{id}`: nobody will be shown it.

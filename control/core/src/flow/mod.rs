@@ -34,6 +34,7 @@ pub(crate) mod modes;
 pub(crate) mod observed;
 mod originating;
 mod outages;
+mod pages;
 mod passed_on;
 pub(crate) mod proof;
 pub(crate) mod queue_callback;
