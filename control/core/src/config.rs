@@ -94,6 +94,8 @@ pub struct AgentConfig {
     pub pin_times: u32,
     /// Milliseconds within which the PIN has to be typed.
     pub pin_timeout_ms: u32,
+    /// Whether `available` calls the phone of an agent whose leg is down; else they establish it first (PC-06).
+    pub establish_after_break: bool,
     /// Minutes of idleness after which the connection is closed; 0 never (PC-09).
     pub idle_timeout_min: u32,
     /// What an idle leg is sent.
@@ -127,6 +129,7 @@ impl Default for AgentConfig {
             pin_attempts: 3,
             pin_times: 3,
             pin_timeout_ms: 60_000,
+            establish_after_break: true,
             idle_timeout_min: 0,
             idle: Idle::ComfortNoise { interval_ms: 10_000 },
             silent_after_ms: 3_000,

@@ -4,7 +4,9 @@
 mod bench;
 
 use bench::{Bench, agent, available_agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, ConfirmModeBody, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::api::{
+    ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, LoginBody, StatusBody, WantedStatus,
+};
 use offhook_control_core::config::{GroupModes, ModesConfig};
 use offhook_control_core::modes::{Mode, ModeWish};
 use offhook_control_core::record::Station;
@@ -55,6 +57,28 @@ fn pc_06_the_end_of_a_break_calls_the_station_again_when_the_leg_was_lost() {
     let before = bench.dials();
     set(&mut bench, WantedStatus::Available);
     assert_eq!(bench.dials(), before + 1);
+}
+
+#[test]
+fn pc_06_the_end_of_a_break_calls_nobody_where_agents_are_to_establish_first() {
+    let mut bench = Bench::with(|config| config.agents.establish_after_break = false);
+    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    let available = || ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available });
+    let refused = bench.ask(available());
+    assert_eq!((refused.status(), &refused.body()["error"]), (409, &"no_connection".into()));
+    assert_eq!((bench.agent("ann").status, bench.dials()), (AgentStatus::OnBreak, 0));
+    bench.ask(ApiRequest::Connect("ann".into(), ConnectBody::default()));
+    assert_eq!(bench.ask(available()).status(), 200, "it is on its way");
+    let phone = bench.dialled("ann");
+    bench.answer(phone);
+    bench.end_play(phone);
+    assert_eq!((bench.agent("ann").status, bench.dials()), (AgentStatus::Available, 1));
+    set(&mut bench, WantedStatus::OnBreak);
+    bench.sip(phone, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(bench.ask(available()).status(), 409);
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody { initiate: true }));
+    assert_eq!((bench.ask(available()).status(), bench.dials()), (200, 2));
 }
 
 #[test]

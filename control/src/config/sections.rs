@@ -194,6 +194,7 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     set(&mut agents.pin_attempts, table.number("pin_attempts", 1..=10));
     set(&mut agents.pin_times, table.number("pin_times", 1..=10));
     set(&mut agents.pin_timeout_ms, seconds(&mut table, "pin_timeout_s", 10, 600));
+    set(&mut agents.establish_after_break, table.flag("establish_after_break"));
     set(&mut agents.idle_timeout_min, table.number("idle_timeout_min", 0..=1_440));
     set(&mut agents.silent_after_ms, table.number("silent_after_ms", 0..=600_000));
     set(&mut agents.media_timeout_s, table.number("media_timeout_s", 0..=86_400));

@@ -3,7 +3,7 @@ const $ = id => document.getElementById(id);
 const api = "/api/v1", gms = "/genesys/1/service/callback/";
 const state = { agents: new Map(), calls: new Map(), callbacks: new Map(), contacts: new Map(), queues: [], services: [], statistics: null, compliance: null };
 const kept = 300, shown = 500;
-let chosen = null, lastId = null, due = false, skew = 0, asking = null, desk = null;
+let chosen = null, starts = false, lastId = null, due = false, skew = 0, asking = null, desk = null;
 
 const kinds = { agent_leg: "agent's leg", callback: "callback", preview: "preview", inbound: "inbound" };
 const tones = { available: "good", on_call: "talk", offered: "warn", preview: "warn", persistent_call_offered: "warn", wrap_up: "warn", refused: "bad",
@@ -46,16 +46,26 @@ async function json(path, method = "GET", body) {
   if (date) skew = Date.parse(date) - Date.now();
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw Object.assign(new Error(answer.message ?? "refused with " + response.status), { answer });
+  if (Array.isArray(answer)) answer.next = response.headers.get("x-next");
   return answer;
 }
+async function every(path) {
+  const found = [];
+  for (let more = ""; ;) {
+    const page = await json(path + more);
+    found.push(...page);
+    if (!page.next) return found;
+    more = "?after=" + encodeURIComponent(page.next);
+  }
+}
 const fill = (map, list) => { map.clear(); for (const item of list) map.set(item.id ?? item._id, item); };
-// Live calls come first in the answer, and the newest of the others last.
-const newest = calls => { const ours = calls.filter(call => call.kind !== "agent_leg"), over = call => call.state === "ended"; return [...ours.filter(over), ...ours.filter(call => !over(call))].slice(-kept); };
+// The newest come last, and those that live after them.
+const newest = calls => { const over = call => call.state === "ended"; return calls.filter(call => call.kind !== "agent_leg").sort((a, b) => over(b) - over(a) || a.started_ms - b.started_ms).slice(-kept); };
 const trim = map => { for (const key of map.keys()) { if (map.size <= kept) break; map.delete(key); } };
 
 async function fetchAll() {
   const [agents, calls, contacts, queues, services, statistics, compliance] =
-    await Promise.all(["/agents", "/calls", "/contacts", "/queues", "/services", "/statistics", "/compliance"].map(path => json(api + path)));
+    await Promise.all([every(api + "/agents"), every(api + "/calls"), ...["/contacts", "/queues", "/services", "/statistics", "/compliance"].map(path => json(api + path))]);
   fill(state.agents, agents); fill(state.calls, newest(calls)); fill(state.contacts, contacts.slice(-kept));
   Object.assign(state, { queues, services, statistics, compliance });
   const lists = await Promise.all(services.map(name => json(gms + encodeURIComponent(name))));
@@ -203,6 +213,13 @@ function callbackRow(cb) {
   return row;
 }
 
+// Opened with the trigger, the page asks for the connection as soon as it shows the desk, or at the log-in (PC-06).
+function start(agent) {
+  if (!starts) return;
+  starts = false;
+  $("initiate").checked = true;
+  if (agent.status !== "logged_out") act(() => json(at("/connection"), "POST", {}));
+}
 function choose(id) { chosen = id; location.hash = encodeURIComponent(id); say(""); render(); }
 function renderDesk() {
   const agent = state.agents.get(chosen);
@@ -210,6 +227,7 @@ function renderDesk() {
   if (!agent) return;
   put($("desk-name"), agent.name); badge($("desk-status"), agent.status);
   renderMode(agent);
+  start(agent);
   put($("desk-phone"), `Phone ${phone(agent)}: ${words(agent.connection)}`);
   put($("desk-error"), agent.last_error && agent.connection === "down" ? trouble(agent.last_error) : "");
   const call = agent.call && state.calls.get(agent.call);
@@ -234,6 +252,7 @@ function renderDesk() {
   $("pin").hidden = agent.connection !== "validating";
   if (wasHidden && !$("pin").hidden) { $("pin-field").value = ""; $("pin-field").focus(); }
   const out = agent.status === "logged_out";
+  $("initiating").hidden = !out;
   const enable = { login: out, available: !out && agent.status !== "available", break: !out && agent.status !== "on_break", offline: !out && agent.status !== "working_offline",
     logout: !out, establish: !out && agent.connection === "down", release: agent.connection !== "down", hangup: !!agent.call, wrapped: agent.status === "wrap_up" };
   for (const [key, on] of Object.entries(enable)) { const button = document.querySelector(`[data-act="${key}"]`); if (button.disabled === on) button.disabled = !on; }
@@ -264,7 +283,7 @@ async function changeMode(wish) {
   $("confirm").returnValue = "no"; $("confirm").showModal();
   $("confirm").onclose = () => { if ($("confirm").returnValue === "yes") act(() => json(at("/mode/confirm"), "POST", { change: asked.change })); };
 }
-const acts = { login: ["/login", {}], logout: ["/logout"], available: ["/status", { status: "available" }], break: ["/status", { status: "on_break" }],
+const acts = { login: ["/login", () => ({ initiate: $("initiate").checked })], logout: ["/logout"], available: ["/status", { status: "available" }], break: ["/status", { status: "on_break" }],
   offline: ["/status", { status: "working_offline" }], establish: ["/connection", {}], release: ["/connection", undefined, "DELETE"], accept: ["/accept"], reject: ["/reject"],
   cancel: ["/cancel"], hangup: ["/hangup"], wrapped: ["/wrap_up_done"],
   complete: ["/transfer/complete"], takeback: ["/transfer/cancel"] };
@@ -277,7 +296,7 @@ async function act(request, where = "said") {
 }
 function say(text, bad, where = "said") { $(where).textContent = text; $(where).className = "said " + (bad ? "bad" : "good"); }
 
-document.querySelectorAll("[data-act]").forEach(button => button.onclick = () => { const [path, body, method = "POST"] = acts[button.dataset.act]; act(() => json(at(path), method, body)); });
+document.querySelectorAll("[data-act]").forEach(button => button.onclick = () => { const [path, body, method = "POST"] = acts[button.dataset.act]; act(() => json(at(path), method, typeof body === "function" ? body() : body)); });
 $("pin").onsubmit = async event => { event.preventDefault(); const done = await act(() => json(at("/pin"), "POST", { pin: $("pin-field").value })); $("pin-field").value = ""; if (done) say("The connection is open."); };
 $("new-callback").onsubmit = async event => { event.preventDefault(); if (await act(() => json(gms + encodeURIComponent($("service").value), "POST", { _customer_number: $("callback-number").value, _call_direction: "USERTERMINATED" }), "callbacks-said")) $("callback-number").value = ""; };
 $("new-contact").onsubmit = async event => { event.preventDefault(); if (await act(() => json(api + "/contacts", "POST", { queue: $("contact-queue").value, number: $("contact-number").value }), "contacts-said")) $("contact-number").value = ""; };
@@ -333,7 +352,9 @@ async function saveReport() {
   return "Saved as " + link.download + ".";
 }
 $("find").oninput = later;
-try { chosen = decodeURIComponent(location.hash.slice(1)) || null; } catch { chosen = null; }
+const [hash, ...triggers] = location.hash.slice(1).split("&");
+starts = triggers.includes("establish");
+try { chosen = decodeURIComponent(hash) || null; } catch { chosen = null; }
 setInterval(later, 1000);
 setInterval(async () => { await fetchHealth(); try { state.queues = await json(api + "/queues"); } catch { } later(); }, 2000);
 listen();

@@ -83,6 +83,51 @@ fn pc_06_buttons_of_the_console_establish_keep_and_release_the_connection() {
 }
 
 #[test]
+fn pc_06_opening_the_page_with_its_trigger_establishes_the_connection_unless_it_is_up() {
+    let house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    house.rest.put_agent("ann", &ann.station(), &json!({}));
+    house.rest.act("ann", "login");
+    let mut console = Browser::open(house.http, "#ann&establish");
+    console.awaits("#desk-phone", "up");
+    console.awaits("#desk-status", "on break");
+    assert_eq!(ann.sipp.awaits_invites(1).len(), 1);
+    // Opened without it, or beside a connection that is up, the page calls nobody.
+    let mut again = Browser::open(house.http, "#ann&establish");
+    again.awaits("#desk-phone", "up");
+    again.clicks("[data-act=release]");
+    again.awaits("#desk-phone", "down");
+    let mut plain = Browser::open(house.http, "#ann");
+    plain.awaits("#desk-phone", "down");
+    plain.clicks("[data-act=offline]");
+    plain.awaits("#desk-status", "working offline");
+    assert_eq!((ann.sipp.invites().len(), &house.rest.agent("ann")["connection"]), (1, &json!("down")));
+    for browser in [&mut console, &mut again, &mut plain] {
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn pc_06_a_box_beside_log_in_has_the_phone_called_with_it() {
+    let house = House::open(&Settings::default());
+    let ann = house.phone("ann");
+    house.rest.put_agent("ann", &ann.station(), &json!({}));
+    let mut console = Browser::open(house.http, "#ann");
+    console.clicks("[data-act=login]");
+    console.awaits("#desk-status", "on break");
+    console.awaits_sight("#initiating", false);
+    console.clicks("[data-act=logout]");
+    console.awaits("#desk-status", "logged out");
+    assert_eq!(ann.sipp.invites().len(), 0);
+    console.clicks("#initiate");
+    console.clicks("[data-act=login]");
+    console.awaits("#desk-phone", "up");
+    console.awaits("#desk-status", "on break");
+    assert_eq!(ann.sipp.invites().len(), 1);
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_refused_is_said_where_it_was_asked_for() {
     let house = House::open(&Settings::default());
     let mut console = Browser::open(house.http, "");

@@ -7,6 +7,7 @@ use crate::api::{
     AgentBody, ApiError, ApiReply, ApiRequest, ConnectBody, OperationReply, Outcome as Started, WantedStatus,
 };
 use crate::call::Role;
+use crate::connection::State;
 use crate::core::Core;
 use crate::flow::agents::REFUSED_MS;
 use crate::interaction::{Outcome, Source, Stage};
@@ -192,6 +193,10 @@ impl Core {
         if status == WantedStatus::Available && agent.profile.station.is_none() {
             return Err(ApiError::new(409, "no_station", "the agent has no station"));
         }
+        let is_back = status == WantedStatus::Available && agent.wanted != Wanted::Available;
+        if is_back && !self.config.agents.establish_after_break && self.has_to_establish(agent) {
+            return Err(ApiError::new(409, "no_connection", "the connection is down: establish it first"));
+        }
         let wanted = match status {
             WantedStatus::Available => Wanted::Available,
             WantedStatus::OnBreak => Wanted::OnBreak,
@@ -224,6 +229,12 @@ impl Core {
             self.establish(id);
         }
         self.show_agent(id)
+    }
+
+    /// The agent's connection is neither open nor on its way.
+    fn has_to_establish(&self, agent: &Agent) -> bool {
+        let is_down = matches!(agent.connection, State::Down | State::Closing) && !agent.reopen;
+        agent.mode.now.persistent && is_down && !self.replayed.is_pending()
     }
 
     fn connect(&mut self, id: &AgentId, body: ConnectBody) -> Answer {
