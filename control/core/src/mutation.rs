@@ -70,11 +70,13 @@ pub enum Mutation {
     KeepCalendar,
     /// A callback that is moved to the past has waited since then.
     BelievePast,
+    /// Whoever is found to be a person counts as connected from then on only.
+    ConnectAtVerdict,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -108,5 +110,6 @@ impl Mutation {
         Self::KeepRemoved,
         Self::KeepCalendar,
         Self::BelievePast,
+        Self::ConnectAtVerdict,
     ];
 }

@@ -92,6 +92,7 @@ impl World {
     pub(super) fn set_calendar(&mut self, by_ms: i64) {
         self.trace(|| format!("the calendar is set by {by_ms} ms"));
         self.oracle.calendar.set_ms += by_ms;
+        self.ledger_doubts();
         // The shell looks at it now and then.
         let notice_us = self.rng.random_range(0..SECOND);
         self.tell_once(notice_us, Input::Tick);

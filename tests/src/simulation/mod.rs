@@ -5,6 +5,7 @@ mod callbacks;
 mod engines;
 mod failures;
 mod flows;
+mod ledger;
 mod model;
 mod network;
 mod office;

@@ -12,6 +12,7 @@ use super::calendar::Calendar;
 use super::callbacks::Requests;
 use super::engines::{SimLeg, call_of};
 use super::flows::Callers;
+use super::ledger::Ledger;
 use super::network::{GUESTS, Peer, PeerState, Who};
 use super::office::HOMES;
 use super::operations::Operations;
@@ -25,6 +26,7 @@ pub(super) struct Oracle {
     pub(super) requests: Requests,
     pub(super) order: Order,
     pub(super) operations: Operations,
+    pub(super) ledger: Ledger,
     /// Whom callbacks and contacts are for, and who is not to be called: on durable record.
     pub(super) numbers: BTreeMap<String, String>,
     pub(super) unwanted: BTreeSet<String>,
@@ -273,7 +275,7 @@ impl World {
         self.judge_bookings();
         let mut violation = None;
         let now_us = self.now_us;
-        let mut talked = Vec::new();
+        let (mut talked, mut joined) = (Vec::new(), Vec::new());
         let (mut overheard, mut keys_heard) = (BTreeSet::new(), BTreeSet::new());
         let legs = self.engines.iter().flat_map(|engine| engine.legs.iter().map(move |leg| (engine, leg)));
         for (engine, (name, leg)) in legs {
@@ -303,6 +305,9 @@ impl World {
             if other.dtmf != DtmfMode::Block && engine.is_reachable() && feeds(other) {
                 keys_heard.insert(customer);
             }
+            if other.hears {
+                joined.push(customer);
+            }
             if other.hears && !self.is_booked(customer, &agent) {
                 violation = Some(format!(
                     "{agent} and call {customer} hear each other, but control never booked that"
@@ -312,6 +317,7 @@ impl World {
                 talked.push((customer, leg.call, engine.is_reachable()));
             }
         }
+        joined.into_iter().for_each(|customer| self.ledger_hears(customer));
         let control_lives = self.shell.core.is_some();
         for (call, (agent, since_us)) in &mut self.oracle.passed {
             if !overheard.contains(call) || !control_lives {
@@ -451,6 +457,7 @@ impl World {
             self.violate(format!("engine leg {leg} was left open"));
         }
         self.judge_operations();
+        self.judge_ledger();
         self.judge_reports();
     }
 }

@@ -1,10 +1,11 @@
 //! Reports follow from the journal alone, and tell of every request once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use offhook_control_core::limits::REPORT_PAGE;
-use offhook_control_core::report::{Page, Report};
+use offhook_control_core::record::{CallKind, Fact};
+use offhook_control_core::report::{ArchiveRow, Direction, Page, Report};
 use offhook_control_core::{Core, Input, Now, OpId, Output};
 
 use super::world::World;
@@ -39,6 +40,7 @@ impl World {
             }
         }
         if let Some(Page::Archive(rows)) = archive.0 {
+            self.judge_archive(&rows);
             for (_, row) in rows {
                 told.entry(row.call_id).or_default()[1] += 1;
             }
@@ -48,6 +50,32 @@ impl World {
             if found != [1, 1] {
                 self.violate(format!("{id} was queued and archived {found:?} times by the reports"));
                 return;
+            }
+        }
+    }
+
+    /// Who called whom over the trunk is who pays, and whoever called for a callback is archived as that alone (QC-13).
+    fn judge_archive(&mut self, rows: &[(u64, ArchiveRow)]) {
+        let (mut calls, mut own) = (BTreeSet::new(), BTreeSet::new());
+        for record in self.shell.written() {
+            match &record.fact {
+                Fact::CallbackCalledIn { id, call, .. } => {
+                    calls.insert(call.to_string());
+                    own.insert(id.0.clone());
+                }
+                Fact::CallbackDialled { id, .. } => {
+                    own.remove(&id.0);
+                }
+                _ => {}
+            }
+        }
+        for (_, row) in rows {
+            let came = row.kind == CallKind::Inbound || own.contains(&row.call_id);
+            let billed = if came { Direction::Inbound } else { Direction::Outbound };
+            if calls.contains(&row.call_id) {
+                self.violate(format!("call {} is archived, and was made for a callback", row.call_id));
+            } else if row.billed_as != billed {
+                self.violate(format!("{} is billed as {:?}", row.call_id, row.billed_as));
             }
         }
     }

@@ -144,6 +144,7 @@ impl World {
         }
         self.shell.waiting.clear();
         self.shell.pending_keys.clear();
+        self.ledger_after_crash();
         // What was not carried out when it died is not carried out: the customer is back with whoever had them.
         self.oracle.passed.clear();
         self.judge_control_crash();
@@ -184,6 +185,7 @@ impl World {
         }
         self.trace(|| format!("  in {input:?}"));
         self.judge_input(&input);
+        self.ledger_input(&input);
         let now = self.now();
         self.outcome.steps += 1;
         let Some(core) = &mut self.shell.core else { return };
@@ -205,6 +207,7 @@ impl World {
                 let key = record.key();
                 self.trace(|| format!("  write {:?}", record.fact));
                 self.judge_decision(&record.fact);
+                self.ledger_decision(&record.fact);
                 self.judge_trunk(&record.fact);
                 self.order_decision(&record.fact);
                 self.judge_booking(&record.fact);
@@ -281,6 +284,9 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         let run = self.shell.run;
+        if let Output::Engine { request, command, .. } = &output {
+            self.ledger_command(*request, command);
+        }
         match output {
             Output::Record(record) => self.append(record),
             Output::Sip { call, command } => {

@@ -267,6 +267,13 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        if let Happening::EngineCrash { .. }
+        | Happening::EngineStart(_)
+        | Happening::EngineLost { .. }
+        | Happening::EngineBack(_) = happening
+        {
+            self.ledger_doubts();
+        }
         match happening {
             Happening::Hear { run, input } => self.hear(run, input),
             Happening::Durable { run, batch } => self.on_durable(run, batch),

@@ -83,6 +83,7 @@ impl Core {
 
     /// Puts on record that they can talk: now, or since a moment of before, in milliseconds since 1970 UTC.
     pub(crate) fn note_connected(&mut self, id: u64, since_ms: Option<u64>) {
+        let since_ms = since_ms.filter(|_| !self.mutated(Mutation::ConnectAtVerdict));
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
         let first = !std::mem::replace(&mut interaction.connected, true);
         let (Some(call), Some(agent)) = (interaction.call, interaction.agent.clone()) else { return };
