@@ -28,6 +28,7 @@ pub fn worker(legs: u32, media: impl Fn(u32) -> Media) -> Worker {
             idle: Idle::None,
             park: false,
             silent_after_ms: 0,
+            one_way_after_ms: 0,
             srtp: Srtp::Off,
             rtcp_mux: false,
             dtmf: offhook_proto::DtmfMode::Pass,

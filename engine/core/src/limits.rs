@@ -53,6 +53,12 @@ pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
 pub const PROMPT_SECONDS: usize = 3_600;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.
 pub const KEEP_ONE_IN: u16 = 32;
+/// Milliseconds without audio in a conversation after which a leg is told as one-way, unless asked otherwise.
+pub const ONE_WAY_AFTER_MS: u32 = 5_000;
+/// Milliseconds between two looks at a conversation whose audio is missing.
+pub const ONE_WAY_LOOK_MS: u64 = 1_000;
+/// Packets that must have been sent between two of a peer's reports, for them to say whether it hears.
+pub const FEW_PACKETS: u64 = 10;
 /// Events that packets of a leg's peer may cause, a second: keys, goodbyes. More are not told.
 pub const PEER_EVENTS_PER_S: u64 = 25;
 /// How many of these at once.

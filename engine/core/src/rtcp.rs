@@ -20,6 +20,8 @@ const WRITE_BYTES: usize = 128;
 pub(crate) enum Item {
     /// The sender's clock, as the middle 32 bits of its NTP timestamp.
     Sender { ssrc: u32, ntp_middle: u32 },
+    /// A receiver's report begins: of somebody who sends nothing.
+    Receiver,
     /// What the sender hears of `of`.
     Block(Block),
     /// What a receiver measured of `of` itself.
@@ -83,7 +85,7 @@ pub(crate) fn parse(packet: &[u8], mut on_item: impl FnMut(Item)) -> bool {
         let count = usize::from(first & 0x1F);
         let well_formed = match kind {
             SENDER_REPORT => parse_sender(body, count, &mut on_item),
-            RECEIVER_REPORT => body.len() >= 4 + 24 * count && blocks(&body[4..], count, &mut on_item),
+            RECEIVER_REPORT => parse_receiver(body, count, &mut on_item),
             EXTENDED_REPORT => extended(body, &mut on_item),
             GOODBYE => {
                 let sources = body.len() >= 4 * count;
@@ -149,6 +151,14 @@ fn parse_sender(body: &[u8], count: usize, on_item: &mut impl FnMut(Item)) -> bo
     let ntp_middle = word(body, 4) << 16 | word(body, 8) >> 16;
     on_item(Item::Sender { ssrc: word(body, 0), ntp_middle });
     blocks(&body[24..], count, on_item)
+}
+
+fn parse_receiver(body: &[u8], count: usize, on_item: &mut impl FnMut(Item)) -> bool {
+    if body.len() < 4 + 24 * count {
+        return false;
+    }
+    on_item(Item::Receiver);
+    blocks(&body[4..], count, on_item)
 }
 
 fn blocks(bytes: &[u8], count: usize, on_item: &mut impl FnMut(Item)) -> bool {

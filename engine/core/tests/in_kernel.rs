@@ -20,6 +20,8 @@ mod keys;
 mod learning;
 #[path = "listening.rs"]
 mod listening;
+#[path = "one_way.rs"]
+mod one_way;
 #[path = "pauses.rs"]
 mod pauses;
 #[path = "recording.rs"]

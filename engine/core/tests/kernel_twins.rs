@@ -46,7 +46,14 @@ impl Twins {
             let dtmf = [DtmfMode::Pass, DtmfMode::Pass, DtmfMode::Convert][twins.dice.below(3)];
             for rig in &mut twins.rigs {
                 let (media, idle) = (media.clone(), idle);
-                rig.create(LegSetup { media, idle, dtmf, silent_after_ms: 300, ..setup(leg) });
+                rig.create(LegSetup {
+                    media,
+                    idle,
+                    dtmf,
+                    silent_after_ms: 300,
+                    one_way_after_ms: 500,
+                    ..setup(leg)
+                });
                 rig.latch(leg);
             }
             twins.phones.push(Phone { talker, late: None, key: None, silent: 0 });

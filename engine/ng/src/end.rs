@@ -111,6 +111,8 @@ impl End {
             latch: self.latch,
             idle: Idle::None,
             beside,
+            // Which direction a description has left open is not told to the leg.
+            one_way_after_ms: Some(0),
             srtp: self.srtp.clone(),
             rtcp_mux: self.mux,
             ..LegCreate::default()

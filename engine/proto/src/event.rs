@@ -46,6 +46,25 @@ pub enum EventBody {
         /// Which leg.
         leg: String,
     },
+    /// One direction of a conversation carries no audio that should be there: for the leg's `one_way_after_ms`, or by two reports
+    /// of the peer.
+    #[serde(rename = "leg.one_way")]
+    LegOneWay {
+        /// Which leg.
+        leg: String,
+        /// Which direction.
+        direction: AudioDirection,
+        /// Milliseconds since audio came last in this direction, or since the two hear each other.
+        unheard_ms: u64,
+    },
+    /// A direction that was told as [`EventBody::LegOneWay`] carries audio again.
+    #[serde(rename = "leg.two_way")]
+    LegTwoWay {
+        /// Which leg.
+        leg: String,
+        /// Which direction.
+        direction: AudioDirection,
+    },
     /// A leg's peer has become hard to hear in the last seconds, or is heard well again: its opinion crossed 3.6.
     #[serde(rename = "leg.quality")]
     LegQuality {
@@ -133,6 +152,16 @@ pub enum EventBody {
         /// How many.
         count: u64,
     },
+}
+
+/// Which way audio goes between a leg and its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioDirection {
+    /// What the peer says.
+    FromPeer,
+    /// What the peer hears.
+    ToPeer,
 }
 
 /// First packet sent on in one direction of a splice.

@@ -47,7 +47,7 @@ pub use detect::{
 };
 pub use dscp::{Dscp, NotDscp};
 pub use error::{Error, ErrorCode};
-pub use event::{Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
+pub use event::{AudioDirection, Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
 pub use mki::Mki;
 pub use opus::Opus;
 pub use ptime::Ptime;

@@ -52,6 +52,9 @@ pub const COMFORT_NOISE_MS: std::ops::RangeInclusive<u32> = 20..=60_000;
 pub const KEEPALIVE_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;
 /// Milliseconds after which a leg can be called silent; 0 besides, for never.
 pub const SILENT_AFTER_MS: std::ops::RangeInclusive<u32> = 100..=3_600_000;
+/// Milliseconds without audio in a conversation after which a leg is told as one-way, where this is not 0. The shortest are longer
+/// than what Opus leaves out in a silence (400 ms).
+pub const ONE_WAY_AFTER_MS: std::ops::RangeInclusive<u32> = 1_000..=3_600_000;
 /// A parked leg passes one packet in at most so many, in user space.
 pub const KEEP_ONE_IN: u16 = 1_024;
 /// Longest time that a splice is measured from, in microseconds.

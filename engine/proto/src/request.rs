@@ -138,6 +138,9 @@ pub struct LegCreate {
     pub park: bool,
     /// Milliseconds without a packet after which `leg.silent` is raised; 0 never.
     pub silent_after_ms: u32,
+    /// Milliseconds without audio in a conversation after which `leg.one_way` is raised; 0 never, 5,000 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_way_after_ms: Option<u32>,
     /// Encryption of its packets.
     #[serde(skip_serializing_if = "Srtp::is_off")]
     pub srtp: Srtp,
@@ -170,6 +173,9 @@ pub struct LegUpdate {
     /// New limit for `leg.silent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_after_ms: Option<u32>,
+    /// New limit for `leg.one_way`, counted from now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_way_after_ms: Option<u32>,
     /// New encryption, whole. A direction whose key stays the same goes on with its counters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub srtp: Option<Srtp>,

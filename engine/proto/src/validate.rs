@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use crate::limits::{
     COMFORT_NOISE_MS, DETECT_LEVEL_DBM0, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES,
     KEEP_ONE_IN, KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
-    PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS, SINCE_US,
-    SPOKEN_NUMBER,
+    ONE_WAY_AFTER_MS, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS,
+    SINCE_US, SPOKEN_NUMBER,
 };
 use crate::parse::shown;
 use crate::{
@@ -77,6 +77,7 @@ pub fn leg_create(body: &LegCreate) -> Result<(), Error> {
     if let Some(beside) = &body.beside {
         name("beside", beside)?;
     }
+    one_way_after(body.one_way_after_ms)?;
     silent_after(body.silent_after_ms)
 }
 
@@ -93,6 +94,7 @@ pub fn leg_update(body: &LegUpdate) -> Result<(), Error> {
     }
     body.srtp.as_ref().map_or(Ok(()), srtp)?;
     body.idle.as_ref().map_or(Ok(()), idle)?;
+    one_way_after(body.one_way_after_ms)?;
     body.silent_after_ms.map_or(Ok(()), silent_after)
 }
 
@@ -386,6 +388,10 @@ fn idle(idle: &Idle) -> Result<(), Error> {
 
 fn silent_after(value_ms: u32) -> Result<(), Error> {
     zero_or("silent_after_ms", value_ms, &SILENT_AFTER_MS)
+}
+
+fn one_way_after(value_ms: Option<u32>) -> Result<(), Error> {
+    value_ms.map_or(Ok(()), |value_ms| zero_or("one_way_after_ms", value_ms, &ONE_WAY_AFTER_MS))
 }
 
 fn source(field: &str, source: &PlaySource) -> Result<(), Error> {

@@ -227,6 +227,8 @@ fn event_name(body: &EventBody) -> &'static str {
         EventBody::LegLatched { .. } => "leg.latched",
         EventBody::LegSilent { .. } => "leg.silent",
         EventBody::LegAlive { .. } => "leg.alive",
+        EventBody::LegOneWay { .. } => "leg.one_way",
+        EventBody::LegTwoWay { .. } => "leg.two_way",
         EventBody::LegQuality { .. } => "leg.quality",
         EventBody::LegBye { .. } => "leg.bye",
         EventBody::LegReleased { .. } => "leg.released",
@@ -241,7 +243,7 @@ fn event_name(body: &EventBody) -> &'static str {
     }
 }
 
-const EVENTS: usize = 14;
+const EVENTS: usize = 16;
 
 /// As serde lists them to whoever sends another one.
 fn error_codes() -> Vec<String> {

@@ -205,6 +205,13 @@ const RANGES: &[(&str, &[&str])] = &[
     (r#""command":"leg.create","leg":"a","idle":{"kind":"none"}"#, &[]),
     (r#""command":"leg.update","leg":"a""#, &[]),
     (r#""command":"leg.update","leg":"a","silent_after_ms":1"#, &["silent_after_ms"]),
+    (
+        r#""command":"leg.create","leg":"a","one_way_after_ms":999"#,
+        &["one_way_after_ms", "0, or 1000 to 3600000", "999"],
+    ),
+    (r#""command":"leg.create","leg":"a","one_way_after_ms":0"#, &[]),
+    (r#""command":"leg.update","leg":"a","one_way_after_ms":3600001"#, &["one_way_after_ms"]),
+    (r#""command":"leg.update","leg":"a","one_way_after_ms":1000"#, &[]),
     (r#""command":"leg.list","limit":0"#, &["limit", "1 to 200"]),
     (r#""command":"leg.list","limit":200"#, &[]),
     (r#""command":"leg.list","limit":201"#, &["limit", "201"]),

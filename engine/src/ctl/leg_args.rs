@@ -61,6 +61,9 @@ pub(crate) struct CommonArgs {
     /// Report the leg after so many milliseconds without a packet; 0 never.
     #[arg(long, value_name = "MS")]
     silent_after_ms: Option<u32>,
+    /// Report the leg after so many milliseconds without audio in a conversation; 0 never, 5000 when absent.
+    #[arg(long, value_name = "MS")]
+    one_way_after_ms: Option<u32>,
     /// What becomes of the keys pressed on it: pass, convert or block.
     #[arg(long, value_parser = parse_word::<DtmfMode>)]
     dtmf: Option<DtmfMode>,
@@ -105,6 +108,7 @@ impl CreateArgs {
             beside: self.beside,
             park: self.park,
             silent_after_ms: self.common.silent_after_ms.unwrap_or(0),
+            one_way_after_ms: self.common.one_way_after_ms,
             srtp: self.common.secure.srtp().unwrap_or_default(),
             rtcp_mux: self.common.secure.rtcp_mux.unwrap_or(false),
             dtmf: self.common.dtmf.unwrap_or_default(),
@@ -121,6 +125,7 @@ impl UpdateArgs {
             latch: self.common.latch,
             idle: self.common.idle,
             silent_after_ms: self.common.silent_after_ms,
+            one_way_after_ms: self.common.one_way_after_ms,
             srtp: self.common.secure.srtp(),
             rtcp_mux: self.common.secure.rtcp_mux,
             dtmf: self.common.dtmf,

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use offhook_proto::{
-    Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlaySource,
-    PlayStarted, QualityScale, Reply, SrtpSuite, WorkerInfo,
+    AudioDirection, Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo,
+    LegList, PlaySource, PlayStarted, QualityScale, Reply, SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -63,6 +63,10 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::LegLatched { leg, source } => format!("{leg} latched to {source}"),
         EventBody::LegSilent { leg, silent_ms } => format!("{leg} silent for {}", Span(*silent_ms)),
         EventBody::LegAlive { leg } => format!("{leg} alive again"),
+        EventBody::LegOneWay { leg, direction, unheard_ms } => {
+            format!("{leg} has no audio {} for {}", way(*direction), Span(*unheard_ms))
+        }
+        EventBody::LegTwoWay { leg, direction } => format!("{leg} has audio {} again", way(*direction)),
         EventBody::LegQuality { leg, quality } => {
             let now =
                 quality.recent_mos.map_or("nothing heard".to_owned(), |mos| format!("MOS {mos:.2} now"));
@@ -88,6 +92,13 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::EventsLost { count } => format!("{count} events were thrown away"),
     };
     format!("{:>6} {:>12}  {body}", event.seq, Span(event.at_ms))
+}
+
+fn way(direction: AudioDirection) -> &'static str {
+    match direction {
+        AudioDirection::FromPeer => "from its peer",
+        AudioDirection::ToPeer => "to its peer",
+    }
 }
 
 fn detected(found: &Detected) -> String {

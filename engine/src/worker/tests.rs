@@ -57,6 +57,7 @@ fn create(leg: u64) -> ToWorker {
         idle: Idle::None,
         park: false,
         silent_after_ms: 0,
+        one_way_after_ms: 0,
         srtp: Srtp::Off,
         rtcp_mux: false,
         dtmf: DtmfMode::Pass,

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use offhook_proto::{Codec, Command, EngineInfo, EventBody, Idle, LegCreate, LegState, Media, Splice};
+use offhook_proto::{
+    AudioDirection, Codec, Command, EngineInfo, EventBody, Idle, LegCreate, LegState, Media, Splice,
+};
 
 use crate::support::{Engine, Packet, Phone, assert_one_stream, leg_towards, number, splice, spoken};
 
@@ -182,4 +184,33 @@ fn a_silent_phone_is_noticed_and_so_is_its_return() {
     assert!(silent_ms >= 100);
     phone.say(leg.rtp, 2);
     client.await_event(|event| matches!(event, EventBody::LegAlive { .. }).then_some(()));
+}
+
+#[test]
+fn by_02_a_phone_of_which_only_reports_come_is_told_as_one_way_until_it_speaks_again() {
+    let engine = Engine::start();
+    let mut client = engine.subscriber("test", 0);
+    let (mut ann, mut bob) = (Phone::new(), Phone::new());
+    let create = |leg, phone: &Phone| LegCreate { one_way_after_ms: Some(1_000), ..leg_towards(leg, phone) };
+    let (a, b) = (client.create_with(create("a", &ann)), client.create_with(create("b", &bob)));
+    client.splice("a", "b");
+    ann.say(a.rtp, 1);
+    bob.hear();
+    bob.say(b.rtp, 1);
+    ann.hear();
+    // Ann's receiver report, about nobody.
+    let [b0, b1, b2, b3] = ann.next.ssrc.to_be_bytes();
+    ann.rtcp.send_to(&[0x80, 201, 0, 1, b0, b1, b2, b3], a.rtcp).expect("sent");
+    let unheard_ms = client.await_event(|event| match event {
+        EventBody::LegOneWay { leg, direction: AudioDirection::FromPeer, unheard_ms } if leg == "a" => {
+            Some(unheard_ms)
+        }
+        _ => None,
+    });
+    assert!(unheard_ms >= 1_000, "{unheard_ms}");
+    ann.say(a.rtp, 2);
+    client.await_event(|event| match event {
+        EventBody::LegTwoWay { leg, direction: AudioDirection::FromPeer } if leg == "a" => Some(()),
+        _ => None,
+    });
 }

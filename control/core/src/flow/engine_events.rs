@@ -80,6 +80,8 @@ impl Core {
             }
             EventBody::LegBye { .. }
             | EventBody::LegQuality { .. }
+            | EventBody::LegOneWay { .. }
+            | EventBody::LegTwoWay { .. }
             | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::Rng as _;
 use super::op::{Op, Stage, Task};
 use super::registry::Entry;
 use super::{BindError, Director, DirectorOutput};
-use crate::limits::{BIND_ATTEMPTS, KEEP_ONE_IN};
+use crate::limits::{BIND_ATTEMPTS, KEEP_ONE_IN, ONE_WAY_AFTER_MS};
 use crate::{LegSetup, OpId, RecordChange, Time, WorkerCommand};
 
 /// None while it goes on.
@@ -140,6 +140,7 @@ impl Director {
                     idle: body.idle,
                     park: body.park,
                     silent_after_ms: body.silent_after_ms,
+                    one_way_after_ms: body.one_way_after_ms.unwrap_or(ONE_WAY_AFTER_MS),
                     srtp: body.srtp.clone(),
                     rtcp_mux: body.rtcp_mux,
                     dtmf: body.dtmf,

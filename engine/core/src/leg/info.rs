@@ -42,7 +42,7 @@ impl Leg {
             age_ms: now.since(self.created) / 1_000,
             last_packet_ms: self.last_packet.map(|at| now.since(at) / 1_000),
             counters: self.counters(),
-            quality: self.quality.opinion(&self.line()),
+            quality: self.quality.opinion(now, &self.line()),
             rtcp_report: self.reports.peer(),
         }
     }

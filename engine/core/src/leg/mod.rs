@@ -12,6 +12,7 @@ mod idle;
 mod info;
 mod key;
 pub(crate) mod latch;
+pub(crate) mod one_way;
 pub(crate) mod park;
 pub(crate) mod player;
 pub(crate) mod press;
@@ -39,6 +40,7 @@ use self::encoding::duration_ts;
 use self::handover::{Handover, Installed};
 use self::hold::Hold;
 use self::latch::Latch;
+use self::one_way::OneWay;
 use self::park::Parked;
 use self::player::Player;
 use self::quality::{Line, Quality};
@@ -60,6 +62,7 @@ pub struct Leg {
     pub(crate) media: Media,
     pub(crate) idle: Idle,
     pub(crate) silent_after_ms: u32,
+    pub(crate) one_way_after_ms: u32,
     pub(crate) created: Time,
     pub(crate) latch: Latch,
     pub(crate) receive: Receive,
@@ -83,6 +86,11 @@ pub struct Leg {
     /// Present while parked.
     pub(crate) parked: Option<Parked>,
     pub(crate) last_packet: Option<Time>,
+    /// When a packet came last that can be heard, and when comfort noise did; 0 never.
+    pub(crate) last_audio: Time,
+    pub(crate) last_noise: Time,
+    /// Present while it and its partner hear each other, and are to be watched for that.
+    pub(crate) one_way: Option<Box<OneWay>>,
     /// Whether `leg.silent` was raised and no packet came since.
     pub(crate) silent: bool,
     pub(crate) deadlines: Deadlines,
@@ -163,6 +171,7 @@ impl Leg {
             media: setup.media.clone(),
             idle: setup.idle,
             silent_after_ms: setup.silent_after_ms,
+            one_way_after_ms: setup.one_way_after_ms,
             created: now,
             latch: Latch::new(setup.latch, setup.remote),
             receive: Receive::default(),
@@ -180,6 +189,9 @@ impl Leg {
             listens_to: None,
             parked: None,
             last_packet: None,
+            last_audio: Time(0),
+            last_noise: Time(0),
+            one_way: None,
             silent: false,
             deadlines: Deadlines::default(),
             leaving: None,
@@ -263,6 +275,7 @@ impl Leg {
             round_trip_ms: self.reports.peer().and_then(|report| report.round_trip_ms),
             ptime_ms: self.media.ptime_ms,
             codec: self.media.codec,
+            unheard_since: self.unheard_since(),
         }
     }
 

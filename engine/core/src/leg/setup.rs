@@ -38,6 +38,8 @@ pub struct LegSetup {
     pub park: bool,
     /// Milliseconds without a packet after which it counts as silent; 0 never.
     pub silent_after_ms: u32,
+    /// Milliseconds without audio in a conversation after which it is told as one-way; 0 never.
+    pub one_way_after_ms: u32,
     /// Encryption of its packets.
     pub srtp: Srtp,
     /// Whether its RTCP goes over the RTP port.

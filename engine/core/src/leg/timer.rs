@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Digit,
     /// No packet for too long.
     Silence,
+    /// No audio for too long.
+    OneWay,
     /// The next RTCP report.
     Report,
     /// The next samples that a detection listens to.
@@ -26,13 +28,14 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Play,
         Self::Idle,
         Self::Convert,
         Self::Mix,
         Self::Digit,
         Self::Silence,
+        Self::OneWay,
         Self::Report,
         Self::Detect,
         Self::Handover,

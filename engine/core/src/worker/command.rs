@@ -155,6 +155,11 @@ impl Worker {
             updated.silent = false;
             updated.watch_silence();
         }
+        if let Some(one_way_after_ms) = change.one_way_after_ms {
+            updated.one_way_after_ms = one_way_after_ms;
+            self.watch_again(leg);
+        }
+        let updated = &mut self.legs[leg.index()];
         if let Some(idle) = change.idle
             && updated.idle != idle
         {

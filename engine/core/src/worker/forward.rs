@@ -124,6 +124,7 @@ impl Worker {
         }
         let from = &mut self.legs[leg.index()];
         let payload = from.payload(header.payload_type).ok_or(DropReason::PayloadType)?;
+        from.on_voice(self.now, payload);
         if let Some(detect) = &mut from.detect {
             let body = &packet[header.payload_at..header.payload_at + header.payload_len];
             match payload {

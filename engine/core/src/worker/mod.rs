@@ -9,6 +9,7 @@ mod kernel;
 mod keys;
 mod leave;
 mod listen;
+mod one_way;
 mod park;
 mod play;
 mod record;

@@ -24,7 +24,7 @@ impl Worker {
         hearer.deadlines.set(Timer::Play, first);
         hearer.plan_idle(first);
         self.totals.plays += 1;
-        self.rewind(leg);
+        self.watch_pair(leg);
     }
 
     /// Ends what plays to a leg, if anything does. What it would hear otherwise comes through again.
@@ -36,6 +36,7 @@ impl Worker {
         let body = EventBody::PlayEnded { leg: hearer.name().to_owned(), play: player.into_name(), end };
         self.totals.plays -= 1;
         self.plan_idle(leg);
+        self.watch_pair(leg);
         // Without a moment named by the controller, what was covered stays unheard.
         let half = self.legs[leg.index()].splice;
         if let Some(half) = half.filter(|half| half.measured_from.is_some()) {

@@ -56,10 +56,15 @@ impl Worker {
         let (now, ntp) = (self.now, self.ntp());
         let reported = &mut self.legs[leg.index()];
         let (ssrc, clock_rate) = (reported.stream.ssrc(), reported.clock_rate());
-        let mut gone = false;
+        let (mut gone, mut is_report, mut ours) = (false, false, None);
         rtcp::parse(packet, |item| match item {
-            Item::Sender { ntp_middle, .. } => reported.reports.on_sender(now, ntp_middle),
+            Item::Sender { ntp_middle, .. } => {
+                is_report = true;
+                reported.reports.on_sender(now, ntp_middle);
+            }
+            Item::Receiver => is_report = true,
             Item::Block(block) if block.of == ssrc => {
+                ours = Some(block);
                 reported.reports.on_block(ntp, &block, clock_rate);
                 let lost = f32::from(block.fraction_lost) / 256.0;
                 if let Some(conversion) = &mut reported.conversion {
@@ -77,6 +82,9 @@ impl Worker {
         if gone && reported.allowance.take(now) {
             let body = EventBody::LegBye { leg: reported.name().to_owned() };
             self.event(body);
+        }
+        if is_report {
+            self.on_report_of_ours(leg, ours.as_ref());
         }
     }
 

@@ -48,6 +48,7 @@ impl Worker {
         }
         self.set_half(a, b, gates.a_hears_b, &gates);
         self.set_half(b, a, gates.b_hears_a, &gates);
+        self.watch_pair(a);
         Ok(())
     }
 
@@ -66,6 +67,7 @@ impl Worker {
                 self.drop_held(leg, Time::NEVER);
             }
             self.plan_idle(leg);
+            self.watch_pair(leg);
         }
     }
 

@@ -90,6 +90,10 @@ impl Worker {
                 self.on_silence(leg);
                 None
             }
+            Timer::OneWay => {
+                self.on_one_way_look(leg);
+                None
+            }
             Timer::Detect => {
                 self.on_detect_tick(leg);
                 None

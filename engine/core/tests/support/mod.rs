@@ -126,6 +126,7 @@ pub fn setup(leg: u64) -> LegSetup {
         idle: Idle::None,
         park: false,
         silent_after_ms: 0,
+        one_way_after_ms: 0,
         srtp: Srtp::Off,
         rtcp_mux: false,
         dtmf: DtmfMode::Pass,

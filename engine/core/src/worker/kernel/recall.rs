@@ -140,6 +140,7 @@ impl Worker {
         self.totals.received += packets;
         self.totals.forwarded += packets;
         from.last_packet = from.last_packet.max(Some(progress.last_at));
+        from.last_audio = from.last_audio.max(progress.last_at);
         if let Some(half) = &mut to.splice {
             half.heard_at = half.heard_at.max(Some(progress.last_at));
         }
