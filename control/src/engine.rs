@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use anyhow::Context as _;
 use offhook_control_core::{EngineId, EngineReply, Input, RequestId, news as news_of};
 use offhook_proto::auth::Key;
-use offhook_proto::{AsyncClient, ClientEvent, Command, Config};
+use offhook_proto::{AsyncClient, ClientEvent, Command, Config, EventBody};
 use tokio::sync::mpsc;
 
 /// Handle to one engine's client.
@@ -110,7 +110,20 @@ fn log(engine: EngineId, event: &ClientEvent) {
         ClientEvent::SubscribeRefused(error) => {
             tracing::error!(%engine, %error, "the engine refuses the subscription");
         }
-        ClientEvent::Event(_) | ClientEvent::Reply { .. } => {}
+        ClientEvent::Event(event) => log_audio(engine, &event.body),
+        ClientEvent::Reply { .. } => {}
+    }
+}
+
+fn log_audio(engine: EngineId, event: &EventBody) {
+    match event {
+        EventBody::LegOneWay { leg, direction, unheard_ms } => {
+            tracing::warn!(%engine, leg, ?direction, unheard_ms, "a direction of a conversation has no audio");
+        }
+        EventBody::LegTwoWay { leg, direction } => {
+            tracing::info!(%engine, leg, ?direction, "a direction of a conversation has audio again");
+        }
+        _ => {}
     }
 }
 

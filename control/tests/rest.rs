@@ -289,6 +289,7 @@ fn the_page_of_figures_has_agents_queues_callbacks_engines_and_whether_the_journ
         "offhook_engine_up{engine=\"0\"} 0.0",
         "offhook_customers_dialled_total 0.0",
         "offhook_journal_stalled 0.0",
+        "offhook_one_way_audio_total{direction=\"from_agent\"} 0.0",
         "# EOF",
     ] {
         assert!(answer.lines().any(|line| line == sample), "{sample} is not in {answer}");

@@ -1,10 +1,11 @@
 //! One SIP call and its engine leg.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::leg::Leg;
 use crate::line::Line;
-use crate::record::CallKind;
+use crate::record::{AudioPath, CallKind};
 use crate::sip::Target;
 use crate::{AgentId, CallId, EngineId};
 
@@ -181,6 +182,8 @@ pub(crate) struct Call {
     pub(crate) audio_from_us: Option<u64>,
     pub(crate) ended_ms: Option<u64>,
     pub(crate) audio: Audio,
+    /// How often audio of the customer's conversations was missing, by direction (BY-02).
+    pub(crate) one_way: BTreeMap<AudioPath, u32>,
     pub(crate) probe: Probe,
     /// Its dialog was taken up, of which a snapshot is still to come.
     pub(crate) taken_up: bool,

@@ -103,6 +103,8 @@ pub struct AgentConfig {
     /// Milliseconds without a packet after which the engine reports an agent's leg as silent, and its phone is asked by SIP
     /// whether it is there; 0 never.
     pub silent_after_ms: u32,
+    /// Milliseconds without audio in one direction of a conversation, of an agent or a customer, that are told; 0 never.
+    pub one_way_after_ms: u32,
     /// Pass one packet in so many of a parked leg, a power of two.
     pub park_keep_one_in: u16,
     /// Milliseconds to wait before a lost leg is dialled again.
@@ -133,6 +135,7 @@ impl Default for AgentConfig {
             idle_timeout_min: 0,
             idle: Idle::ComfortNoise { interval_ms: 10_000 },
             silent_after_ms: 3_000,
+            one_way_after_ms: 5_000,
             park_keep_one_in: 32,
             redial_delay_ms: 1_000,
             redial_attempts: 3,

@@ -6,13 +6,14 @@
 mod next;
 mod reply;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use offhook_proto::{Codec, DtmfMode, LegCreate, LegInfo, LegState, PlaySource};
+use offhook_proto::{AudioDirection, Codec, DtmfMode, LegCreate, LegInfo, LegState, PlaySource};
 
 pub(crate) use reply::Change;
 
-use crate::sip::RemoteMedia;
+use crate::sip::{Direction, RemoteMedia};
 use crate::view::KeysStatus;
 
 /// Independently driven parts of a leg.
@@ -73,6 +74,10 @@ pub(crate) struct Leg {
     /// What it spoke in an earlier run of ours, until its peer says it again.
     codec_kept: Option<Codec>,
     keep_one_in: u16,
+    /// Milliseconds without audio in a conversation that are told, unless the peer holds.
+    one_way_after_ms: u32,
+    /// Directions that the engine has told as without audio, and not otherwise since.
+    one_way: BTreeSet<AudioDirection>,
     busy: [bool; 3],
     /// A refusal made its existence doubtful.
     verify: bool,
@@ -104,6 +109,7 @@ impl Leg {
             wanted: true,
             keys_wanted: create.dtmf,
             keys_known: None,
+            one_way_after_ms: create.one_way_after_ms.unwrap_or_default(),
             create,
             open: None,
             remote_wanted: remote,
@@ -114,6 +120,7 @@ impl Leg {
             play_known: None,
             codec_kept: None,
             keep_one_in,
+            one_way: BTreeSet::new(),
             busy: [false; 3],
             verify: false,
             failures: 0,
@@ -147,6 +154,29 @@ impl Leg {
     pub(crate) fn on_silence(&mut self, silent: bool) {
         self.silent = silent;
         self.silence_asked = false;
+    }
+
+    /// The engine reports that a direction has no audio, or has it again. Returns whether that is news.
+    pub(crate) fn on_one_way(&mut self, direction: AudioDirection, is_lost: bool) -> bool {
+        if is_lost { self.one_way.insert(direction) } else { self.one_way.remove(&direction) }
+    }
+
+    /// What was reported of directions is over. Returns whether anything was.
+    pub(crate) fn forget_one_way(&mut self) -> bool {
+        !std::mem::take(&mut self.one_way).is_empty()
+    }
+
+    /// Directions that have no audio.
+    pub(crate) fn one_way(&self) -> impl Iterator<Item = AudioDirection> {
+        self.one_way.iter().copied()
+    }
+
+    /// Milliseconds without audio that are told while the peer sends and hears as it says: none while it holds.
+    fn one_way_limit_ms(&self, remote: &RemoteMedia) -> u32 {
+        match remote.direction {
+            Direction::SendRecv => self.one_way_after_ms,
+            Direction::SendOnly | Direction::RecvOnly | Direction::Inactive => 0,
+        }
     }
 
     /// The engine has heard the peer.
@@ -271,6 +301,7 @@ impl Leg {
         self.play_known = None;
         self.heard_before |= self.heard;
         (self.silent, self.heard) = (false, false);
+        self.one_way.clear();
     }
 
     /// Nothing is in flight any more: the engine is another one.

@@ -1,5 +1,7 @@
 //! Whose call it is, for its record: the contact's id, numbers, and which way it counts.
 
+use std::collections::BTreeMap;
+
 use crate::call::Role;
 use crate::core::Core;
 use crate::record::{CallKind, CallSummary, Origin};
@@ -29,6 +31,7 @@ impl Line {
             answered_ms: None,
             answer_to_audio_ms: None,
             answer_to_open_ms: None,
+            one_way: BTreeMap::new(),
             result: String::new(),
             data: serde_json::Map::new(),
             contact: self.contact,

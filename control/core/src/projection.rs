@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits::HISTORY;
+use crate::record::AudioPath;
 use crate::view::CallView;
 
 /// Counters since start, and the last calls.
@@ -14,6 +15,8 @@ pub(crate) struct Projection {
     pub(crate) abandoned: u64,
     pub(crate) ignored: u64,
     pub(crate) trunk_outages: u64,
+    /// Times that a direction had no audio.
+    pub(crate) one_way: BTreeMap<AudioPath, u64>,
     pub(crate) callbacks: BTreeMap<String, u64>,
     pub(crate) contacts: BTreeMap<String, u64>,
     calls: VecDeque<CallView>,

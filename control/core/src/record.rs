@@ -18,7 +18,7 @@ use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
 pub use agent::{AgentProfile, Station};
-pub use call::{CallKind, CallSummary, Destination};
+pub use call::{AudioPath, CallKind, CallSummary, Destination};
 pub use callback::{CallbackReason, CallbackSpec, DialResult, FailedAt, Origin};
 pub use contact::{ContactSpec, Refused, ResultCode};
 

@@ -7,7 +7,7 @@ use crate::compliance::Rule;
 use crate::io::Key;
 use crate::ledger::CampaignView;
 use crate::modes::{Mode, ModeRights};
-use crate::record::{CallKind, Station};
+use crate::record::{AudioPath, CallKind, Station};
 use crate::{AgentId, CallId, CallbackId, ContactId, OfferId};
 
 /// An agent's status.
@@ -198,6 +198,12 @@ pub struct CallView {
     /// Our part of these: milliseconds from the answer until the engine had said that both hear each other. What is left is
     /// the wait for the next packet of both.
     pub answer_to_open_ms: Option<f64>,
+    /// Directions of the conversation that have no audio now: `from_agent`, `to_agent`, `from_customer`, `to_customer` (BY-02).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_way: Vec<AudioPath>,
+    /// How often that was so, by direction.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub one_way_times: std::collections::BTreeMap<AudioPath, u32>,
     /// How it ended.
     pub result: Option<String>,
     /// Whether what the customer keys in is heard.
@@ -295,6 +301,9 @@ pub struct StatisticsView {
     pub ignored: u64,
     /// Times that the trunk stopped answering.
     pub trunk_outages: u64,
+    /// Times that a direction of a conversation had no audio, by direction.
+    #[serde(default)]
+    pub one_way: std::collections::BTreeMap<String, u64>,
     /// Customers who wait to be called and are not, because the trunk does not answer.
     pub held_back: u64,
 }

@@ -197,6 +197,10 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     set(&mut agents.establish_after_break, table.flag("establish_after_break"));
     set(&mut agents.idle_timeout_min, table.number("idle_timeout_min", 0..=1_440));
     set(&mut agents.silent_after_ms, table.number("silent_after_ms", 0..=600_000));
+    set(&mut agents.one_way_after_ms, table.number("one_way_after_ms", 0..=600_000));
+    if (1..1_000).contains(&agents.one_way_after_ms) {
+        table.refuse("one_way_after_ms", "takes 0, or 1000 to 600000");
+    }
     set(&mut agents.media_timeout_s, table.number("media_timeout_s", 0..=86_400));
     set(&mut agents.park_keep_one_in, table.number("park_keep_one_in", 1..=1_024));
     if !agents.park_keep_one_in.is_power_of_two() {

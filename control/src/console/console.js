@@ -166,7 +166,7 @@ function render() {
   rows($("calls"), calls, () => { const row = cells(5)(); row.children[3].append(el("span")); row.children[4].className = "number"; return row; }, (row, call) => {
     const ms = call.answer_to_audio_ms;
     put(row.children[0], call.number); put(row.children[1], kinds[call.kind] ?? call.kind); put(row.children[2], name(call.agent));
-    badge(row.children[3].firstChild, call.state === "ended" && call.result ? call.result : call.state);
+    badge(row.children[3].firstChild, call.state === "ended" && call.result ? call.result : call.one_way ? "no audio " + call.one_way.map(words).join(", ") : call.state);
     put(row.children[4], ms == null ? "" : ms.toFixed(1) + " ms");
   }, "No calls yet.");
   rows($("callbacks"), [...state.callbacks.values()].reverse().slice(0, 60), callbackRow, (row, cb) => {

@@ -82,6 +82,11 @@ fn statistics(page: &mut Page, figures: StatisticsView) {
         "Our part of it: until both could be heard",
         quantiles(figures.answer_to_open_p50_ms, figures.answer_to_open_p99_ms),
     );
+    page.counters(
+        "offhook_one_way_audio",
+        "Times that a direction of a conversation had no audio, by direction",
+        by("direction", figures.one_way),
+    );
     page.counter("offhook_signals_ignored", "Signals that fitted no state", figures.ignored);
     page.counter("offhook_trunk_outages", "Times that the trunk stopped answering", figures.trunk_outages);
 }

@@ -1,5 +1,7 @@
 //! Calls: placed, answered, ended, each with its engine leg.
 
+use std::collections::BTreeMap;
+
 use offhook_proto::{Codec, DtmfMode, LegCreate, Media};
 
 use crate::call::{Audio, Call, Event, Probe, Role, State};
@@ -7,7 +9,7 @@ use crate::core::{Changed, Core};
 use crate::leg::Leg;
 use crate::mutation::Mutation;
 use crate::record::{CallKind, CallSummary, Fact};
-use crate::sip::{LocalMedia, RemoteMedia, SipCommand, SipEvent, Target};
+use crate::sip::{Direction, LocalMedia, RemoteMedia, SipCommand, SipEvent, Target};
 use crate::timer::Timer;
 use crate::{AgentId, CallId, Output};
 
@@ -52,6 +54,7 @@ impl Core {
                     self.config.customer_silent_after_ms
                 }
             },
+            one_way_after_ms: Some(self.config.agents.one_way_after_ms),
             // What an agent presses reaches an IVR whatever its carrier takes. Nothing at an agent's phone waits for keys, so that
             // a customer's voice is never delayed by looking for them.
             dtmf: match new.kind {
@@ -86,6 +89,7 @@ impl Core {
             audio_from_us: None,
             ended_ms: None,
             audio: Audio::default(),
+            one_way: BTreeMap::new(),
             probe: Probe::default(),
             taken_up: false,
             result: None,
@@ -223,8 +227,12 @@ impl Core {
             SipEvent::Answered { remote, at_mono_us } => self.on_answered(id, remote, at_mono_us),
             SipEvent::Alive => self.on_answered_by_sip(id),
             SipEvent::Updated(remote) => {
+                let holds = remote.direction != Direction::SendRecv;
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.leg.remote(remote);
+                    if holds {
+                        self.forget_one_way(id);
+                    }
                     self.drive(id);
                 }
             }
@@ -423,6 +431,7 @@ impl Core {
                 answered_ms: call.answered_ms,
                 answer_to_audio_ms: call.audio.both_ms(),
                 answer_to_open_ms: call.audio.open_ms(),
+                one_way: call.one_way.clone(),
                 result: call.result.clone().unwrap_or_default(),
                 data: call.data.clone(),
                 ..call.line.summary(call.kind)

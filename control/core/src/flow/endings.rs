@@ -21,6 +21,11 @@ impl Core {
         interaction.last_agent = Some(agent_id.clone());
         interaction.proof = None;
         self.handling.end(id, &interaction.queue, now_us, u64::from(wrap_ms), talked);
+        let customer = self.interactions.get(&id).and_then(|interaction| interaction.call);
+        let agent_call = self.agents.get(&agent_id).and_then(|agent| agent.call);
+        for call in [customer, agent_call].into_iter().flatten() {
+            self.forget_one_way(call);
+        }
         self.timers.stop(&Timer::Offer(agent_id.clone()));
         self.timers.stop(&Timer::Silent(agent_id.clone()));
         let Some(agent) = self.agents.get_mut(&agent_id) else { return };

@@ -22,6 +22,8 @@ impl Core {
             EventBody::LegSilent { leg, .. }
             | EventBody::LegAlive { leg }
             | EventBody::LegLatched { leg, .. }
+            | EventBody::LegOneWay { leg, .. }
+            | EventBody::LegTwoWay { leg, .. }
             | EventBody::LegReleased { leg, .. }
             | EventBody::PlayEnded { leg, .. } => Some(leg),
             EventBody::SpliceAudio(audio) => Some(&audio.from),
@@ -57,6 +59,8 @@ impl Core {
                     self.reap(id);
                 }
             }
+            EventBody::LegOneWay { leg, direction, .. } => self.on_one_way(&leg, direction, true),
+            EventBody::LegTwoWay { leg, direction } => self.on_one_way(&leg, direction, false),
             EventBody::SpliceAudio(audio) => self.on_audio(&audio),
             EventBody::Detected(found) => self.on_detected(&found),
             EventBody::PlayEnded { leg, play, .. } => {
@@ -68,6 +72,7 @@ impl Core {
                 for id in self.call_ids() {
                     if let Some(call) = self.calls.get_mut(&id).filter(|call| call.engine == Some(engine)) {
                         call.leg.doubt();
+                        self.forget_one_way(id);
                         self.drive(id);
                     }
                 }
@@ -80,8 +85,6 @@ impl Core {
             }
             EventBody::LegBye { .. }
             | EventBody::LegQuality { .. }
-            | EventBody::LegOneWay { .. }
-            | EventBody::LegTwoWay { .. }
             | EventBody::SuperviseEnded { .. }
             | EventBody::RecordEnded { .. }
             | EventBody::LeaseExpired { .. } => {}

@@ -32,6 +32,7 @@ mod lists;
 pub(crate) mod matching;
 pub(crate) mod modes;
 pub(crate) mod observed;
+mod one_way;
 mod originating;
 mod outages;
 mod pages;

@@ -68,6 +68,8 @@ impl Core {
             ended_ms: call.ended_ms,
             answer_to_audio_ms: call.audio_from_us.and_then(|_| call.audio.both_ms()),
             answer_to_open_ms: call.audio.open_ms(),
+            one_way: self.one_way_of(id),
+            one_way_times: call.one_way.clone(),
             result: call.result.clone(),
             keys: call.leg.keys_status(),
             data: call.data.clone(),
@@ -102,6 +104,7 @@ impl Core {
             answer_to_open_p50_ms: self.projection.open.percentile(0.5),
             answer_to_open_p99_ms: self.projection.open.percentile(0.99),
             ignored: self.projection.ignored,
+            one_way: self.one_way_figures(),
             trunk_outages: self.projection.trunk_outages,
             held_back: if self.trunk.is_open() { 0 } else { self.queues.to_be_called() as u64 },
             ..StatisticsView::default()

@@ -40,6 +40,7 @@ impl Leg {
                 create.media = remote.media.clone();
                 create.srtp = remote.srtp.clone();
                 create.rtcp_mux = remote.rtcp_mux;
+                create.one_way_after_ms = Some(self.one_way_limit_ms(remote));
             }
             // The same parameters again, should the first request have been executed (LegExists otherwise).
             self.create = create.clone();
@@ -63,6 +64,7 @@ impl Leg {
             update.media = Some(wanted.media.clone());
             update.srtp = Some(wanted.srtp.clone());
             update.rtcp_mux = Some(wanted.rtcp_mux);
+            update.one_way_after_ms = Some(self.one_way_limit_ms(wanted));
             self.remote_known.clone_from(&self.remote_wanted);
         }
         (update.dtmf.is_some() || update.remote.is_some()).then_some(Command::LegUpdate(update))

@@ -1,5 +1,7 @@
 //! Calls as they are kept.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -32,6 +34,35 @@ pub enum CallKind {
     Inbound,
 }
 
+/// One direction of the audio of a conversation, by one of its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioPath {
+    /// What the agent says.
+    FromAgent,
+    /// What the agent hears.
+    ToAgent,
+    /// What the customer says.
+    FromCustomer,
+    /// What the customer hears.
+    ToCustomer,
+}
+
+impl AudioPath {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::FromAgent, Self::ToAgent, Self::FromCustomer, Self::ToCustomer];
+
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::FromAgent => "from_agent",
+            Self::ToAgent => "to_agent",
+            Self::FromCustomer => "from_customer",
+            Self::ToCustomer => "to_customer",
+        }
+    }
+}
+
 /// A call with a customer, once it is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallSummary {
@@ -53,6 +84,9 @@ pub struct CallSummary {
     /// Our part of these: milliseconds from the answer until the engine had said that both hear each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_to_open_ms: Option<f64>,
+    /// How often audio was missing, by direction (BY-02).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub one_way: BTreeMap<AudioPath, u32>,
     /// How it ended.
     pub result: String,
     /// What was attached to it (CB-11).
