@@ -123,8 +123,10 @@ const MACHINES: [&str; 6] = [
     "../prompts/wrong_code.wav",
     "../prompts/wrong_pin.wav",
 ];
-/// Noise and its level in dBm0, losses in percent, jitter in ms; seven, so that each meets every encoding.
-const MANNERS: [(Option<(Noise, f32)>, Loss, usize); 7] = [
+/// Noise and its level in dBm0, losses in percent, jitter in ms.
+type Manner = (Option<(Noise, f32)>, Loss, usize);
+/// Seven, so that each meets every encoding.
+const MANNERS: [Manner; 7] = [
     (None, Loss::None, 0),
     (None, Loss::Single(3), 10),
     (Some((Noise::White, -48.0)), Loss::None, 40),
