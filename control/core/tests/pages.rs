@@ -31,16 +31,16 @@ fn pages(bench: &mut Bench, mut request: impl FnMut(Option<String>) -> ApiReques
 }
 
 /// Sizes of the pages, whose ids are in order and each there once.
-fn sizes(pages: &[Vec<String>], key: impl Fn(&String) -> u128) -> Vec<usize> {
+fn sizes(pages: &[Vec<String>], key: impl Fn(&str) -> u128) -> Vec<usize> {
     assert!(pages.concat().is_sorted_by(|a, b| key(a) < key(b)), "{pages:?}");
     pages.iter().map(Vec::len).collect()
 }
 
-fn hex(id: &String) -> u128 {
+fn hex(id: &str) -> u128 {
     u128::from_str_radix(&id[..32], 16).expect("hexadecimal digits")
 }
 
-fn decimal(id: &String) -> u128 {
+fn decimal(id: &str) -> u128 {
     id.parse().expect("a number")
 }
 
@@ -51,7 +51,7 @@ fn more_agents_than_one_answer_holds_come_over_two_pages() {
         bench.ask(ApiRequest::PutAgent(format!("a{number:05}").as_str().into(), agent(false, true)));
     }
     let found = pages(&mut bench, |after| ApiRequest::Agents(PageWish { after, limit: None }));
-    assert_eq!(sizes(&found, |id| decimal(&id[1..].to_owned())), [LISTING, 1]);
+    assert_eq!(sizes(&found, |id| decimal(&id[1..])), [LISTING, 1]);
     for limit in [0, LISTING + 1] {
         let wish = PageWish { after: None, limit: Some(limit) };
         assert_eq!(bench.ask(ApiRequest::Agents(wish)).status(), 400, "{limit}");
