@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::child::{Child, binary};
 use super::sound::write_prompts;
-use super::{Line, Party, Rest, Scenario, Settings, Sipp, eventually};
+use super::{Line, Party, Rest, Scenario, Settings, Sipp, Stalls, eventually};
 
 /// The real engine and the real control on a loopback address that nobody else has. Killed when dropped.
 #[derive(Debug)]
@@ -128,6 +128,12 @@ impl House {
     /// Kills control as a crash would.
     pub fn kill_control(&mut self) {
         self.control_process = None;
+    }
+
+    /// Watches whether its programs, as they run now, have to wait for this machine.
+    pub fn stalls(&self) -> Stalls {
+        let engines = self.engines.iter().filter_map(|(_, process)| process.as_ref());
+        Stalls::of(engines.chain(&self.control_process).map(Child::id).collect())
     }
 
     /// Waits until control answers and has its engine.

@@ -11,6 +11,7 @@ mod rest;
 mod settings;
 mod sipp;
 mod sound;
+mod stalls;
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ pub use rest::{Live, Rest};
 pub use settings::Settings;
 pub use sipp::{Message, Scenario, Sipp};
 pub use sound::{DIGITS, Sound, spoken_digits};
+pub use stalls::{STALL, Stalls};
 
 /// Waits until something is there, and returns it.
 ///

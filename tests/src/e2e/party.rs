@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     heard: Mutex<Vec<Packet>>,
     keys: Mutex<VecDeque<u8>>,
     talks: AtomicBool,
+    /// The latest that a frame was sent after its time.
+    latest_us: AtomicU64,
     over: AtomicBool,
 }
 
@@ -126,6 +128,11 @@ impl Party {
     pub fn press(&self, key: char) {
         let event = "0123456789*#".find(key).and_then(|event| u8::try_from(event).ok()).expect("a key");
         self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
+    }
+
+    /// The latest that it sent a frame after its time, which is a pause in what it says.
+    pub fn latest(&self) -> Duration {
+        Duration::from_micros(self.shared.latest_us.load(Ordering::Relaxed))
     }
 
     /// Talks again.
@@ -252,6 +259,7 @@ fn live(socket: &UdpSocket, name: &str, shared: &Shared) {
                 // Refused while nobody is there: the next frame may find somebody.
                 let _ = socket.send_to(&packet, remote);
                 sequence = sequence.wrapping_add(1);
+                shared.latest_us.fetch_max((now - next).as_micros() as u64, Ordering::Relaxed);
             }
             // After a stall frames are skipped, not sent in a burst.
             next = (next + PTIME).max(now);
