@@ -26,7 +26,11 @@ fn import(bench: &mut Bench, count: usize) {
 }
 
 fn listed(bench: &mut Bench, filter: ContactFilter) -> Vec<ContactView> {
-    match bench.ask(ApiRequest::Contacts(filter)) {
+    let page = match bench.ask(ApiRequest::Contacts(filter)) {
+        ApiReply::Cut { page, .. } => *page,
+        whole => whole,
+    };
+    match page {
         ApiReply::Contacts(contacts) => contacts,
         other => panic!("{other:?}"),
     }
