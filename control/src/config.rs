@@ -157,7 +157,7 @@ mod tests {
     fn each_setting_of_agents_is_read_and_stands_in_the_example_with_its_default() {
         let table = "ring_timeout_s = 31\npin_attempts = 4\npin_times = 4\npin_timeout_s = 61\nestablish_after_break = false\n\
                      idle_timeout_min = 1\nidle = \"none\"\nsilent_after_ms = 3001\npark_keep_one_in = 16\n\
-                     redial_delay_ms = 1001\nredial_attempts = 4\nsilent_in_call_ms = 7001\nmedia_timeout_s = 1\n\
+                     redial_delay_ms = 1001\nredial_attempts = 4\nsilent_in_call_ms = 7001\none_way_after_ms = 5001\nmedia_timeout_s = 1\n\
                      resume_grace_s = 21\nhold_timeout_s = 61\nconsult_timeout_s = 301\n";
         let of = |text: &str| {
             let config = Config::parse(text, Path::new(".")).expect("no mistake");
