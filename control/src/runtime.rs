@@ -73,6 +73,8 @@ pub(crate) struct Runtime {
     feed: Arc<Feed>,
     passwords: Arc<Passwords>,
     webhooks: Webhooks,
+    /// Whether all calls of the run before have been given to SIP.
+    taken_up: bool,
     /// Nobody is called any more.
     closing: bool,
 }
@@ -82,6 +84,11 @@ impl Runtime {
     pub(crate) async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()>, hang_up: bool) {
         tokio::pin!(stop);
         loop {
+            if !self.taken_up && !self.core.is_taking_up() && self.gate.is_empty() && self.backlog.is_empty()
+            {
+                self.taken_up = true;
+                self.sip.no_more_to_take_up();
+            }
             let wake_us = self.next_tick_us();
             let wake = self.clock.instant(wake_us.unwrap_or(u64::MAX));
             tokio::select! {

@@ -23,11 +23,15 @@ async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std
 
 /// The next run, on the same port.
 async fn started_again(address: std::net::SocketAddr) -> (Port, CallId) {
+    started_again_with(address, config()).await
+}
+
+async fn started_again_with(address: std::net::SocketAddr, config: SipConfig) -> (Port, CallId) {
     // The port of the run before is let go a moment after it.
     while std::net::UdpSocket::bind(address).is_err() || std::net::TcpListener::bind(address).is_err() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    (Port::start(SipConfig { listen: address, ..config() }).await, CallId(5_000))
+    (Port::start(SipConfig { listen: address, ..config }).await, CallId(5_000))
 }
 
 async fn restarted(address: std::net::SocketAddr, snapshot: &str) -> (Port, CallId) {
@@ -56,6 +60,31 @@ async fn by_10_the_peers_re_invite_and_bye_are_answered_after_a_restart() {
     let events = port.until_over(call).await;
     assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
     port.idle().await;
+}
+
+#[tokio::test]
+async fn by_10_a_bye_that_comes_before_its_dialog_is_taken_up_waits_for_it() {
+    let peer = Peer::new().await;
+    let (invite, snapshot, address) = killed_in_a_call(&peer, config()).await;
+    let (mut port, call) = started_again_with(address, SipConfig { takes_up: true, ..config() }).await;
+    peer.request(&invite, "t", "BYE", 8, "", "").await;
+    // What comes after it is answered, so that it has been looked at.
+    let options = format!(
+        "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {0};branch=z9hG4bKoptions\r\nFrom: <sip:bob@{0}>;tag=o\r\n\
+         To: <sip:{address}>\r\nCall-ID: options\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+        peer.address()
+    );
+    peer.send(address, &options).await;
+    assert_eq!(peer.hear("SIP/2.0").await.header("CSeq"), "1 OPTIONS");
+    port.port.command(call, SipCommand::Restore { snapshot });
+    port.until(call, |event| matches!(event, SipEvent::Restored)).await;
+    port.port.no_more_to_take_up();
+    peer.request(&invite, "t", "BYE", 8, "", "").await;
+    assert!(peer.hear("SIP/2.0").await.is("SIP/2.0 200"));
+    port.until_over(call).await;
+    port.idle().await;
+    peer.request(&invite, "t", "BYE", 9, "", "").await;
+    assert!(peer.hear("SIP/2.0").await.is("SIP/2.0 481"), "there is no such call any more");
 }
 
 #[tokio::test]

@@ -211,6 +211,11 @@ impl Core {
         self.timers.wait_for_calendar()
     }
 
+    /// Whether calls of the run before have yet to be taken up: the engines are being asked what they have of them.
+    pub fn is_taking_up(&self) -> bool {
+        self.replayed.is_pending()
+    }
+
     /// SIP digest password of an agent's phone.
     pub fn password(&self, agent: &str) -> Option<&str> {
         self.agents.get(&AgentId::from(agent))?.profile.password.as_deref()

@@ -85,6 +85,7 @@ impl Runtime {
             feed: Arc::clone(&feed),
             passwords,
             webhooks: Webhooks::start(),
+            taken_up: false,
             closing: false,
         };
         runtime.core.start(clock.now());
@@ -142,6 +143,7 @@ fn sip_config(config: &Config, clock: Clock, passwords: &Arc<Passwords>) -> SipC
         options_every_s: config.sip.options_every_s,
         dscp: config.sip.dscp,
         bindings: config.sip.bindings.clone(),
+        takes_up: true,
         srtp: config.sip.srtp,
         ..SipConfig::new(config.sip.listen, &config.sip.realm, credentials, Arc::new(move || clock.now()))
     }

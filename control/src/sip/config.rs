@@ -55,6 +55,9 @@ pub struct SipConfig {
     pub max_transactions: usize,
     /// Where registrations are kept for the next start, so that a restart does not lose the phones.
     pub bindings: Option<PathBuf>,
+    /// Whether dialogs of an earlier run are to be taken up: until [`super::SipPort::no_more_to_take_up`], at most 64·T1, a
+    /// request in a dialog that is not known is left to come again instead of being refused with 481.
+    pub takes_up: bool,
     /// Timers of RFC 3261 section 17: T1 in milliseconds. 500 outside tests.
     pub t1_ms: u32,
     /// The shell's clocks.
@@ -82,6 +85,7 @@ impl SipConfig {
             dscp: Dscp::CS3,
             max_transactions: limits::TRANSACTIONS,
             bindings: None,
+            takes_up: false,
             t1_ms: 500,
             clock,
         }

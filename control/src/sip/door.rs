@@ -48,6 +48,10 @@ impl TransportEventInspector for Door {
         let Some((status, headers)) = answer(&shared, request, connection) else {
             return Some(event);
         };
+        if status == StatusCode::CallTransactionDoesNotExist && shared.taking_up.lasts() {
+            // Its dialog may be the next that is taken up.
+            return None;
+        }
         trace("received", &SipMessage::Request(request.clone()), Some(from));
         let mut response = shared.endpoint.make_response(request, status, None);
         if let Ok(to) = response.to_header().cloned()

@@ -19,6 +19,7 @@ use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
 use super::shared::{DialogKey, Inbox, Message, Shared};
 use super::snapshot::Snapshot;
+use super::taking_up::One;
 use super::text::one_line;
 
 /// How a confirmed call ended: `SipEvent::Ended`.
@@ -353,6 +354,7 @@ pub(crate) async fn restore(
     text: String,
     sender: mpsc::Sender<Message>,
     inbox: Inbox,
+    one: One,
 ) {
     let snapshot = match Snapshot::parse(&text) {
         Ok(snapshot) => snapshot,
@@ -370,6 +372,7 @@ pub(crate) async fn restore(
         return shared.emit(call, SipEvent::RestoreFailed { reason }).await;
     }
     shared.add_dialog(key.clone(), sender.clone());
+    drop(one);
     let mut established = Established::new(&shared, call, sender, key, dialog);
     established.set_media(snapshot.local(), snapshot.remote(), snapshot.session);
     established.peer_takes_update = snapshot.peer_takes_update;

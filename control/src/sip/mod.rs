@@ -39,6 +39,7 @@ mod snapshot;
 mod socket;
 #[doc(hidden)]
 pub mod strangers;
+mod taking_up;
 mod text;
 mod trunk;
 mod trunk_probe;

@@ -111,14 +111,17 @@ impl SipPort {
             }
             SipCommand::Restore { snapshot } => {
                 if let Some((sender, inbox)) = self.open(call) {
-                    let shared = Arc::clone(&self.shared);
-                    spawn_until(&self.stopped, established::restore(shared, call, snapshot, sender, inbox));
+                    let (shared, one) = (Arc::clone(&self.shared), self.shared.taking_up.one());
+                    spawn_until(
+                        &self.stopped,
+                        established::restore(shared, call, snapshot, sender, inbox, one),
+                    );
                 }
             }
             SipCommand::Resume { set_up } => {
                 if let Some((sender, inbox)) = self.open(call) {
-                    let shared = Arc::clone(&self.shared);
-                    spawn_until(&self.stopped, resumed::resume(shared, call, set_up, sender, inbox));
+                    let (shared, one) = (Arc::clone(&self.shared), self.shared.taking_up.one());
+                    spawn_until(&self.stopped, resumed::resume(shared, call, set_up, sender, inbox, one));
                 }
             }
             other => {
@@ -131,6 +134,11 @@ impl SipPort {
                 }
             }
         }
+    }
+
+    /// Says that all `Restore` and `Resume` of an earlier run have been given ([`SipConfig::takes_up`]).
+    pub fn no_more_to_take_up(&self) {
+        self.shared.taking_up.no_more();
     }
 
     /// What is held right now.

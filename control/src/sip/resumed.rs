@@ -21,6 +21,7 @@ use super::sdp;
 use super::secrets::Secrets;
 use super::set_up::SetUp;
 use super::shared::{DialogKey, Inbox, Message, Shared};
+use super::taking_up::One;
 
 /// Waits for the answer that the run before asked for.
 pub(crate) async fn resume(
@@ -29,12 +30,14 @@ pub(crate) async fn resume(
     text: String,
     sender: mpsc::Sender<Message>,
     mut inbox: Inbox,
+    one: One,
 ) {
     let failed = match SetUp::parse(&text) {
         Ok(set_up) => {
             let key = (set_up.dialog.call_id.clone(), set_up.dialog.local_tag.clone());
             if shared.dialog(&key).is_none() {
                 shared.add_dialog(key.clone(), sender.clone());
+                drop(one);
                 shared.emit(call, SipEvent::Ringing).await;
                 return Resumed::new(shared, call, sender, set_up, key).run(inbox).await;
             }

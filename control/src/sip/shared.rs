@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, Input};
@@ -16,6 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
 use super::registrar::Registrar;
+use super::taking_up::TakingUp;
 
 /// One message to a call's task.
 pub(crate) enum Message {
@@ -59,6 +61,8 @@ pub(crate) struct Shared {
     inputs: mpsc::Sender<Input>,
     calls: Mutex<HashMap<CallId, mpsc::Sender<Message>>>,
     dialogs: Mutex<HashMap<DialogKey, mpsc::Sender<Message>>>,
+    /// Dialogs of an earlier run.
+    pub(crate) taking_up: Arc<TakingUp>,
     next_incoming: AtomicU64,
 }
 
@@ -73,7 +77,9 @@ impl Shared {
         // Room for a million calls a second before the numbers of one run could meet those of the next.
         let now = (config.clock)();
         let first = CallId::FIRST_INCOMING + (now.unix_ms << 10);
+        let longest = Duration::from_millis(64 * u64::from(config.t1_ms));
         Self {
+            taking_up: TakingUp::new(config.takes_up, longest),
             registrar: Mutex::new(Registrar::new(&config.realm, &config.digests, rand::random())),
             layer: Arc::new(DialogLayer::new(endpoint.clone())),
             config,
