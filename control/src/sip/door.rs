@@ -48,7 +48,8 @@ impl TransportEventInspector for Door {
         let Some((status, headers)) = answer(&shared, request, connection) else {
             return Some(event);
         };
-        if status == StatusCode::CallTransactionDoesNotExist && shared.taking_up.lasts() {
+        let in_dialog = status == StatusCode::CallTransactionDoesNotExist && key_of(request).is_some();
+        if in_dialog && shared.taking_up.lasts() {
             // Its dialog may be the next that is taken up.
             return None;
         }

@@ -1,4 +1,5 @@
 //! Session descriptions that a proxy hands over, offer and answer, rewritten for the other side: what comes out can be read again.
+//! The first byte chooses what the proxy asks for besides; offer and answer follow, parted by a zero.
 #![no_main]
 #![allow(dead_code, reason = "the engine of the family's own tests is used in part")]
 
@@ -10,7 +11,7 @@ use offhook_ng::sdp::Sdp;
 use offhook_ng::{Dict, Value};
 use world::{World, command};
 
-/// The first byte chooses what the proxy asks for besides; offer and answer follow, parted by a zero.
+/// What the proxy may ask for instead.
 const PROTOCOLS: [&str; 4] = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"];
 
 fuzz_target!(|data: &[u8]| {
