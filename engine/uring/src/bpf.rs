@@ -2,7 +2,7 @@
 
 use std::ffi::c_long;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::{io, ptr};
+use std::{io, ptr, thread};
 
 /// One instruction as the kernel takes it (RFC 9669, section 3).
 #[repr(C)]
@@ -103,6 +103,8 @@ impl ProgramKind {
 }
 
 /// A program that the kernel has found safe to run.
+///
+/// The kernel breaks its proof off (`EAGAIN`) when the thread has other business, such as a signal; it is asked again then.
 pub(crate) fn load(kind: ProgramKind, name_: &str, instructions: &[Instruction]) -> io::Result<OwnedFd> {
     let (kind, attach) = kind.numbers();
     let attributes = ProgramLoad {
@@ -114,9 +116,22 @@ pub(crate) fn load(kind: ProgramKind, name_: &str, instructions: &[Instruction])
         expected_attach: attach,
         ..ProgramLoad::default()
     };
-    // SAFETY: BPF_PROG_LOAD reads `instruction_count` instructions of eight bytes and the license up to its zero, all of
-    // which outlive the call, writes to no log because none is named, and returns a descriptor.
-    unsafe { open(PROGRAM_LOAD, &attributes) }
+    again_when_interrupted(|| {
+        // SAFETY: BPF_PROG_LOAD reads `instruction_count` instructions of eight bytes and the license up to its zero, all of
+        // which outlive the call, writes to no log because none is named, and returns a descriptor.
+        unsafe { open(PROGRAM_LOAD, &attributes) }
+    })
+}
+
+/// What `load` comes to once nothing interrupts it; its last error, if something did each of [`LOAD_ATTEMPTS`] times.
+fn again_when_interrupted<T>(mut load: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..LOAD_ATTEMPTS {
+        match load() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            outcome => return outcome,
+        }
+    }
+    load()
 }
 
 /// Puts a program to work, after others that are there, until the descriptor returned is closed. `target` is the descriptor of a
@@ -323,6 +338,7 @@ struct ProgramRun {
     batch: u64,
 }
 
+const LOAD_ATTEMPTS: u32 = 10;
 const MAP_CREATE: c_long = 0;
 const MAP_UPDATE: c_long = 2;
 const MAP_DELETE: c_long = 3;
@@ -333,3 +349,23 @@ const OBJECT_INFO: c_long = 15;
 const LINK_CREATE: c_long = 28;
 /// None of the functions that the programs call is reserved to the GPL.
 const LICENSE: &[u8] = b"MIT\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_is_interrupted_is_made_again_and_one_that_fails_is_not() {
+        let mut errors = vec![libc::EAGAIN, libc::EAGAIN];
+        let mut load = || errors.pop().map_or(Ok(7), |number| Err(io::Error::from_raw_os_error(number)));
+        assert_eq!(again_when_interrupted(&mut load).unwrap(), 7);
+        for (number, expected) in [(libc::EAGAIN, LOAD_ATTEMPTS), (libc::EPERM, 1)] {
+            let mut made = 0;
+            let error = again_when_interrupted(|| {
+                made += 1;
+                Err::<(), _>(io::Error::from_raw_os_error(number))
+            });
+            assert_eq!((error.unwrap_err().raw_os_error(), made), (Some(number), expected));
+        }
+    }
+}
