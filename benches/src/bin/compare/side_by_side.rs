@@ -67,16 +67,21 @@ pub(crate) fn run(args: &BenchArgs, asked: &SideBySideArgs) -> Result<()> {
     for &calls in &asked.calls {
         for round in 0..asked.pairs {
             for &system in &asked.systems {
-                let run = bench
-                    .run(system, calls, round, &mut generator)
-                    .with_context(|| format!("{}, {calls} calls, round {}", system.name(), round + 1))?;
+                let which = || format!("{}, {calls} calls, round {}", system.name(), round + 1);
+                let run = match bench.run(system, calls, round, &mut generator) {
+                    Ok(run) => run,
+                    Err(error) => {
+                        eprintln!("{}, once more: {error:#}", which());
+                        bench.run(system, calls, round, &mut generator).with_context(which)?
+                    }
+                };
                 eprintln!("{}", progress(&run));
                 report.runs.push(run);
             }
+            // A comparison that is cut short keeps what it has.
+            keep(&report, &args.results)?;
         }
         println!("{}", table::of_calls(&report, calls));
-        // A run that is cut short keeps what it has.
-        keep(&report, &args.results)?;
     }
     println!("{}\n{}", table::in_short(&report), table::warnings(&report));
     println!("Written: compare.json, compare.md and compare.svg in {}", args.results.display());
