@@ -155,6 +155,9 @@ fn answer_to_audio(calls: &[Call]) -> AnswerToAudio {
             .map(|c| c.early_packets)
             .sum(),
         inbound_to_agent_ms: quantiles_ms(inbound.filter_map(|call| call.to_agent_ms).collect()),
+        inside_to_customer_ms: quantiles_ms(
+            outbound().filter_map(|call| call.inside_to_customer_ms).collect(),
+        ),
         inside_ms: quantiles_ms(outbound().filter_map(|call| call.inside_ms).collect()),
     }
 }

@@ -29,7 +29,9 @@ pub(crate) struct Call {
     pub(crate) missing: u64,
     pub(crate) heard_by_agent: u64,
     pub(crate) heard_by_customer: u64,
-    /// The later of both directions, without the wait for a packet that had not been sent yet.
+    /// To the agent's first packet at the customer, without the wait for a packet that had not been sent yet.
+    pub(crate) inside_to_customer_ms: Option<f64>,
+    /// The later of both directions, likewise.
     pub(crate) inside_ms: Option<f64>,
     #[serde(skip)]
     pub(crate) to_agent_ms: Option<f64>,
@@ -59,6 +61,12 @@ fn call(director: &Director, attempt: &Attempt, heard: Option<&Conversation>) ->
     let (to_agent, to_customer) = (heard.and_then(|c| c.to_agent), heard.and_then(|c| c.to_customer));
     let to_agent_ms = to_agent.and_then(|h| after_ms(h.first_arrival_ns));
     let to_customer_ms = to_customer.and_then(|h| after_ms(h.first_arrival_ns));
+    // A customer's packets are counted from the answer on, an agent's are not.
+    let inside_to_agent = answered_ns.zip(to_agent).map(|(at_ns, h)| inside_ns(at_ns, &h, h.first_sequence));
+    let inside_to_customer = answered_ns.zip(to_customer).map(|(at_ns, h)| {
+        let lost = h.first_sent_ns.saturating_sub(at_ns + PACING_NS) / PTIME_NS;
+        inside_ns(at_ns, &h, lost)
+    });
     let agent = heard.and_then(|c| c.agent).and_then(|id| director.agents.get(id as usize));
     Call {
         kind: order.kind,
@@ -68,17 +76,8 @@ fn call(director: &Director, attempt: &Attempt, heard: Option<&Conversation>) ->
         answered: answered_ns.is_some(),
         two_way_ms: to_agent_ms.zip(to_customer_ms).map(|(a, b)| a.max(b)),
         lost_after_answer: to_agent.map(|h| h.first_sequence),
-        inside_ms: answered_ns.and_then(|at_ns| {
-            // A customer's packets are counted from the answer on, an agent's are not.
-            let (to_agent, to_customer) = (to_agent?, to_customer?);
-            let lost = to_customer.first_sent_ns.saturating_sub(at_ns + PACING_NS) / PTIME_NS;
-            let ns = inside_ns(at_ns, &to_agent, to_agent.first_sequence).max(inside_ns(
-                at_ns,
-                &to_customer,
-                lost,
-            ));
-            Some(ns as f64 / 1e6)
-        }),
+        inside_to_customer_ms: inside_to_customer.map(|ns| ns as f64 / 1e6),
+        inside_ms: inside_to_agent.zip(inside_to_customer).map(|(a, b)| a.max(b) as f64 / 1e6),
         missing: to_agent.map_or(0, |h| h.missing()) + to_customer.map_or(0, |h| h.missing()),
         heard_by_agent: to_agent.map_or(0, |h| h.distinct),
         heard_by_customer: to_customer.map_or(0, |h| h.distinct),

@@ -183,6 +183,10 @@ fn answer_to_audio(report: &Report) -> String {
     let table = quantile_table(&[
         ("customer heard by agent", &audio.to_agent_ms),
         ("agent heard by customer", &audio.to_customer_ms),
+        (
+            "agent heard by customer, without the wait for the agent's next packet",
+            &audio.inside_to_customer_ms,
+        ),
         ("two-way", &audio.two_way_ms),
         ("two-way, as the engine says", &report.record.engine_answer_to_audio_ms),
         ("of it inside our system, as heard outside", &audio.inside_ms),

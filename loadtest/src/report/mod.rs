@@ -122,7 +122,9 @@ pub(crate) struct AnswerToAudio {
     pub(crate) early_packets: u64,
     /// For inbound calls: from 200 OK to the agent hearing the customer, queueing included.
     pub(crate) inbound_to_agent_ms: Quantiles,
-    /// The later of both, without the wait for a packet that had not been sent yet: what our system takes, and the machine.
+    /// To the agent's first packet at the customer, without the wait for a packet that had not been sent yet.
+    pub(crate) inside_to_customer_ms: Quantiles,
+    /// The later of both, likewise: what our system takes, and the machine.
     pub(crate) inside_ms: Quantiles,
 }
 

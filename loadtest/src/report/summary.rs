@@ -24,6 +24,7 @@ fn text(report: &Report) -> String {
     lines.push(row("answer to two-way audio", &audio.two_way_ms));
     lines.push(row("  customer heard by agent", &audio.to_agent_ms));
     lines.push(row("  agent heard by customer", &audio.to_customer_ms));
+    lines.push(row("    but for its pacing", &audio.inside_to_customer_ms));
     lines.push(row("  inside, heard outside", &audio.inside_ms));
     lines.push(row("  inside, on record", &report.record.answer_to_open_ms));
     lines.push(row("  inbound, queue included", &audio.inbound_to_agent_ms));
