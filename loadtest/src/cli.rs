@@ -60,6 +60,9 @@ pub(crate) struct DemoArgs {
     /// RTP ports of the engine; they must not overlap with --rtp-ports.
     #[arg(long, default_value = "30000-49999")]
     pub(crate) engine_ports: Ports,
+    /// More arguments of the engine, as --engine-arg=--kernel.
+    #[arg(long = "engine-arg", allow_hyphen_values = true)]
+    pub(crate) engine_args: Vec<String>,
     /// How many engines; with several, control spreads the legs over them.
     #[arg(long, default_value_t = 1)]
     pub(crate) engines: u16,

@@ -141,6 +141,7 @@ fn start_engine(
     if let Some(prompts) = prompts {
         command.arg("--prompts").arg(prompts);
     }
+    command.args(&args.engine_args);
     start("engine", command, directory)
 }
 
