@@ -188,11 +188,29 @@ fn by_02_a_peer_who_reports_twice_that_all_is_lost_does_not_hear_until_it_report
 fn by_02_a_peer_whose_reports_say_nothing_of_our_stream_does_not_hear_it() {
     for sends in [true, false] {
         let mut call = Call::begin();
-        call.report_nothing(1, sends);
-        call.talk_s(5, &[1, 2]);
-        assert_eq!(call.told(), []);
-        call.report_nothing(1, sends);
+        call.report(1, 0);
+        for _ in 0..2 {
+            call.talk_s(5, &[1, 2]);
+            assert_eq!(call.told(), []);
+            call.report_nothing(1, sends);
+        }
         assert_eq!(call.lost(), [way(1, ToPeer)], "{sends}");
+    }
+}
+
+#[test]
+fn by_02_a_peer_whose_reports_never_say_anything_of_any_stream_may_hear_all_the_same() {
+    for sends in [true, false] {
+        let mut call = Call::begin();
+        for _ in 0..12 {
+            call.talk_s(5, &[1, 2]);
+            call.report_nothing(1, sends);
+        }
+        assert_eq!(call.told(), [], "{sends}");
+        call.report(1, 255);
+        call.talk_s(5, &[1, 2]);
+        call.report_nothing(1, sends);
+        assert_eq!(call.lost(), [way(1, ToPeer)], "it does tell of what it hears: {sends}");
     }
 }
 

@@ -109,8 +109,12 @@ impl Leg {
         })
     }
 
-    /// Takes note of a report of the peer: what it says of our stream, none when it says nothing.
+    /// Takes note of a report of the peer: what it says of our stream, none when it says nothing. Of a peer whose reports never say
+    /// anything of any stream they are no news.
     pub(crate) fn on_report(&mut self, now: Time, block: Option<&Block>) -> Option<News> {
+        if !self.reports.tells() {
+            return None;
+        }
         let (sent, _) = self.stream.sent();
         self.one_way.as_mut()?.ear.on_report(now, sent, block)
     }

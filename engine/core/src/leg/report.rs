@@ -21,6 +21,8 @@ pub(crate) struct Reports {
     /// Middle of the NTP timestamp of the peer's last sender report, and when it came.
     last_sr: Option<(u32, Time)>,
     peer: Option<RtcpReport>,
+    /// Whether the peer has said anything of any stream: some never do, whatever they hear.
+    tells: bool,
     voip: Option<Box<VoipMetrics>>,
     /// Source whose goodbye was told.
     gone: Option<u32>,
@@ -30,7 +32,7 @@ impl Reports {
     /// No report so far. `random` makes the CNAME, which tells nothing of the leg (RFC 7022 section 4.2).
     pub(crate) fn new(random: u64) -> Self {
         let cname = std::array::from_fn(|at| b"0123456789abcdef"[(random >> (4 * at)) as usize & 0xF]);
-        Self { cname, sent_by_last: 0, last_sr: None, peer: None, voip: None, gone: None }
+        Self { cname, sent_by_last: 0, last_sr: None, peer: None, tells: false, voip: None, gone: None }
     }
 
     /// The peer's last report.
@@ -63,6 +65,16 @@ impl Reports {
         self.gone.replace(ssrc) != Some(ssrc)
     }
 
+    /// Takes note that the peer's reports tell of what it hears.
+    pub(crate) fn on_any_block(&mut self) {
+        self.tells = true;
+    }
+
+    /// Whether a report of the peer that does not tell of our stream means that it does not hear it.
+    pub(crate) fn tells(&self) -> bool {
+        self.tells
+    }
+
     /// Takes note of a report about our stream. `ntp` is the time now.
     pub(crate) fn on_block(&mut self, ntp: u64, block: &Block, clock_rate: u32) {
         let round_trip = (block.last_sr != 0).then(|| {
@@ -71,6 +83,7 @@ impl Reports {
             // Below zero only by the peer's rounding; above ten seconds the numbers are not ours.
             trip.max(0)
         });
+        self.on_any_block();
         let kept = self.peer.and_then(|report| report.round_trip_ms);
         self.peer = Some(RtcpReport {
             fraction_lost: f32::from(block.fraction_lost) / 256.0,

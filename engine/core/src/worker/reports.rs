@@ -74,7 +74,7 @@ impl Worker {
                     part.expect_loss(lost);
                 }
             }
-            Item::Block(_) => {}
+            Item::Block(_) => reported.reports.on_any_block(),
             Item::Voip { of, metrics } if of == ssrc => reported.reports.on_voip(metrics),
             Item::Voip { .. } => {}
             Item::Goodbye { ssrc } => gone |= reported.reports.on_goodbye(ssrc),
