@@ -67,12 +67,10 @@ pub const PEER_EVENTS_AT_ONCE: u64 = 50;
 pub const LISTENERS: usize = 16;
 /// Keys that wait to be heard as tones, or sent as telephone-events, by one leg. More are left out.
 pub const KEYS_WAITING: usize = 32;
-/// Bytes of packets that a leg keeps which cannot be sent on yet.
+/// Bytes of packets that a leg keeps which cannot be sent on yet; of linear samples as many as last as long.
 pub const HELD_BYTES: usize = 8_192;
 /// How many packets these are at most: 64 ms of a phone that sends every millisecond.
 pub const HELD_PACKETS: usize = 64;
-/// Bytes of the longest packet that is kept.
-pub const HELD_PACKET_BYTES: usize = HELD_BYTES / 8;
 /// Longest time that a packet is kept before it is sent on after all, in milliseconds.
 pub const HELD_MS: u64 = 160;
 /// How long before the moment named by a splice a packet may have come to count as having come after it, in microseconds:

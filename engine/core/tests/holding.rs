@@ -3,7 +3,7 @@
 mod support;
 
 use offhook_engine_core::{DropReason, LegId, LegSetup, OpId, Verdict, WorkerCommand};
-use offhook_proto::{EventBody, LatchMode, LegUpdate, Remote};
+use offhook_proto::{Codec, EventBody, LatchMode, LegUpdate, Media, Remote};
 use support::{Rig, Sent, Talker, address, phone, rtp, setup};
 
 /// An agent on leg 1, in talk with nobody, and a customer's leg 2 that was just created.
@@ -54,6 +54,27 @@ fn by_01_no_packet_between_the_answer_and_the_splice_is_lost() {
     assert_eq!(audio, Some((60_000, 0)));
     let counters = rig.info(2).counters;
     assert_eq!((counters.drops.not_spliced, counters.packets_forwarded), (50, 4));
+}
+
+#[test]
+fn by_01_packets_as_long_as_they_can_be_are_not_lost_either() {
+    let linear = Media { codec: Codec::L16 { rate_hz: 32_000 }, payload_type: 97, ..Media::default() };
+    let mut rig = Rig::new();
+    for leg in [1, 2] {
+        rig.create(LegSetup { media: linear.clone(), ..setup(leg) });
+    }
+    rig.latch(1);
+    let answered = rig.now;
+    for word in 0..7 {
+        let packet = rtp(97, word, u32::from(word) * 640, 77, &[word as u8; 1_280]);
+        assert_eq!(rig.receive(2, &packet).err(), Some(Verdict::Drop(DropReason::NotSpliced)));
+        rig.pass_ms(20);
+    }
+    rig.splice_since(1, 2, answered);
+    rig.drain();
+    let heard = rig.take_heard(1);
+    assert_eq!(words(&heard), [0, 1, 2, 3, 4, 5, 6]);
+    assert!(heard.iter().all(|sent| sent.bytes.len() == 12 + 1_280));
 }
 
 #[test]
@@ -263,7 +284,7 @@ fn by_01_the_first_word_to_a_gate_that_was_open_for_ringing_is_not_lost() {
 fn by_01_the_first_word_under_a_ringback_is_heard_when_that_stops_and_early_media_is_not() {
     let mut rig = heard_ringing(setup(2));
     let mut customer = Talker::new(2);
-    rig.play(1, "ringback", vec![support::prompt(offhook_proto::Codec::Pcmu, vec![200; 16_000])], 0);
+    rig.play(1, "ringback", vec![support::prompt(Codec::Pcmu, vec![200; 16_000])], 0);
     for word in 1..20 {
         assert_eq!(customer.talk(&mut rig, word), Err(Verdict::Drop(DropReason::Covered)));
         rig.pass_ms(20);

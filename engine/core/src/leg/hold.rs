@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::limits::{HELD_BYTES, HELD_PACKET_BYTES, HELD_PACKETS};
+use offhook_proto::Codec;
+
+use crate::limits::{HELD_BYTES, HELD_MS, HELD_PACKETS, PACKET_BYTES};
 use crate::{DropReason, Time};
 
 /// The latest packets of one leg that could not be sent on yet, in the order in which they came.
 ///
-/// Their bytes lie in one ring of [`HELD_BYTES`], which is allocated with the first of them. When it is full the oldest give
-/// way.
+/// Their bytes lie in one ring, which is allocated with the first of them. When it is full the oldest give way.
 #[derive(Debug)]
 pub(crate) struct Hold {
     bytes: Box<[u8]>,
@@ -33,17 +34,17 @@ pub(crate) struct Held {
 }
 
 impl Hold {
-    /// An empty one.
-    pub(crate) fn new() -> Self {
+    /// An empty one, for packets of an encoding.
+    pub(crate) fn of(codec: Codec) -> Self {
         Self {
-            bytes: vec![0; HELD_BYTES].into_boxed_slice(),
+            bytes: vec![0; room(codec)].into_boxed_slice(),
             next: 0,
             next_number: 0,
             packets: VecDeque::with_capacity(HELD_PACKETS),
         }
     }
 
-    /// Keeps a packet of at most [`HELD_PACKET_BYTES`]. Hands those that give way for it to `on_dropped`.
+    /// Keeps a packet of at most [`PACKET_BYTES`]. Hands those that give way for it to `on_dropped`.
     pub(crate) fn push(
         &mut self,
         at: Time,
@@ -52,8 +53,8 @@ impl Hold {
         packet: &[u8],
         mut on_dropped: impl FnMut(Held),
     ) {
-        assert!(packet.len() <= HELD_PACKET_BYTES, "longer packets are not held");
-        let start = if self.next + packet.len() > HELD_BYTES { 0 } else { self.next };
+        assert!(packet.len() <= PACKET_BYTES, "longer packets are not held");
+        let start = if self.next + packet.len() > self.bytes.len() { 0 } else { self.next };
         let end = start + packet.len();
         let overlaps = |held: &Held| held.start < end && start < held.start + held.len;
         while self.packets.len() >= HELD_PACKETS || self.packets.iter().any(overlaps) {
@@ -129,11 +130,25 @@ impl Hold {
     }
 }
 
+/// Bytes for all that is held at once: linear samples are more of them.
+fn room(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus => HELD_BYTES,
+        Codec::L16 { rate_hz } => {
+            HELD_BYTES.max(2 * rate_hz as usize * HELD_MS as usize / 1_000 + HEADERS_BYTES)
+        }
+    }
+}
+
+/// Room for the headers of these, and for what is left free behind the last packet of a round.
+const HEADERS_BYTES: usize = 4_096;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::SRTP_OVERHEAD_BYTES;
 
     const REASON: DropReason = DropReason::NotSpliced;
 
@@ -144,9 +159,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_latest_packets_come_out_whole_and_in_order(
-            steps in proptest::collection::vec((0_usize..=600, any::<bool>()), 1..300),
+            steps in proptest::collection::vec((0_usize..=PACKET_BYTES, any::<bool>()), 1..300),
         ) {
-            let (mut hold, mut model, mut out) = (Hold::new(), VecDeque::new(), [0; HELD_BYTES]);
+            let (mut hold, mut model, mut out) = (Hold::of(Codec::Pcmu), VecDeque::new(), [0; PACKET_BYTES]);
             for (number, (len, take)) in steps.into_iter().enumerate() {
                 let packet = vec![number as u8; len];
                 let mut gone = 0;
@@ -165,13 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn eight_packets_of_twenty_ms_always_fit() {
-        let mut hold = Hold::new();
-        let mut dropped = 0;
-        for number in 0..1_000 {
-            hold.push(Time(number), source(), REASON, &[0; 172], |_| dropped += 1);
-            assert!(hold.len() as u64 >= (number + 1).min(8));
+    fn what_may_be_sent_on_late_always_fits_in_every_encoding() {
+        let linear = |rate_hz| Codec::L16 { rate_hz };
+        let packets = [(Codec::Pcmu, 160, 20), (linear(32_000), 1_280, 20), (linear(48_000), 960, 10)];
+        for (codec, payload_bytes, ptime_ms) in packets {
+            let (mut hold, mut dropped) = (Hold::of(codec), 0);
+            // A header, and what protects a packet at most.
+            let packet = vec![0; 12 + payload_bytes + SRTP_OVERHEAD_BYTES];
+            for number in 0..1_000 {
+                hold.push(Time(number), source(), REASON, &packet, |_| dropped += 1);
+                assert!(hold.len() as u64 >= (number + 1).min(HELD_MS / ptime_ms), "{codec:?}");
+            }
+            assert_eq!(dropped + hold.len(), 1_000);
         }
-        assert_eq!(dropped + hold.len(), 1_000);
     }
 }

@@ -10,7 +10,7 @@ use super::forward::Setback;
 use super::{Queued, Worker};
 use crate::leg::hold::{Held, Hold};
 use crate::leg::{Leaving, Leg, count};
-use crate::limits::{HELD_MS, HELD_PACKET_BYTES};
+use crate::limits::{HELD_MS, PACKET_BYTES};
 use crate::rtp::Header;
 use crate::{DropReason, LegIx, Socket, Time, Verdict, WorkerOutput};
 
@@ -42,8 +42,8 @@ impl Worker {
     }
 
     fn hold(&mut self, leg: LegIx, at: Time, source: SocketAddr, reason: DropReason, packet: &[u8]) {
-        let Leg { hold, drops, recent_drops, .. } = &mut *self.legs[leg.index()];
-        let hold = hold.get_or_insert_with(|| Box::new(Hold::new()));
+        let Leg { hold, drops, recent_drops, media, .. } = &mut *self.legs[leg.index()];
+        let hold = hold.get_or_insert_with(|| Box::new(Hold::of(media.codec)));
         hold.push(at, source, reason, packet, |held| {
             count(&mut self.totals.drops, held.reason);
             count(drops, held.reason);
@@ -140,7 +140,7 @@ impl Worker {
     }
 }
 
-/// Whether a packet may be held: an empty one says nothing, a long one would take the room of many.
+/// Whether a packet may be held: an empty one says nothing, and one that is longer than any that is made here cannot be sent on.
 fn fits(packet: &[u8]) -> bool {
-    (1..=HELD_PACKET_BYTES).contains(&packet.len())
+    (1..=PACKET_BYTES).contains(&packet.len())
 }
