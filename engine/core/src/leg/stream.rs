@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     /// Highest timestamp sent.
     last_timestamp: u32,
     clock: Option<Clock>,
+    /// How far timestamps are ahead of the time that has passed, in microseconds: sources began inside what was sent last.
+    ahead_us: u64,
     anchor: Option<Anchor>,
     packets: u64,
     payload_bytes: u64,
@@ -91,6 +93,7 @@ impl Stream {
             next_sequence: sequence,
             last_timestamp: timestamp,
             clock: None,
+            ahead_us: 0,
             anchor: None,
             packets: 0,
             payload_bytes: 0,
@@ -194,7 +197,7 @@ impl Stream {
         }
     }
 
-    fn anchored(&self, now: Time, packet: &Numbered) -> Anchor {
+    fn anchored(&mut self, now: Time, packet: &Numbered) -> Anchor {
         let timestamp = self.following_timestamp(now, packet.clock_rate);
         Anchor {
             source: packet.source,
@@ -209,17 +212,23 @@ impl Stream {
         }
     }
 
-    /// The timestamp of a source that begins now: by the time that has passed, and not inside what was sent last.
-    fn following_timestamp(&self, now: Time, clock_rate: u32) -> u32 {
+    /// The timestamp of a source that begins now: by the time that has passed, and not inside what was sent last. What it is ahead
+    /// of its time for that is taken back where there is room.
+    fn following_timestamp(&mut self, now: Time, clock_rate: u32) -> u32 {
         let Some(clock) = self.clock else { return self.last_timestamp };
         let elapsed = us_to_ts(now.since(clock.at), clock_rate);
-        let following = clock.timestamp.wrapping_add(elapsed.max(clock.duration_ts));
+        let ahead = us_to_ts(self.ahead_us, clock_rate);
+        let following = clock.timestamp.wrapping_add(elapsed.saturating_sub(ahead).max(clock.duration_ts));
         let behind = following.wrapping_sub(self.last_timestamp) >= 0x8000_0000;
-        if behind { self.last_timestamp } else { following }
+        let timestamp = if behind { self.last_timestamp } else { following };
+        let in_time = clock.timestamp.wrapping_add(elapsed).wrapping_sub(ahead);
+        let still_ahead = timestamp.wrapping_sub(in_time) as i32;
+        self.ahead_us = still_ahead.max(0) as u64 * 1_000_000 / u64::from(clock_rate.max(1));
+        timestamp
     }
 
     /// Anchors a source's timestamps again when they jump against the time that has passed.
-    fn follow_timestamps(&self, now: Time, packet: &Numbered, anchor: &mut Anchor) {
+    fn follow_timestamps(&mut self, now: Time, packet: &Numbered, anchor: &mut Anchor) {
         if is_jump(now, packet, anchor) {
             let timestamp = self.following_timestamp(now, packet.clock_rate);
             anchor.timestamp_shift = timestamp.wrapping_sub(packet.timestamp);
@@ -338,6 +347,23 @@ mod tests {
         assert_eq!(stamp(&mut stream, 0, &audio(7, 0, 0)), Ok((0, 0, true)));
         assert_eq!(stamp(&mut stream, 1_000, &audio(8, 9, 9)), Ok((1, 8_000, true)));
         assert_eq!(stamp(&mut stream, 1_001, &audio(9, 9, 9)), Ok((2, 8_160, true)), "never inside a packet");
+    }
+
+    #[test]
+    fn what_sources_were_ahead_of_their_time_is_taken_back() {
+        let mut stream = Stream::new(1, 0, 0);
+        let mut sent =
+            |now_ms: u64, source: u32| stamp(&mut stream, now_ms, &audio(source, 9, 9)).map(|sent| sent.1);
+        assert_eq!([sent(0, 1), sent(5, 2), sent(10, 3)], [Ok(0), Ok(160), Ok(320)], "30 ms ahead");
+        assert_eq!(sent(45, 4), Ok(480), "half of that is left");
+        assert_eq!(sent(70, 5), Ok(640), "a third");
+        assert_eq!(sent(100, 6), Ok(800), "nothing: 100 ms have passed");
+        // Two that take turns, 12 ms apart: without end it would be 8 ms more at each of them.
+        for turn in 0..1_000_u64 {
+            let (early, late) = (200 + turn * 50, 212 + turn * 50);
+            assert_eq!(sent(early, 7), Ok(early as u32 * 8), "turn {turn}");
+            assert_eq!(sent(late, 8), Ok(early as u32 * 8 + 160), "turn {turn}");
+        }
     }
 
     #[test]
