@@ -123,6 +123,19 @@ impl MixMinus {
         self.encoder.expect_loss(percent);
     }
 
+    /// Goes on where another encoder has stopped (see [`Packetiser::go_on_with`]).
+    pub fn go_on_with(&mut self, encoder: Encoder) {
+        if encoder.can_go_on_with(&self.encoder) {
+            self.encoder = encoder;
+        }
+    }
+
+    /// The encoder as it stopped.
+    #[must_use]
+    pub fn into_encoder(self) -> Encoder {
+        self.encoder
+    }
+
     /// The payload of this tick, in `out`; empty if there is nothing to send (Opus in silence). Call it once every
     /// [`Self::ptime_ms`], also while the short way is used.
     ///

@@ -66,6 +66,20 @@ impl Packetiser {
         self.encoder.expect_loss(percent);
     }
 
+    /// Goes on where an encoder has stopped that the hearer has decoded last, unless it is of another kind: a decoder that predicts
+    /// has to find into the stream of any other.
+    pub fn go_on_with(&mut self, encoder: Encoder) {
+        if encoder.can_go_on_with(&self.encoder) {
+            self.encoder = encoder;
+        }
+    }
+
+    /// The encoder as it stopped.
+    #[must_use]
+    pub fn into_encoder(self) -> Encoder {
+        self.encoder
+    }
+
     /// Takes samples, at most about 100 ms between polls.
     pub fn push(&mut self, samples: &[i16]) {
         for part in samples.chunks(PART) {
@@ -168,6 +182,37 @@ mod tests {
             assert_eq!(ptime(Codec::L16 { rate_hz }, 60), Some(longest), "{rate_hz}");
         }
         assert_eq!(ptime(Codec::Pcma, 0), None);
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_with_an_encoder_is_as_if_there_had_been_one_packetiser() {
+        let packets = |packetiser: &mut Packetiser, samples: &[i16]| {
+            let (mut payload, mut made) = ([0; Packetiser::MAX_PAYLOAD], Vec::new());
+            for frame in samples.chunks(320) {
+                packetiser.push(frame);
+                while let Some(sent) = packetiser.poll(&mut payload) {
+                    made.push(payload[..sent.expect("room").len].to_vec());
+                }
+            }
+            made
+        };
+        let speech = &speech_16k()[..32_000];
+        let opus = OpusConfig::default();
+        for codec in [Codec::G722, Codec::Opus] {
+            let new = |ptime_ms, opus| Packetiser::new(16_000, codec, ptime_ms, opus).expect("a packetiser");
+            let whole = packets(&mut new(20, &opus), speech);
+            let mut first = new(20, &opus);
+            let mut made = packets(&mut first, &speech[..16_000]);
+            let mut second = new(20, &opus);
+            second.go_on_with(first.into_encoder());
+            made.extend(packets(&mut second, &speech[16_000..]));
+            assert!(made == whole, "{codec:?}");
+        }
+        let cbr = OpusConfig { cbr: true, ..opus };
+        let mut other = Packetiser::new(16_000, Codec::Opus, 20, &cbr).expect("a packetiser");
+        other.go_on_with(Encoder::new(Codec::Opus, 16_000, &opus).expect("an encoder"));
+        let lengths: Vec<usize> = packets(&mut other, speech).iter().map(Vec::len).collect();
+        assert!(lengths.windows(2).all(|pair| pair[0] == pair[1]), "what was asked for holds: {lengths:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! G.711 to G.711 needs none of this: rewrite the bytes with [`crate::g711`].
 
-use crate::codec::{Codec, CodecError, OpusConfig};
+use crate::codec::{Codec, CodecError, Encoder, OpusConfig};
 use crate::jitter::{JitterConfig, JitterStats};
 use crate::packetise::{Packetiser, Payload};
 use crate::playout::Playout;
@@ -75,6 +75,17 @@ impl Transcoder {
         self.packetiser.expect_loss(percent);
     }
 
+    /// Goes on where another encoder has stopped (see [`Packetiser::go_on_with`]).
+    pub fn go_on_with(&mut self, encoder: Encoder) {
+        self.packetiser.go_on_with(encoder);
+    }
+
+    /// The encoder as it stopped.
+    #[must_use]
+    pub fn into_encoder(self) -> Encoder {
+        self.packetiser.into_encoder()
+    }
+
     /// Takes a packet that arrived at `now_us`.
     pub fn on_audio(&mut self, now_us: u64, seq: u16, ts: u32, payload: &[u8]) {
         self.playout.on_audio(now_us, seq, ts, payload);
@@ -113,7 +124,7 @@ impl Transcoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Decoder, Encoder};
+    use crate::codec::Decoder;
     use crate::level::dbm0;
     use crate::testing::{sine, speech_8k, speech_16k};
 

@@ -10,6 +10,7 @@ use audio_codec::g722::G722Encoder;
 pub struct Encoder {
     codec: Codec,
     rate_hz: u32,
+    opus: OpusConfig,
     kind: Kind,
 }
 
@@ -75,7 +76,7 @@ impl Encoder {
             Codec::L16 { .. } => Kind::L16,
             Codec::Opus => Kind::Opus(Box::new(LibopusEncoder::new(rate_hz, opus)?)),
         };
-        Ok(Self { codec, rate_hz, kind })
+        Ok(Self { codec, rate_hz, opus: *opus, kind })
     }
 
     /// The codec.
@@ -88,6 +89,19 @@ impl Encoder {
     #[must_use]
     pub const fn rate_hz(&self) -> u32 {
         self.rate_hz
+    }
+
+    /// Whether a decoder of its stream goes on from what it has decoded before.
+    #[must_use]
+    pub const fn is_remembered(&self) -> bool {
+        matches!(self.kind, Kind::G722(_) | Kind::Opus(_))
+    }
+
+    /// Whether it can go on with another one's stream: of the same codec, at the same rate, made in the same way.
+    #[must_use]
+    pub fn can_go_on_with(&self, other: &Self) -> bool {
+        (self.codec, self.rate_hz) == (other.codec, other.rate_hz)
+            && (self.codec != Codec::Opus || self.opus == other.opus)
     }
 
     /// Tells Opus what loss in percent the receiver reports, which decides whether it sends copies; the others have none.

@@ -1,5 +1,6 @@
 //! What turns the partner's packets into another encoding for a leg: jitter buffer, decoder, resampler and encoder.
 
+use offhook_audio::codec::Encoder;
 use offhook_audio::dtmf::KeyFilter;
 use offhook_audio::packetise::Payload;
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
@@ -85,6 +86,16 @@ impl Conversion {
     /// Tells the encoder what share of its packets the hearer reports as lost (0 to 1).
     pub(crate) fn expect_loss(&mut self, share: f32) {
         self.transcoder.expect_loss(loss_percent(share));
+    }
+
+    /// Goes on where another encoder has stopped.
+    pub(crate) fn go_on_with(&mut self, encoder: Encoder) {
+        self.transcoder.go_on_with(encoder);
+    }
+
+    /// The encoder as it stopped.
+    pub(crate) fn into_encoder(self) -> Encoder {
+        self.transcoder.into_encoder()
     }
 
     /// Packet time of what it makes, in microseconds.

@@ -63,7 +63,14 @@ impl Leg {
     }
 
     fn write_silence(&mut self, tick: Time, out: &mut [u8]) -> usize {
-        let len = packet(self.media.codec, packet_ms(&self.media), &mut out[HEADER_BYTES..]);
+        let (ms, room) = (packet_ms(&self.media), &mut out[HEADER_BYTES..]);
+        let len = match self.continuation.as_mut().and_then(|last| last.silence(ms, room)) {
+            Some(len) => len,
+            None => {
+                self.continuation = None;
+                packet(self.media.codec, ms, room)
+            }
+        };
         let lasts = duration_ts(self.media.codec, len, packet_ms(&self.media));
         self.write_made(tick, Source::Idle, tick, Payload::Audio, lasts, len, out)
     }

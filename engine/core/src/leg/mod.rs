@@ -1,6 +1,7 @@
 //! One leg: a port pair, its peer, and the one stream that the peer hears for ever.
 
 pub(crate) mod allowance;
+pub(crate) mod continuation;
 pub(crate) mod conversion;
 pub(crate) mod detect;
 pub(crate) mod digits;
@@ -33,6 +34,7 @@ use offhook_proto::{Drops, DtmfMode, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::allowance::Allowance;
+use self::continuation::Continuation;
 use self::conversion::Conversion;
 use self::detect::Detect;
 use self::digits::Digits;
@@ -74,6 +76,8 @@ pub struct Leg {
     pub(crate) splice: Option<Half>,
     /// What it hears its partner through, where the two differ in encoding.
     pub(crate) conversion: Option<Box<Conversion>>,
+    /// What the next one goes on from.
+    pub(crate) continuation: Option<Box<Continuation>>,
     pub(crate) recording: Option<Recording>,
     /// What listens to it, beside whoever hears it.
     pub(crate) detect: Option<Box<Detect>>,
@@ -182,6 +186,7 @@ impl Leg {
             player: None,
             splice: None,
             conversion: None,
+            continuation: None,
             recording: None,
             detect: None,
             supervision: None,
@@ -308,7 +313,7 @@ impl Leg {
     /// Ends what it hears: whatever comes next follows on as a talkspurt of its own.
     pub(crate) fn break_off(&mut self) {
         self.stream.break_off();
-        self.conversion = None;
+        self.hear_directly();
         self.deadlines.stop(Timer::Convert);
     }
 

@@ -2,6 +2,7 @@
 
 use offhook_proto::{Codec, Keys, Media};
 
+use super::continuation::MEMORY_BYTES;
 use super::encoding::{bytes_in, clock_rate, convert, fill, in_place, packet, packet_ms, tells_silence};
 use super::receive::us_to_ts;
 use crate::Time;
@@ -99,6 +100,19 @@ impl Player {
             Some(Segment::Audio(_) | Segment::SilenceMs(_) | Segment::Keys(_)) | None => None,
         };
         own.unwrap_or_else(|| packet_ms(media))
+    }
+
+    /// The end of what was played, where the next encoder has to know it; no more than that has to.
+    pub(crate) fn just_played(&self, codec: Codec) -> Option<&[u8]> {
+        let (at, end) =
+            if self.position > 0 { (self.at, self.position) } else { (self.at.checked_sub(1)?, usize::MAX) };
+        let Segment::Audio(prompt) = self.segments.get(at)? else { return None };
+        let payload = prompt.payload();
+        if (prompt.codec(), codec) != (Codec::G722, Codec::G722) || payload.is_empty() {
+            return None;
+        }
+        let end = if prompt.is_endless() { (end - 1) % payload.len() + 1 } else { end.min(payload.len()) };
+        Some(&payload[end.saturating_sub(MEMORY_BYTES)..end])
     }
 
     /// Writes the next packet's payload.

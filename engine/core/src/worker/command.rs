@@ -198,6 +198,9 @@ impl Worker {
         if made_otherwise || filter_changes {
             updated.break_off();
         }
+        if updated.media.codec != media.codec {
+            updated.continuation = None;
+        }
         if let Some(detect) = &mut updated.detect {
             detect.follow(media.codec);
         }

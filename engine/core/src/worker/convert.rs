@@ -55,7 +55,7 @@ impl Worker {
         let fills_pause = payload == Payload::ComfortNoise && from.is_heard_as_it_is(to);
         if to.conversion.is_none() {
             let made = conversion(from, to, fills_pause).ok_or(DropReason::PayloadType)?;
-            to.conversion = Some(Box::new(made));
+            to.hear_through(made);
         }
         let conversion = to.conversion.as_mut().expect("it was just made");
         let filters = conversion.filters();
@@ -127,9 +127,5 @@ impl Worker {
 pub(super) fn conversion(from: &Leg, to: &Leg, brief: bool) -> Option<Conversion> {
     let filters = from.filters_keys(&to.media);
     let events = filters && from.dtmf == DtmfMode::Convert;
-    let mut made = Conversion::new(&from.media, &to.media, filters, events, brief)?;
-    if let Some(report) = to.reports.peer() {
-        made.expect_loss(report.fraction_lost);
-    }
-    Some(made)
+    Conversion::new(&from.media, &to.media, filters, events, brief)
 }

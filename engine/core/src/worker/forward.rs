@@ -205,6 +205,7 @@ impl Worker {
         from.packets_forwarded += 1;
         let address = to.latch.address_of(destination);
         if audio {
+            to.continuation = None;
             self.note_heard(leg, partner, header, true);
         }
         self.on_first_audio(partner, self.now);

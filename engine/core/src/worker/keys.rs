@@ -74,7 +74,8 @@ impl Worker {
         let now = self.now;
         let (from, to) = self.legs.get2_mut(leg.index(), partner.index())?;
         if to.conversion.is_none() {
-            to.conversion = Some(Box::new(conversion(from, to, from.is_heard_as_it_is(to))?));
+            let made = conversion(from, to, from.is_heard_as_it_is(to))?;
+            to.hear_through(made);
         }
         let starts = to.deadlines.is_off(Timer::Convert);
         let first_tick = turn_after_packet(now, partner);

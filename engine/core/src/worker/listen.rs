@@ -41,7 +41,7 @@ impl Worker {
             joined.break_off();
         }
         joined.listens_to = Some(of);
-        joined.conversion = Some(Box::new(conversion));
+        joined.hear_through(conversion);
         self.legs[of.index()].listeners.get_or_insert_default().push(listener);
         self.plan_idle(listener);
         Ok(())
@@ -112,7 +112,7 @@ impl Worker {
         }
         if hearer.conversion.is_none() {
             let Some(made) = self.copying(listener, of) else { return };
-            self.legs[listener.index()].conversion = Some(Box::new(made));
+            self.legs[listener.index()].hear_through(made);
         }
         let hearer = &mut self.legs[listener.index()];
         let Some(conversion) = &mut hearer.conversion else { return };

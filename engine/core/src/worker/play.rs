@@ -5,6 +5,7 @@ use offhook_proto::{EventBody, PlayEnd};
 use super::Worker;
 use super::spread::turn;
 use crate::leg::Payload;
+use crate::leg::continuation::Continuation;
 use crate::leg::encoding::{duration_ts, packet_ms};
 use crate::leg::player::{Player, Tick};
 use crate::leg::stream::Source;
@@ -21,6 +22,7 @@ impl Worker {
         let first = turn(now, leg, u64::from(packet_ms(&hearer.media)) * 1_000);
         hearer.player = Some(Box::new(Player::new(play, segments, times, first)));
         hearer.break_off();
+        hearer.hear_play();
         hearer.deadlines.set(Timer::Play, first);
         hearer.plan_idle(first);
         self.totals.plays += 1;
@@ -32,6 +34,9 @@ impl Worker {
         let hearer = &mut self.legs[leg.index()];
         let Some(player) = hearer.player.take() else { return };
         hearer.break_off();
+        if hearer.continuation.is_none() {
+            hearer.continuation = player.just_played(hearer.media.codec).and_then(Continuation::after);
+        }
         hearer.deadlines.stop(Timer::Play);
         let body = EventBody::PlayEnded { leg: hearer.name().to_owned(), play: player.into_name(), end };
         self.totals.plays -= 1;
@@ -76,6 +81,7 @@ impl Worker {
                 if moved {
                     hearer.break_off();
                 }
+                hearer.go_on_in_play(&mut buffer[HEADER_BYTES..HEADER_BYTES + len]);
                 let lasts = duration_ts(hearer.media.codec, len, packet_ms);
                 hearer.write_made(tick, Source::Player, tick, Payload::Audio, lasts, len, buffer)
             }

@@ -87,7 +87,7 @@ impl Worker {
             return;
         }
         let supervisor = &mut self.legs[trio.supervisor.index()];
-        supervisor.supervision = None;
+        supervisor.leave_mix();
         supervisor.deadlines.stop(Timer::Mix);
         if supervisor.player.is_none() {
             supervisor.break_off();
@@ -167,6 +167,7 @@ impl Worker {
         let first_tick = turn(self.now + 1, leg, part.ptime_us());
         part.begin(first_tick);
         let joined = &mut self.legs[leg.index()];
+        joined.join_mix(&mut part);
         joined.supervision = Some(Box::new(part));
         joined.deadlines.set(Timer::Mix, first_tick);
         self.rewind(leg);
@@ -238,6 +239,9 @@ impl Worker {
         };
         let numbered = from.numbered(header, payload, payload_type);
         to.stream.stamp(now, &numbered, payload_len)?.rewrite(packet);
+        if payload == Payload::Audio {
+            to.continuation = None;
+        }
         let address = to.latch.address_of(destination);
         Ok(Verdict::Forward { to: partner, len, address })
     }
