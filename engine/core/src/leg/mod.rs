@@ -30,7 +30,7 @@ pub(crate) mod timer;
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Drops, DtmfMode, Idle, Media, Srtp};
+use offhook_proto::{Codec, Drops, DtmfMode, Idle, Media, Srtp};
 pub use setup::LegSetup;
 
 use self::allowance::Allowance;
@@ -299,6 +299,7 @@ impl Leg {
             && encoding::in_place(self.media.codec, hearer.media.codec)
             && !self.filters_keys(&hearer.media)
             && !self.sounds_keys(&hearer.media)
+            && !self.sounds_noise(&hearer.media)
     }
 
     /// Whether keys are to be heard as tones in an encoding whose decoder must not change its encoder for the time of a key: it
@@ -308,6 +309,15 @@ impl Leg {
             && self.dtmf == DtmfMode::Convert
             && self.media.telephone_event.is_some()
             && hearer.telephone_event.is_none()
+    }
+
+    /// Whether its pauses are to be heard as noise in G.722, once it has announced one: from then on all of it is made anew, since a
+    /// decoder that has heard the noise would have to find into its speech again each time, four times as loud.
+    fn sounds_noise(&self, hearer: &Media) -> bool {
+        hearer.codec == Codec::G722
+            && hearer.comfort_noise.is_none()
+            && self.media.comfort_noise.is_some()
+            && self.last_noise > Time(0)
     }
 
     /// Ends what it hears: whatever comes next follows on as a talkspurt of its own.
