@@ -8,6 +8,7 @@ use offhook_control_core::CallId;
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use support::peer::{Heard, Peer};
 use support::{Port, Sipp, config, local_media};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A call that was answered, its INVITE, its snapshot; then the port is gone without a word.
 async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std::net::SocketAddr) {
@@ -85,6 +86,54 @@ async fn by_10_a_bye_that_comes_before_its_dialog_is_taken_up_waits_for_it() {
     port.idle().await;
     peer.request(&invite, "t", "BYE", 9, "", "").await;
     assert!(peer.hear("SIP/2.0").await.is("SIP/2.0 481"), "there is no such call any more");
+}
+
+/// The next response that comes over a connection.
+async fn response_over(stream: &mut tokio::net::TcpStream) -> String {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"\r\n\r\n") {
+        let read = tokio::time::timeout(support::PATIENCE, stream.read_exact(&mut byte));
+        read.await.expect("a response comes").expect("the connection lives");
+        text.extend(byte);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A request over TCP does not come again: it waits.
+#[tokio::test]
+async fn by_10_a_bye_over_tcp_that_comes_before_its_dialog_is_taken_up_waits_for_it() {
+    let peer = Peer::new().await;
+    let (invite, snapshot, address) = killed_in_a_call(&peer, config()).await;
+    let (mut port, call) = started_again_with(address, SipConfig { takes_up: true, ..config() }).await;
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let own = stream.local_addr().expect("its address");
+    let request = |method: &str, call_id: &str, to: &str, cseq: u32| {
+        format!(
+            "{method} sip:{address};transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP {own};branch=z9hG4bK{method}{cseq}\r\n\
+             From: {};tag=t\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n\
+             Content-Length: 0\r\n\r\n",
+            invite.header("To"),
+        )
+    };
+    let (call_id, ours) = (invite.header("Call-ID"), invite.header("From"));
+    for text in [
+        request("BYE", "of no call", ours, 3),
+        request("BYE", call_id, ours, 8),
+        request("OPTIONS", "options", &format!("<sip:{address}>"), 1),
+    ] {
+        stream.write_all(text.as_bytes()).await.expect("sent");
+    }
+    let first = response_over(&mut stream).await;
+    assert!(first.contains("CSeq: 1 OPTIONS"), "what came before it has been looked at: {first}");
+    port.port.command(call, SipCommand::Restore { snapshot });
+    let events = port.until_over(call).await;
+    assert!(matches!(events.last(), Some(SipEvent::Ended { by_peer: true, .. })), "{events:?}");
+    let ended = response_over(&mut stream).await;
+    assert!(ended.starts_with("SIP/2.0 200") && ended.contains("CSeq: 8 BYE"), "{ended}");
+    port.port.no_more_to_take_up();
+    let unknown = response_over(&mut stream).await;
+    assert!(unknown.starts_with("SIP/2.0 481") && unknown.contains("CSeq: 3 BYE"), "{unknown}");
+    port.idle().await;
 }
 
 #[tokio::test]

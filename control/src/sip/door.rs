@@ -1,6 +1,6 @@
 //! The door: what opens nothing is answered here, without a transaction (RFC 3261 section 8.2.7), so that a flood of it costs
-//! no memory; new work is refused while there is too much of it (section 21.5.4); and responses that an earlier run asked for
-//! find the call that goes on with them.
+//! no memory; new work is refused while there is too much of it (section 21.5.4); responses that an earlier run asked for
+//! find the call that goes on with them; and requests in dialogs of that run wait until these are taken up.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
@@ -17,6 +17,7 @@ use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
 use super::request::allow;
 use super::shared::{Message, Shared, key_of, key_of_response};
+use super::taking_up::Hold;
 use super::text::one_line;
 use super::{incoming, registration, reliable};
 
@@ -45,13 +46,20 @@ impl TransportEventInspector for Door {
         let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
             return Some(event);
         };
-        let Some((status, headers)) = answer(&shared, request, connection) else {
+        let Some((mut status, mut headers)) = answer(&shared, request, connection) else {
             return Some(event);
         };
-        let in_dialog = status == StatusCode::CallTransactionDoesNotExist && key_of(request).is_some();
-        if in_dialog && shared.taking_up.lasts() {
-            // Its dialog may be the next that is taken up.
-            return None;
+        let unknown = key_of(request).filter(|_| status == StatusCode::CallTransactionDoesNotExist);
+        if let Some(key) = unknown.filter(|_| shared.taking_up.lasts()) {
+            // Its dialog may be the next that is taken up. What comes over a connection does not come again.
+            if !connection.is_reliable() {
+                return None;
+            }
+            match shared.taking_up.hold(key, (request.clone(), connection.clone(), from.clone())) {
+                Hold::Held => return None,
+                Hold::Full => (status, headers) = busy(),
+                Hold::Over(_) => return Some(event),
+            }
         }
         trace("received", &SipMessage::Request(request.clone()), Some(from));
         let mut response = shared.endpoint.make_response(request, status, None);
@@ -66,6 +74,18 @@ impl TransportEventInspector for Door {
         trace("sent", &response, Some(from));
         let _ = connection.send(response, None).await;
         None
+    }
+}
+
+/// Lets in what waited for the dialogs of the run before.
+pub(crate) async fn let_in(shared: Arc<Shared>) {
+    while let Some(released) = shared.taking_up.released(|key| shared.dialog(key).is_some()).await {
+        for (request, connection, from) in released {
+            let message = SipMessage::Request(request);
+            if let Err(error) = shared.endpoint.on_received_message(message, connection, &from).await {
+                tracing::debug!(%error, "a request that waited for its dialog is lost");
+            }
+        }
     }
 }
 

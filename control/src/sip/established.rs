@@ -17,7 +17,7 @@ use super::request::{self, CSEQS_PER_REQUEST, reply, send_once};
 use super::sdp;
 use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
-use super::shared::{DialogKey, Inbox, Message, Shared};
+use super::shared::{DialogKey, Inbox, Message, Received, Shared};
 use super::snapshot::Snapshot;
 use super::taking_up::One;
 use super::text::one_line;
@@ -354,7 +354,7 @@ pub(crate) async fn restore(
     text: String,
     sender: mpsc::Sender<Message>,
     inbox: Inbox,
-    one: One,
+    one: One<Received>,
 ) {
     let snapshot = match Snapshot::parse(&text) {
         Ok(snapshot) => snapshot,

@@ -9,6 +9,8 @@ pub(crate) const TRANSACTIONS: usize = 20_000;
 pub(crate) const FINISHED_TRANSACTIONS: usize = 100_000;
 /// Seconds in the Retry-After of that 503.
 pub(crate) const RETRY_AFTER_S: u32 = 5;
+/// Most requests over TCP that wait for dialogs of the run before to be taken up, before further ones get that 503.
+pub(crate) const HELD_REQUESTS: usize = 1_000;
 /// Most messages that wait for one call.
 pub(crate) const CALL_INBOX: usize = 32;
 /// In-dialog requests kept while the 2xx that opens their dialog is still on its way through.

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
-use super::door::Door;
+use super::door::{self, Door};
 use super::inspect::Inspector;
 use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
 use super::shared::{Message, Shared};
@@ -85,6 +85,7 @@ impl SipPort {
         tokio::spawn(async move { endpoint.serve().await });
         tcp_listens(local).await?;
         spawn_until(&stopped, router::run(Arc::clone(&shared), incoming));
+        spawn_until(&stopped, door::let_in(Arc::clone(&shared)));
         spawn_until(&stopped, registration::keep(Arc::clone(&shared)));
         spawn_until(&stopped, trunk::keep(Arc::clone(&shared)));
         spawn_until(&stopped, trunk_probe::watch(Arc::clone(&shared)));

@@ -20,7 +20,7 @@ use super::request::{self, reply, send_once};
 use super::sdp;
 use super::secrets::Secrets;
 use super::set_up::SetUp;
-use super::shared::{DialogKey, Inbox, Message, Shared};
+use super::shared::{DialogKey, Inbox, Message, Received, Shared};
 use super::taking_up::One;
 
 /// Waits for the answer that the run before asked for.
@@ -30,7 +30,7 @@ pub(crate) async fn resume(
     text: String,
     sender: mpsc::Sender<Message>,
     mut inbox: Inbox,
-    one: One,
+    one: One<Received>,
 ) {
     let failed = match SetUp::parse(&text) {
         Ok(set_up) => {

@@ -13,6 +13,7 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::{Request, Response, Uri};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::{SipAddr, SipConnection};
 use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
@@ -41,6 +42,9 @@ pub(crate) enum Message {
 
 pub(crate) type Inbox = mpsc::Receiver<Message>;
 
+/// A request, the connection that it came over, and from where.
+pub(crate) type Received = (Request, SipConnection, SipAddr);
+
 /// Name of a dialog before and after the remote tag is known: Call-ID and our tag.
 pub(crate) type DialogKey = (String, String);
 
@@ -62,7 +66,7 @@ pub(crate) struct Shared {
     calls: Mutex<HashMap<CallId, mpsc::Sender<Message>>>,
     dialogs: Mutex<HashMap<DialogKey, mpsc::Sender<Message>>>,
     /// Dialogs of an earlier run.
-    pub(crate) taking_up: Arc<TakingUp>,
+    pub(crate) taking_up: Arc<TakingUp<Received>>,
     next_incoming: AtomicU64,
 }
 
