@@ -243,6 +243,13 @@ impl Call {
     }
 }
 
+/// Result of a call that whoever runs the place ended.
+pub(crate) const DELETED: &str = "deleted";
+/// Result of a caller's call that the flow ended.
+pub(crate) const FLOW_HUNG_UP: &str = "flow_hung_up";
+/// Result of a caller's call that waited for as long as its queue lets anybody wait.
+pub(crate) const WAITED_TOO_LONG: &str = "waited_too_long";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::CallId;
+use crate::call::DELETED;
 use crate::compliance::{AGENT_WITHIN_MS, RING_MS, Rule, US_DAYS, UkRate, uk_rate, us_percent};
 use crate::limits::REPORT_ROWS;
 use crate::record::{CallSummary, Fact, Record};
@@ -246,7 +247,7 @@ impl Ledger {
         let Some(summary) = summary else { return };
         let tally = self.tally(&running.campaign, at_ms);
         let Some(answered_ms) = summary.answered_ms else {
-            let given_up = matches!(summary.result.as_str(), "cancelled" | "no_answer");
+            let given_up = matches!(summary.result.as_str(), "cancelled" | "no_answer" | DELETED);
             let rang = summary.rang_ms.is_some_and(|rang_ms| at_ms.saturating_sub(rang_ms) < RING_MS);
             tally.short_ring += u64::from(given_up && rang);
             return;

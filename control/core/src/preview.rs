@@ -87,6 +87,7 @@ impl ResultCode {
             Self::Q => "q",
             Self::C => "c",
             Self::E => "e",
+            Self::D => "d",
         }
     }
 }
@@ -95,12 +96,9 @@ impl ResultCode {
 pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<u16>) {
     match outcome {
         Outcome::AgentCancelled => (ResultCode::H, None),
-        Outcome::AgentHungUp | Outcome::AgentLeft | Outcome::Withdrawn | Outcome::Deleted if rang => {
-            (ResultCode::H, None)
-        }
-        Outcome::AgentHungUp | Outcome::AgentLeft | Outcome::Withdrawn | Outcome::Deleted => {
-            (ResultCode::Q, None)
-        }
+        Outcome::AgentHungUp | Outcome::AgentLeft if rang => (ResultCode::H, None),
+        Outcome::AgentHungUp | Outcome::AgentLeft => (ResultCode::Q, None),
+        Outcome::Withdrawn | Outcome::Deleted => (ResultCode::D, None),
         Outcome::SetupTimeout => (ResultCode::C, None),
         Outcome::AgentLost | Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
         Outcome::Refused { cause: Some(NOT_IN_USE), .. } => (ResultCode::E, Some(NOT_IN_USE.into())),
@@ -142,6 +140,8 @@ mod tests {
             (told(486, 17), true, ResultCode::B, None),
             (Outcome::AgentLost, true, ResultCode::E, None),
             (Outcome::AgentLeft, true, ResultCode::H, None),
+            (Outcome::Deleted, true, ResultCode::D, None),
+            (Outcome::Deleted, false, ResultCode::D, None),
             (Outcome::Talked, true, ResultCode::K, None),
         ];
         for (outcome, rang, code, response) in cases {

@@ -149,7 +149,7 @@ pub struct ContactView {
     pub number: String,
     /// `queued`, `offered`, `dialling`, `connected`, `done` or `disabled`.
     pub state: String,
-    /// Result of the contact's leg: `k b t h q c e`.
+    /// Result of the contact's leg: `k b t h q c e d`.
     pub result_code: Option<String>,
     /// SIP status behind an `e`.
     pub result_response: Option<u16>,

@@ -10,7 +10,7 @@ const tones = { available: "good", on_call: "talk", offered: "warn", preview: "w
   up: "good", dialling: "warn", validating: "warn", spliced: "talk", ringing: "warn", queued: "warn", connected: "talk", ROUTING: "warn", PROCESSING: "talk" };
 const troubles = { busy: "the phone is busy", no_answer: "the phone was not answered", rejected: "the phone refused the call", network: "the phone cannot be reached",
   lost: "the connection was lost", hung_up: "the phone was hung up", engine: "the engine lost the connection", pin: "too many wrong PINs" };
-const results = { k: "answered", b: "busy or rejected", t: "no answer", h: "agent hung up", q: "agent left", c: "set-up timeout", e: "network error" };
+const results = { k: "answered", b: "busy or rejected", t: "no answer", h: "agent hung up", q: "agent left", c: "set-up timeout", e: "network error", d: "ended by a supervisor" };
 
 function el(tag, text, tone) { const node = document.createElement(tag); if (text !== undefined) node.textContent = text; if (tone) node.className = tone; return node; }
 const words = text => (text ?? "").toLowerCase().replaceAll("_", " ");

@@ -309,7 +309,7 @@ impl Core {
         }
     }
 
-    /// Hangs up the agent's leg on purpose.
+    /// Hangs up the agent's leg on purpose. No agent does so while a customer is called for them.
     pub(crate) fn close_connection(&mut self, id: &AgentId, error: &'static str) {
         let Some(agent) = self.agents.get_mut(id) else { return };
         let Some(call) = agent.call else { return };
@@ -319,7 +319,7 @@ impl Core {
             return;
         }
         self.stop_leg_timers(id);
-        self.agent_lost(id, Outcome::AgentLeft);
+        self.agent_lost(id, Outcome::AgentLost);
         self.hang_up(call, error);
     }
 

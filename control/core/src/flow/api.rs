@@ -6,7 +6,7 @@ use crate::agent::{Activity, Agent, Operation, Wanted};
 use crate::api::{
     AgentBody, ApiError, ApiReply, ApiRequest, ConnectBody, OperationReply, Outcome as Started, WantedStatus,
 };
-use crate::call::Role;
+use crate::call::{DELETED, Role, State as CallState};
 use crate::connection::State;
 use crate::core::Core;
 use crate::flow::agents::REFUSED_MS;
@@ -374,7 +374,12 @@ impl Core {
                 self.set_wanted_if_available(&agent, Wanted::OnBreak);
                 self.close_connection(&agent, "");
             }
-            Role::Customer(interaction) => self.give_up(interaction, Outcome::Deleted),
+            Role::Customer(interaction) => {
+                if let Some(call) = self.calls.get_mut(&id).filter(|call| call.state != CallState::Ending) {
+                    call.result.get_or_insert_with(|| DELETED.to_owned());
+                }
+                self.give_up(interaction, Outcome::Deleted);
+            }
             Role::Orphan => {}
         }
         let view = self.call_view(id).ok_or_else(|| missing("call"))?;

@@ -1,7 +1,7 @@
 //! How a customer's way ends, or goes back to where it came from.
 
 use crate::agent::{Activity, Agent, Wanted};
-use crate::call::Role;
+use crate::call::{DELETED, FLOW_HUNG_UP, Role};
 use crate::core::Core;
 use crate::flow::calls::End;
 use crate::inbound_flow::Owner;
@@ -155,11 +155,10 @@ impl Core {
     pub(super) fn conclude(&mut self, id: u64, end: Option<&End>) {
         let Some(interaction) = self.interactions.remove(&id) else { return };
         self.leave_flow(&Owner::Caller(id));
-        let rang = interaction.call.and_then(|call| self.calls.get(&call)).is_some_and(|call| call.rang);
-        let answered = interaction
-            .call
-            .and_then(|call| self.calls.get(&call))
-            .is_some_and(|call| call.answered_ms.is_some());
+        let call = interaction.call.and_then(|call| self.calls.get(&call));
+        let (rang, answered) = call.map_or((false, false), |call| (call.rang, call.answered_ms.is_some()));
+        let sent_away = call.and_then(|call| call.result.as_deref());
+        let sent_away = sent_away.is_some_and(|result| matches!(result, DELETED | FLOW_HUNG_UP));
         let outcome = match (interaction.outcome, end) {
             _ if interaction.connected => Outcome::Talked,
             // Their phone may ring, or wait for a word, as long as anything of a dead process may.
@@ -178,7 +177,7 @@ impl Core {
             Source::Contact(contact) => {
                 self.conclude_contact(&contact, &outcome, rang, interaction.connected);
             }
-            Source::Caller => self.projection.abandoned += u64::from(!interaction.connected),
+            Source::Caller => self.projection.abandoned += u64::from(!interaction.connected && !sent_away),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use offhook_proto::PlaySource;
 
 use crate::CallId;
-use crate::call::Role;
+use crate::call::{FLOW_HUNG_UP, Role};
 use crate::callback::Callback;
 use crate::core::Core;
 use crate::flow::access_codes::{ASKS_CODE, CODE};
@@ -212,7 +212,7 @@ impl Core {
             Owner::Caller(id) => {
                 let call = self.interactions.get(&id).and_then(|interaction| interaction.call);
                 if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
-                    call.result = Some("flow_hung_up".to_owned());
+                    call.result = Some(FLOW_HUNG_UP.to_owned());
                 }
                 self.give_up(id, Outcome::Withdrawn);
             }

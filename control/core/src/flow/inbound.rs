@@ -2,7 +2,7 @@
 
 use offhook_proto::{PlaySource, ToneName};
 
-use crate::call::{Role, State as CallState};
+use crate::call::{Role, State as CallState, WAITED_TOO_LONG};
 use crate::core::Core;
 use crate::flow::calls::NewCall;
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
@@ -164,8 +164,10 @@ impl Core {
         self.match_due = true;
         self.changed(crate::core::Changed::Call(call));
         let max_wait_s = self.queue(&queue).map_or(0, |queue| queue.max_wait_s);
-        if max_wait_s > 0 {
-            self.arm(Timer::MaxWait(call), u64::from(max_wait_s) * 1_000);
+        match max_wait_s {
+            // Nor does what another queue allowed count any more.
+            0 => self.timers.stop(&Timer::MaxWait(call)),
+            seconds => self.arm(Timer::MaxWait(call), u64::from(seconds) * 1_000),
         }
     }
 
@@ -185,7 +187,7 @@ impl Core {
     pub(crate) fn on_max_wait(&mut self, call: CallId) {
         if let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| call.role.clone()) {
             if let Some(call) = self.calls.get_mut(&call) {
-                call.result = Some("waited_too_long".to_owned());
+                call.result = Some(WAITED_TOO_LONG.to_owned());
             }
             self.give_up(id, Outcome::Withdrawn);
         }

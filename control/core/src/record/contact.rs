@@ -57,4 +57,6 @@ pub enum ResultCode {
     C,
     /// Network error, or number not in use.
     E,
+    /// Nobody's doing: whoever runs the place ended it.
+    D,
 }

@@ -5,6 +5,7 @@ use super::refusal::RefusedRow;
 use super::row::{ArchiveRow, Direction, EventRow, directions};
 use super::talk::{Request, Talk, queue_key, seconds};
 use super::{Reports, Rows};
+use crate::call::{DELETED, FLOW_HUNG_UP, WAITED_TOO_LONG};
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record, ResultCode};
 use crate::{AgentId, CallId, calendar};
 
@@ -91,21 +92,13 @@ impl Reports {
                 }
             }
             Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
-            Fact::AgentRequested { call, queue, .. } => {
-                if let Some(talk) = self.talks.get_mut(call) {
-                    queue.clone_into(&mut talk.request.queue);
-                }
-            }
+            Fact::AgentRequested { call, queue, .. } => self.requested(*call, queue, at),
             Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
             Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
-            Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call),
+            Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, summary } => {
-                let called_back = summary.as_deref().is_some_and(|summary| summary.result == "callback");
-                if let Some(talk) = self.talks.get_mut(call) {
-                    talk.called_back |= called_back;
-                }
-                self.ended(*call, at);
+                self.ended(*call, summary.as_deref().map_or("", |summary| summary.result.as_str()), at);
             }
             Fact::Booted { .. }
             | Fact::AgentSaved(_)
@@ -193,7 +186,7 @@ impl Reports {
             spoke_ms: None,
             contact_sequence: 1,
             parties: Vec::new(),
-            waits_ms: Some(at.ms),
+            waits_ms: (!queue.is_empty()).then_some(at.ms),
             code: None,
             cancelled: false,
             agent_lost: false,
@@ -202,8 +195,21 @@ impl Reports {
         self.talks.insert(call, talk);
     }
 
+    /// A flow takes a place in a queue for its caller; whoever was in another one has left that.
+    fn requested(&mut self, call: CallId, queue: &str, at: At) {
+        let Some(talk) = self.talks.get_mut(&call) else { return };
+        if talk.request.queue == queue {
+            return;
+        }
+        if let Some(since_ms) = talk.waits_ms.replace(at.ms) {
+            let row = waited(talk, since_ms, at.ms, LED_AWAY);
+            put(&mut self.queue_events, at, row);
+        }
+        queue.clone_into(&mut talk.request.queue);
+    }
+
     /// A caller is the customer of a callback: the call is a conversation of that, and no request of its own (CB-09).
-    fn called_in(&mut self, id: &str, call: CallId) {
+    fn called_in(&mut self, id: &str, call: CallId, at: At) {
         let (Some(request), Some(talk)) = (self.requests.get_mut(id), self.talks.get_mut(&call)) else {
             return;
         };
@@ -212,13 +218,14 @@ impl Reports {
         talk.request = request.clone();
         talk.contact_sequence = talk.next_sequence();
         request.sequence = talk.request.sequence;
+        talk.waits_ms.get_or_insert(at.ms);
     }
 
     fn connected(&mut self, call: CallId, agent: &AgentId, since_ms: Option<u64>, at: At) {
         let Some(talk) = self.talks.get_mut(&call) else { return };
         let spoke_ms = since_ms.unwrap_or(at.ms);
-        if let Some(waits_ms) = talk.waits_ms.take() {
-            let row = waited(talk, waits_ms, spoke_ms, "k");
+        if let Some(since_ms) = talk.waits_ms.take() {
+            let row = waited(talk, since_ms, spoke_ms, "k");
             put(&mut self.queue_events, at, row);
         }
         talk.connect(agent, spoke_ms);
@@ -236,16 +243,18 @@ impl Reports {
         }
     }
 
-    /// The customer's call is over: its rows are written (PV-03).
-    fn ended(&mut self, call: CallId, at: At) {
+    /// The customer's call is over, with this result: its rows are written (PV-03).
+    fn ended(&mut self, call: CallId, result: &str, at: At) {
         let Some(mut talk) = self.talks.remove(&call) else { return };
+        talk.called_back |= result == "callback";
+        let is_callers = talk.request.kind == CallKind::Inbound || talk.request.called_in;
+        let left = left(talk.called_back && talk.spoke_ms.is_none(), result);
         if let Some(since_ms) = talk.waits_ms.take() {
-            let code = if talk.called_back && talk.spoke_ms.is_none() { CALLED_BACK } else { "h" };
-            let row = waited(&mut talk, since_ms, at.ms, code);
+            let row = waited(&mut talk, since_ms, at.ms, left.queue);
             put(&mut self.queue_events, at, row);
-            if talk.spoke_ms.is_none() {
-                talk.code.get_or_insert((code.to_owned(), None));
-            }
+        }
+        if is_callers && talk.spoke_ms.is_none() {
+            talk.code.get_or_insert((left.call.to_owned(), None));
         }
         for row in talk.rows(at.ms) {
             put(&mut self.call_events, at, row);
@@ -254,11 +263,7 @@ impl Reports {
             request.sequence = talk.request.sequence;
         }
         if talk.request.kind == CallKind::Inbound {
-            let state = match (talk.spoke_ms, talk.called_back) {
-                (Some(_), _) => "answered",
-                (None, true) => "callback",
-                (None, false) => "abandoned",
-            };
+            let state = if talk.spoke_ms.is_some() { "answered" } else { left.state };
             self.archive(&talk.call_id, talk.request, state, at);
         }
     }
@@ -382,6 +387,27 @@ fn waited(talk: &mut Talk, since_ms: u64, at_ms: u64, code: &str) -> EventRow {
     }
 }
 
+/// How somebody left whom nobody has talked with.
+struct Left {
+    /// Code of the queue event.
+    queue: &'static str,
+    /// Code of the caller's own event.
+    call: &'static str,
+    /// What the archive calls it.
+    state: &'static str,
+}
+
+/// `called_back`: a callback keeps their place in the queue; `result`: how the call ended.
+fn left(called_back: bool, result: &str) -> Left {
+    match result {
+        _ if called_back => Left { queue: "q", call: CALLED_BACK, state: "callback" },
+        WAITED_TOO_LONG => Left { queue: "t", call: "t", state: "abandoned" },
+        FLOW_HUNG_UP => Left { queue: LED_AWAY, call: WITHDRAWN, state: "unanswered" },
+        DELETED => Left { queue: "c", call: WITHDRAWN, state: "deleted in queue" },
+        _ => Left { queue: "h", call: "h", state: "abandoned" },
+    }
+}
+
 /// Result code of a callback's attempt on a record without one.
 fn old_code(result: DialResult, failed_at: FailedAt) -> &'static str {
     match result {
@@ -397,7 +423,9 @@ fn old_code(result: DialResult, failed_at: FailedAt) -> &'static str {
     }
 }
 
-/// Code of an attempt that ended with its callback: cancelled by the customer or whoever runs the place.
+/// Code of a call that neither side ended: cancelled with its callback, ended by whoever runs the place, or by a flow.
 const WITHDRAWN: &str = "d";
-/// Code of a caller who left the queue with a callback: neither hung up nor abandoned (CB-12).
+/// Code of a caller who left with a callback: neither hung up nor abandoned (CB-12).
 const CALLED_BACK: &str = "r";
+/// Queue code of a caller whom a flow led out of the queue.
+const LED_AWAY: &str = "b";

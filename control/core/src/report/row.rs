@@ -43,8 +43,10 @@ pub struct EventRow {
     pub duration_speak_sec: u64,
     /// The customer's number.
     pub originating: String,
-    /// In `queue_events`: `q` queued, `k` went to an agent, `h` hung up, `r` left for a callback (CB-12), `d` deleted. In
-    /// `call_events` as in PV-06, and `r`, and `d` where the callback was cancelled while its customer was called.
+    /// In `queue_events`: `q` queued, or a caller who ordered a callback (CB-12), `k` went to an agent, `h` hung up, `t` waited for as long
+    /// as the queue lets anybody wait, `b` led elsewhere by the flow, `c` ended by whoever runs the place, `d` deleted. In `call_events`
+    /// as in PV-06, `r` a caller who left with a callback, and `d` where neither side ended it: a callback that was cancelled while its
+    /// customer was called, a call that a flow or whoever runs the place ended.
     pub result_code: String,
     /// Behind an `e`: the cause of ITU-T Q.850, 1 to 127, where the carrier tells one, else the SIP status; empty = none.
     pub result_response: String,
@@ -97,7 +99,8 @@ pub struct ArchiveRow {
     pub arrived: String,
     /// When it was done, ISO 8601 UTC.
     pub finished: String,
-    /// `answered`, `unanswered`, `abandoned`, `callback` (CB-12) or `deleted in queue` (PV-05).
+    /// `answered`; `abandoned`: a caller who was gone before an agent had them; `callback` (CB-12); `deleted in queue` (PV-05);
+    /// `unanswered`: a customer who was not reached, or a caller whose flow ended the call.
     pub state: String,
     /// Times that the customer was called.
     pub attempts: u32,
