@@ -337,6 +337,10 @@ impl Interaction {
 
 /// The number is not in use: "unallocated (unassigned) number" (ITU-T Q.850 section 2.2.7.1.1).
 pub(crate) const NOT_IN_USE: u8 = 1;
+/// "No user responding" (section 2.2.7.1.14): the phone did not say that it rings.
+pub(crate) const NO_RESPONSE: u8 = 18;
+/// "No answer from user (user alerted)" (section 2.2.7.1.15).
+pub(crate) const NO_ANSWER: u8 = 19;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A contact that an agent sees before it is called.
 
-use crate::interaction::{NOT_IN_USE, Outcome};
+use crate::interaction::{NO_ANSWER, NO_RESPONSE, NOT_IN_USE, Outcome};
 use crate::record::{ContactSpec, DialResult, ResultCode};
 use crate::view::ContactView;
 use crate::wait::Wait;
@@ -103,6 +103,10 @@ pub(crate) fn result_code(outcome: &Outcome, rang: bool) -> (ResultCode, Option<
         Outcome::AgentLost | Outcome::Engine | Outcome::Unknown => (ResultCode::E, None),
         Outcome::Refused { cause: Some(NOT_IN_USE), .. } => (ResultCode::E, Some(NOT_IN_USE.into())),
         Outcome::Refused { status, network: true, .. } => (ResultCode::E, Some(*status)),
+        // 480 stands for several causes (RFC 3398 section 7.2.4.1).
+        Outcome::Refused { cause: Some(NO_ANSWER), .. } => (ResultCode::T, None),
+        Outcome::Refused { cause: Some(NO_RESPONSE), .. } if rang => (ResultCode::T, None),
+        Outcome::Refused { cause: Some(NO_RESPONSE), .. } => (ResultCode::C, None),
         Outcome::Refused { status: 408 | 487, .. } if rang => (ResultCode::T, None),
         Outcome::Refused { status: 408 | 487, .. } => (ResultCode::C, None),
         Outcome::Refused { status: 486 | 600 | 603 | 607 | 403 | 480, .. } => (ResultCode::B, None),
@@ -138,6 +142,10 @@ mod tests {
             (told(480, 1), true, ResultCode::E, Some(1)),
             (told(502, 38), false, ResultCode::E, Some(38)),
             (told(486, 17), true, ResultCode::B, None),
+            (told(480, 19), true, ResultCode::T, None),
+            (told(480, 18), true, ResultCode::T, None),
+            (told(408, 18), false, ResultCode::C, None),
+            (told(480, 20), true, ResultCode::B, None),
             (Outcome::AgentLost, true, ResultCode::E, None),
             (Outcome::AgentLeft, true, ResultCode::H, None),
             (Outcome::Deleted, true, ResultCode::D, None),
