@@ -3,8 +3,13 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use offhook_control_core::api::{ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome};
+use bench::Bench;
+use bench::flow::{Caller, arrive, arrive_at, flow, music, request, step, with};
+use offhook_control_core::api::{
+    AgentBody, ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome, StatusBody, WantedStatus,
+};
 use offhook_control_core::config::Config;
+use offhook_control_core::inbound_flow::Action;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{AgentStatus, Notification};
 use offhook_control_core::{CallId, Core, EngineId, Input, Now, OpId, Output};
@@ -109,7 +114,7 @@ fn by_03_a_customer_on_hold_is_not_forgotten_over_one_whom_an_agent_refused() {
 
 #[test]
 fn by_07_callers_keep_the_order_of_their_arrival_through_a_restart() {
-    let mut bench = bench::Bench::new();
+    let mut bench = Bench::new();
     let calls = [1, 2].map(|number| CallId(CallId::FIRST_INCOMING + number));
     for call in calls {
         bench.arrives(call, &format!("+3120{call}"), "100");
@@ -130,4 +135,57 @@ fn by_07_callers_keep_the_order_of_their_arrival_through_a_restart() {
         _ => None,
     });
     assert_eq!(joined, Some(format!("c-{}", calls[0])));
+}
+
+/// A caller of a queue that lets nobody wait for more than a minute.
+fn waits_a_minute() -> (Bench, Caller) {
+    let mut bench = Bench::with(|config| config.queues[0].max_wait_s = 60);
+    let caller = arrive_at(&mut bench, 1, "+31201", "100");
+    bench.pass_ms(59_000);
+    (bench, caller)
+}
+
+#[test]
+fn a_caller_who_has_waited_for_as_long_as_may_be_is_let_go() {
+    let (mut bench, caller) = waits_a_minute();
+    assert!(!caller.was_dropped(&bench));
+    bench.pass_ms(1_000);
+    assert!(caller.was_dropped(&bench));
+}
+
+/// The same of a flow that hangs up after half a minute.
+fn is_hung_up_on_by_the_flow() -> (Bench, Caller) {
+    let mut bench = Bench::with(with(flow(vec![
+        step("ask", request(), &[("Default", "music")]),
+        step("music", music(), &[("Default", "bye")]),
+        step("bye", Action::HangUp, &[]),
+    ])));
+    let caller = arrive(&mut bench, 1, "+31201");
+    bench.pass_ms(29_000);
+    (bench, caller)
+}
+
+#[test]
+fn a_caller_for_whom_an_agents_phone_rings_is_let_go_only_when_nobody_picks_up() {
+    let waits: [fn() -> (Bench, Caller); 2] = [waits_a_minute, is_hung_up_on_by_the_flow];
+    for (wait, answers) in waits.into_iter().flat_map(|wait| [(wait, true), (wait, false)]) {
+        let (mut bench, caller) = wait();
+        let body = AgentBody { persistent: Some(false), ..bench::agent(false, true) };
+        bench.ask(ApiRequest::PutAgent("ann".into(), body));
+        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+        let phone = bench.dialled("ann");
+        bench.pass_ms(5_000);
+        assert!(!caller.was_dropped(&bench), "somebody is being reached");
+        if answers {
+            bench.answer(phone);
+            bench.pass_ms(120_000);
+            assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+        } else {
+            let (reason, network, cause) = (String::new(), false, None);
+            bench.sip(phone, SipEvent::Failed { status: 486, reason, network, cause });
+            bench.pass_ms(2_000);
+        }
+        assert_eq!(caller.was_dropped(&bench), !answers);
+    }
 }

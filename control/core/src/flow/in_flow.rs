@@ -211,6 +211,10 @@ impl Core {
         match owner {
             Owner::Caller(id) => {
                 let call = self.interactions.get(&id).and_then(|interaction| interaction.call);
+                if let Some(call) = call.filter(|_| self.is_reached_for(id)) {
+                    // Their wait is over as soon as that is in vain.
+                    return self.arm(Timer::MaxWait(call), 0);
+                }
                 if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
                     call.result = Some(FLOW_HUNG_UP.to_owned());
                 }

@@ -184,13 +184,22 @@ impl Core {
         self.play_to(call, vec![source], 0);
     }
 
+    /// Whether an agent has taken a caller, or somebody's phone rings for them.
+    pub(super) fn is_reached_for(&self, id: u64) -> bool {
+        let found = self.interactions.get(&id);
+        found.is_some_and(|found| matches!(found.stage, Stage::Calling | Stage::Proving))
+    }
+
+    /// The caller has waited for as long as may be. Whom somebody is being reached for is let go only when that is in vain.
     pub(crate) fn on_max_wait(&mut self, call: CallId) {
-        if let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| call.role.clone()) {
-            if let Some(call) = self.calls.get_mut(&call) {
-                call.result = Some(WAITED_TOO_LONG.to_owned());
-            }
-            self.give_up(id, Outcome::Withdrawn);
+        let Some(Role::Customer(id)) = self.calls.get(&call).map(|call| call.role.clone()) else { return };
+        if self.is_reached_for(id) {
+            return self.arm(Timer::MaxWait(call), TAKEN_MS);
         }
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.result = Some(WAITED_TOO_LONG.to_owned());
+        }
+        self.give_up(id, Outcome::Withdrawn);
     }
 
     /// A customer's dialog was taken up after a restart.
@@ -209,6 +218,9 @@ impl Core {
         }
     }
 }
+
+/// How often it is looked whether a caller who has waited for too long is reached for still.
+const TAKEN_MS: u64 = 1_000;
 
 fn truncate(text: &mut String) {
     let end = text.char_indices().nth(crate::limits::NUMBER_CHARS).map_or(text.len(), |(at, _)| at);
