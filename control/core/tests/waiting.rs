@@ -4,12 +4,14 @@
 mod bench;
 
 use bench::Bench;
-use bench::flow::{Caller, arrive, arrive_at, flow, music, request, step, with};
+use bench::flow::{Caller, arrive, arrive_at, callback, example, flow, music, request, step, with};
 use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome, StatusBody, WantedStatus,
+    AgentBody, ApiReply, ApiRequest, ConnectBody, LoginBody, Outcome, StatusBody, TransferBody, TransferMode,
+    WantedStatus,
 };
 use offhook_control_core::config::Config;
 use offhook_control_core::inbound_flow::Action;
+use offhook_control_core::record::Destination;
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::view::{AgentStatus, Notification};
 use offhook_control_core::{CallId, Core, EngineId, Input, Now, OpId, Output};
@@ -188,4 +190,25 @@ fn a_caller_for_whom_an_agents_phone_rings_is_let_go_only_when_nobody_picks_up()
         }
         assert_eq!(caller.was_dropped(&bench), !answers);
     }
+}
+
+#[test]
+fn by_10_pv_07_who_was_passed_on_to_a_queue_does_not_go_through_the_flow_again_after_a_restart() {
+    let mut bench = Bench::with(with(example(callback(), &[])));
+    bench.add_agent("ann", true);
+    let caller = arrive(&mut bench, 1, "+31201");
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnCall);
+    bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::OnBreak }));
+    let body = TransferBody { to: Destination::Queue("sales".into()), mode: TransferMode::Blind };
+    bench.ask(ApiRequest::Transfer("ann".into(), body));
+    bench.pass_ms(60_000);
+    let music = caller.hears(&bench);
+    let mut bench = bench.restart();
+    bench.restored([caller.0]);
+    for _ in 0..2 {
+        bench.pass_ms(30_000);
+        assert_eq!(caller.hears(&bench), music, "and no menu");
+    }
+    bench.add_agent("bob", true);
+    assert_eq!(bench.agent("bob").call, Some(caller.0.to_string()));
 }

@@ -9,6 +9,7 @@ use crate::call::{FLOW_HUNG_UP, Role};
 use crate::callback::Callback;
 use crate::core::Core;
 use crate::flow::access_codes::{ASKS_CODE, CODE};
+use crate::flow::replay::Caller;
 use crate::inbound_flow::{Effect, Event, Owner, Run};
 use crate::interaction::{Interaction, Outcome, Stage};
 use crate::record::Fact;
@@ -30,12 +31,9 @@ impl Core {
     }
 
     /// A restored caller's flow, from where it took the place in the queue; from its beginning when it had not.
-    pub(super) fn restore_flow(
-        &mut self,
-        interaction: &Interaction,
-        step: Option<&(String, BTreeMap<String, String>)>,
-    ) {
-        let (Some(name), Some((step, variables))) = (&interaction.flow, step) else { return };
+    pub(super) fn restore_flow(&mut self, interaction: &mut Interaction, caller: &Caller) {
+        interaction.flow.clone_from(&caller.flow);
+        let (Some(name), Some((step, variables))) = (&interaction.flow, &caller.step) else { return };
         let config = self.config.flow(name).cloned();
         if let Some(run) = config.and_then(|config| Run::after(config, step, variables.clone())) {
             self.flows.insert(Owner::Caller(interaction.id), run);

@@ -393,8 +393,10 @@ impl Core {
                 self.caller(call, caller.queue.clone(), priority, caller.number.clone(), caller.dnis.clone());
             interaction.arrival_ms = caller.arrival_ms;
             interaction.contact = caller.contact.unwrap_or(interaction.id);
-            interaction.flow.clone_from(&caller.flow);
-            self.restore_flow(&interaction, caller.step.as_ref());
+            // With the first conversation a flow is over.
+            if past.connected.is_none() {
+                self.restore_flow(&mut interaction, caller);
+            }
             if let Some(id) = past.called_in {
                 self.stand_for(&mut interaction, id);
             }
