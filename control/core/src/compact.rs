@@ -53,6 +53,8 @@ struct CallTrail {
     dialog: Option<u64>,
     /// Its keys are blocked.
     keys: Option<u64>,
+    /// How often its conversations had no audio.
+    missed: Option<u64>,
     /// Whose leg it is, or was.
     leg: Option<AgentId>,
     /// The customer's history that it belongs to.
@@ -121,6 +123,11 @@ impl Compactor {
                 } else {
                     self.dead.push(seq);
                 }
+            }
+            // The last one counts all of them.
+            Fact::AudioMissed { call, .. } => {
+                let before = self.calls.entry(*call).or_default().missed.replace(seq);
+                self.dead.extend(before);
             }
             Fact::CallEnded { call, .. } => self.on_ended(seq, *call, record.at_ms),
             Fact::InboundArrived { call, .. }
@@ -306,6 +313,7 @@ impl Compactor {
         let trail = self.calls.remove(&call).unwrap_or_default();
         self.dead.extend(trail.dialog);
         self.dead.extend(trail.keys);
+        self.dead.extend(trail.missed);
         if let Some(agent) = trail.leg
             && self.legs.get(&agent).is_some_and(|(own, _)| *own == call)
             && let Some((_, leg)) = self.legs.remove(&agent)

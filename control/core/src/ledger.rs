@@ -197,6 +197,7 @@ impl Ledger {
             | Fact::ContactDisposed { .. }
             | Fact::Transferred { .. }
             | Fact::KeysBlocked { .. }
+            | Fact::AudioMissed { .. }
             | Fact::NumbersListed { .. }
             | Fact::NumberUnlisted { .. }
             | Fact::AgentRemoved { .. } => {}

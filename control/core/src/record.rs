@@ -318,6 +318,13 @@ pub enum Fact {
         /// Which.
         number: String,
     },
+    /// How often each direction of a customer's conversations had no audio until now, where that ever was so (BY-02).
+    AudioMissed {
+        /// The customer's call.
+        call: CallId,
+        /// By direction.
+        times: BTreeMap<AudioPath, u32>,
+    },
     /// Somebody who was called for one customer is gone.
     AgentRemoved {
         /// Who.
@@ -353,6 +360,7 @@ impl Record {
             | Fact::AgentRequested { call, .. }
             | Fact::Connected { call, .. }
             | Fact::Transferred { call, .. }
+            | Fact::AudioMissed { call, .. }
             | Fact::KeysBlocked { call, .. } => Key::Call(*call),
             Fact::CallbackAdded(spec) | Fact::CallbackRevised(spec) => Key::Callback(spec.id.clone()),
             Fact::CallbackDialled { id, .. }

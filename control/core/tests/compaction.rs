@@ -12,6 +12,7 @@ use offhook_control_core::record::{Fact, Record};
 use offhook_control_core::report::{Page, Report};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::{Config, Core};
+use offhook_proto::{AudioDirection, EventBody};
 use serde_json::{Value, json};
 
 /// The records that are left.
@@ -56,6 +57,23 @@ fn that_keys_are_blocked_is_kept_until_they_are_heard_again_or_the_call_is_over(
     assert_eq!(kept(&bench), 1);
     bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
     assert_eq!(kept(&bench), 0);
+    check(&bench.records);
+}
+
+#[test]
+fn how_often_audio_was_missing_is_kept_once_until_the_call_is_over() {
+    let (mut bench, customer) = conversation();
+    let (leg, direction) = (format!("c-{customer}"), AudioDirection::FromPeer);
+    for _ in 0..3 {
+        bench.event(EventBody::LegOneWay { leg: leg.clone(), direction, unheard_ms: 5_000 });
+        bench.event(EventBody::LegTwoWay { leg: leg.clone(), direction });
+    }
+    let kept = |records: &[Record]| {
+        records.iter().filter(|record| matches!(record.fact, Fact::AudioMissed { .. })).count()
+    };
+    assert_eq!((kept(&bench.records), kept(&compacted(&bench.records, None))), (3, 1));
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(kept(&compacted(&bench.records, None)), 0);
     check(&bench.records);
 }
 

@@ -9,7 +9,7 @@ use bench::flow::summary;
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::CallId;
 use offhook_control_core::api::{ApiReply, ApiRequest};
-use offhook_control_core::record::AudioPath::{self, FromAgent, FromCustomer, ToAgent};
+use offhook_control_core::record::AudioPath::{self, FromAgent, FromCustomer, ToAgent, ToCustomer};
 use offhook_control_core::sip::{Direction, RemoteMedia, SipEvent};
 use offhook_control_core::view::{AgentStatus, CallView, Notification};
 use offhook_proto::AudioDirection::{FromPeer, ToPeer};
@@ -85,6 +85,25 @@ fn by_02_a_one_way_call_is_shown_live_counted_and_kept_on_record_and_goes_on() {
     assert_eq!(written["one_way"], serde_json::json!({ "to_agent": 1, "from_customer": 2 }));
     let ended = told(&mut bench, customer).expect("it is over");
     assert!(ended.one_way.is_empty() && ended.one_way_times == times);
+}
+
+#[test]
+fn by_02_by_10_what_was_missing_before_a_restart_of_control_counts_on() {
+    let (mut bench, customer) = conversation();
+    let (ann, leg) = (bench.dialled("ann"), format!("c-{customer}"));
+    bench.keep_dialogs([ann, customer]);
+    lost(&mut bench, &leg, FromPeer);
+    found(&mut bench, &leg, FromPeer);
+    let legs = [bench.agent_leg("ann"), leg.clone()];
+    let mut bench = bench.restart_with_spliced(legs);
+    bench.restored([ann, customer]);
+    lost(&mut bench, &leg, FromPeer);
+    lost(&mut bench, &leg, ToPeer);
+    let times = BTreeMap::from([(FromCustomer, 2), (ToCustomer, 1)]);
+    assert_eq!(told(&mut bench, customer).map(|view| view.one_way_times), Some(times.clone()));
+    let mut bench = bench.restart();
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(summary(&bench, customer).one_way, times);
 }
 
 #[test]

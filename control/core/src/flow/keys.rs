@@ -6,6 +6,7 @@ use crate::api::{ApiReply, KeysBody};
 use crate::call::State;
 use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, missing};
+use crate::flow::replay::Marks;
 use crate::mutation::Mutation;
 use crate::record::Fact;
 use crate::view::KeysStatus;
@@ -39,8 +40,16 @@ impl Core {
         }
     }
 
-    /// A customer of an earlier run. What nobody was to hear then is blocked again, should the engine that did it have died too.
-    pub(super) fn restore_keys(&mut self, id: CallId, blocked: bool) {
+    /// A customer of an earlier run: what else is on record of them goes on.
+    pub(super) fn restore_marks(&mut self, id: CallId, marks: Marks) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.one_way = marks.missed;
+        }
+        self.restore_keys(id, marks.blocked);
+    }
+
+    /// What nobody was to hear then is blocked again, should the engine that did it have died too.
+    fn restore_keys(&mut self, id: CallId, blocked: bool) {
         if blocked && self.mutated(Mutation::ForgetBlocked) {
             return;
         }

@@ -9,7 +9,7 @@ use crate::agent::Agent;
 use crate::call::{Role, State};
 use crate::core::{Changed, Core};
 use crate::interaction::Stage;
-use crate::record::AudioPath;
+use crate::record::{AudioPath, Fact};
 
 impl Core {
     /// An engine says that a leg's direction has no audio, or has it again.
@@ -22,10 +22,12 @@ impl Core {
         let Some(interaction) = self.conversation_of(&role).filter(|id| self.is_talking(*id)) else { return };
         let Some(customer) = self.customer_call_of(interaction) else { return };
         if let Some(path) = path(&role, direction).filter(|_| is_lost) {
+            *self.projection.one_way.entry(path).or_default() += 1;
             if let Some(call) = self.calls.get_mut(&customer) {
                 *call.one_way.entry(path).or_default() += 1;
+                let times = call.one_way.clone();
+                self.record(Fact::AudioMissed { call: customer, times });
             }
-            *self.projection.one_way.entry(path).or_default() += 1;
         }
         self.changed(Changed::Call(customer));
     }

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::flow::calls::leg_name;
 use crate::interaction::Source;
 use crate::preview::State as ContactState;
-use crate::record::{CallKind, Destination, DialResult, Fact, FailedAt, Record};
+use crate::record::{AudioPath, CallKind, Destination, DialResult, Fact, FailedAt, Record};
 use crate::view::AgentStatus;
 use crate::wait::Wait;
 use crate::{AgentId, CallId, CallbackId, EngineId};
@@ -37,8 +37,8 @@ pub(crate) struct Replayed {
     pub(super) requeued: BTreeMap<CallId, (String, Option<i32>)>,
     /// The skill that the queue took where a customer was put last.
     pub(super) skills: BTreeMap<CallId, Option<String>>,
-    /// Calls of customers whose keys nobody is to hear.
-    pub(super) blocked: BTreeSet<CallId>,
+    /// What else is on record of customers' calls.
+    pub(super) marks: BTreeMap<CallId, Marks>,
     /// What the engine says, by name of the leg.
     pub(super) found: BTreeMap<String, (EngineId, LegInfo)>,
     pub(super) asked: BTreeSet<(EngineId, String)>,
@@ -46,6 +46,15 @@ pub(crate) struct Replayed {
     pub(super) listed: BTreeSet<EngineId>,
     /// Engines that were not heard until now are not waited for any more.
     pub(super) overdue: bool,
+}
+
+/// What is on record of a customer's call besides its way.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// Nobody is to hear their keys.
+    pub(super) blocked: bool,
+    /// How often audio was missing, by direction (BY-02).
+    pub(super) missed: BTreeMap<AudioPath, u32>,
 }
 
 /// An INVITE that is out.
@@ -106,11 +115,19 @@ impl Replayed {
         self.transferred.remove(&call);
         self.requeued.remove(&call);
         self.skills.remove(&call);
-        self.blocked.remove(&call);
+        self.marks.remove(&call);
         if let Some(agent) = self.leg_of.remove(&call)
             && self.legs_up.get(&agent) == Some(&call)
         {
             self.legs_up.remove(&agent);
+        }
+    }
+
+    fn mark(&mut self, call: CallId, change: impl FnOnce(&mut Marks)) {
+        let marks = self.marks.entry(call).or_default();
+        change(marks);
+        if *marks == Marks::default() {
+            self.marks.remove(&call);
         }
     }
 
@@ -238,11 +255,11 @@ impl Core {
                 }
                 self.replayed.transferred.insert(call, to);
             }
-            Fact::KeysBlocked { call, blocked: true } => {
-                self.replayed.blocked.insert(call);
+            Fact::KeysBlocked { call, blocked } => {
+                self.replayed.mark(call, |marks| marks.blocked = blocked);
             }
-            Fact::KeysBlocked { call, blocked: false } => {
-                self.replayed.blocked.remove(&call);
+            Fact::AudioMissed { call, times } => {
+                self.replayed.mark(call, |marks| marks.missed = times);
             }
             Fact::NumbersListed { numbers } => self.do_not_call.extend(numbers),
             Fact::NumberUnlisted { number } => {

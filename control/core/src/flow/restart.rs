@@ -10,7 +10,7 @@ use crate::connection;
 use crate::core::Core;
 use crate::flow::calls::{NewCall, leg_name};
 use crate::flow::proof::FIRST_PACKET_MS;
-use crate::flow::replay::{Caller, Replayed, SetUp, customer_leg};
+use crate::flow::replay::{Caller, Marks, Replayed, SetUp, customer_leg};
 use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
 use crate::leg::Link;
 use crate::mutation::Mutation;
@@ -69,7 +69,7 @@ impl Core {
             transferred,
             requeued,
             skills,
-            blocked,
+            mut marks,
             mut found,
             ..
         } = replayed;
@@ -96,7 +96,7 @@ impl Core {
                 transferred: transferred.get(&call),
                 requeued: requeued.get(&call),
                 skill: skills.get(&call).and_then(Option::as_ref),
-                blocked: blocked.contains(&call),
+                marks: marks.remove(&call).unwrap_or_default(),
                 info,
             };
             self.take_up_customer(past);
@@ -347,7 +347,7 @@ impl Core {
             past.snapshot.map(TakenUp::Dialog),
             past.info.as_ref(),
         );
-        self.restore_keys(past.call, past.blocked);
+        self.restore_marks(past.call, past.marks);
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
@@ -476,8 +476,7 @@ pub(super) struct Past<'a> {
     transferred: Option<&'a Destination>,
     requeued: Option<&'a (String, Option<i32>)>,
     skill: Option<&'a String>,
-    /// Nobody is to hear their keys.
-    blocked: bool,
+    marks: Marks,
     pub(super) info: Option<(EngineId, LegInfo)>,
 }
 

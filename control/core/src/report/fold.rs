@@ -107,6 +107,7 @@ impl Reports {
             | Fact::ModeInForce { .. }
             | Fact::AgentRemoved { .. }
             | Fact::KeysBlocked { .. }
+            | Fact::AudioMissed { .. }
             | Fact::LegUp { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }
