@@ -27,6 +27,8 @@ pub struct Compactor {
     listings: BTreeMap<u64, Listing>,
     /// The last sums of each campaign's days.
     sums: BTreeMap<Campaign, BTreeMap<u64, u64>>,
+    /// Each time that the calendar was set: how long things took follows from it.
+    settings: VecDeque<u64>,
     /// Finished cases, oldest first.
     finished: VecDeque<(u64, CaseKey)>,
     dead: Vec<u64>,
@@ -128,6 +130,12 @@ impl Compactor {
             Fact::AudioMissed { call, .. } => {
                 let before = self.calls.entry(*call).or_default().missed.replace(seq);
                 self.dead.extend(before);
+            }
+            Fact::CalendarSet { .. } => {
+                self.settings.push_back(seq);
+                if self.settings.len() > CALENDAR_SET {
+                    self.dead.extend(self.settings.pop_front());
+                }
             }
             Fact::CallEnded { call, .. } => self.on_ended(seq, *call, record.at_ms),
             Fact::InboundArrived { call, .. }
@@ -386,3 +394,5 @@ impl AgentTrail {
 
 /// So that no transaction that removes them is long, however many come of age after a quiet night.
 const EXPIRE_AT_ONCE: usize = 64;
+/// Times that the calendar was set that are kept. With more in what is reported, how long the oldest calls took is told by the calendar.
+const CALENDAR_SET: usize = 1_000;

@@ -198,6 +198,7 @@ impl Ledger {
             | Fact::Transferred { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }
+            | Fact::CalendarSet { .. }
             | Fact::NumbersListed { .. }
             | Fact::NumberUnlisted { .. }
             | Fact::AgentRemoved { .. } => {}

@@ -318,6 +318,11 @@ pub enum Fact {
         /// Which.
         number: String,
     },
+    /// Somebody set the calendar while control ran: this record's time is the first by the new one.
+    CalendarSet {
+        /// Milliseconds forward.
+        by_ms: i64,
+    },
     /// How often each direction of a customer's conversations had no audio until now, where that ever was so (BY-02).
     AudioMissed {
         /// The customer's call.
@@ -342,7 +347,7 @@ impl Record {
     pub fn key(&self) -> Key {
         match &self.fact {
             Fact::Booted { .. } | Fact::NumbersListed { .. } | Fact::NumberUnlisted { .. } => Key::All,
-            Fact::CallsSummed(_) => Key::None,
+            Fact::CallsSummed(_) | Fact::CalendarSet { .. } => Key::None,
             Fact::DialRefused(refused) => match refused.campaign.kind {
                 CampaignKind::Service => Key::Callback(CallbackId(refused.id.clone())),
                 CampaignKind::List | CampaignKind::Queue => Key::Contact(ContactId(refused.id.clone())),

@@ -77,6 +77,18 @@ fn how_often_audio_was_missing_is_kept_once_until_the_call_is_over() {
     check(&bench.records);
 }
 
+#[test]
+fn when_the_calendar_was_set_is_kept_and_no_more_often_than_is_worth_it() {
+    let (mut bench, customer) = conversation();
+    bench.set_calendar(3_600);
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    bench.set_calendar(-3_600);
+    check(&bench.records);
+    let set = |at_ms| Record::new(at_ms, Fact::CalendarSet { by_ms: 1_000 });
+    let many: Vec<Record> = (1..=1_005).map(set).collect();
+    assert_eq!(compacted(&many, None), many[5..]);
+}
+
 fn talk(bench: &mut Bench, number: &str) {
     bench.callback(number);
     let customer = bench.customer();

@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::flow::{arrive, callback, example, stored, summary, with};
+use bench::flow::{arrive, arrive_at, callback, example, stored, summary, with};
 use bench::reports::{archive, events, page};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{
@@ -137,6 +137,30 @@ fn pv_08_a_caller_has_a_queue_event_and_the_events_of_both_sides() {
     let shown: Vec<_> = talks.iter().map(|row| (row.ciq.as_str(), row.duration_speak_sec)).collect();
     assert_eq!(shown, [("c", 20), ("a", 20)]);
     assert_eq!(archive(&mut bench)[0].state, "answered");
+}
+
+#[test]
+fn pv_08_durations_are_as_long_as_things_took_however_the_calendar_is_set_meanwhile() {
+    for by_s in [3_600, -3_600] {
+        let mut bench = Bench::new();
+        let caller = arrive_at(&mut bench, 1, "+49301", "100");
+        bench.pass_ms(5_000);
+        bench.set_calendar(by_s);
+        bench.pass_ms(7_000);
+        bench.add_agent("ann", true);
+        bench.pass_ms(10_000);
+        bench.set_calendar(2 * by_s);
+        bench.pass_ms(20_000);
+        caller.hang_up(&mut bench);
+        let queued = events(&mut bench, Report::QueueEvents);
+        assert_eq!(queued[0].duration_tot_sec, 12, "set by {by_s} s");
+        let talks = events(&mut bench, Report::CallEvents);
+        let lasted: Vec<_> = talks.iter().map(|row| (row.duration_tot_sec, row.duration_speak_sec)).collect();
+        assert_eq!(lasted, [(42, 30), (30, 30)], "set by {by_s} s");
+        let mut bench = bench.restart();
+        assert_eq!(events(&mut bench, Report::QueueEvents), queued);
+        assert_eq!(events(&mut bench, Report::CallEvents), talks);
+    }
 }
 
 #[test]

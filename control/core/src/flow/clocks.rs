@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::interaction::{Outcome, Way};
 use crate::mutation::Mutation;
+use crate::record::Fact;
 use crate::{CallbackId, ContactId, Now};
 
 impl Core {
@@ -12,7 +13,8 @@ impl Core {
         if calendar_ms.abs_diff(self.calendar_ms) < STEP_MS || self.mutated(Mutation::KeepCalendar) {
             return;
         }
-        self.calendar_ms = calendar_ms;
+        let by_ms = calendar_ms.saturating_sub(std::mem::replace(&mut self.calendar_ms, calendar_ms));
+        self.record(Fact::CalendarSet { by_ms });
         self.forget_future();
         let callbacks = self.callbacks.iter();
         let callbacks = callbacks.filter(|(_, found)| !found.is_over() && found.running.is_none());

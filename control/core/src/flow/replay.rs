@@ -265,7 +265,7 @@ impl Core {
             Fact::NumberUnlisted { number } => {
                 self.do_not_call.remove(&number);
             }
-            Fact::DialRefused(_) | Fact::CallsSummed(_) => {}
+            Fact::DialRefused(_) | Fact::CallsSummed(_) | Fact::CalendarSet { .. } => {}
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);
             }

@@ -1,18 +1,20 @@
 //! Records turned into rows.
 
 use super::callback::Asked;
+use super::moment::Moment;
 use super::refusal::RefusedRow;
 use super::row::{ArchiveRow, Direction, EventRow, directions};
-use super::talk::{Request, Talk, queue_key, seconds};
+use super::talk::{Request, Talk, queue_key};
 use super::{Reports, Rows};
 use crate::call::{DELETED, FLOW_HUNG_UP, WAITED_TOO_LONG};
 use crate::record::{CallKind, CallbackReason, Destination, DialResult, Fact, FailedAt, Record, ResultCode};
-use crate::{AgentId, CallId, calendar};
+use crate::{AgentId, CallId};
 
 impl Reports {
     /// Takes up one record; `keep_ms` is how long rows are kept.
     pub(crate) fn on_record(&mut self, record: &Record, keep_ms: u64) {
-        let at = At { ms: record.at_ms, keep_from_ms: record.at_ms.saturating_sub(keep_ms) };
+        let now = Moment { ms: record.at_ms, set_ms: self.set_ms };
+        let at = At { now, keep_from_ms: record.at_ms.saturating_sub(keep_ms) };
         match &record.fact {
             Fact::ContactAdded { id, spec } => {
                 self.queued(&id.0, CallKind::Preview, &spec.queue, &spec.number, at);
@@ -83,7 +85,7 @@ impl Reports {
                 }
                 self.finished(&id.0, state, at);
                 if let Some(asked) = self.asked.remove(id) {
-                    put(&mut self.callbacks, at, asked.row(&id.0, *reason, *result, at.ms));
+                    put(&mut self.callbacks, at, asked.row(&id.0, *reason, *result, at.now.ms));
                 }
             }
             Fact::ContactDisposed { id, disposition, .. } => {
@@ -93,13 +95,14 @@ impl Reports {
             }
             Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
             Fact::AgentRequested { call, queue, .. } => self.requested(*call, queue, at),
-            Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.ms)),
+            Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.now.ms)),
             Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
             Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call, at),
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, summary } => {
                 self.ended(*call, summary.as_deref().map_or("", |summary| summary.result.as_str()), at);
             }
+            Fact::CalendarSet { by_ms } => self.set_ms = self.set_ms.saturating_add(*by_ms),
             Fact::Booted { .. }
             | Fact::AgentSaved(_)
             | Fact::AgentStatus { .. }
@@ -124,7 +127,7 @@ impl Reports {
             kind,
             queue: queue.to_owned(),
             number: number.to_owned(),
-            arrived_ms: at.ms,
+            arrived: at.now,
             attempts: 0,
             agent: None,
             sequence: 1,
@@ -132,7 +135,7 @@ impl Reports {
             called_in: false,
         };
         let row = EventRow {
-            dte_start: calendar::write(at.ms),
+            dte_start: at.now.write(),
             call_sequence: 1,
             result_code: "q".to_owned(),
             ..request_row(id, &request)
@@ -151,17 +154,17 @@ impl Reports {
             call_id: id.to_owned(),
             session: call.to_string(),
             request: request.clone(),
-            started_ms: at.ms,
-            spoke_ms: None,
+            started: at.now,
+            spoke: None,
             contact_sequence: 0,
             parties: Vec::new(),
-            waits_ms: None,
+            waits: None,
             code: None,
             cancelled: false,
             agent_lost: false,
             called_back: false,
         };
-        talk.enter(agent, at.ms);
+        talk.enter(agent, at.now);
         talk.contact_sequence = talk.next_sequence();
         request.sequence = talk.request.sequence;
         self.talks.insert(call, talk);
@@ -172,7 +175,7 @@ impl Reports {
             kind: CallKind::Inbound,
             queue: queue.to_owned(),
             number: number.to_owned(),
-            arrived_ms: at.ms,
+            arrived: at.now,
             attempts: 0,
             agent: None,
             sequence: 1,
@@ -183,11 +186,11 @@ impl Reports {
             call_id: call.to_string(),
             session: call.to_string(),
             request,
-            started_ms: at.ms,
-            spoke_ms: None,
+            started: at.now,
+            spoke: None,
             contact_sequence: 1,
             parties: Vec::new(),
-            waits_ms: (!queue.is_empty()).then_some(at.ms),
+            waits: (!queue.is_empty()).then_some(at.now),
             code: None,
             cancelled: false,
             agent_lost: false,
@@ -202,8 +205,8 @@ impl Reports {
         if talk.request.queue == queue {
             return;
         }
-        if let Some(since_ms) = talk.waits_ms.replace(at.ms) {
-            let row = waited(talk, since_ms, at.ms, LED_AWAY);
+        if let Some(since) = talk.waits.replace(at.now) {
+            let row = waited(talk, since, at.now, LED_AWAY);
             put(&mut self.queue_events, at, row);
         }
         queue.clone_into(&mut talk.request.queue);
@@ -219,17 +222,17 @@ impl Reports {
         talk.request = request.clone();
         talk.contact_sequence = talk.next_sequence();
         request.sequence = talk.request.sequence;
-        talk.waits_ms.get_or_insert(at.ms);
+        talk.waits.get_or_insert(at.now);
     }
 
     fn connected(&mut self, call: CallId, agent: &AgentId, since_ms: Option<u64>, at: At) {
         let Some(talk) = self.talks.get_mut(&call) else { return };
-        let spoke_ms = since_ms.unwrap_or(at.ms);
-        if let Some(since_ms) = talk.waits_ms.take() {
-            let row = waited(talk, since_ms, spoke_ms, "k");
+        let spoke = Moment { ms: since_ms.unwrap_or(at.now.ms), ..at.now };
+        if let Some(since) = talk.waits.take() {
+            let row = waited(talk, since, spoke, "k");
             put(&mut self.queue_events, at, row);
         }
-        talk.connect(agent, spoke_ms);
+        talk.connect(agent, spoke);
         if let Some(request) = self.requests.get_mut(&talk.call_id) {
             request.agent = Some(agent.clone());
         }
@@ -237,10 +240,10 @@ impl Reports {
 
     fn transferred(&mut self, call: CallId, to: &Destination, at: At) {
         let Some(talk) = self.talks.get_mut(&call) else { return };
-        talk.leave(at.ms);
+        talk.leave(at.now);
         if let Destination::Queue(queue) = to {
             talk.request.queue.clone_from(queue);
-            talk.waits_ms = Some(at.ms);
+            talk.waits = Some(at.now);
         }
     }
 
@@ -249,22 +252,22 @@ impl Reports {
         let Some(mut talk) = self.talks.remove(&call) else { return };
         talk.called_back |= result == "callback";
         let is_callers = talk.request.kind == CallKind::Inbound || talk.request.called_in;
-        let left = left(talk.called_back && talk.spoke_ms.is_none(), result);
-        if let Some(since_ms) = talk.waits_ms.take() {
-            let row = waited(&mut talk, since_ms, at.ms, left.queue);
+        let left = left(talk.called_back && talk.spoke.is_none(), result);
+        if let Some(since) = talk.waits.take() {
+            let row = waited(&mut talk, since, at.now, left.queue);
             put(&mut self.queue_events, at, row);
         }
-        if is_callers && talk.spoke_ms.is_none() {
+        if is_callers && talk.spoke.is_none() {
             talk.code.get_or_insert((left.call.to_owned(), None));
         }
-        for row in talk.rows(at.ms) {
+        for row in talk.rows(at.now) {
             put(&mut self.call_events, at, row);
         }
         if let Some(request) = self.requests.get_mut(&talk.call_id) {
             request.sequence = talk.request.sequence;
         }
         if talk.request.kind == CallKind::Inbound {
-            let state = if talk.spoke_ms.is_some() { "answered" } else { left.state };
+            let state = if talk.spoke.is_some() { "answered" } else { left.state };
             self.archive(&talk.call_id, talk.request, state, at);
         }
     }
@@ -296,7 +299,7 @@ impl Reports {
                 let row = EventRow {
                     internal_iq_session_id: format!("{id}-{}", request.sequence),
                     call_sequence: request.sequence,
-                    dte_start: calendar::write(at.ms),
+                    dte_start: at.now.write(),
                     result_code: "h".to_owned(),
                     ciq: "a".to_owned(),
                     ..request_row(id, request)
@@ -314,8 +317,8 @@ impl Reports {
         request.sequence = running.unwrap_or(request.sequence) + 1;
         let row = EventRow {
             call_sequence: request.sequence,
-            dte_start: calendar::write(request.arrived_ms),
-            duration_tot_sec: seconds(request.arrived_ms, at.ms),
+            dte_start: request.arrived.write(),
+            duration_tot_sec: request.arrived.seconds_until(at.now),
             result_code: "d".to_owned(),
             ..request_row(id, request)
         };
@@ -338,8 +341,8 @@ impl Reports {
             kind: request.kind,
             queue: request.queue,
             number: request.number,
-            arrived: calendar::write(request.arrived_ms),
-            finished: calendar::write(at.ms),
+            arrived: request.arrived.write(),
+            finished: at.now.write(),
             state: state.to_owned(),
             attempts: request.attempts,
             agent: request.agent,
@@ -354,12 +357,12 @@ impl Reports {
 /// The moment of a record, and of the oldest row that is kept.
 #[derive(Clone, Copy)]
 struct At {
-    ms: u64,
+    now: Moment,
     keep_from_ms: u64,
 }
 
 fn put<T: Clone>(rows: &mut Rows<T>, at: At, row: T) {
-    rows.push(at.ms, at.keep_from_ms, row);
+    rows.push(at.now.ms, at.keep_from_ms, row);
 }
 
 /// What the queue's rows of a request have in common.
@@ -373,14 +376,14 @@ fn request_row(id: &str, request: &Request) -> EventRow {
     }
 }
 
-fn waited(talk: &mut Talk, since_ms: u64, at_ms: u64, code: &str) -> EventRow {
+fn waited(talk: &mut Talk, since: Moment, until: Moment, code: &str) -> EventRow {
     // Whoever was put into another queue is no contact of the dialler there.
     let queue_key = queue_key(CallKind::Inbound, &talk.request.queue);
     let call_sequence = talk.next_sequence();
     EventRow {
         call_sequence,
-        dte_start: calendar::write(since_ms),
-        duration_tot_sec: seconds(since_ms, at_ms),
+        dte_start: since.write(),
+        duration_tot_sec: since.seconds_until(until),
         result_code: code.to_owned(),
         queue_key,
         internal_iq_session_id: talk.session.clone(),

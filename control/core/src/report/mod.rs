@@ -6,6 +6,7 @@
 
 mod callback;
 mod fold;
+mod moment;
 mod refusal;
 mod row;
 mod talk;
@@ -34,6 +35,8 @@ pub(crate) struct Reports {
     requests: BTreeMap<String, Request>,
     asked: BTreeMap<CallbackId, Asked>,
     talks: BTreeMap<CallId, Talk>,
+    /// By how much the calendar was set since the first record, in milliseconds forward.
+    set_ms: i64,
 }
 
 impl Reports {

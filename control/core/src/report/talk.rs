@@ -1,8 +1,9 @@
 //! One customer's call and everybody who took part, until its rows are written.
 
+use super::moment::Moment;
 use super::row::EventRow;
 use crate::record::CallKind;
-use crate::{AgentId, CallId, calendar};
+use crate::{AgentId, CallId};
 
 /// A callback or contact that is not done.
 #[derive(Clone, Debug)]
@@ -10,7 +11,7 @@ pub(super) struct Request {
     pub(super) kind: CallKind,
     pub(super) queue: String,
     pub(super) number: String,
-    pub(super) arrived_ms: u64,
+    pub(super) arrived: Moment,
     pub(super) attempts: u32,
     pub(super) agent: Option<AgentId>,
     /// Events written so far.
@@ -42,12 +43,12 @@ pub(super) struct Talk {
     pub(super) call_id: String,
     pub(super) session: String,
     pub(super) request: Request,
-    pub(super) started_ms: u64,
-    pub(super) spoke_ms: Option<u64>,
+    pub(super) started: Moment,
+    pub(super) spoke: Option<Moment>,
     pub(super) contact_sequence: u32,
     pub(super) parties: Vec<Party>,
     /// In a queue since then.
-    pub(super) waits_ms: Option<u64>,
+    pub(super) waits: Option<Moment>,
     pub(super) code: Option<(String, Option<u16>)>,
     pub(super) cancelled: bool,
     /// The last agent's phone was lost, and with it the attempt.
@@ -61,9 +62,9 @@ pub(super) struct Talk {
 pub(super) struct Party {
     pub(super) who: AgentId,
     sequence: u32,
-    started_ms: u64,
-    spoke_ms: Option<u64>,
-    ended_ms: Option<u64>,
+    started: Moment,
+    spoke: Option<Moment>,
+    ended: Option<Moment>,
 }
 
 impl Talk {
@@ -73,36 +74,36 @@ impl Talk {
     }
 
     /// Somebody comes in; whoever was there before has left.
-    pub(super) fn enter(&mut self, who: &AgentId, at_ms: u64) {
-        self.leave(at_ms);
+    pub(super) fn enter(&mut self, who: &AgentId, at: Moment) {
+        self.leave(at);
         let sequence = self.next_sequence();
         self.request.agent = Some(who.clone());
-        let party = Party { who: who.clone(), sequence, started_ms: at_ms, spoke_ms: None, ended_ms: None };
+        let party = Party { who: who.clone(), sequence, started: at, spoke: None, ended: None };
         self.parties.push(party);
     }
 
     /// Whoever is there leaves.
-    pub(super) fn leave(&mut self, at_ms: u64) {
+    pub(super) fn leave(&mut self, at: Moment) {
         if let Some(party) = self.parties.last_mut() {
-            party.ended_ms.get_or_insert(at_ms);
+            party.ended.get_or_insert(at);
         }
     }
 
     /// They talk. Somebody new comes in for it.
-    pub(super) fn connect(&mut self, who: &AgentId, at_ms: u64) {
-        let there = self.parties.last().is_some_and(|party| party.who == *who && party.ended_ms.is_none());
+    pub(super) fn connect(&mut self, who: &AgentId, at: Moment) {
+        let there = self.parties.last().is_some_and(|party| party.who == *who && party.ended.is_none());
         if !there {
-            self.enter(who, at_ms);
+            self.enter(who, at);
         }
         if let Some(party) = self.parties.last_mut() {
-            party.spoke_ms.get_or_insert(at_ms);
+            party.spoke.get_or_insert(at);
         }
-        self.spoke_ms.get_or_insert(at_ms);
+        self.spoke.get_or_insert(at);
     }
 
     /// The rows of all parties, at the end of the call, in order of their sequence.
-    pub(super) fn rows(&self, at_ms: u64) -> Vec<EventRow> {
-        let fallback = if self.spoke_ms.is_some() { "k" } else { "e" };
+    pub(super) fn rows(&self, at: Moment) -> Vec<EventRow> {
+        let fallback = if self.spoke.is_some() { "k" } else { "e" };
         let (code, response) = self.code.clone().unwrap_or_else(|| (fallback.to_owned(), None));
         let by_agent = matches!(code.as_str(), "h" | "q");
         let agents = match (by_agent || self.cancelled, self.agent_lost) {
@@ -117,7 +118,7 @@ impl Talk {
                 call_sequence: party.sequence,
                 result_code: agents.to_owned(),
                 ciq: if party.who.is_guest() { "e" } else { "a" }.to_owned(),
-                ..self.row(party.started_ms, party.spoke_ms, party.ended_ms.unwrap_or(at_ms))
+                ..self.row(party.started, party.spoke, party.ended.unwrap_or(at))
             })
             .collect();
         rows.push(EventRow {
@@ -125,27 +126,23 @@ impl Talk {
             result_code: code,
             result_response: response.map(|status| status.to_string()).unwrap_or_default(),
             ciq: "c".to_owned(),
-            ..self.row(self.started_ms, self.spoke_ms, at_ms)
+            ..self.row(self.started, self.spoke, at)
         });
         rows.sort_by_key(|row| row.call_sequence);
         rows
     }
 
-    fn row(&self, from_ms: u64, spoke_ms: Option<u64>, to_ms: u64) -> EventRow {
+    fn row(&self, from: Moment, spoke: Option<Moment>, to: Moment) -> EventRow {
         EventRow {
             call_id: self.call_id.clone(),
             internal_iq_session_id: self.session.clone(),
-            dte_start: calendar::write(from_ms),
-            duration_tot_sec: seconds(from_ms, to_ms),
-            dte_speak_start: spoke_ms.map(calendar::write).unwrap_or_default(),
-            duration_speak_sec: spoke_ms.map_or(0, |spoke_ms| seconds(spoke_ms, to_ms)),
+            dte_start: from.write(),
+            duration_tot_sec: from.seconds_until(to),
+            dte_speak_start: spoke.map(Moment::write).unwrap_or_default(),
+            duration_speak_sec: spoke.map_or(0, |spoke| spoke.seconds_until(to)),
             originating: self.request.number.clone(),
             queue_key: self.request.queue_key(),
             ..EventRow::default()
         }
     }
-}
-
-pub(super) fn seconds(from_ms: u64, to_ms: u64) -> u64 {
-    to_ms.saturating_sub(from_ms) / 1_000
 }
