@@ -5,6 +5,8 @@
 
 mod check;
 mod run;
+#[cfg(test)]
+mod run_tests;
 mod step;
 mod variables;
 

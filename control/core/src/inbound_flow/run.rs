@@ -349,7 +349,10 @@ impl Run {
         crate::flow::api::check_number("phone_number", number).map_err(|error| error.message)?;
         let delay = fill(&callback.call_delay_s, &self.variables)?;
         let delay_s = delay.trim().parse().map_err(|_| format!("call_delay_s is no number: {delay}"))?;
-        let caller_id = fill(&callback.caller_id, &self.variables)?;
+        let caller_id = match fill(&callback.caller_id, &self.variables)?.trim() {
+            "" => fill("{DNIS}", &self.variables)?,
+            shown => shown.to_owned(),
+        };
         Ok(Order {
             service: callback.service,
             number: number.to_owned(),

@@ -129,7 +129,7 @@ pub struct CallbackAction {
     pub service: String,
     /// Whom to call.
     pub phone_number: String,
-    /// Number shown to them.
+    /// Number shown to them; empty = the one that they dialled.
     pub caller_id: String,
     /// `CallDelaySec`: seconds between the agent's acceptance and dialling, 0 to 59. More puts agents in `refused`.
     pub call_delay_s: String,
