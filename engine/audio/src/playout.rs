@@ -15,6 +15,9 @@ pub struct Playout {
     noise: NoiseSource,
     between: Between,
     quiet: bool,
+    /// Whether what was pulled last stands in for audio that has not come, and whether some of what was rendered last does.
+    stand_in: bool,
+    concealed: bool,
     /// How what was left out would have gone on from what was played.
     skipped: Fifo<i16>,
     /// Payloads that the decoder refused.
@@ -48,6 +51,8 @@ impl Playout {
             noise: NoiseSource::new(NOISE_SEED),
             between: Between::Fade(0),
             quiet: false,
+            stand_in: false,
+            concealed: false,
             skipped: Fifo::new(blended),
             malformed_packets: 0,
         })
@@ -71,6 +76,13 @@ impl Playout {
         self.jitter.target_delay_ms()
     }
 
+    /// Whether some of the samples rendered last stand in for audio that has not come: concealment, or silence where
+    /// nothing has come for long. Comfort noise that the sender described does not.
+    #[must_use]
+    pub const fn concealed(&self) -> bool {
+        self.concealed
+    }
+
     /// Takes a packet of the codec that arrived at `now_us`.
     pub fn on_audio(&mut self, now_us: u64, seq: u16, ts: u32, payload: &[u8]) {
         let duration_ts = self.decoder.codec().payload_ts(payload);
@@ -89,6 +101,7 @@ impl Playout {
 
     /// Fills `out` with the next samples, whatever has arrived. Call it at the pace at which they are needed.
     pub fn render(&mut self, now_us: u64, out: &mut [i16]) {
+        self.concealed = false;
         self.jitter.pull_in_steps_of((out.len() * 1000 / self.decoder.rate_hz() as usize) as u32);
         for part in out.chunks_mut(self.decoder.rate_hz() as usize * MAX_PACKET_MS / 1000) {
             self.fill(now_us, part.len());
@@ -99,13 +112,15 @@ impl Playout {
 
     fn fill(&mut self, now_us: u64, wanted: usize) {
         let longest = self.decoder.rate_hz() as usize * MAX_PACKET_MS / 1000;
+        self.concealed |= self.stand_in && !self.pcm.is_empty();
         while self.pcm.len() < wanted {
             let scale = (self.decoder.rate_hz(), self.decoder.codec().clock_rate_hz());
             let missing = wanted - self.pcm.len();
             match self.jitter.pull(now_us, self.quiet) {
                 Pulled::Audio(payload) => {
                     let space = self.pcm.space(self.decoder.samples_in(payload));
-                    if self.decoder.decode(payload, space).is_err() {
+                    self.stand_in = self.decoder.decode(payload, space).is_err();
+                    if self.stand_in {
                         self.malformed_packets += 1;
                         self.decoder.conceal(space);
                     }
@@ -132,6 +147,7 @@ impl Playout {
                         Some(next) => self.decoder.recover(next, space),
                         None => self.decoder.conceal(space),
                     }
+                    self.stand_in = true;
                     follow(&mut self.skipped, space);
                 }
                 Pulled::ComfortNoise(payload) => {
@@ -142,11 +158,13 @@ impl Playout {
                 }
                 Pulled::Nothing => self.fill_between(missing),
             }
+            self.concealed |= self.stand_in;
         }
     }
 
     fn fill_between(&mut self, samples: usize) {
         let space = self.pcm.space(samples);
+        self.stand_in = self.between != Between::Noise;
         match &mut self.between {
             Between::Noise => self.noise.render(space),
             Between::Fade(made) => {
@@ -242,6 +260,23 @@ mod tests {
         let speech = speech_8k();
         let heard = play(&speech, 160, |i| i % 20 == 13);
         assert!((dbm0(&heard) - dbm0(&speech)).abs() < 0.5);
+    }
+
+    #[test]
+    fn what_stands_in_for_lost_audio_is_told_from_what_came() {
+        let tone = sine(8000, 430.0, -10.0, 16_000);
+        let mut playout = playout(Codec::Pcmu);
+        let told = tone.chunks(160).enumerate().map(|(i, samples)| {
+            let now_us = i as u64 * 20_000;
+            if i % 10 != 7 {
+                playout.on_audio(now_us, i as u16, i as u32 * 160, &encoded(samples));
+            }
+            playout.render(now_us, &mut [0; 160]);
+            playout.concealed()
+        });
+        let told: Vec<bool> = told.collect();
+        assert!(told[0], "nothing has come");
+        assert_eq!(told[20..].iter().filter(|concealed| **concealed).count(), 8, "{told:?}");
     }
 
     #[test]
