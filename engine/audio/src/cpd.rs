@@ -5,6 +5,7 @@
 //! greeting from a machine's long one. It runs beside a spliced call and delays nothing.
 
 mod amd;
+mod background;
 mod cadence;
 mod fft;
 mod parameters;
@@ -16,7 +17,7 @@ pub use amd::{AmdCause, AmdConfig, AmdVerdict};
 pub use parameters::ToneConfig;
 pub use sit::SitCause;
 
-use amd::Amd;
+use amd::{Amd, Hop};
 use cadence::{Cadence, CadenceTracker};
 use sit::SitTracker;
 use spectrum::SpectrumAnalyser;
@@ -69,10 +70,14 @@ pub struct CallProgressDetector {
     sit: SitTracker,
     cadence: CadenceTracker,
     now_ms: u32,
+    /// How much of the time since the last tone was lost.
+    unheard_ms: u32,
     /// A tone that may be a beep, when it ended and whether it was followed at once by another.
     beep: Option<(Tone, u32)>,
     /// When the last burst of 1100 Hz ended.
     cng_end_ms: Option<u32>,
+    /// A tone has told what this is: no machine that beeps.
+    told: bool,
     fax_reported: bool,
     dial_reported: bool,
 }
@@ -94,8 +99,10 @@ impl CallProgressDetector {
             sit: SitTracker::default(),
             cadence: CadenceTracker::default(),
             now_ms: 0,
+            unheard_ms: 0,
             beep: None,
             cng_end_ms: None,
+            told: false,
             fax_reported: false,
             dial_reported: false,
             config: config.tones,
@@ -115,10 +122,20 @@ impl CallProgressDetector {
     }
 
     /// Takes samples at 8 kHz, any number; `on_event` hears of each finding.
-    pub fn push(&mut self, samples: &[i16], mut on_event: impl FnMut(CpdEvent)) {
+    pub fn push(&mut self, samples: &[i16], on_event: impl FnMut(CpdEvent)) {
+        self.take(samples, false, on_event);
+    }
+
+    /// Takes samples that stand in for lost ones (see [`Playout::concealed`](crate::playout::Playout::concealed)): what
+    /// sounded before may go on, and for 300 ms is not taken to be over.
+    pub fn push_concealed(&mut self, samples: &[i16], on_event: impl FnMut(CpdEvent)) {
+        self.take(samples, true, on_event);
+    }
+
+    fn take(&mut self, samples: &[i16], concealed: bool, mut on_event: impl FnMut(CpdEvent)) {
         let mut rest = samples;
         while !rest.is_empty() {
-            let (used, frame) = self.spectrum.push(rest);
+            let (used, frame) = self.spectrum.push(rest, concealed);
             rest = &rest[used..];
             if let Some(frame) = frame {
                 self.on_frame(&frame, &mut on_event);
@@ -132,16 +149,29 @@ impl CallProgressDetector {
         let sounding = self.tones.sounding();
         match change {
             Some(ToneChange::Began) => self.amd.take_back(tone::CONFIRM_MS),
-            Some(ToneChange::Ended(tone)) => self.on_tone(tone, on_event),
+            Some(ToneChange::Ended(tone)) if tone.steady => {
+                self.amd.on_tone_end();
+                self.on_tone(tone, on_event);
+            }
+            Some(ToneChange::Ended(vowel)) => self.amd.give_back(vowel.duration_ms),
             None => {}
         }
         if let Some(tone) = sounding {
             self.on_sounding(tone, on_event);
         }
         let pause_ms = if sounding.is_some() { 0 } else { self.now_ms - self.tones.last_end_ms() };
+        if frame.blurred {
+            self.unheard_ms = (self.unheard_ms + spectrum::HOP_MS).min(tone::MAX_LOSS_MS);
+        }
         self.on_pause(pause_ms, on_event);
         let rings = sounding.is_some_and(|t| t.is_progress()) || self.cadence.rings(pause_ms);
-        if let Some(verdict) = self.amd.on_hop(frame.magnitude, sounding.is_some(), rings) {
+        let hop = Hop {
+            magnitude: frame.magnitude,
+            pitch: (!frame.blurred).then_some(frame.first.share),
+            tone: sounding.is_some(),
+            concealed: frame.concealed,
+        };
+        if let Some(verdict) = self.amd.on_hop(hop, rings) {
             on_event(CpdEvent::Verdict(verdict));
         }
     }
@@ -149,26 +179,29 @@ impl CallProgressDetector {
     /// A tone has ended.
     fn on_tone(&mut self, tone: Tone, on_event: &mut impl FnMut(CpdEvent)) {
         let end_ms = self.tones.last_end_ms();
+        self.unheard_ms = tone.lost_ms / 2;
         // Another tone before this one was done: it was no beep on its own.
         let alone = self.beep.take().is_none();
         if let Some(cause) = self.sit.on_tone(&tone, end_ms, &self.config) {
             if self.config.sit {
-                self.amd.cancel();
-                on_event(CpdEvent::Sit(cause));
+                self.tell(CpdEvent::Sit(cause), on_event);
             }
             return;
         }
         if self.is_calling_fax(&tone, end_ms) {
-            self.report_fax(CpdEvent::FaxCalling, on_event);
+            self.tell_fax(CpdEvent::FaxCalling, on_event);
             return;
         }
-        if tone.is_progress() && (!self.amd.voice_heard() || self.cadence.has_told()) {
+        if tone.is_progress() {
             if let Some(cadence) = self.cadence.on_burst(&tone, end_ms, &self.config) {
                 self.report_cadence(cadence, on_event);
+                return;
             }
-            return;
+            if !self.amd.voice_heard() {
+                return;
+            }
         }
-        if alone && self.is_beep(&tone) {
+        if alone && !self.told && self.is_beep(&tone) {
             self.beep = Some((tone, end_ms));
         }
     }
@@ -176,21 +209,21 @@ impl CallProgressDetector {
     /// A tone goes on.
     fn on_sounding(&mut self, tone: Tone, on_event: &mut impl FnMut(CpdEvent)) {
         if self.is_answering_fax(&tone) && tone.duration_ms >= self.config.fax_answer_min_ms {
-            self.report_fax(CpdEvent::FaxAnswer, on_event);
+            self.tell_fax(CpdEvent::FaxAnswer, on_event);
         }
         if tone.is_progress() && tone.duration_ms >= self.config.dial_min_ms && !self.dial_reported {
             self.dial_reported = true;
-            self.amd.cancel();
-            on_event(CpdEvent::DialTone);
+            self.tell(CpdEvent::DialTone, on_event);
         }
-        if self.beep.is_some_and(|(_, end_ms)| tone.begun_ms <= end_ms + SIT_MAX_GAP_MS) {
+        if self.beep.is_some_and(|(_, end_ms)| tone.earliest_ms <= end_ms + SIT_MAX_GAP_MS) {
             self.beep = None;
         }
     }
 
     /// No tone sounds, for `pause_ms` so far.
     fn on_pause(&mut self, pause_ms: u32, on_event: &mut impl FnMut(CpdEvent)) {
-        if pause_ms > BEEP_ALONE_MS
+        // What followed at once may have been lost.
+        if pause_ms > BEEP_ALONE_MS + self.unheard_ms
             && let Some((tone, _)) = self.beep.take()
         {
             if self.amd.verdict().is_none() && self.amd.voice_heard() {
@@ -199,7 +232,8 @@ impl CallProgressDetector {
             }
             on_event(CpdEvent::Beep { frequency_hz: tone.frequency_hz, duration_ms: tone.duration_ms });
         }
-        if let Some(cadence) = self.cadence.on_pause(pause_ms, &self.config) {
+        let voice = self.amd.voice_heard();
+        if let Some(cadence) = self.cadence.on_pause(pause_ms, voice, &self.config) {
             self.report_cadence(cadence, on_event);
         }
     }
@@ -208,7 +242,7 @@ impl CallProgressDetector {
     fn is_beep(&self, tone: &Tone) -> bool {
         let config = &self.config;
         let hz = tone.frequency_hz.round() as u32;
-        let fits = config.beep_hz.contains(&hz) && config.beep_ms.contains(&tone.duration_ms);
+        let fits = config.beep_hz.contains(&hz) && tone.lasts(&config.beep_ms);
         !tone.dual && fits && !self.is_answering_fax(tone)
     }
 
@@ -217,8 +251,7 @@ impl CallProgressDetector {
     }
 
     fn is_calling_fax(&mut self, tone: &Tone, end_ms: u32) -> bool {
-        let fits = is_near(tone.frequency_hz, CNG_HZ, 40.0)
-            && self.config.fax_calling_ms.contains(&tone.duration_ms);
+        let fits = is_near(tone.frequency_hz, CNG_HZ, 40.0) && tone.lasts(&self.config.fax_calling_ms);
         if !self.config.fax || tone.dual || !fits {
             return false;
         }
@@ -227,25 +260,25 @@ impl CallProgressDetector {
         !self.amd.voice_heard() || before.is_some_and(|b| (3000..=4000).contains(&(end_ms - b)))
     }
 
-    fn report_fax(&mut self, event: CpdEvent, on_event: &mut impl FnMut(CpdEvent)) {
+    /// A tone says what this is.
+    fn tell(&mut self, event: CpdEvent, on_event: &mut impl FnMut(CpdEvent)) {
+        self.told = true;
+        self.amd.cancel();
+        on_event(event);
+    }
+
+    fn tell_fax(&mut self, event: CpdEvent, on_event: &mut impl FnMut(CpdEvent)) {
         if !self.fax_reported {
             self.fax_reported = true;
-            self.amd.cancel();
-            on_event(event);
+            self.tell(event, on_event);
         }
     }
 
     fn report_cadence(&mut self, cadence: Cadence, on_event: &mut impl FnMut(CpdEvent)) {
         match cadence {
             Cadence::Ringback => on_event(CpdEvent::Ringback),
-            Cadence::Busy => {
-                self.amd.cancel();
-                on_event(CpdEvent::Busy);
-            }
-            Cadence::Reorder => {
-                self.amd.cancel();
-                on_event(CpdEvent::Reorder);
-            }
+            Cadence::Busy => self.tell(CpdEvent::Busy, on_event),
+            Cadence::Reorder => self.tell(CpdEvent::Reorder, on_event),
         }
     }
 }

@@ -30,6 +30,14 @@ pub(crate) enum Loss {
     Burst(usize),
 }
 
+/// What is heard at the other end.
+pub(crate) struct Received {
+    /// At 8 kHz.
+    pub(crate) samples: Vec<i16>,
+    /// Whether some of each 20 ms of them stand in for lost audio.
+    pub(crate) concealed: Vec<bool>,
+}
+
 impl Line {
     /// Any line.
     pub(crate) fn any(random: &mut Random) -> Self {
@@ -45,8 +53,8 @@ impl Line {
         }
     }
 
-    /// What is heard at the other end, at 8 kHz: encoded in packets of 20 ms, those that come through a jitter buffer, decoded.
-    pub(crate) fn carry(&self, samples: &[i16], babble: &[i16], random: &mut Random) -> Vec<i16> {
+    /// What is heard at the other end: encoded in packets of 20 ms, those that come through a jitter buffer, decoded.
+    pub(crate) fn carry(&self, samples: &[i16], babble: &[i16], random: &mut Random) -> Received {
         let mut samples = samples.to_vec();
         apply_gain(&mut samples, self.gain_db);
         if let Some((noise, level_dbm0)) = self.noise {
@@ -58,7 +66,7 @@ impl Line {
         let mut playout = Playout::new(self.codec, 8000, JitterConfig::of(self.codec)).expect("a decoder");
         let step_ts = self.codec.clock_rate_hz() / PACKETS_A_SECOND;
         let mut frame = vec![0; (playout.rate_hz() / PACKETS_A_SECOND) as usize];
-        let mut heard = Vec::new();
+        let (mut heard, mut concealed) = (Vec::new(), Vec::new());
         for tick in 0..count {
             let now_us = tick * PTIME_US + PHASE_US;
             while let Some((_, number, payload)) = arrivals.next_if(|(at_us, ..)| *at_us <= now_us) {
@@ -66,8 +74,9 @@ impl Line {
             }
             playout.render(now_us, &mut frame);
             heard.extend_from_slice(&frame);
+            concealed.push(playout.concealed());
         }
-        resampled(&heard, playout.rate_hz(), 8000)
+        Received { samples: resampled(&heard, playout.rate_hz(), 8000), concealed }
     }
 
     fn packets(&self, samples: &[i16]) -> Vec<Vec<u8>> {

@@ -61,9 +61,9 @@ struct Part {
 impl Part {
     fn add(&mut self, call: &Call, babble: &[i16], random: &mut Random) {
         let line = Line::any(random);
-        let samples = line.carry(&call.samples, babble, random);
+        let received = line.carry(&call.samples, babble, random);
         let (right_before, _) = self.score.right(|_| true);
-        if let Some(fault) = self.score.add(call.label, call.beep_end_ms, &samples) {
+        if let Some(fault) = self.score.add(call.label, call.beep_end_ms, &received) {
             self.faults.push(format!("{fault} {}; {line}", call.about));
         }
         let right = self.score.right(|_| true).0 - right_before;

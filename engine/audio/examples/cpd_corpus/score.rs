@@ -1,6 +1,7 @@
 //! Runs the detector on calls: the confusion matrix, and the times to the verdict.
 
 use crate::calls::Label;
+use crate::line::Received;
 use offhook_audio::cpd::{AmdVerdict, CallProgressDetector, CpdEvent, SitCause};
 use offhook_audio::dtmf::{DtmfDetector, DtmfEvent};
 
@@ -24,9 +25,9 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    /// Hears a call of which `samples` have come, at 8 kHz; what is to be said of it if it is got wrong.
-    pub(crate) fn add(&mut self, label: Label, beep_end_ms: Option<u32>, samples: &[i16]) -> Option<String> {
-        let events = events(samples);
+    /// Hears a call; what is to be said of it if it is got wrong.
+    pub(crate) fn add(&mut self, label: Label, beep_end_ms: Option<u32>, call: &Received) -> Option<String> {
+        let events = events(call);
         let (heard, at_ms) = verdict(&events);
         self.heard.push((label, heard, at_ms));
         let due = |at_ms: u32| beep_end_ms.is_some_and(|end| (end..=end + BEEP_TOLD_MS).contains(&at_ms));
@@ -36,8 +37,8 @@ impl Score {
         self.beeps += usize::from(beep_end_ms.is_some());
         self.beeps_found += right.len().min(1);
         self.beeps_false += wrong.len();
-        self.keys += keys_heard(samples);
-        self.samples += samples.len();
+        self.keys += keys_heard(&call.samples);
+        self.samples += call.samples.len();
         let fault =
             heard != Heard::As(label) || !wrong.is_empty() || (beep_end_ms.is_some() && right.is_empty());
         fault.then(|| format!("{label:?} heard as {heard:?}, beep until {beep_end_ms:?}: {events:?}"))
@@ -86,11 +87,16 @@ impl Score {
     }
 }
 
-fn events(samples: &[i16]) -> Vec<(u32, CpdEvent)> {
+fn events(call: &Received) -> Vec<(u32, CpdEvent)> {
     let mut detector = CallProgressDetector::default();
     let mut events = Vec::new();
-    for (i, frame) in samples.chunks(160).enumerate() {
-        detector.push(frame, |event| events.push((i as u32 * 20 + 20, event)));
+    for (i, (frame, concealed)) in call.samples.chunks(160).zip(&call.concealed).enumerate() {
+        let on_event = |event| events.push((i as u32 * 20 + 20, event));
+        if *concealed {
+            detector.push_concealed(frame, on_event);
+        } else {
+            detector.push(frame, on_event);
+        }
     }
     events
 }

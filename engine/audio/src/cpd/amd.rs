@@ -1,8 +1,12 @@
 //! Person or machine, by the length of the greeting: people say a word or two and wait, machines go on.
 //!
 //! The parameters and their defaults are those of Asterisk's AMD, so that settings can be carried over. Four
-//! things differ: tones are not words, the silence threshold rises above steady background noise and falls on a faint
-//! line, and words are only counted once there is a second of voice.
+//! things differ: tones are neither words nor silence, nor is a loss within a word; the silence threshold rises above
+//! background noise and falls on a faint line; noise that begins is no word; and words are only counted once there is a
+//! second of voice.
+
+use super::background::Background;
+use super::tone::MAX_LOSS_MS;
 
 /// What has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,20 +82,46 @@ pub(super) struct Amd {
     config: AmdConfig,
     verdict: Option<AmdVerdict>,
     cancelled: bool,
-    /// Magnitude of the first half of a frame.
-    half_frame: Option<u16>,
+    /// First half of a frame.
+    half: Option<Hop>,
     total_ms: u32,
     silence_ms: u32,
+    /// Sum of the magnitudes of this silence's frames.
+    silence_sum: f32,
     /// All voice so far.
     voice_ms: u32,
     /// Voice since the last silence between words.
     word_ms: u32,
+    /// Largest mean absolute sample of it.
+    word_peak: f32,
     in_word: bool,
     words: u32,
-    /// Mean absolute sample of the background.
-    floor: f32,
-    /// Largest mean absolute sample so far.
-    peak: f32,
+    background: Background,
+    /// Whether the last frame that was heard was voice, and how long nothing has been known since.
+    was_voice: bool,
+    unknown_ms: u32,
+}
+
+/// 10 ms of what is heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hop {
+    /// Mean absolute sample.
+    pub(super) magnitude: u16,
+    /// Share of the strongest peak in the power; `None` if it cannot be told.
+    pub(super) pitch: Option<f32>,
+    /// A tone sounds.
+    pub(super) tone: bool,
+    /// It stands in for lost audio.
+    pub(super) concealed: bool,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sound {
+    Voice,
+    Silence,
+    /// Neither: a tone, or a loss within voice.
+    Neither,
 }
 
 impl Amd {
@@ -100,15 +130,18 @@ impl Amd {
             config,
             verdict: None,
             cancelled: false,
-            half_frame: None,
+            half: None,
             total_ms: 0,
             silence_ms: 0,
+            silence_sum: 0.0,
             voice_ms: 0,
             word_ms: 0,
+            word_peak: 0.0,
             in_word: false,
             words: 0,
-            floor: f32::from(config.silence_threshold) / ABOVE_FLOOR,
-            peak: 0.0,
+            background: Background::new(config.silence_threshold),
+            was_voice: false,
+            unknown_ms: 0,
         }
     }
 
@@ -139,24 +172,32 @@ impl Amd {
         }
     }
 
+    /// What was taken for a tone was `ms` of voice.
+    pub(super) fn give_back(&mut self, ms: u32) {
+        self.begin_silence();
+        self.was_voice = true;
+        self.add_voice(ms);
+    }
+
+    /// A tone has ended: who waits, waits from now on.
+    pub(super) fn on_tone_end(&mut self) {
+        self.begin_silence();
+        self.end_word();
+    }
+
     /// Settles the verdict from outside.
     pub(super) fn decide(&mut self, verdict: AmdVerdict) -> AmdVerdict {
         *self.verdict.get_or_insert(verdict)
     }
 
-    /// Takes 10 ms of this mean magnitude; the verdict when it falls. While it still `rings`, time that passes without
-    /// a word does not count.
-    pub(super) fn on_hop(&mut self, magnitude: u16, is_tone: bool, rings: bool) -> Option<AmdVerdict> {
-        let Some(before) = self.half_frame.take() else {
-            self.half_frame = Some(magnitude);
+    /// Takes 10 ms; the verdict when it falls. While it still `rings`, time that passes without a word does not count.
+    pub(super) fn on_hop(&mut self, hop: Hop, rings: bool) -> Option<AmdVerdict> {
+        let Some(before) = self.half.take() else {
+            self.half = Some(hop);
             return None;
         };
-        self.on_frame(before.midpoint(magnitude), is_tone, rings)
-    }
-
-    fn on_frame(&mut self, magnitude: u16, is_tone: bool, rings: bool) -> Option<AmdVerdict> {
-        let is_voice = !is_tone && self.is_voice(magnitude);
-        self.count(is_voice);
+        let sound = self.sound_of(before, hop);
+        self.count(sound);
         if rings && self.words == 0 {
             self.silence_ms = 0;
             self.total_ms = 0;
@@ -164,36 +205,72 @@ impl Amd {
         if self.verdict.is_some() || self.cancelled {
             return None;
         }
-        self.verdict = self.judged(is_voice);
+        self.verdict = self.judged(sound == Sound::Voice);
         self.verdict
     }
 
-    fn is_voice(&mut self, magnitude: u16) -> bool {
-        let magnitude = f32::from(magnitude);
-        self.floor = if magnitude < self.floor { magnitude.max(1.0) } else { self.floor * FLOOR_RISE };
-        self.peak = self.peak.max(magnitude);
-        let usual = f32::from(self.config.silence_threshold);
-        let faint = (self.peak * BELOW_PEAK).max(MIN_THRESHOLD).min(usual);
-        magnitude >= (self.floor * ABOVE_FLOOR).min(MAX_THRESHOLD).max(faint)
+    fn sound_of(&mut self, before: Hop, hop: Hop) -> Sound {
+        if hop.tone {
+            return Sound::Neither;
+        }
+        if before.concealed || hop.concealed {
+            self.unknown_ms += FRAME_MS;
+            let goes_on = self.was_voice && self.unknown_ms <= MAX_LOSS_MS;
+            return if goes_on { Sound::Neither } else { Sound::Silence };
+        }
+        self.unknown_ms = 0;
+        let magnitude = f32::from(before.magnitude.midpoint(hop.magnitude));
+        self.was_voice = self.background.is_exceeded(magnitude, hop.pitch, self.was_voice, self.words > 0);
+        if self.was_voice {
+            self.word_peak = self.word_peak.max(magnitude);
+            Sound::Voice
+        } else {
+            self.silence_sum += magnitude;
+            Sound::Silence
+        }
     }
 
-    fn count(&mut self, is_voice: bool) {
+    fn count(&mut self, sound: Sound) {
         self.total_ms += FRAME_MS;
-        if is_voice {
-            self.silence_ms = 0;
-            self.voice_ms += FRAME_MS;
-            self.word_ms += FRAME_MS;
-            if self.word_ms >= self.config.min_word_length_ms && !self.in_word {
-                self.in_word = true;
-                self.words += 1;
+        match sound {
+            Sound::Voice => {
+                self.begin_silence();
+                self.add_voice(FRAME_MS);
             }
-            return;
+            Sound::Silence => {
+                self.silence_ms += FRAME_MS;
+                if self.silence_ms >= self.config.between_words_silence_ms {
+                    self.end_word();
+                }
+            }
+            Sound::Neither => {}
         }
-        self.silence_ms += FRAME_MS;
-        if self.silence_ms >= self.config.between_words_silence_ms {
-            self.in_word = false;
-            self.word_ms = 0;
+    }
+
+    fn add_voice(&mut self, ms: u32) {
+        self.voice_ms += ms;
+        self.word_ms += ms;
+        if self.word_ms >= self.config.min_word_length_ms && !self.in_word {
+            self.in_word = true;
+            self.words += 1;
         }
+    }
+
+    fn begin_silence(&mut self) {
+        self.silence_ms = 0;
+        self.silence_sum = 0.0;
+    }
+
+    /// Noise that began is as loud after it has become known for the background; that was no word.
+    fn end_word(&mut self) {
+        let frames = (self.silence_ms / FRAME_MS).max(1) as f32;
+        if self.word_ms > 0 && self.word_peak < NOISE_PEAK * self.silence_sum / frames {
+            self.voice_ms = self.voice_ms.saturating_sub(self.word_ms);
+            self.words -= u32::from(self.in_word);
+        }
+        self.in_word = false;
+        self.word_ms = 0;
+        self.word_peak = 0.0;
     }
 
     fn judged(&self, is_voice: bool) -> Option<AmdVerdict> {
@@ -224,13 +301,5 @@ const FRAME_MS: u32 = 2 * super::spectrum::HOP_MS;
 const TONE_ONSET_MS: u32 = 120;
 /// Stops within words make many of a few; their number counts only from so much voice on.
 const WORDS_VOICE_MS: u32 = 1000;
-/// Voice is this many times the background: 7 dB.
-const ABOVE_FLOOR: f32 = 2.2;
-/// Doubles in 350 ms without a dip, which speech always has.
-const FLOOR_RISE: f32 = 1.04;
-/// A faint line's voice is this far below its loudest: 18 dB.
-const BELOW_PEAK: f32 = 0.125;
-/// Anything below is silence, on the faintest line: about -47 dBm0.
-const MIN_THRESHOLD: f32 = 100.0;
-/// Loud voice is voice in any noise.
-const MAX_THRESHOLD: f32 = 1500.0;
+/// The loudest of many frames of noise is at most this many times their mean: 4 dB.
+const NOISE_PEAK: f32 = 1.6;

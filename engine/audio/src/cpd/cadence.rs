@@ -60,15 +60,12 @@ impl CadenceTracker {
         self.bursts[0].is_some() && pause_ms <= FORGET_MS
     }
 
-    /// Whether busy or reorder was found: then what comes is more of it.
-    pub(super) fn has_told(&self) -> bool {
-        matches!(self.reported, Some(Cadence::Busy | Cadence::Reorder))
-    }
-
-    /// Hears of the silence since the last burst.
-    pub(super) fn on_pause(&mut self, pause_ms: u32, config: &ToneConfig) -> Option<Cadence> {
+    /// Hears of the silence since the last burst. After `voice`, a single one may be a machine's beep; two are not.
+    pub(super) fn on_pause(&mut self, pause_ms: u32, voice: bool, config: &ToneConfig) -> Option<Cadence> {
         let newest = self.bursts[0]?;
-        let single = config.ringback_ms.contains(&newest.on_ms) && pause_ms >= config.ringback_pause_ms;
+        let single = config.ringback_ms.contains(&newest.on_ms)
+            && pause_ms >= config.ringback_pause_ms
+            && (!voice || self.bursts[1].is_some_and(|b| alike(b.on_ms, newest.on_ms)));
         let double = DOUBLE_RING_MS.contains(&newest.on_ms)
             && DOUBLE_RING_GAP_MS.contains(&newest.off_before_ms)
             && pause_ms >= DOUBLE_RING_PAUSE_MS;

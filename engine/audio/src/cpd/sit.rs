@@ -42,31 +42,33 @@ pub(super) struct SitTracker {
 struct Part {
     /// `None` if it is between low and high, as E.180's is.
     high: Option<bool>,
-    long: bool,
+    duration_ms: u32,
+    /// Some of it was lost, and with it the exact duration.
+    lost: bool,
 }
 
 impl SitTracker {
     /// Takes a tone that ended at `end_ms`; the cause if it completes the three.
     pub(super) fn on_tone(&mut self, tone: &Tone, end_ms: u32, config: &ToneConfig) -> Option<SitCause> {
-        if tone.dual || !config.sit_part_ms.contains(&tone.duration_ms) {
+        if tone.dual || !tone.lasts(&config.sit_part_ms) {
             self.parts = [None; 2];
             return None;
         }
-        let in_row = tone.begun_ms <= self.end_ms + MAX_GAP_MS;
+        let in_row = tone.earliest_ms <= self.end_ms + MAX_GAP_MS;
         self.end_ms = end_ms;
         match self.parts {
             [Some(first), Some(second)] if in_row && is_near(tone.frequency_hz, 1785.0, 45.0) => {
                 self.parts = [None; 2];
-                Some(cause_of(first, second))
+                Some(cause_of(first, second, config.sit_long_ms))
             }
             [Some(first), None] if in_row && is_near(tone.frequency_hz, 1400.0, 55.0) => {
-                self.parts[1] = Some(Part::of(tone, 1370.6, 1428.5, config.sit_long_ms));
+                self.parts[1] = Some(Part::of(tone, 1370.6, 1428.5));
                 self.parts[0] = Some(first);
                 None
             }
             _ => {
                 let is_first = is_near(tone.frequency_hz, 950.0, 60.0);
-                self.parts = [is_first.then(|| Part::of(tone, 913.8, 985.2, config.sit_long_ms)), None];
+                self.parts = [is_first.then(|| Part::of(tone, 913.8, 985.2)), None];
                 None
             }
         }
@@ -74,7 +76,7 @@ impl SitTracker {
 }
 
 impl Part {
-    fn of(tone: &Tone, low_hz: f32, high_hz: f32, long_ms: u32) -> Self {
+    fn of(tone: &Tone, low_hz: f32, high_hz: f32) -> Self {
         let near = (high_hz - low_hz) / 4.0;
         let high = if tone.frequency_hz <= low_hz + near {
             Some(false)
@@ -83,22 +85,30 @@ impl Part {
         } else {
             None
         };
-        Self { high, long: tone.duration_ms >= long_ms }
+        Self { high, duration_ms: tone.duration_ms, lost: tone.lost_ms > 0 }
     }
 }
 
-/// The codes: (high, long) of the first and of the second tone.
-fn cause_of(first: Part, second: Part) -> SitCause {
+/// The codes: (high, long) of the first and of the second tone. A loss may leave no code; then it is the one of these frequencies
+/// whose durations are nearest.
+fn cause_of(first: Part, second: Part, long_ms: u32) -> SitCause {
     let (Some(high1), Some(high2)) = (first.high, second.high) else { return SitCause::Unspecified };
-    match ((high1, first.long), (high2, second.long)) {
-        ((false, false), (false, false)) => SitCause::Intercept,
-        ((true, true), (false, false)) => SitCause::VacantCode,
-        ((false, false), (true, true)) => SitCause::ReorderIntra,
-        ((true, false), (false, true)) => SitCause::ReorderInter,
-        ((true, true), (true, true)) => SitCause::NoCircuitIntra,
-        ((false, true), (false, true)) => SitCause::NoCircuitInter,
-        ((false, true), (true, false)) => SitCause::IneffectiveOther,
-        ((true, false), (true, false)) => SitCause::Reserved,
+    let long = [first, second].map(|part| part.duration_ms >= long_ms);
+    let nearest = if high1 == high2 {
+        [first.duration_ms + second.duration_ms >= 2 * long_ms; 2]
+    } else {
+        [first.duration_ms >= second.duration_ms, first.duration_ms < second.duration_ms]
+    };
+    let lost = first.lost || second.lost;
+    match (high1, high2, if lost { nearest } else { long }) {
+        (false, false, [false, false]) => SitCause::Intercept,
+        (true, false, [true, false]) => SitCause::VacantCode,
+        (false, true, [false, true]) => SitCause::ReorderIntra,
+        (true, false, [false, true]) => SitCause::ReorderInter,
+        (true, true, [true, true]) => SitCause::NoCircuitIntra,
+        (false, false, [true, true]) => SitCause::NoCircuitInter,
+        (false, true, [true, false]) => SitCause::IneffectiveOther,
+        (true, true, [false, false]) => SitCause::Reserved,
         _ => SitCause::Unspecified,
     }
 }

@@ -12,6 +12,10 @@ const BIN_HZ: f32 = 8000.0 / LENGTH as f32;
 pub(super) struct Frame {
     /// Mean absolute sample of the newest 10 ms.
     pub(super) magnitude: u16,
+    /// Whether some of the newest 10 ms stand in for lost audio.
+    pub(super) concealed: bool,
+    /// Whether so much of the window does that it says nothing of tones. Then there is no power and no peak.
+    pub(super) blurred: bool,
     /// Mean power of the window, weighted by it, in squared sample units.
     pub(super) power: f32,
     /// The strongest tone.
@@ -38,17 +42,28 @@ pub(super) struct SpectrumAnalyser {
     /// Samples of the next hop that are here.
     filled: usize,
     magnitude_sum: u32,
+    /// Samples since the last that stood in for a lost one, up to a window of them.
+    heard: usize,
+    concealed: bool,
 }
 
 impl Default for SpectrumAnalyser {
     fn default() -> Self {
-        Self { fft: Fft::default(), window: hann(), samples: [0.0; LENGTH], filled: 0, magnitude_sum: 0 }
+        Self {
+            fft: Fft::default(),
+            window: hann(),
+            samples: [0.0; LENGTH],
+            filled: 0,
+            magnitude_sum: 0,
+            heard: LENGTH,
+            concealed: false,
+        }
     }
 }
 
 impl SpectrumAnalyser {
-    /// Takes samples up to the end of a hop: how many, and the frame if the hop is complete.
-    pub(super) fn push(&mut self, samples: &[i16]) -> (usize, Option<Frame>) {
+    /// Takes samples, `concealed` or heard, up to the end of a hop: how many, and the frame if the hop is complete.
+    pub(super) fn push(&mut self, samples: &[i16], concealed: bool) -> (usize, Option<Frame>) {
         if self.filled == 0 {
             self.samples.copy_within(HOP.., 0);
         }
@@ -59,15 +74,20 @@ impl SpectrumAnalyser {
             self.magnitude_sum += u32::from(sample.unsigned_abs());
         }
         self.filled += used;
+        self.concealed |= concealed;
+        self.heard = if concealed { 0 } else { (self.heard + used).min(LENGTH) };
         if self.filled < HOP {
             return (used, None);
         }
         self.filled = 0;
-        let magnitude = std::mem::take(&mut self.magnitude_sum) / HOP as u32;
-        (used, Some(self.analyse(magnitude as u16)))
+        let magnitude = (std::mem::take(&mut self.magnitude_sum) / HOP as u32) as u16;
+        let concealed = std::mem::take(&mut self.concealed);
+        let blurred = self.heard < LENGTH - EDGE;
+        let measured = if blurred { Frame::default() } else { self.analyse() };
+        (used, Some(Frame { magnitude, concealed, blurred, ..measured }))
     }
 
-    fn analyse(&self, magnitude: u16) -> Frame {
+    fn analyse(&self) -> Frame {
         let mut windowed = self.samples;
         for (sample, weight) in windowed.iter_mut().zip(&self.window) {
             *sample *= weight;
@@ -80,12 +100,12 @@ impl SpectrumAnalyser {
         // The window's mean square is 3/8; each real frequency is in two of the 256 bins.
         let power = total * 2.0 / (LENGTH * LENGTH) as f32 / (3.0 / 8.0);
         if total < MIN_TOTAL {
-            return Frame { magnitude, power, ..Frame::default() };
+            return Frame { power, ..Frame::default() };
         }
         let progress: f32 = powers[9..=22].iter().sum();
         let first = take_peak(&mut powers, total);
         let second = take_peak(&mut powers, total);
-        Frame { magnitude, power, first, second, progress_share: progress / total }
+        Frame { power, first, second, progress_share: progress / total, ..Frame::default() }
     }
 }
 
@@ -107,6 +127,8 @@ fn take_peak(powers: &mut [f32; BINS], total: f32) -> Peak {
 }
 
 const FIRST_BIN: usize = 6;
+/// So many of the oldest samples weigh next to nothing: 4 % of the power.
+const EDGE: usize = 64;
 /// About -60 dBm0.
 const MIN_TOTAL: f32 = 2.0e5;
 
@@ -121,7 +143,7 @@ mod tests {
         let mut rest = samples;
         let mut last = Frame::default();
         while !rest.is_empty() {
-            let (used, frame) = analyser.push(rest);
+            let (used, frame) = analyser.push(rest, false);
             rest = &rest[used..];
             last = frame.unwrap_or(last);
         }

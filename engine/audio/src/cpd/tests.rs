@@ -1,3 +1,4 @@
+mod losses;
 mod parameters;
 
 use super::*;
@@ -131,20 +132,7 @@ fn a_calling_fax_is_found() {
 
 #[test]
 fn every_special_information_tone_is_told_by_its_cause() {
-    use SitCause::*;
-    const LOW: [f32; 2] = [913.8, 1370.6];
-    const HIGH: [f32; 2] = [985.2, 1428.5];
-    let bellcore = [
-        (Intercept, (LOW[0], 274), (LOW[1], 274)),
-        (VacantCode, (HIGH[0], 380), (LOW[1], 274)),
-        (ReorderIntra, (LOW[0], 274), (HIGH[1], 380)),
-        (ReorderInter, (HIGH[0], 274), (LOW[1], 380)),
-        (NoCircuitIntra, (HIGH[0], 380), (HIGH[1], 380)),
-        (NoCircuitInter, (LOW[0], 380), (LOW[1], 380)),
-        (IneffectiveOther, (LOW[0], 380), (HIGH[1], 274)),
-        (Reserved, (HIGH[0], 274), (HIGH[1], 274)),
-    ];
-    for (cause, first, second) in bellcore {
+    for (cause, first, second) in SITS {
         for lead_ms in [100, 105, 113] {
             let sit = tones::sit([first, second, (1776.7, 380)]);
             let call = [silence(lead_ms), tone(&sit, 1500), greeting_8k()].concat();
@@ -155,9 +143,25 @@ fn every_special_information_tone_is_told_by_its_cause() {
     for gap_ms in [0, 15, 30] {
         let part = |hz| [sine(8000, hz, -18.0, 330 * 8), silence(gap_ms)].concat();
         let call = [silence(100), part(950.0), part(1400.0), part(1800.0), silence(1000)].concat();
-        assert_eq!(only(&call), [CpdEvent::Sit(Unspecified)], "gap {gap_ms}");
+        assert_eq!(only(&call), [CpdEvent::Sit(SitCause::Unspecified)], "gap {gap_ms}");
     }
 }
+
+/// Frequency in Hz and length in ms.
+type Part = (f32, u32);
+/// Bellcore's codes, by their first and second part.
+const SITS: [(SitCause, Part, Part); 8] = [
+    (SitCause::Intercept, (LOW[0], 274), (LOW[1], 274)),
+    (SitCause::VacantCode, (HIGH[0], 380), (LOW[1], 274)),
+    (SitCause::ReorderIntra, (LOW[0], 274), (HIGH[1], 380)),
+    (SitCause::ReorderInter, (HIGH[0], 274), (LOW[1], 380)),
+    (SitCause::NoCircuitIntra, (HIGH[0], 380), (HIGH[1], 380)),
+    (SitCause::NoCircuitInter, (LOW[0], 380), (LOW[1], 380)),
+    (SitCause::IneffectiveOther, (LOW[0], 380), (HIGH[1], 274)),
+    (SitCause::Reserved, (HIGH[0], 274), (HIGH[1], 274)),
+];
+const LOW: [f32; 2] = [913.8, 1370.6];
+const HIGH: [f32; 2] = [985.2, 1428.5];
 
 #[test]
 fn busy_reorder_and_ringback_of_every_country_are_told() {

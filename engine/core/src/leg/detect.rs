@@ -137,7 +137,8 @@ impl Detect {
         for _ in 0..due.min(TICKS_AT_ONCE) {
             self.ears.listen(now, &mut self.samples);
             if let Some(progress) = &mut self.progress {
-                progress.push(&self.samples, |finding| tell(Told::Finding(finding)));
+                let concealed = self.ears.playout.concealed();
+                progress.push(&self.samples, concealed, |finding| tell(Told::Finding(finding)));
             }
             if let Some(keys) = &mut self.keys {
                 keys.push(&self.samples, |event| {
@@ -195,9 +196,10 @@ impl Ears {
 }
 
 impl Progress {
-    fn push(&mut self, samples: &[i16], mut tell: impl FnMut(Finding)) {
+    /// Takes samples, which may be `concealed`: some stand in for lost audio.
+    fn push(&mut self, samples: &[i16], concealed: bool, mut tell: impl FnMut(Finding)) {
         let (amd, tones) = (self.amd, self.tones);
-        self.detector.push(samples, |event| {
+        let on_event = |event| {
             let wanted = match event {
                 CpdEvent::Verdict(_) | CpdEvent::Beep { .. } => amd,
                 CpdEvent::FaxAnswer
@@ -211,7 +213,12 @@ impl Progress {
             if wanted {
                 tell(finding(event));
             }
-        });
+        };
+        if concealed {
+            self.detector.push_concealed(samples, on_event);
+        } else {
+            self.detector.push(samples, on_event);
+        }
     }
 }
 
