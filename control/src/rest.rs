@@ -55,21 +55,7 @@ impl Api {
 
     /// All paths.
     pub(crate) fn router(self) -> Router {
-        let api = Router::new()
-            .merge(agents::routes())
-            .merge(contacts::routes())
-            .merge(calls::routes())
-            .merge(compliance::routes())
-            .merge(reports::routes())
-            .merge(events::routes())
-            .route("/healthz", get(health));
-        Router::new()
-            .nest("/api/v1", api)
-            .nest("/genesys/1", callbacks::routes().merge(callback_admin::routes()).merge(estimate::routes()))
-            .route("/healthz", get(health))
-            .merge(console::routes())
-            .merge(metrics::routes())
-            .merge(openapi::routes())
+        routes()
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(body::limit())
@@ -103,6 +89,24 @@ impl Api {
             }),
         }
     }
+}
+
+fn routes() -> Router<Api> {
+    let api = Router::new()
+        .merge(agents::routes())
+        .merge(contacts::routes())
+        .merge(calls::routes())
+        .merge(compliance::routes())
+        .merge(reports::routes())
+        .merge(events::routes())
+        .route("/healthz", get(health));
+    Router::new()
+        .nest("/api/v1", api)
+        .nest("/genesys/1", callbacks::routes().merge(callback_admin::routes()).merge(estimate::routes()))
+        .route("/healthz", get(health))
+        .merge(console::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 fn respond(reply: &ApiReply) -> Response {
@@ -143,7 +147,21 @@ const LISTENERS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_path_but_the_consoles_is_in_the_document() {
+        let document: serde_json::Value = serde_json::from_str(openapi::DOCUMENT).expect("it is JSON");
+        let described =
+            document["paths"].as_object().expect("paths").keys().cloned().collect::<BTreeSet<_>>();
+        // axum tells its paths in no other way.
+        let told = format!("{:?}", routes());
+        let paths = told.split('"').filter(|part| part.starts_with('/') && !part.contains("__private"));
+        let served: BTreeSet<_> = paths.filter(|path| !console::is_part(path)).map(str::to_owned).collect();
+        assert_eq!(served, described);
+    }
 
     #[test]
     fn a_list_that_was_cut_says_so_in_a_header() {

@@ -85,7 +85,7 @@ pub struct AgentView {
     pub call: Option<String>,
     /// When the status began, in milliseconds since 1970 UTC.
     pub since_ms: u64,
-    /// Why the leg is down: `busy`, `no_answer`, `rejected`, `network`, `lost`, `hung_up`, `engine`, `pin`.
+    /// Why the leg is down: `busy`, `no_answer`, `rejected`, `network`, `lost`, `hung_up`, `engine`, `pin`, `idle`.
     pub last_error: Option<String>,
 }
 
@@ -185,7 +185,7 @@ pub struct CallView {
     pub number: String,
     /// Agent.
     pub agent: Option<AgentId>,
-    /// `dialling`, `ringing`, `queued`, `spliced` or `ended`.
+    /// `dialling`, `ringing`, `queued`, `up` (an agent's leg), `spliced` or `ended`.
     pub state: String,
     /// Milliseconds since 1970 UTC.
     pub started_ms: u64,

@@ -1,4 +1,4 @@
-//! `/openapi.json`: the callback services' interface as a document. Tests hold it against this server.
+//! `/openapi.json`: the interface as a document. Tests hold it against this server.
 
 use axum::Router;
 use axum::response::IntoResponse;
@@ -12,5 +12,7 @@ pub(crate) fn routes() -> Router<Api> {
 }
 
 async fn document() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
 }
+
+pub(super) const DOCUMENT: &str = include_str!("openapi.json");
