@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use offhook_control::config::Config;
 use tracing_subscriber::EnvFilter;
 
@@ -87,6 +88,7 @@ fn run(path: &Path, log: &str) -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+    raise_file_limit();
     let outcome = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(offhook_control::run(config, path)));
@@ -96,6 +98,15 @@ fn run(path: &Path, log: &str) -> ExitCode {
             eprintln!("offhook-control: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lets this process open as many files as it may: each phone that comes over TCP is one.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 

@@ -53,6 +53,9 @@ pub struct SipConfig {
     pub dscp: Dscp,
     /// Most transactions at once before new calls get 503.
     pub max_transactions: usize,
+    /// Most connections of TCP whose sender is neither a registered phone nor the trunk, at least 1: when there are more, the oldest
+    /// is closed.
+    pub max_strangers: usize,
     /// Where registrations are kept for the next start, so that a restart does not lose the phones.
     pub bindings: Option<PathBuf>,
     /// Whether dialogs of an earlier run are to be taken up: until [`super::SipPort::no_more_to_take_up`], at most 64·T1, a
@@ -84,6 +87,7 @@ impl SipConfig {
             options_every_s: None,
             dscp: Dscp::CS3,
             max_transactions: limits::TRANSACTIONS,
+            max_strangers: limits::STRANGERS,
             bindings: None,
             takes_up: false,
             t1_ms: 500,

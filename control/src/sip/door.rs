@@ -2,7 +2,6 @@
 //! no memory; new work is refused while there is too much of it (section 21.5.4); responses that an earlier run asked for
 //! find the call that goes on with them; and requests in dialogs of that run wait until these are taken up.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 
 use rsipstack::sip::prelude::HeadersExt as _;
@@ -12,6 +11,7 @@ use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transport::{SipConnection, TransportEvent};
 use tokio::sync::mpsc;
 
+use super::backlog::Backlog;
 use super::flow::Flow;
 use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
@@ -25,6 +25,8 @@ use super::{incoming, registration, reliable};
 pub(crate) struct Door {
     /// Set before the stack begins to serve.
     pub(crate) shared: Arc<OnceLock<Weak<Shared>>>,
+    /// Datagrams that wait for it.
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 type Answer = (StatusCode, Vec<Header>);
@@ -32,6 +34,11 @@ type Answer = (StatusCode, Vec<Header>);
 #[async_trait::async_trait]
 impl TransportEventInspector for Door {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
+        if let TransportEvent::Incoming(_, connection, _) = &event
+            && !connection.is_reliable()
+        {
+            self.backlog.note_handled();
+        }
         let Some(shared) = self.shared.get().and_then(Weak::upgrade) else {
             return Some(event);
         };
@@ -46,6 +53,14 @@ impl TransportEventInspector for Door {
         let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
             return Some(event);
         };
+        if connection.is_reliable()
+            && let Some(response) = settled(&shared.endpoint, request)
+        {
+            trace("received", &SipMessage::Request(request.clone()), Some(from));
+            trace("sent", &response, Some(from));
+            shared.unread.send(connection, response).await;
+            return None;
+        }
         let Some((mut status, mut headers)) = answer(&shared, request, connection) else {
             return Some(event);
         };
@@ -72,7 +87,7 @@ impl TransportEventInspector for Door {
         response.headers.extend(headers);
         let response = SipMessage::Response(response);
         trace("sent", &response, Some(from));
-        let _ = connection.send(response, None).await;
+        shared.unread.send(connection, response).await;
         None
     }
 }
@@ -101,6 +116,29 @@ fn stray(shared: &Shared, response: &Response) -> Option<mpsc::Sender<Message>> 
     (!known).then_some(call)
 }
 
+/// What the stack would answer by itself, waiting for its peer meanwhile: the answer of a transaction that is over, and that to a
+/// CANCEL of none (RFC 3261 section 9.2).
+fn settled(endpoint: &EndpointInner, request: &Request) -> Option<SipMessage> {
+    if request.method == Method::Ack {
+        return None;
+    }
+    let key = TransactionKey::from_request(request, TransactionRole::Server).ok()?;
+    let last = endpoint.finished_transactions.get(&key).flatten();
+    if request.method != Method::Cancel {
+        return last.filter(SipMessage::is_response);
+    }
+    let (status, to) = match last {
+        Some(SipMessage::Response(last)) => (StatusCode::OK, last.to_header().ok().cloned()),
+        Some(SipMessage::Request(_)) | None if endpoint.transactions.get(&key).is_some() => return None,
+        Some(SipMessage::Request(_)) | None => (StatusCode::CallTransactionDoesNotExist, None),
+    };
+    let mut response = endpoint.make_response(request, status, None);
+    if let Some(to) = to {
+        response.headers.unique_push(to.into());
+    }
+    Some(SipMessage::Response(response))
+}
+
 /// The answer to a request that no transaction is made for; none lets it in.
 fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Option<Answer> {
     // What ends work always gets in, and what has been answered once is answered the same again.
@@ -116,9 +154,7 @@ fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Opt
     }
     let refusal = match request.method {
         Method::Invite => foreign_call(shared, connection).or_else(|| replacing(request)),
-        Method::Register => {
-            registration::challenge(shared, request).map(|headers| (StatusCode::Unauthorized, headers))
-        }
+        Method::Register => registration::refusal(shared, request, connection),
         Method::Options => {
             let accept = Header::Accept("application/sdp".into());
             Some((StatusCode::OK, vec![allow(), accept, Header::Supported("timer".into())]))
@@ -145,14 +181,13 @@ fn is_full(shared: &Shared) -> bool {
         || shared.endpoint.finished_transactions.len() >= FINISHED_TRANSACTIONS
 }
 
-/// Only the trunk may call. Others are mentioned once a second at most: the log is not theirs to fill.
+/// Only the trunk may call.
 fn foreign_call(shared: &Shared, connection: &SipConnection) -> Option<Answer> {
     let flow = Flow::of(Some(connection));
     if flow.is_some_and(|flow| incoming::is_trunk(shared, flow)) {
         return None;
     }
-    let now_s = shared.unix_ms() / 1_000;
-    if shared.foreign_call_s.swap(now_s, Ordering::Relaxed) != now_s {
+    if shared.is_to_mention(&shared.foreign_call_s) {
         let source = flow.map(|flow| flow.address);
         tracing::info!(?source, "a call from elsewhere than the trunk is refused");
     }

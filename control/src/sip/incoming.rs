@@ -333,8 +333,12 @@ impl Incoming {
 
 /// Whether calls from there are the trunk's. Phones may live on its address in a laboratory; they are told by their flow.
 pub(crate) fn is_trunk(shared: &Shared, flow: Flow) -> bool {
+    is_of_trunk(shared, flow) && !lock(&shared.registrar).is_flow_of_phone(flow)
+}
+
+/// Whether the trunk has that address.
+pub(crate) fn is_of_trunk(shared: &Shared, flow: Flow) -> bool {
     lock(&shared.trunk_sources).contains(&flow.address.ip())
-        && !lock(&shared.registrar).is_flow_of_phone(flow)
 }
 
 fn offer_of(invite: &Request, security: Security) -> Result<Option<Description>, String> {

@@ -38,11 +38,13 @@ pub(crate) const STACK_CSEQS: u32 = 64;
 pub(crate) const MIN_SE_S: u32 = 90;
 /// Contacts of one address of record.
 pub(crate) const CONTACTS_PER_AOR: usize = 8;
+/// Longest user of an address of record, in bytes: an agent's id.
+pub(crate) const AOR_BYTES: usize = 128;
 /// Shortest and longest registration that is granted, in seconds.
 pub(crate) const REGISTRATION_S: (u32, u32) = (60, 3_600);
 /// How long a nonce is good for, in milliseconds.
 pub(crate) const NONCE_MS: u64 = 300_000;
-/// Nonces whose count is remembered.
+/// Nonces whose count is remembered; when there are more, the older half is taken no more.
 pub(crate) const NONCES: usize = 65_536;
 /// Wrong passwords from one source for one user before it is shut out.
 pub(crate) const WRONG_PASSWORDS: u32 = 5;
@@ -50,5 +52,16 @@ pub(crate) const WRONG_PASSWORDS: u32 = 5;
 pub(crate) const SHUT_OUT_MS: u64 = 60_000;
 /// Sources whose wrong passwords are counted.
 pub(crate) const SHUT_OUT_ENTRIES: usize = 4_096;
-/// How often, 10 ms apart, a start looks whether the TCP listener is there.
-pub(crate) const TCP_LISTEN_ATTEMPTS: u32 = 500;
+/// Most connections of TCP whose sender has not shown yet to be a phone or the trunk, where the configuration names no other: when
+/// there are more, the oldest is closed.
+pub(crate) const STRANGERS: usize = 2_048;
+/// How long one of them stays, in milliseconds.
+pub(crate) const STRANGER_MS: u64 = 30_000;
+/// How long a peer may leave unread what it is sent over TCP before the connection is closed, in milliseconds: 64·T1.
+pub(crate) const UNREAD_MS: u64 = 32_000;
+/// Answers that wait for a peer of TCP which does not read; further ones are left out.
+pub(crate) const ANSWERS_UNREAD: usize = 64;
+/// Most datagrams that have been read and wait for the door; further ones wait in the socket, or are lost there.
+pub(crate) const BACKLOG: usize = 8_192;
+/// How long a start waits for the stack to serve, in milliseconds.
+pub(crate) const SERVE_MS: u64 = 10_000;

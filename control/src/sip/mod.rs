@@ -8,6 +8,7 @@
 //! Messages, transactions and the set-up of outgoing calls are the stack's (`rsipstack`); confirmed dialogs are kept here.
 
 mod answer;
+mod backlog;
 mod cause;
 mod config;
 mod dialog;
@@ -40,9 +41,11 @@ mod socket;
 #[doc(hidden)]
 pub mod strangers;
 mod taking_up;
+mod tcp;
 mod text;
 mod trunk;
 mod trunk_probe;
+mod unread;
 
 pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};
 pub use digest::Algorithm;

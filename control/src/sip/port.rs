@@ -1,6 +1,7 @@
 //! The SIP side as the rest of control sees it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,16 +17,19 @@ use rsipstack::transaction::endpoint::EndpointOption;
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
 
+use super::backlog::Backlog;
 use super::config::SipConfig;
 use super::door::{self, Door};
 use super::inspect::Inspector;
-use super::limits::{CALL_INBOX, REGISTRATION_S, TCP_LISTEN_ATTEMPTS};
+use super::limits::{CALL_INBOX, REGISTRATION_S, SERVE_MS};
 use super::shared::{Message, Shared};
 use super::socket::Udp;
-use super::{established, outgoing, registration, resumed, router, trunk, trunk_probe};
+use super::{established, outgoing, registration, resumed, router, tcp, trunk, trunk_probe};
 
 /// How many things are held right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,14 +60,14 @@ impl SipPort {
     pub async fn start(config: SipConfig, inputs: mpsc::Sender<Input>) -> anyhow::Result<Self> {
         let stopped = CancellationToken::new();
         let (unreachable, _) = broadcast::channel(256);
-        let (udp, local) = bind(config.listen, config.dscp, &unreachable, &stopped)?;
+        let backlog = Arc::default();
+        let (udp, listener) = bind(config.listen, config.dscp, &backlog, &unreachable, &stopped)?;
+        let (local, served) = (listener.local_addr()?, udp.served());
         let transports = TransportLayer::new(stopped.clone());
         let udp = UdpConnection::from_socket(Arc::new(udp), config.advertise, Some(stopped.clone())).await?;
         transports.add_transport(SipConnection::Udp(udp));
-        transports.add_transport(SipConnection::TcpListener(
-            TcpListenerConnection::new(local, config.advertise).await?,
-        ));
         transports.set_stream_idle_timeout(Duration::from_secs(u64::from(REGISTRATION_S.1) * 2));
+        let tcp_listener = TcpListenerConnection::new(local, config.advertise).await?;
         let slot = Arc::new(OnceLock::new());
         let endpoint = EndpointBuilder::new()
             .with_user_agent(&config.user_agent)
@@ -72,7 +76,7 @@ impl SipPort {
             .with_allows(vec![Method::Invite])
             .with_option(timers(&config))
             .with_inspector(Box::new(Inspector { clock: Arc::clone(&config.clock) }))
-            .with_transport_inspector(Box::new(Door { shared: Arc::clone(&slot) }))
+            .with_transport_inspector(Box::new(Door { shared: Arc::clone(&slot), backlog }))
             .build();
         let incoming = endpoint.incoming_transactions()?;
         let advertised = config.advertise.unwrap_or_else(|| SipConnection::resolve_bind_address(local));
@@ -83,7 +87,13 @@ impl SipPort {
         }
         registration::restore(&shared);
         tokio::spawn(async move { endpoint.serve().await });
-        tcp_listens(local).await?;
+        timeout(Duration::from_millis(SERVE_MS), served.notified())
+            .await
+            .context("SIP does not begin to serve")?;
+        // The stack goes through its listeners when it begins to serve: the connections of this one are accepted here.
+        let address = tcp_listener.get_addr().clone();
+        shared.endpoint.transport_layer.add_transport(SipConnection::TcpListener(tcp_listener));
+        spawn_until(&stopped, tcp::accept(Arc::clone(&shared), listener, address, stopped.clone()));
         spawn_until(&stopped, router::run(Arc::clone(&shared), incoming));
         spawn_until(&stopped, door::let_in(Arc::clone(&shared)));
         spawn_until(&stopped, registration::keep(Arc::clone(&shared)));
@@ -166,17 +176,6 @@ impl Drop for SipPort {
     }
 }
 
-/// Waits until the stack has bound its TCP listener, of which it says nothing.
-async fn tcp_listens(local: SocketAddr) -> anyhow::Result<()> {
-    for _ in 0..TCP_LISTEN_ATTEMPTS {
-        if tokio::net::TcpStream::connect(local).await.is_ok() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    anyhow::bail!("SIP over TCP cannot listen on {local}")
-}
-
 fn spawn_until(stopped: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
     let stopped = stopped.clone();
     tokio::spawn(async move {
@@ -199,24 +198,30 @@ fn timers(config: &SipConfig) -> EndpointOption {
     }
 }
 
-/// Binds UDP and makes sure that the same port is free for TCP, which the stack binds when it starts to serve.
+/// Binds UDP and TCP to the same port.
 fn bind(
     listen: SocketAddr,
     dscp: Dscp,
+    backlog: &Arc<Backlog>,
     unreachable: &broadcast::Sender<SocketAddr>,
     stopped: &CancellationToken,
-) -> anyhow::Result<(Udp, SocketAddr)> {
+) -> anyhow::Result<(Udp, TcpListener)> {
     let attempts = if listen.port() == 0 { 16 } else { 1 };
     let mut last = None;
     for _ in 0..attempts {
-        let udp = Udp::bind(listen, dscp, unreachable.clone(), stopped.clone())
+        let udp = Udp::bind(listen, dscp, Arc::clone(backlog), unreachable.clone(), stopped.clone())
             .with_context(|| format!("SIP over UDP cannot listen on {listen}"))?;
-        let local = rsipstack::platform::net::UdpSocket::local_addr(&udp)?;
-        match TcpListener::bind(local) {
-            Ok(_) => return Ok((udp, local)),
+        match listen_at(rsipstack::platform::net::UdpSocket::local_addr(&udp)?) {
+            Ok(listener) => return Ok((udp, listener)),
             Err(error) => last = Some(error),
         }
     }
     let error = last.map_or_else(|| anyhow::anyhow!("no port"), anyhow::Error::from);
     Err(error.context(format!("SIP over TCP cannot listen on {listen}")))
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = StdTcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }

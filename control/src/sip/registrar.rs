@@ -30,6 +30,13 @@ pub(crate) struct Register {
     pub(crate) flow: Flow,
 }
 
+impl Register {
+    /// Whose wrong passwords are counted together.
+    fn source(&self) -> (IpAddr, String) {
+        (self.flow.address.ip(), self.aor.clone())
+    }
+}
+
 /// What to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -73,15 +80,19 @@ pub(crate) struct Registrar {
     bindings: HashMap<String, Vec<Binding>>,
     flows: Flows,
     nonce_counts: HashMap<String, u32>,
+    /// Those made before are taken no more.
+    nonces_from_ms: u64,
     wrong: HashMap<(IpAddr, String), Wrong>,
     order: u64,
     challenges: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Wrong {
     count: u32,
     last_ms: u64,
+    /// Hash of the last one.
+    last: String,
 }
 
 impl Registrar {
@@ -94,6 +105,7 @@ impl Registrar {
             bindings: HashMap::new(),
             flows: Flows::default(),
             nonce_counts: HashMap::new(),
+            nonces_from_ms: 0,
             wrong: HashMap::new(),
             order: 0,
             challenges: 0,
@@ -107,36 +119,50 @@ impl Registrar {
         register: &Register,
         password: impl FnOnce(&str) -> Option<String>,
     ) -> Verdict {
-        let Some(credentials) = self.credentials(&register.authorization) else {
-            return Verdict::Challenge(self.challenge(now_ms, false));
-        };
-        let source = (register.flow.address.ip(), register.aor.clone());
-        if let Some(wait_s) = self.shut_out(now_ms, &source) {
-            return Verdict::Refused(403, "Too many wrong passwords", Some(wait_s));
+        match self.judged(now_ms, register, password) {
+            Ok(credentials) if self.is_new_count(&credentials) => {
+                self.wrong.remove(&register.source());
+                self.bind(now_ms, register)
+            }
+            Ok(_) => Verdict::Challenge(self.challenge(now_ms, register, true)),
+            Err(refusal) => refusal,
         }
-        if !self.is_our_nonce(now_ms, &credentials.nonce) {
-            return Verdict::Challenge(self.challenge(now_ms, true));
+    }
+
+    /// What a REGISTER gets whose sender has not shown to be who it says; none when it has. Nothing is kept but a count of wrong
+    /// passwords.
+    pub(crate) fn refusal(
+        &mut self,
+        now_ms: u64,
+        register: &Register,
+        password: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<Verdict> {
+        self.judged(now_ms, register, password).err()
+    }
+
+    fn judged(
+        &mut self,
+        now_ms: u64,
+        register: &Register,
+        password: impl FnOnce(&str) -> Option<String>,
+    ) -> Result<Credentials, Verdict> {
+        let Some(credentials) = self.credentials(&register.authorization) else {
+            return Err(Verdict::Challenge(self.challenge(now_ms, register, false)));
+        };
+        if let Some(wait_s) = self.shut_out(now_ms, &register.source()) {
+            return Err(Verdict::Refused(403, "Too many wrong passwords", Some(wait_s)));
+        }
+        if !self.is_our_nonce(now_ms, &credentials.nonce, register) {
+            return Err(Verdict::Challenge(self.challenge(now_ms, register, true)));
         }
         // The user must be the address of record: nobody registers for another.
         let known = password(&credentials.username).filter(|_| credentials.username == register.aor);
         let offered = credentials.algorithm().is_some_and(|algorithm| self.digests.contains(&algorithm));
         if !offered || !known.is_some_and(|password| credentials.matches("REGISTER", &password)) {
-            self.count_wrong(now_ms, source);
-            return Verdict::Refused(403, "Wrong user or password", None);
+            self.count_wrong(now_ms, register);
+            return Err(Verdict::Refused(403, "Wrong user or password", None));
         }
-        if !self.is_new_count(&credentials) {
-            return Verdict::Challenge(self.challenge(now_ms, true));
-        }
-        self.wrong.remove(&source);
-        self.bind(now_ms, register)
-    }
-
-    /// The challenge for a REGISTER that cannot be judged yet: it bears no credentials, or a nonce that is not ours any more.
-    pub(crate) fn challenge_first(&mut self, now_ms: u64, authorization: &[String]) -> Option<Vec<String>> {
-        match self.credentials(authorization) {
-            Some(credentials) if self.is_our_nonce(now_ms, &credentials.nonce) => None,
-            stale => Some(self.challenge(now_ms, stale.is_some())),
-        }
+        Ok(credentials)
     }
 
     /// The best binding of an address of record: highest `q`, then the newest.
@@ -296,9 +322,9 @@ impl Registrar {
         all.into_iter().find(|credentials| credentials.realm == self.realm)
     }
 
-    fn challenge(&mut self, now_ms: u64, stale: bool) -> Vec<String> {
+    fn challenge(&mut self, now_ms: u64, register: &Register, stale: bool) -> Vec<String> {
         self.challenges += 1;
-        let nonce = nonce_text(self.secret, now_ms, self.challenges);
+        let nonce = nonce_text(self.secret, register.flow.address.ip(), now_ms, self.challenges);
         let stale = if stale { ", stale=true" } else { "" };
         let challenge = |algorithm: &Algorithm| {
             let name = algorithm.name();
@@ -310,13 +336,15 @@ impl Registrar {
         self.digests.iter().map(challenge).collect()
     }
 
-    fn is_our_nonce(&self, now_ms: u64, nonce: &str) -> bool {
+    /// Whether we gave a nonce to whoever sends from this address, not long ago.
+    fn is_our_nonce(&self, now_ms: u64, nonce: &str, register: &Register) -> bool {
         let number = nonce.split('-').nth(1).and_then(|text| u64::from_str_radix(text, 16).ok());
         let (Some(made_ms), Some(number)) = (nonce_time(nonce), number) else {
             return false;
         };
-        let fresh = made_ms <= now_ms && now_ms - made_ms < NONCE_MS;
-        fresh && same(nonce_text(self.secret, made_ms, number).as_bytes(), nonce.as_bytes())
+        let fresh = (self.nonces_from_ms..=now_ms).contains(&made_ms) && now_ms - made_ms < NONCE_MS;
+        let to = register.flow.address.ip();
+        fresh && same(nonce_text(self.secret, to, made_ms, number).as_bytes(), nonce.as_bytes())
     }
 
     /// A count is taken once (RFC 7616 section 3.4.5); without `qop` a nonce is.
@@ -326,9 +354,22 @@ impl Registrar {
         match self.nonce_counts.get(&key) {
             Some(&last) if count <= last => false,
             Some(_) => self.nonce_counts.insert(key, count).is_some(),
-            None if self.nonce_counts.len() >= NONCES => false,
-            None => self.nonce_counts.insert(key, count).is_none(),
+            None => {
+                if self.nonce_counts.len() >= NONCES {
+                    self.forget_older_nonces();
+                }
+                self.nonce_counts.insert(key, count).is_none()
+            }
         }
+    }
+
+    /// Makes room: the older half is taken no more, whether it was used or not.
+    fn forget_older_nonces(&mut self) {
+        let mut made: Vec<u64> = self.nonce_counts.keys().filter_map(|nonce| nonce_time(nonce)).collect();
+        let middle = made.len() / 2;
+        self.nonces_from_ms = *made.select_nth_unstable(middle).1 + 1;
+        let from_ms = self.nonces_from_ms;
+        self.nonce_counts.retain(|nonce, _| nonce_time(nonce).is_some_and(|made_ms| made_ms >= from_ms));
     }
 
     fn shut_out(&self, now_ms: u64, source: &(IpAddr, String)) -> Option<u32> {
@@ -337,18 +378,22 @@ impl Registrar {
         u32::try_from(left_ms.div_ceil(1_000)).ok()
     }
 
-    fn count_wrong(&mut self, now_ms: u64, source: (IpAddr, String)) {
+    fn count_wrong(&mut self, now_ms: u64, register: &Register) {
+        let source = register.source();
         if self.wrong.len() >= SHUT_OUT_ENTRIES && !self.wrong.contains_key(&source) {
             self.wrong.retain(|_, wrong| wrong.last_ms + SHUT_OUT_MS > now_ms);
             if self.wrong.len() >= SHUT_OUT_ENTRIES {
                 self.wrong.clear();
             }
         }
-        let wrong = self.wrong.entry(source).or_insert(Wrong { count: 0, last_ms: now_ms });
+        let wrong = self.wrong.entry(source).or_default();
         if wrong.last_ms + SHUT_OUT_MS <= now_ms {
-            wrong.count = 0;
+            *wrong = Wrong::default();
         }
-        *wrong = Wrong { count: wrong.count + 1, last_ms: now_ms };
+        // The same once more is a retransmission, for which there is no transaction.
+        let last = Algorithm::Sha256.hex(&register.authorization.concat());
+        wrong.count += u32::from(wrong.last != last);
+        (wrong.last, wrong.last_ms) = (last, now_ms);
     }
 }
 
@@ -380,10 +425,10 @@ fn nonce_time(nonce: &str) -> Option<u64> {
     u64::from_str_radix(nonce.split('-').next()?, 16).ok()
 }
 
-/// A nonce that only we can have made: its time and number, and a hash over both with a secret at both ends. No table is
-/// needed, so a flood of REGISTERs costs no memory.
-fn nonce_text(secret: u128, made_ms: u64, number: u64) -> String {
-    let hash = Algorithm::Sha256.hex(&format!("{secret:032x}:{made_ms}:{number}:{secret:032x}"));
+/// A nonce that only we can have made: its time and number, and a hash over both and whom it was sent to, with a secret at both ends.
+/// No table is needed, so a flood of REGISTERs costs no memory; who brings it has been reached at that address.
+fn nonce_text(secret: u128, to: IpAddr, made_ms: u64, number: u64) -> String {
+    let hash = Algorithm::Sha256.hex(&format!("{secret:032x}:{to}:{made_ms}:{number}:{secret:032x}"));
     format!("{made_ms:x}-{number:x}-{}", &hash[..32])
 }
 

@@ -179,3 +179,53 @@ fn a_flow_is_a_phones_as_long_as_anything_is_bound_to_it() {
     accept(&mut next, NOW + 132_000, Register { cseq: 5, expires_s: Some(0), flow: other, ..second });
     assert!(!next.is_flow_of_phone(other));
 }
+
+#[test]
+fn whoever_cannot_be_reached_at_an_address_shuts_nobody_out_there() {
+    let mut registrar = empty(1);
+    let stolen = nonce(&mut registrar, NOW);
+    let elsewhere = Flow { tcp: false, address: "127.0.0.8:5070".parse().expect("an address") };
+    for count in 1..=2 * WRONG_PASSWORDS {
+        let forged = Register { flow: elsewhere, ..register("<sip:a@b>", count) };
+        let forged = signed(forged, &stolen, count, "alice", "guess");
+        let verdict = registrar.register(NOW, &forged, passwords);
+        assert!(matches!(verdict, Verdict::Challenge(_)), "a nonce of another address: {verdict:?}");
+    }
+    assert!(registrar.wrong.is_empty());
+}
+
+#[test]
+fn a_refusal_that_is_asked_for_again_is_one_wrong_password() {
+    let mut registrar = empty(1);
+    let nonce = nonce(&mut registrar, NOW);
+    let wrong = signed(register("<sip:a@b>", 1), &nonce, 1, "alice", "guess");
+    for _ in 0..2 * WRONG_PASSWORDS {
+        let refusal = registrar.refusal(NOW, &wrong, passwords);
+        assert_eq!(refusal, Some(Verdict::Refused(403, "Wrong user or password", None)));
+    }
+    let right = signed(register("<sip:a@b>", 2), &nonce, 2, "alice", "alice-pw");
+    assert_eq!(registrar.refusal(NOW, &right, passwords), None);
+    assert!(matches!(registrar.register(NOW, &right, passwords), Verdict::Accepted { .. }));
+}
+
+#[test]
+fn phones_register_however_many_do() {
+    let mut registrar = empty(1);
+    let old = nonce(&mut registrar, NOW);
+    for number in 0..NONCES {
+        registrar.nonce_counts.insert(nonce_text(2, LOCALHOST, NOW + number as u64, 0), 1);
+    }
+    let now_ms = NOW + NONCES as u64;
+    assert!(matches!(accept(&mut registrar, now_ms, register("<sip:a@b>", 1)), Verdict::Accepted { .. }));
+    assert!(registrar.nonce_counts.len() <= NONCES / 2 + 1);
+    let late = signed(register("<sip:a@b>", 2), &old, 1, "alice", "alice-pw");
+    let verdict = registrar.register(now_ms, &late, passwords);
+    assert!(
+        matches!(verdict, Verdict::Challenge(_)),
+        "nobody knows any more whether it was used: {verdict:?}"
+    );
+    let stale = nonce(&mut registrar, now_ms);
+    assert!(registrar.is_our_nonce(now_ms, &stale, &register("<sip:a@b>", 3)));
+}
+
+const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -7,9 +7,11 @@ use std::time::Duration;
 use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::{Header, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::SipConnection;
 
 use super::flow::Flow;
-use super::registrar::{Binding, Register, Verdict};
+use super::limits::AOR_BYTES;
+use super::registrar::{Binding, Change, Register, Verdict};
 use super::request::reply;
 use super::shared::{Shared, lock};
 use super::text::user_of;
@@ -25,28 +27,55 @@ pub(crate) fn answer(shared: &Arc<Shared>, transaction: Transaction) {
     };
     let verdict = lock(&shared.registrar)
         .register(shared.steady_ms(), &register, |user| shared.config.credentials.password(user));
-    match verdict {
-        Verdict::Challenge(values) => reply(transaction, StatusCode::Unauthorized, challenges(values)),
-        Verdict::Refused(status, reason, wait_s) => {
-            tracing::info!(aor = %register.aor, source = %register.flow.address, status, reason, "REGISTER refused");
-            let mut headers = vec![Header::Warning(format!("399 offhook \"{reason}\"").into())];
-            headers.extend(wait_s.map(|wait_s| Header::RetryAfter(wait_s.to_string().into())));
-            reply(transaction, StatusCode::from(status), headers);
-        }
-        Verdict::Accepted { contacts, change } => {
-            let headers = contacts.into_iter().map(|value| Header::Contact(value.into())).collect();
-            reply(transaction, StatusCode::OK, headers);
-            if let Some(change) = change {
-                let shared = Arc::clone(shared);
-                tokio::spawn(async move { shared.emit_registration(change.aor, change.contact).await });
-            }
-        }
+    if let Verdict::Refused(status, reason, _) = verdict {
+        mention(&register, status, reason);
+    }
+    let (status, headers, change) = told(verdict);
+    reply(transaction, status, headers);
+    if let Some(change) = change {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move { shared.emit_registration(change.aor, change.contact).await });
     }
 }
 
-/// Header values that challenge a REGISTER which cannot be judged yet; none when it can.
-pub(crate) fn challenge(shared: &Shared, request: &Request) -> Option<Vec<Header>> {
-    lock(&shared.registrar).challenge_first(shared.steady_ms(), &authorization(request)).map(challenges)
+/// The answer to a REGISTER whose sender has not shown who it is; none when it has, and only then is it worth a transaction.
+pub(crate) fn refusal(
+    shared: &Shared,
+    request: &Request,
+    connection: &SipConnection,
+) -> Option<(StatusCode, Vec<Header>)> {
+    let Some(register) = Flow::of(Some(connection)).and_then(|flow| read(request, flow)) else {
+        return Some((StatusCode::BadRequest, Vec::new()));
+    };
+    let verdict = lock(&shared.registrar)
+        .refusal(shared.steady_ms(), &register, |user| shared.config.credentials.password(user))?;
+    if let Verdict::Refused(status, reason, _) = verdict
+        && shared.is_to_mention(&shared.refused_register_s)
+    {
+        mention(&register, status, reason);
+    }
+    let (status, headers, _) = told(verdict);
+    Some((status, headers))
+}
+
+fn mention(register: &Register, status: u16, reason: &str) {
+    tracing::info!(aor = %register.aor, source = %register.flow.address, status, reason, "REGISTER refused");
+}
+
+/// A verdict on the wire, and what the core hears of it.
+fn told(verdict: Verdict) -> (StatusCode, Vec<Header>, Option<Change>) {
+    match verdict {
+        Verdict::Challenge(values) => (StatusCode::Unauthorized, challenges(values), None),
+        Verdict::Refused(status, reason, wait_s) => {
+            let mut headers = vec![Header::Warning(format!("399 offhook \"{reason}\"").into())];
+            headers.extend(wait_s.map(|wait_s| Header::RetryAfter(wait_s.to_string().into())));
+            (StatusCode::from(status), headers, None)
+        }
+        Verdict::Accepted { contacts, change } => {
+            let headers = contacts.into_iter().map(|value| Header::Contact(value.into())).collect();
+            (StatusCode::OK, headers, change)
+        }
+    }
 }
 
 fn challenges(values: Vec<String>) -> Vec<Header> {
@@ -89,10 +118,11 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-/// What a REGISTER asks for.
+/// What a REGISTER asks for. None when it has not what every REGISTER has, or names a user longer than any of ours.
 pub(crate) fn read(request: &Request, flow: Flow) -> Option<Register> {
+    let aor = user_of(&request.to_header().ok()?.uri().ok()?);
     Some(Register {
-        aor: user_of(&request.to_header().ok()?.uri().ok()?),
+        aor: (aor.len() <= AOR_BYTES).then_some(aor)?,
         authorization: authorization(request),
         contacts: values(request, |header| match header {
             Header::Contact(value) => Some(value.value()),

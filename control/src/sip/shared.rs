@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::config::SipConfig;
 use super::registrar::Registrar;
 use super::taking_up::TakingUp;
+use super::unread::Unread;
 
 /// One message to a call's task.
 pub(crate) enum Message {
@@ -58,13 +59,16 @@ pub(crate) struct Shared {
     pub(crate) registrar: Mutex<Registrar>,
     /// Addresses that the trunk's calls come from.
     pub(crate) trunk_sources: Mutex<Vec<IpAddr>>,
-    /// Second of the last call from elsewhere that was mentioned in the log.
+    /// Second of the last call from elsewhere that was mentioned in the log, and of the last REGISTER that was refused.
     pub(crate) foreign_call_s: AtomicU64,
+    pub(crate) refused_register_s: AtomicU64,
     /// What the calendar showed when our clock began, in milliseconds since 1970 UTC.
     started_ms: u64,
     inputs: mpsc::Sender<Input>,
     calls: Mutex<HashMap<CallId, mpsc::Sender<Message>>>,
     dialogs: Mutex<HashMap<DialogKey, mpsc::Sender<Message>>>,
+    /// Answers of the door that their peers do not read.
+    pub(crate) unread: Unread,
     /// Dialogs of an earlier run.
     pub(crate) taking_up: Arc<TakingUp<Received>>,
     next_incoming: AtomicU64,
@@ -92,6 +96,8 @@ impl Shared {
             unreachable,
             trunk_sources: Mutex::default(),
             foreign_call_s: AtomicU64::new(0),
+            refused_register_s: AtomicU64::new(0),
+            unread: Unread::default(),
             started_ms: now.unix_ms.saturating_sub(now.mono_us / 1_000),
             inputs,
             calls: Mutex::default(),
@@ -165,6 +171,13 @@ impl Shared {
     /// as long as it was told.
     pub(crate) fn steady_ms(&self) -> u64 {
         self.started_ms + (self.mono_us() / 1_000)
+    }
+
+    /// Whether what strangers can bring about at will is to be mentioned in the log, which is not theirs to fill: once a second, by the
+    /// second of the last time.
+    pub(crate) fn is_to_mention(&self, last_s: &AtomicU64) -> bool {
+        let now_s = self.unix_ms() / 1_000;
+        last_s.swap(now_s, Ordering::Relaxed) != now_s
     }
 
     /// Our Contact URI for a transport.

@@ -11,7 +11,9 @@ use rsipstack::platform::CancellationToken;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
+
+use super::backlog::Backlog;
 
 /// Receive buffer asked for, in bytes: a burst of some thousand messages waits here while the stack is busy.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
@@ -21,14 +23,18 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 pub(crate) struct Udp {
     socket: Arc<RwLock<Option<Arc<UdpSocket>>>>,
     local: SocketAddr,
+    /// Told when the stack begins to read.
+    served: Arc<Notify>,
+    backlog: Arc<Backlog>,
 }
 
 impl Udp {
-    /// Binds `address`; what is sent has `dscp`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
+    /// Binds `address`; what is sent has `dscp`, and what is read is noted in the `backlog`. Destinations for which the network sent an ICMP error are announced on `unreachable` until
     /// `cancelled`.
     pub(crate) fn bind(
         address: SocketAddr,
         dscp: Dscp,
+        backlog: Arc<Backlog>,
         unreachable: broadcast::Sender<SocketAddr>,
         cancelled: CancellationToken,
     ) -> io::Result<Self> {
@@ -64,7 +70,12 @@ impl Udp {
             }
             open.write().unwrap_or_else(PoisonError::into_inner).take();
         });
-        Ok(Self { socket: slot, local })
+        Ok(Self { socket: slot, local, served: Arc::default(), backlog })
+    }
+
+    /// Told when the stack begins to read: it has gone through its listeners then.
+    pub(crate) fn served(&self) -> Arc<Notify> {
+        Arc::clone(&self.served)
     }
 
     fn socket(&self) -> io::Result<Arc<UdpSocket>> {
@@ -77,9 +88,14 @@ impl Udp {
 impl rsipstack::platform::net::UdpSocket for Udp {
     async fn recv_from(&self, buf: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
         let socket = self.socket()?;
+        self.served.notify_one();
+        self.backlog.room().await;
         loop {
             match socket.recv_from(buf).await {
-                Ok(received) => return Ok(received),
+                Ok((length, from)) => {
+                    self.backlog.note_read(&buf[..length], from);
+                    return Ok((length, from));
+                }
                 Err(error) if is_icmp(&error) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -154,8 +170,9 @@ mod tests {
                 setsockopt(&peer, sockopt::Ipv6RecvTClass, &true).unwrap();
             }
             let (unreachable, _) = broadcast::channel(1);
+            let stopped = CancellationToken::new();
             let udp =
-                Udp::bind(address.parse().unwrap(), dscp, unreachable, CancellationToken::new()).unwrap();
+                Udp::bind(address.parse().unwrap(), dscp, Arc::default(), unreachable, stopped).unwrap();
             udp.send_to(b"OPTIONS", peer.local_addr().unwrap()).await.unwrap();
             assert_eq!(class_of_next(&peer), Some(dscp.traffic_class()), "{address} {dscp}");
         }

@@ -56,7 +56,7 @@ fn on_request(request: &Request) {
     if let Some(register) = registration::read(request, flow()) {
         let mut registrar = Registrar::new("realm", &[Algorithm::Sha256, Algorithm::Md5], 1);
         let _ = registrar.register(NOW_MS, &register, |_| Some("password".to_owned()));
-        let _ = registrar.challenge_first(NOW_MS, &register.authorization);
+        let _ = registrar.refusal(NOW_MS, &register, |_| Some("password".to_owned()));
         for value in &register.authorization {
             let _ = Credentials::parse(value)
                 .map(|found| (found.nonce_count(), found.matches("REGISTER", "password")));

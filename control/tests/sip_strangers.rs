@@ -1,0 +1,96 @@
+//! Strangers who connect over TCP, where whoever listens has to keep something for each of them.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use offhook_control::sip::SipConfig;
+use support::peer::Peer;
+use support::{PATIENCE, Port, config};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+
+fn request(method: &str, number: usize, call_id: &str, via: &str) -> String {
+    with_more(method, number, call_id, via, "")
+}
+
+fn with_more(method: &str, number: usize, call_id: &str, via: &str, more: &str) -> String {
+    format!(
+        "{method} sip:100@127.0.0.1 SIP/2.0\r\nVia: {via};branch=z9hG4bK{method}{number}\r\nFrom: <sip:s@127.0.0.1>;tag=f\r\n\
+         To: <sip:100@127.0.0.1>\r\nCall-ID: {call_id}{number}\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+         {more}Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// That others are answered.
+async fn is_served(at: SocketAddr) {
+    let peer = Peer::new().await;
+    let via = format!("SIP/2.0/UDP {}", peer.address());
+    peer.send(at, &request("OPTIONS", 1, "other", &via)).await;
+    peer.hear("SIP/2.0 200").await;
+}
+
+async fn a_stranger_who_reads_no_answers(method: &str) {
+    let port = Port::start(config()).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stranger = socket.connect(port.address()).await.expect("a connection");
+    // Each answer has the Call-ID in it: more than the buffers between the two hold.
+    let call_id = "x".repeat(8_000);
+    for number in 0..1_500 {
+        let text = request(method, number, &call_id, "SIP/2.0/TCP 127.0.0.1:9");
+        let written = tokio::time::timeout(PATIENCE, stranger.write_all(text.as_bytes())).await;
+        if !matches!(written, Ok(Ok(()))) {
+            break;
+        }
+    }
+    is_served(port.address()).await;
+}
+
+#[tokio::test]
+async fn who_reads_no_answers_over_tcp_keeps_nobody_elses() {
+    a_stranger_who_reads_no_answers("OPTIONS").await;
+}
+
+#[tokio::test]
+async fn who_reads_no_answers_to_cancels_over_tcp_keeps_nobody_elses() {
+    a_stranger_who_reads_no_answers("CANCEL").await;
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_makes_room_for_others() {
+    let port = Port::start(SipConfig { max_strangers: 8, ..config() }).await;
+    let open = async || TcpStream::connect(port.address()).await.expect("a connection");
+    let first = open().await;
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(open().await);
+    }
+    let mut byte = [0];
+    let closed = tokio::time::timeout(PATIENCE, first.readable()).await;
+    closed.expect("it is closed").expect("it is readable");
+    assert_eq!(first.try_read(&mut byte).expect("its end"), 0);
+    is_served(port.address()).await;
+}
+
+#[tokio::test]
+async fn guesses_at_passwords_take_nobodys_place() {
+    let port = Port::start(config()).await;
+    let peer = Peer::new().await;
+    let via = format!("SIP/2.0/UDP {}", peer.address());
+    peer.send(port.address(), &request("REGISTER", 0, "guess", &via)).await;
+    let challenge = peer.hear("SIP/2.0 401").await;
+    let nonce = challenge.text.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let nonce = nonce.expect("a nonce");
+    for number in 1..=20 {
+        let guess = format!(
+            "Authorization: Digest username=\"100\", realm=\"offhook.test\", nonce=\"{nonce}\", uri=\"sip:offhook.test\", \
+             response=\"{number}\"\r\n"
+        );
+        peer.send(port.address(), &with_more("REGISTER", number, "guess", &via, &guess)).await;
+        peer.hear("SIP/2.0 403").await;
+    }
+    let counts = port.port.counts();
+    assert_eq!((counts.transactions, counts.finished_transactions), (0, 0), "{counts:?}");
+}
