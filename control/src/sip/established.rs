@@ -207,8 +207,10 @@ impl Established {
                 self.send_bye("no ACK");
                 Some(End::by_peer("no ACK to our answer"))
             }
-            Message::Replied { refresh, response } => {
-                self.on_reply(refresh, response.map(|boxed| *boxed)).await
+            Message::Replied { offered, refresh, response } => {
+                // An UPDATE that refreshes the session may be under way beside an offer.
+                let offered = if offered { self.offering.take() } else { None };
+                self.on_reply(offered, refresh, response.map(|boxed| *boxed)).await
             }
             Message::Stray(response) => {
                 self.on_stray(&response).await;

@@ -155,6 +155,7 @@ impl Established {
         let mut headers = self.session_headers();
         headers.push(Header::ContentType("application/sdp".into()));
         self.ask(Method::Invite, headers, sdp.into_bytes(), move |response| Message::Replied {
+            offered: true,
             refresh,
             response,
         });
@@ -182,7 +183,7 @@ impl Established {
         }
         if self.peer_takes_update {
             let headers = self.session_headers();
-            let told = |response| Message::Replied { refresh: true, response };
+            let told = |response| Message::Replied { offered: false, refresh: true, response };
             self.ask(Method::Update, headers, Vec::new(), told);
         } else if let Some(local) = self.local.clone() {
             let text = sdp::offer(&local, &self.secrets, self.direction());
@@ -192,9 +193,13 @@ impl Established {
         None
     }
 
-    /// The answer to a re-INVITE or UPDATE of ours.
-    pub(crate) async fn on_reply(&mut self, refresh: bool, response: Option<Response>) -> Option<End> {
-        let offered = self.offering.take();
+    /// The answer to a re-INVITE or UPDATE of ours, with the offer that was in it.
+    pub(crate) async fn on_reply(
+        &mut self,
+        offered: Option<LocalMedia>,
+        refresh: bool,
+        response: Option<Response>,
+    ) -> Option<End> {
         let Some(response) = response else {
             self.send_bye("no answer in the dialog");
             return Some(End::by_peer("the peer does not answer"));
@@ -211,17 +216,10 @@ impl Established {
                     self.after_refusal(local, &response);
                 }
             }
-            (_, 422) => {
-                let least_s =
-                    header(&response, "Min-SE").and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-                if let Some(session) = &mut self.session {
-                    session.interval_s = session.interval_s.max(least_s);
-                }
-                match offered {
-                    Some(local) if !refresh => self.offer(local),
-                    _ => return self.on_due(),
-                }
-            }
+            (_, 422) if self.takes_longer_session(&response) => match offered {
+                Some(local) if !refresh => self.offer(local),
+                _ => return self.on_due(),
+            },
             (_, status) => {
                 tracing::info!(call = %self.call, status, refresh, "the peer refused our request in the dialog");
             }

@@ -253,7 +253,9 @@ impl Resumed {
         let (shared, sender) = (Arc::clone(&self.shared), self.sender.clone());
         tokio::spawn(async move {
             let response = request::send(&shared, cancel, hop.sip_addr(), false).await;
-            let _ = sender.send(Message::Replied { refresh: false, response: response.map(Box::new) }).await;
+            let _ = sender
+                .send(Message::Replied { offered: false, refresh: false, response: response.map(Box::new) })
+                .await;
         });
     }
 

@@ -33,8 +33,8 @@ pub(crate) enum Message {
     NotAcked,
     /// The caller cancelled its INVITE.
     Cancelled,
-    /// The answer to a re-INVITE or UPDATE of ours; none when it could not be sent.
-    Replied { refresh: bool, response: Option<Box<Response>> },
+    /// The answer to a re-INVITE or UPDATE of ours, which carried an offer or did not; none when it could not be sent.
+    Replied { offered: bool, refresh: bool, response: Option<Box<Response>> },
     /// A response to an INVITE of ours whose transaction died with an earlier run.
     Stray(Box<Response>),
     /// The answer to an OPTIONS of ours, that the core asked for or not; none when there was none.
