@@ -27,6 +27,72 @@ async fn session_of(port: &mut Port, peer: &Peer, seconds: u32) -> (CallId, Hear
     (call, invite)
 }
 
+/// A peer that finds every session too short.
+struct Impatient {
+    peer: Peer,
+    /// Of each INVITE that it was sent; retransmissions have the same.
+    vias: Vec<String>,
+}
+
+impl Impatient {
+    async fn new() -> Self {
+        Self { peer: Peer::new().await, vias: Vec::new() }
+    }
+
+    async fn refuse(&mut self, invite: &Heard) {
+        self.note(invite);
+        let least = format!("Min-SE: {}\r\n", 1_800 + self.vias.len());
+        self.peer.respond(invite, "422 Session Interval Too Small", "t", &least, "").await;
+    }
+
+    fn note(&mut self, invite: &Heard) {
+        let via = invite.header("Via").to_owned();
+        if !self.vias.contains(&via) {
+            self.vias.push(via);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_finds_every_session_too_short_is_not_called_for_ever() {
+    let (mut callee, mut port) = (Impatient::new().await, port().await);
+    let call = port.dial(Target::Uri(format!("sip:bob@{}", callee.peer.address())));
+    let events = loop {
+        tokio::select! {
+            events = port.until_over(call) => break events,
+            invite = callee.peer.hear("INVITE") => callee.refuse(&invite).await,
+        }
+    };
+    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 422, .. })), "{events:?}");
+    assert_eq!(callee.vias.len(), 10);
+}
+
+#[tokio::test]
+async fn a_peer_that_finds_every_session_too_short_is_not_asked_for_ever() {
+    let (mut impatient, mut port) = (Impatient::new().await, port().await);
+    let (call, invite) = session_of(&mut port, &impatient.peer, 1_800).await;
+    impatient.note(&invite);
+    port.port.command(call, SipCommand::ReOffer { local: local_media() });
+    loop {
+        let request = impatient.peer.hear("").await;
+        if request.is("INVITE") {
+            impatient.refuse(&request).await;
+            // In its turn behind what the refusal brings.
+            port.port.command(call, SipCommand::Probe);
+        } else if request.is("OPTIONS") {
+            impatient.peer.respond(&request, "200 OK", "t", "", "").await;
+            if impatient.vias.len() > 10 {
+                port.hang_up(call);
+            }
+        } else if request.is("BYE") {
+            impatient.peer.respond(&request, "200 OK", "t", "", "").await;
+            break;
+        }
+    }
+    assert_eq!(impatient.vias.len(), 1 + 10);
+    port.idle().await;
+}
+
 #[tokio::test]
 async fn an_answer_to_a_refresh_is_not_taken_for_that_to_an_offer_beside_it() {
     let (peer, mut port) = (Peer::new().await, port().await);

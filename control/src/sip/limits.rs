@@ -24,7 +24,7 @@ pub(crate) const RING_MS: u32 = 170_000;
 pub(crate) const CONNECT_MS: u64 = 4_000;
 /// Requests larger than this go over TCP where the peer takes it (RFC 3261 section 18.1.1), in bytes.
 pub(crate) const UDP_REQUEST_BYTES: usize = 1_300;
-/// Attempts of an offer that is refused for the moment (491, 500, 503).
+/// Attempts of an offer that is refused for the moment (491, 500, 503), or until sessions are long enough for the peer (422).
 pub(crate) const OFFER_ATTEMPTS: u32 = 10;
 /// The shortest wait before it is made again, and the first where the peer asks for none, in milliseconds.
 pub(crate) const OFFER_AGAIN_MS: u64 = 1_000;

@@ -14,7 +14,7 @@ use super::established::{End, Established};
 use super::flow::Flow;
 use super::incoming::{drive, value};
 use super::limits::{OFFER_AGAIN_MOST_MS, OFFER_AGAIN_MS, OFFER_ATTEMPTS};
-use super::outgoing::header;
+use super::outgoing::{header, min_se};
 use super::request::{allow, full_response, reply};
 use super::sdp::{self, Description, SdpError};
 use super::session_timer::SessionTimer;
@@ -226,6 +226,20 @@ impl Established {
         }
         self.continue_offers();
         None
+    }
+
+    /// The peer finds our session interval too short (RFC 4028 section 7.3). Whether it is to be asked once more: with a longer one,
+    /// and not for ever.
+    fn takes_longer_session(&mut self, response: &Response) -> bool {
+        let Some((session, least_s)) = self.session.as_mut().zip(min_se(response)) else { return false };
+        self.refusals += 1;
+        let goes_on = least_s > session.interval_s && self.refusals < OFFER_ATTEMPTS;
+        if goes_on {
+            session.interval_s = least_s;
+        } else {
+            self.refusals = 0;
+        }
+        goes_on
     }
 
     async fn on_agreed(&mut self, offered: Option<LocalMedia>, response: &Response) -> Option<End> {

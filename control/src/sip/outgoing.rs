@@ -19,7 +19,7 @@ use super::cause::q850_cause;
 use super::dialog::Dialog;
 use super::established::Established;
 use super::inspect::is_local;
-use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, RING_MS, STACK_CSEQS};
+use super::limits::{CANCEL_WAIT_MS, EARLY_REQUESTS, OFFER_ATTEMPTS, RING_MS, STACK_CSEQS};
 use super::reliable::TAG;
 use super::request::reply;
 use super::route::{Plan, plan};
@@ -71,18 +71,21 @@ pub(crate) async fn run(
     mut inbox: Inbox,
 ) {
     let mut session_expires_s = shared.config.session_expires_s;
-    let mut reliable = false;
+    let (mut reliable, mut attempts) = (false, 0);
     let secrets = Secrets::new(shared.config.security(matches!(dial.target, Target::Trunk { .. })));
     let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
         let plan = match plan(&shared, &dial, session_expires_s).await {
+        attempts += 1;
             Ok(plan) => Plan { reliable, ..plan },
             Err(failure) => break Err(failure),
         };
         match Attempt::start(&shared, call, &call_id, &dial, plan, &secrets, sender.clone()) {
             Ok(attempt) => match attempt.run(&mut inbox).await {
                 // The peer wants longer sessions: once more, as it asks (RFC 4028 section 6).
-                Err(Refused::TooBrief(least_s)) if session_expires_s.is_some_and(|ours| ours < least_s) => {
+                Err(Refused::TooBrief(least_s))
+                    if attempts < OFFER_ATTEMPTS && session_expires_s.is_some_and(|ours| ours < least_s) =>
+                {
                     session_expires_s = Some(least_s);
                 }
                 Err(Refused::TooBrief(_)) => {
