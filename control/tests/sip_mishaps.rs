@@ -419,3 +419,18 @@ async fn by_09_a_phone_is_not_told_again_what_has_changed_since() {
     port.hang_up(call);
     ends(&mut port, call, false).await;
 }
+
+#[tokio::test]
+async fn a_peer_that_is_heard_is_there_whatever_the_network_says() {
+    let mut port = Port::start(SipConfig { t1_ms: 5_000, ..config() }).await;
+    let address = Peer::new().await.address();
+    let call = port.dial(Target::Uri(format!("sip:bob@{address}")));
+    // The first INVITE finds nobody. The next goes out after T1.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let peer = Peer::at(address).await;
+    let invite = peer.hear("INVITE").await;
+    peer.answer(&invite, "t").await;
+    port.answered(call).await;
+    port.hang_up(call);
+    ends(&mut port, call, false).await;
+}

@@ -361,7 +361,7 @@ async fn a_large_invite_goes_to_the_trunk_over_tcp() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_a_network_failure_at_once() {
+async fn a_port_where_nobody_listens_is_a_network_failure() {
     let mut port = Port::start(config()).await;
     for transport in ["", ";transport=tcp"] {
         let call = port.dial(Target::Uri(format!("sip:bob@127.0.0.1:{}{transport}", free_port())));

@@ -22,6 +22,8 @@ pub(crate) const CANCEL_WAIT_MS: u64 = 4_000;
 pub(crate) const RING_MS: u32 = 170_000;
 /// How long a connection of TCP may take to open, in milliseconds.
 pub(crate) const CONNECT_MS: u64 = 4_000;
+/// How long the network's word that nobody is there waits to be proved wrong, in T1: a datagram is sent once more meanwhile.
+pub(crate) const REFUSAL_T1: u32 = 2;
 /// Requests larger than this go over TCP where the peer takes it (RFC 3261 section 18.1.1), in bytes.
 pub(crate) const UDP_REQUEST_BYTES: usize = 1_300;
 /// Attempts of an offer that is refused for the moment (491, 500, 503), or until sessions are long enough for the peer (422).
@@ -36,10 +38,10 @@ pub(crate) const RESTORED_CSEQ_GAP: u32 = 64;
 pub(crate) const STACK_CSEQS: u32 = 64;
 /// Smallest session interval that we accept, in seconds (RFC 4028 section 5).
 pub(crate) const MIN_SE_S: u32 = 90;
-/// Contacts of one address of record.
-pub(crate) const CONTACTS_PER_AOR: usize = 8;
 /// Longest user of an address of record, in bytes: an agent's id.
 pub(crate) const AOR_BYTES: usize = 128;
+/// Contacts of one address of record.
+pub(crate) const CONTACTS_PER_AOR: usize = 8;
 /// Shortest and longest registration that is granted, in seconds.
 pub(crate) const REGISTRATION_S: (u32, u32) = (60, 3_600);
 /// How long a nonce is good for, in milliseconds.

@@ -45,6 +45,7 @@ mod tcp;
 mod text;
 mod trunk;
 mod trunk_probe;
+mod unreachable;
 mod unread;
 
 pub use config::{Clock, Credentials, SipConfig, TrunkConfig, TrunkCredential, TrunkTransport};

@@ -27,6 +27,7 @@ use super::sdp;
 use super::secrets::Secrets;
 use super::set_up::SetUp;
 use super::shared::{DialogKey, Inbox, Message, Shared};
+use super::unreachable::refusal;
 
 /// The parts of `SipCommand::Dial`.
 pub(crate) struct Dial {
@@ -75,8 +76,8 @@ pub(crate) async fn run(
     let secrets = Secrets::new(shared.config.security(matches!(dial.target, Target::Trunk { .. })));
     let call_id = format!("{:032x}", rand::random::<u128>());
     let outcome = loop {
-        let plan = match plan(&shared, &dial, session_expires_s).await {
         attempts += 1;
+        let plan = match plan(&shared, &dial, session_expires_s).await {
             Ok(plan) => Plan { reliable, ..plan },
             Err(failure) => break Err(failure),
         };
@@ -197,7 +198,8 @@ impl Attempt {
 
     /// Waits for the answer, the failure or the hang-up.
     async fn run(mut self, inbox: &mut Inbox) -> Result<Answered, Refused> {
-        let mut unreachable = self.shared.unreachable.subscribe();
+        let refusal = refusal(&self.shared, self.plan.destination.address);
+        tokio::pin!(refusal);
         self.tell_set_up().await;
         loop {
             tokio::select! {
@@ -213,10 +215,8 @@ impl Attempt {
                     Some(message) => self.on_message(message),
                     None => return Err(self.abandon(Failure::network(500, "stopped"))),
                 },
-                address = unreachable.recv(), if !self.heard && !self.plan.destination.tcp => {
-                    if address.is_ok_and(|address| address == self.plan.destination.address) {
-                        return Err(self.abandon(Failure::network(503, "the network refused the request (ICMP)")));
-                    }
+                () = &mut refusal, if !self.heard && !self.plan.destination.tcp => {
+                    return Err(self.abandon(Failure::network(503, "the network refused the request (ICMP)")));
                 }
                 () = sleep_until(self.deadline) => {
                     if let Some(failure) = self.giving_up.take() {

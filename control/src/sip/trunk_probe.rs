@@ -2,13 +2,11 @@
 //!
 //! Any answer shows that it is there, whatever it thinks of OPTIONS, but 503: that is its word that it takes no calls.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rsipstack::sip::typed::CSeq;
 use rsipstack::sip::{Header, Method, Request, Version};
-use tokio::sync::broadcast;
 
 use super::config::{TrunkConfig, TrunkTransport};
 use super::dialog::listener;
@@ -16,6 +14,7 @@ use super::flow::Flow;
 use super::request::{self, allow};
 use super::shared::Shared;
 use super::trunk::{address, domain};
+use super::unreachable::refusal;
 
 /// Asks again and again, and tells the core whenever the answer is another one than before.
 pub(crate) async fn watch(shared: Arc<Shared>) {
@@ -48,28 +47,17 @@ async fn ask(shared: &Arc<Shared>, trunk: &TrunkConfig) -> Result<(), String> {
     let address = address(shared).await.map_err(|error| format!("{error:#}"))?;
     let flow = Flow { tcp: trunk.transport == TrunkTransport::Tcp, address };
     let request = options(shared, trunk, flow)?;
-    let unreachable = shared.unreachable.subscribe();
+    let refusal = refusal(shared, address);
     let patience = Duration::from_millis(u64::from(shared.config.t1_ms)) * PATIENCE_T1;
     let response = tokio::select! {
         response = request::send(shared, request, flow.sip_addr(), true) => response,
-        () = refusal(unreachable, address), if !flow.tcp => return Err(format!("nobody listens at {address}")),
+        () = refusal, if !flow.tcp => return Err(format!("nobody listens at {address}")),
         () = tokio::time::sleep(patience) => None,
     };
     match response.map(|response| response.status_code.code()) {
         None | Some(408) => Err(format!("{address} does not answer OPTIONS")),
         Some(503) => Err(format!("{address} answers OPTIONS with 503")),
         Some(_) => Ok(()),
-    }
-}
-
-/// Ends when the network says that nobody is there (ICMP).
-async fn refusal(mut unreachable: broadcast::Receiver<SocketAddr>, address: SocketAddr) {
-    loop {
-        match unreachable.recv().await {
-            Ok(refused) if refused == address => return,
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-        }
     }
 }
 

@@ -33,7 +33,11 @@ impl Heard {
 
 impl Peer {
     pub async fn new() -> Self {
-        Self { socket: UdpSocket::bind("127.0.0.1:0").await.expect("a port") }
+        Self::at("127.0.0.1:0".parse().expect("an address")).await
+    }
+
+    pub async fn at(address: SocketAddr) -> Self {
+        Self { socket: UdpSocket::bind(address).await.expect("a port") }
     }
 
     pub fn address(&self) -> SocketAddr {
