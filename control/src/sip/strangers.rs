@@ -2,7 +2,10 @@
 
 use offhook_control_core::sip::Direction;
 use offhook_proto::Media;
-use rsipstack::sip::{Request, Response, SipMessage};
+use rsipstack::dialog::DialogId;
+use rsipstack::sip::{Request, Response, SipMessage, Transport};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transport::SipConnection;
 
 use super::dialog::{Dialog, contact_value};
 use super::digest::{Algorithm, Credentials};
@@ -20,7 +23,9 @@ use super::{door, incoming, inspect, outgoing, registration};
 /// # Panics
 /// When a promise of ours does not hold, such as that nobody writes a line of their own into our requests.
 pub fn read(datagram: &[u8]) -> Option<()> {
-    match SipMessage::try_from(datagram).ok()? {
+    let message = SipMessage::try_from(datagram).ok()?;
+    on_message(&message);
+    match message {
         SipMessage::Request(request) => on_request(&request),
         SipMessage::Response(response) => on_response(&response),
     }
@@ -28,6 +33,26 @@ pub fn read(datagram: &[u8]) -> Option<()> {
     let credentials = |line: &str| line.to_ascii_lowercase().starts_with("authorization: digest");
     assert!(!shown.lines().any(credentials), "credentials are shown: {shown}");
     Some(())
+}
+
+/// What the stack does with it first, in the two tasks that all of SIP hangs on.
+fn on_message(message: &SipMessage) {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let Ok(received) = SipConnection::update_msg_received(message.clone(), flow().address, transport)
+        else {
+            continue;
+        };
+        let _ = match &received {
+            SipMessage::Request(request) => TransactionKey::from_request(request, TransactionRole::Server),
+            SipMessage::Response(response) => {
+                TransactionKey::from_response(response, TransactionRole::Client)
+            }
+        };
+        let _ = (SipConnection::get_destination(&received), received.to_bytes());
+        if let SipMessage::Request(request) = &received {
+            let _ = DialogId::try_from((request, TransactionRole::Server));
+        }
+    }
 }
 
 fn on_request(request: &Request) {
