@@ -69,12 +69,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
         Some(ErrorCode::NotADatabase) => OpenError::NotAJournal(shown.clone()),
         _ => OpenError::Sqlite { path: shown.clone(), source },
     };
-    keep_private(path).map_err(|source| OpenError::Mode { path: shown.clone(), source })?;
+    create_private(path);
     let connection = Connection::open(path).map_err(sqlite)?;
     connection.busy_timeout(Duration::from_millis(200)).map_err(sqlite)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(sqlite)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     let application: i64 =
         connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(sqlite)?;
     let tables: i64 =
@@ -86,6 +84,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     if found > FORMAT {
         return Err(OpenError::TooNew { path: shown, found, known: FORMAT });
     }
+    // Up to here nothing has been changed that may be somebody else's.
+    keep_private(path).map_err(|source| OpenError::Mode { path: shown.clone(), source })?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     let set_up = format!(
         "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};
          CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
@@ -96,12 +98,13 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Creates the file before SQLite does, or takes others' rights away. SQLite's own files beside it get the same mode.
+/// Creates the file before SQLite does, if there is none. Where there is no way to it, SQLite says it better.
+fn create_private(path: &Path) {
+    drop(OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path));
+}
+
+/// Takes others' rights away. SQLite's own files beside it get the same mode.
 fn keep_private(path: &Path) -> io::Result<()> {
-    // Where there is no way to the file, SQLite says it better.
-    if OpenOptions::new().append(true).create(true).mode(OWNER_ONLY).open(path).is_err() {
-        return Ok(());
-    }
     for suffix in ["", "-wal", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -88,8 +88,26 @@ fn another_kind_of_file_is_refused_and_left_as_it_was() {
     let path = folder.path().join("notes.txt");
     let text = "dear diary, ".repeat(1_000);
     std::fs::write(&path, &text).expect("the file is written");
-    assert!(matches!(open(&path), Err(OpenError::NotAJournal(_))));
-    assert_eq!(std::fs::read_to_string(&path).expect("it is still there"), text);
+    is_left_as_it_was(&path);
+}
+
+#[test]
+fn a_database_of_others_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("addresses.db");
+    let raw = Connection::open(&path).expect("SQLite opens it");
+    raw.execute_batch("CREATE TABLE people (name TEXT); INSERT INTO people VALUES ('Eve')")
+        .expect("it is filled");
+    drop(raw);
+    is_left_as_it_was(&path);
+}
+
+fn is_left_as_it_was(path: &Path) {
+    std::fs::set_permissions(path, Permissions::from_mode(0o644)).expect("it is ours");
+    let before = std::fs::read(path).expect("it is there");
+    assert!(matches!(open(path), Err(OpenError::NotAJournal(_))));
+    assert!(std::fs::read(path).expect("it is still there") == before);
+    assert_eq!(path.metadata().expect("it has a mode").permissions().mode() & 0o777, 0o644);
 }
 
 #[test]
