@@ -107,8 +107,21 @@ pub(super) fn table(columns: &[&str], rows: &[Value]) -> Response {
 fn field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        // What callers and requests say may be made for the spreadsheet that opens this: with an apostrophe it is text.
+        Value::String(text) if is_formula(text) => format!("'{text}"),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// Whether a spreadsheet would compute a text; a telephone number does no harm.
+fn is_formula(text: &str) -> bool {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    let of_number = |c: char| c.is_ascii_digit() || " -.()/".contains(c);
+    match first {
+        "=" | "@" | "\t" | "\r" => true,
+        "+" | "-" => !rest.chars().all(of_number),
+        _ => false,
     }
 }
 
@@ -119,6 +132,19 @@ const DEFAULT_ROWS: usize = 1_000;
 mod tests {
     use super::*;
     use offhook_control_core::report::EventRow;
+
+    #[test]
+    fn what_a_caller_is_named_is_no_formula_for_who_opens_the_file() {
+        let shown = |text: &str| field(&Value::String(text.into()));
+        for text in ["=HYPERLINK(\"http://x\")", "@SUM(1)", "+1+cmd|' /C calc'!A0", "-2+A1", "\t=1"] {
+            assert_eq!(shown(text), format!("'{text}"));
+        }
+        for text in
+            ["+31201234567", "+31 20-123.45 (6)", "-", "", "anonymous", "2026-11-20T09:30:00Z", "__Dialer_a"]
+        {
+            assert_eq!(shown(text), text);
+        }
+    }
 
     #[tokio::test]
     async fn pv_08_csv_has_the_columns_as_its_heading_and_quotes_what_needs_it() {
