@@ -66,6 +66,9 @@ pub(crate) struct Callback {
     /// The attempt that runs.
     pub(crate) running: Option<(CallId, AgentId, u64)>,
     pub(crate) interaction: Option<u64>,
+    /// An attempt, or a call of its customer, of the run before: engines have yet to tell what became of it. Until then nothing ends or
+    /// moves the callback but what they tell.
+    pub(crate) unclear: bool,
     /// A detection says that a person has answered the attempt that runs.
     pub(crate) person: bool,
     /// Times that the customer was asked whether they are ready, or told that they may call.
@@ -92,6 +95,7 @@ impl Callback {
             failed_at: None,
             running: None,
             interaction: None,
+            unclear: false,
             person: false,
             asked: 0,
             asked_ms: 0,

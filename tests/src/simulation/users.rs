@@ -9,7 +9,7 @@ use offhook_control_core::api::{
 use offhook_control_core::modes::ModeWish;
 use offhook_control_core::record::Destination;
 use offhook_control_core::view::{AgentStatus, AgentView, ConnectionStatus, Notification};
-use offhook_control_core::{AgentId, CallbackId, ContactId, Input, OpId};
+use offhook_control_core::{AgentId, CallbackId, ContactId, Core, Input, OpId};
 use offhook_proto::PlaySource;
 use rand::RngExt as _;
 use serde_json::json;
@@ -137,11 +137,18 @@ impl World {
                 self.users.callbacks.insert(id.clone());
             }
             (_, ApiReply::Operation(reply)) => self.note_operation(reply),
+            (_, ApiReply::Error(error)) if error.code == "taking_up" && !self.is_taking_up() => {
+                self.violate("a request is told to come again, and all calls are taken up".to_owned());
+            }
             (Some(_), ApiReply::ContactStored(id)) => {
                 self.users.contacts.insert(id.clone());
             }
             _ => {}
         }
+    }
+
+    fn is_taking_up(&self) -> bool {
+        self.shell.core.as_ref().is_some_and(Core::is_taking_up)
     }
 
     pub(super) fn on_notification(&mut self, notification: Notification) {

@@ -190,6 +190,10 @@ impl Core {
         if callback.is_over() {
             return Err(ApiError::new(409, "completed", "the callback is completed"));
         }
+        if callback.unclear {
+            let message = "control was restarted, and asks its engines whether the customer is on the line";
+            return Err(ApiError::new(503, "taking_up", message));
+        }
         let stage = callback
             .interaction
             .and_then(|interaction| self.interactions.get(&interaction))

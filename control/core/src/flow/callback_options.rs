@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::CallbackId;
 use crate::api::ApiError;
-use crate::callback::State;
+use crate::callback::{Callback, State};
 use crate::config::ServiceConfig;
 use crate::core::{Changed, Core};
 use crate::flow::api::bad;
@@ -84,14 +84,15 @@ impl Core {
     /// New settings of the services hold at once for every callback that has not started (CB-06). Whoever waits in a queue that
     /// is not configured any more, or is to call a number that there is no more, waits no longer (CB-13).
     pub(crate) fn refresh_callbacks(&mut self) {
-        let open = self.callbacks.iter().filter(|(_, found)| !found.is_over() && found.running.is_none());
+        let is_open = |found: &Callback| !found.is_over() && !found.unclear && found.running.is_none();
+        let open = self.callbacks.iter().filter(|(_, found)| is_open(found));
         let open: Vec<CallbackId> = open.map(|(id, _)| id.clone()).collect();
         for id in open.into_iter().filter(|id| !self.is_called_in(id)).collect::<Vec<_>>() {
             self.refresh_callback(&id);
         }
     }
 
-    fn refresh_callback(&mut self, id: &CallbackId) {
+    pub(super) fn refresh_callback(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get_mut(id) else { return };
         let queue = callback.spec.queue.clone();
         let service = self.config.service(&callback.spec.service).filter(|_| callback.is_untouched());

@@ -41,7 +41,7 @@ impl Core {
     /// Queues a callback when it is due, or waits until it is.
     pub(crate) fn schedule_callback(&mut self, id: &CallbackId) {
         let Some(callback) = self.callbacks.get(id) else { return };
-        if callback.is_over() || callback.interaction.is_some() || callback.is_asked {
+        if callback.is_over() || callback.unclear || callback.interaction.is_some() || callback.is_asked {
             return;
         }
         let now_ms = self.now.unix_ms;
@@ -183,7 +183,7 @@ impl Core {
         }
         callback.state = State::Completed(reason);
         callback.running = None;
-        callback.is_asked = false;
+        (callback.is_asked, callback.unclear) = (false, false);
         let result = result.filter(|result| *result != DialResult::Connected);
         self.record(Fact::CallbackEnded { id: id.clone(), reason, result });
         self.on_callback_ended(id, reason);
@@ -276,7 +276,7 @@ impl Core {
 
     /// Again, or the end.
     pub(crate) fn after_attempt(&mut self, id: &CallbackId) {
-        let Some(callback) = self.callbacks.get(id) else { return };
+        let Some(callback) = self.callbacks.get(id).filter(|found| !found.unclear) else { return };
         if callback.attempts >= callback.spec.max_attempts {
             self.end_callback(id, callback.exhausted());
         } else if callback.expires_ms() <= self.now.unix_ms {
@@ -309,7 +309,8 @@ impl Core {
 
     /// Ends a callback whose customer has not answered.
     pub(crate) fn withdraw_callback(&mut self, id: &CallbackId, reason: CallbackReason) {
-        let interaction = self.callbacks.get(id).and_then(|callback| callback.interaction);
+        let Some(callback) = self.callbacks.get(id).filter(|found| !found.unclear) else { return };
+        let interaction = callback.interaction;
         self.end_callback(id, reason);
         if let Some(interaction) = interaction {
             self.announce_offer(interaction, "withdrawn");

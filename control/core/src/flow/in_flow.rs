@@ -6,7 +6,6 @@ use offhook_proto::PlaySource;
 
 use crate::CallId;
 use crate::call::{FLOW_HUNG_UP, Role};
-use crate::callback::Callback;
 use crate::core::Core;
 use crate::flow::access_codes::{ASKS_CODE, CODE};
 use crate::flow::replay::Caller;
@@ -78,13 +77,6 @@ impl Core {
     }
 
     pub(crate) fn on_flow_time(&mut self, owner: Owner) {
-        // After a restart the engines have to tell first whether the customer talks with somebody.
-        let unclear = |found: &Callback| found.running.is_some() && found.interaction.is_none();
-        if let Owner::Callback(id) = &owner
-            && self.callbacks.get(id).is_some_and(unclear)
-        {
-            return self.arm(Timer::Flow(owner), UNCLEAR_MS);
-        }
         self.run_flow(owner, Event::Elapsed);
     }
 
@@ -260,6 +252,3 @@ fn given(interaction: &Interaction) -> BTreeMap<String, String> {
     ];
     given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
-
-/// How often it is looked again whether it is known what became of an attempt.
-const UNCLEAR_MS: u64 = 1_000;

@@ -47,5 +47,6 @@ mod set_ups;
 mod silence;
 pub(crate) mod transfer;
 mod trunk;
+mod unclear;
 pub(crate) mod validation;
 pub(crate) mod views;

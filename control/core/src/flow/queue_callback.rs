@@ -120,10 +120,10 @@ impl Core {
         self.timers.arm(Timer::Flow(owner), Deadline::Ours(until_us));
     }
 
-    /// After a restart: the flows of callbacks go on behind their callback step.
-    pub(crate) fn resume_callback_flows(&mut self) {
+    /// After a restart: the flows of these callbacks go on behind their callback step.
+    pub(crate) fn resume_callback_flows(&mut self, ids: &[CallbackId]) {
         let mut runs = Vec::new();
-        for (id, callback) in &self.callbacks {
+        for (id, callback) in ids.iter().filter_map(|id| Some((id, self.callbacks.get(id)?))) {
             let Some(origin) = callback.spec.origin.as_ref().filter(|_| !callback.is_over()) else {
                 continue;
             };

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::flow::calls::{NewCall, leg_name};
 use crate::flow::proof::FIRST_PACKET_MS;
 use crate::flow::replay::{Caller, Marks, Replayed, SetUp, customer_leg};
-use crate::interaction::{Interaction, Outcome, Source, Stage, Way};
+use crate::interaction::{Interaction, Source, Stage, Way};
 use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
@@ -32,18 +32,15 @@ impl Core {
             }
             self.agent_changed(&id);
         }
-        let callbacks: Vec<_> = self
-            .callbacks
-            .iter()
-            .filter(|(_, found)| found.running.is_none())
-            .map(|(id, _)| id.clone())
-            .collect();
+        self.note_unclear_callbacks();
+        let callbacks = self.callbacks.iter().filter(|(_, found)| !found.unclear);
+        let callbacks: Vec<_> = callbacks.map(|(id, _)| id.clone()).collect();
         self.refresh_callbacks();
-        for id in callbacks {
-            self.after_attempt(&id);
-            self.resume_asking(&id);
+        for id in &callbacks {
+            self.after_attempt(id);
+            self.resume_asking(id);
         }
-        self.resume_callback_flows();
+        self.resume_callback_flows(&callbacks);
         let contacts: Vec<_> = self
             .contacts
             .iter()
@@ -433,27 +430,6 @@ impl Core {
         }
         interaction
     }
-
-    /// Attempts of which nobody knows how they ended: unknown, and tried again when the phone cannot ring any more.
-    fn forget_attempts(&mut self) {
-        let callbacks = self.callbacks.values();
-        let callbacks = callbacks.filter(|found| found.running.is_some() && found.interaction.is_none());
-        let callbacks: Vec<_> = callbacks.map(|callback| callback.spec.id.clone()).collect();
-        for id in callbacks {
-            self.conclude_callback(&id, &Outcome::Unknown, false, false);
-        }
-        let contacts = self.contacts.values();
-        let contacts = contacts.filter(|found| found.running.is_some() && found.interaction.is_none());
-        let contacts: Vec<_> = contacts.map(|contact| contact.id.clone()).collect();
-        for id in contacts {
-            self.conclude_contact(&id, &Outcome::Unknown, false, false);
-        }
-    }
-
-    /// How long a phone that a dead process called may still ring.
-    pub(crate) fn unknown_wait_ms(&self) -> u64 {
-        if self.mutated(Mutation::RedialAtOnce) { 0 } else { UNKNOWN_RETRY_MS }
-    }
 }
 
 /// What there is of a call's signalling.
@@ -493,7 +469,5 @@ impl Past<'_> {
     }
 }
 
-/// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).
-const UNKNOWN_RETRY_MS: u64 = 90_000;
 /// Time for the dialogs that nobody wants to be taken up and ended.
 const DISCARD_MS: u64 = 2_000;

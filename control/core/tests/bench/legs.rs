@@ -49,6 +49,16 @@ impl Bench {
         Self::over(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
     }
 
+    /// Control dies; the next run has not heard the engine yet.
+    pub(crate) fn restart_alone(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self::alone(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
+    }
+
+    /// The engine dies with all its legs, and is there again.
+    pub(crate) fn loses_all_legs(&mut self) {
+        self.legs = Legs::default();
+    }
+
     /// Control dies while these two hear each other.
     pub(crate) fn restart_with_spliced(self, legs: [String; 2]) -> Self {
         self.spliced(legs).restart()

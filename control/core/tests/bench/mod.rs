@@ -66,6 +66,19 @@ impl Bench {
         packet_age_ms: u64,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        let mut bench = Self::alone(records, legs, now_us, packet_age_ms, change);
+        bench.hears_engine();
+        bench
+    }
+
+    /// No engine is heard yet.
+    fn alone(
+        records: Vec<Record>,
+        legs: Legs,
+        now_us: u64,
+        packet_age_ms: u64,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let queue = QueueConfig {
             name: "sales".into(),
             skill: Some("sales".into()),
@@ -104,8 +117,12 @@ impl Bench {
         bench.pump();
         // What is overdue comes first.
         bench.take(Input::Tick);
-        bench.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
         bench
+    }
+
+    /// The engine is there.
+    pub(crate) fn hears_engine(&mut self) {
+        self.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
     }
 
     /// Over a journal.
