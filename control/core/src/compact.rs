@@ -53,6 +53,8 @@ struct AgentTrail {
 #[derive(Debug, Default)]
 struct CallTrail {
     dialog: Option<u64>,
+    /// Who answered is not known yet.
+    spliced: Option<u64>,
     /// Its keys are blocked.
     keys: Option<u64>,
     /// How often its conversations had no audio.
@@ -117,6 +119,18 @@ impl Compactor {
                 let before = self.calls.entry(*call).or_default().dialog.replace(seq);
                 self.dead.extend(before);
             }
+            Fact::Spliced { call, .. } => {
+                let before = self.calls.entry(*call).or_default().spliced.replace(seq);
+                self.dead.extend(before);
+            }
+            Fact::NoPerson { call } => {
+                self.on_known(*call);
+                self.dead.push(seq);
+            }
+            Fact::Connected { call, .. } => {
+                self.on_known(*call);
+                self.on_customer(seq, *call, record.at_ms);
+            }
             Fact::KeysBlocked { call, blocked } => {
                 let trail = self.calls.entry(*call).or_default();
                 self.dead.extend(trail.keys.take());
@@ -140,7 +154,6 @@ impl Compactor {
             Fact::CallEnded { call, .. } => self.on_ended(seq, *call, record.at_ms),
             Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }
-            | Fact::Connected { call, .. }
             | Fact::Transferred { call, .. } => self.on_customer(seq, *call, record.at_ms),
             Fact::CallbackAdded(spec) => {
                 let key = CaseKey::Callback(spec.id.clone());
@@ -317,11 +330,15 @@ impl Compactor {
         self.calls.entry(call).or_default().leg = Some(agent.clone());
     }
 
+    /// It is known who answered.
+    fn on_known(&mut self, call: CallId) {
+        let spliced = self.calls.get_mut(&call).and_then(|trail| trail.spliced.take());
+        self.dead.extend(spliced);
+    }
+
     fn on_ended(&mut self, seq: u64, call: CallId, at_ms: u64) {
         let trail = self.calls.remove(&call).unwrap_or_default();
-        self.dead.extend(trail.dialog);
-        self.dead.extend(trail.keys);
-        self.dead.extend(trail.missed);
+        self.dead.extend([trail.dialog, trail.spliced, trail.keys, trail.missed].into_iter().flatten());
         if let Some(agent) = trail.leg
             && self.legs.get(&agent).is_some_and(|(own, _)| *own == call)
             && let Some((_, leg)) = self.legs.remove(&agent)

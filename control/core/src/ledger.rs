@@ -195,6 +195,8 @@ impl Ledger {
             | Fact::CallbackConfirmed { .. }
             | Fact::CallbackCalledIn { .. }
             | Fact::ContactDisposed { .. }
+            | Fact::Spliced { .. }
+            | Fact::NoPerson { .. }
             | Fact::Transferred { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }

@@ -282,6 +282,19 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since_ms: Option<u64>,
     },
+    /// A called customer and an agent hear each other, and who answered is not known yet (CB-17): a conversation, unless it turns out to
+    /// be no person.
+    Spliced {
+        /// The customer's call.
+        call: CallId,
+        /// With whom.
+        agent: AgentId,
+    },
+    /// What answered turned out to be no person.
+    NoPerson {
+        /// The customer's call.
+        call: CallId,
+    },
     /// An agent passes a customer on (PV-07).
     Transferred {
         /// The customer's call.
@@ -364,6 +377,8 @@ impl Record {
             | Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }
             | Fact::Connected { call, .. }
+            | Fact::Spliced { call, .. }
+            | Fact::NoPerson { call }
             | Fact::Transferred { call, .. }
             | Fact::AudioMissed { call, .. }
             | Fact::KeysBlocked { call, .. } => Key::Call(*call),

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use bench::{Bench, agent, available_agent, conversation};
 use offhook_control_core::api::{ApiReply, ApiRequest, KeysBody, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::compact::Compactor;
+use offhook_control_core::config::OnMachine;
 use offhook_control_core::record::{Fact, Record};
 use offhook_control_core::report::{Page, Report};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::{Config, Core};
-use offhook_proto::{AudioDirection, EventBody};
+use offhook_proto::{AudioDirection, Detected, DetectedKind, EventBody};
 use serde_json::{Value, json};
 
 /// The records that are left.
@@ -87,6 +88,27 @@ fn when_the_calendar_was_set_is_kept_and_no_more_often_than_is_worth_it() {
     let set = |at_ms| Record::new(at_ms, Fact::CalendarSet { by_ms: 1_000 });
     let many: Vec<Record> = (1..=1_005).map(set).collect();
     assert_eq!(compacted(&many, None), many[5..]);
+}
+
+#[test]
+fn that_they_hear_each_other_is_kept_until_it_is_known_who_answered() {
+    for kind in [DetectedKind::Person, DetectedKind::Machine] {
+        let mut bench = Bench::with(|config| config.services[0].detection.machine = OnMachine::Retry);
+        bench.add_agent("ann", true);
+        bench.callback("+31201");
+        let customer = bench.customer();
+        bench.answer(customer);
+        let kept = |bench: &Bench| {
+            let waits = |fact: &Fact| matches!(fact, Fact::Spliced { .. } | Fact::NoPerson { .. });
+            compacted(&bench.records, None).iter().filter(|record| waits(&record.fact)).count()
+        };
+        assert_eq!(kept(&bench), 1);
+        let (leg, cause, frequency_hz, duration_ms) = (format!("c-{customer}"), None, None, None);
+        let found = Detected { leg, kind, cause, after_ms: 1_500, frequency_hz, duration_ms };
+        bench.event(EventBody::Detected(found));
+        assert_eq!(kept(&bench), 0, "{kind:?}");
+        check(&bench.records);
+    }
 }
 
 fn talk(bench: &mut Bench, number: &str) {

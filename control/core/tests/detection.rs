@@ -199,6 +199,46 @@ fn by_10_who_talked_before_the_verdict_is_not_called_again_though_control_died_a
     assert_eq!(bench.dials_to_trunk(), 0);
 }
 
+/// Control and the engine die; the next run finds nobody on the line.
+fn all_die(mut bench: Bench, call: CallId) -> Bench {
+    bench.keep_dialogs([call]);
+    bench.loses_all_legs();
+    let mut bench = bench.restart();
+    bench.sip(call, SipEvent::RestoreFailed { reason: "no such dialog".into() });
+    bench
+}
+
+#[test]
+fn by_10_who_talked_before_the_verdict_is_not_called_again_though_control_and_the_engine_died() {
+    let mut bench = on_machine(OnMachine::Drop);
+    let (id, call) = answered(&mut bench);
+    let answered_ms = bench.now().unix_ms;
+    bench.pass_ms(3_000);
+    let mut bench = all_die(bench, call);
+    assert_eq!(bench.ended(&id), Some(CallbackReason::AgentConnected));
+    let since = bench.facts().find_map(|fact| match fact {
+        Fact::Connected { since_ms, .. } => *since_ms,
+        _ => None,
+    });
+    assert_eq!(since, Some(answered_ms));
+    bench.add_agent("bob", true);
+    bench.pass_ms(600_000);
+    assert_eq!(bench.dials_to_trunk(), 0);
+}
+
+#[test]
+fn by_10_a_machine_that_was_being_hung_up_on_when_control_and_the_engine_died_is_tried_again() {
+    let mut bench = on_machine(OnMachine::Retry);
+    let (id, call) = answered(&mut bench);
+    detect(&mut bench, call, DetectedKind::Machine);
+    assert!(bench.is_hung_up(call));
+    let mut bench = all_die(bench, call);
+    assert!(!is_connected(&bench));
+    bench.add_agent("bob", true);
+    bench.pass_ms(305_000);
+    assert_eq!((bench.ended(&id), bench.dials_to_trunk()), (None, 1));
+}
+
 #[test]
 fn cb_17_a_machine_may_be_tried_again() {
     let mut bench = on_machine(OnMachine::Retry);

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::flow::engine::Pending;
 use crate::interaction::{Event, Outcome, Source};
 use crate::mutation::Mutation;
-use crate::record::DialResult;
+use crate::record::{DialResult, Fact};
 use crate::timer::Timer;
 use crate::{CallId, EngineId};
 
@@ -55,13 +55,19 @@ impl Core {
         self.ask(engine, Pending::Detect { interaction: id }, command);
     }
 
-    /// Whether it is connected but for the verdict; called when they hear each other.
+    /// Whether it is connected but for the verdict; called when they hear each other. That is on record: nobody else may be left to know.
     pub(crate) fn awaits_verdict(&mut self, id: u64) -> bool {
         let unix_ms = self.now.unix_ms;
         let Some(listening) = self.listening.get_mut(&id) else { return false };
+        let is_new = listening.spliced_ms.is_none();
         listening.spliced_ms.get_or_insert(unix_ms);
-        if let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) {
+        let Some(interaction) = self.interactions.get(&id) else { return true };
+        let (call, agent) = (interaction.call, interaction.agent.clone());
+        if let Some(call) = call {
             self.timers.stop(&Timer::Join(call));
+        }
+        if let (Some(call), Some(agent), true) = (call, agent, is_new) {
+            self.record(Fact::Spliced { call, agent });
         }
         true
     }
@@ -144,8 +150,11 @@ impl Core {
 
     /// Hangs up on what is no person; the agent gets the next.
     fn withdraw(&mut self, id: u64, result: DialResult, again: bool) {
-        self.stop_listening(id);
+        let was_spliced = self.stop_listening(id).is_some_and(|listening| listening.spliced_ms.is_some());
         let call = self.interactions.get(&id).and_then(|interaction| interaction.call);
+        if let Some(call) = call.filter(|_| was_spliced) {
+            self.record(Fact::NoPerson { call });
+        }
         if let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) {
             call.result = Some(result_name(result).to_owned());
         }

@@ -2,13 +2,13 @@
 
 use offhook_proto::{Command, LegInfo, LegList, LegListRequest, LegQuery};
 
-use crate::EngineId;
 use crate::core::Core;
 use crate::engines::State;
 use crate::flow::engine::Pending;
 use crate::io::EngineReply;
 use crate::record::Fact;
 use crate::timer::Timer;
+use crate::{AgentId, CallId, EngineId};
 
 impl Core {
     /// Asks an engine which of our legs it kept.
@@ -101,15 +101,21 @@ impl Core {
     /// Two who hear each other are on record as soon as either leg tells: its engine may die before it tells of the other, and so
     /// may we.
     fn note_talk(&mut self, leg: &str, info: &LegInfo) {
-        let Some((call, agent)) = self.replayed.talk(leg, info) else { return };
+        if let Some((call, agent)) = self.replayed.talk(leg, info) {
+            self.note_past_talk(call, agent, None);
+        }
+    }
+
+    /// A customer of the run before talked with an agent: since a moment of before, in milliseconds since 1970 UTC, where that is known.
+    pub(super) fn note_past_talk(&mut self, call: CallId, agent: AgentId, since_ms: Option<u64>) {
         let (called_in, dialled) = (self.replayed.called_in.get(&call), self.replayed.dialled.get(&call));
         let (called_in, dialled) = (called_in.cloned(), dialled.cloned());
         if self.is_given_up(call, dialled.as_ref()) {
             return;
         }
-        self.replayed.connected.insert(call, (agent.clone(), self.now.unix_ms));
+        self.replayed.connected.insert(call, (agent.clone(), since_ms.unwrap_or(self.now.unix_ms)));
         self.projection.connected += 1;
-        self.record(Fact::Connected { call, agent, since_ms: None });
+        self.record(Fact::Connected { call, agent, since_ms });
         self.complete_past(called_in.as_ref(), dialled.as_ref());
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Replayed {
     pub(super) called_in: BTreeMap<CallId, CallbackId>,
     pub(super) dialled: BTreeMap<CallId, (Source, AgentId)>,
     pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
+    /// The same, but for who answered: nobody waits for that any more.
+    pub(super) spliced: BTreeMap<CallId, (AgentId, u64)>,
     /// On their way to somebody else.
     pub(super) transferred: BTreeMap<CallId, Destination>,
     /// The queue that a customer was passed on to last, and the priority there.
@@ -112,6 +114,7 @@ impl Replayed {
         self.called_in.remove(&call);
         self.dialled.remove(&call);
         self.connected.remove(&call);
+        self.spliced.remove(&call);
         self.transferred.remove(&call);
         self.requeued.remove(&call);
         self.skills.remove(&call);
@@ -232,7 +235,14 @@ impl Core {
             }
             Fact::Connected { call, agent, since_ms: _ } => {
                 self.replayed.transferred.remove(&call);
+                self.replayed.spliced.remove(&call);
                 self.replayed.connected.insert(call, (agent, at_ms));
+            }
+            Fact::Spliced { call, agent } => {
+                self.replayed.spliced.insert(call, (agent, at_ms));
+            }
+            Fact::NoPerson { call } => {
+                self.replayed.spliced.remove(&call);
             }
             fact @ (Fact::CallbackAdded(_)
             | Fact::CallbackDialled { .. }

@@ -24,6 +24,10 @@ impl Core {
     pub(crate) fn rebuild(&mut self) {
         self.replayed.pending = true;
         self.resume_waits();
+        // Whatever ends the wait for a verdict, they talked.
+        for (call, (agent, since_ms)) in std::mem::take(&mut self.replayed.spliced) {
+            self.note_past_talk(call, agent, Some(since_ms));
+        }
         let now_us = self.now.mono_us;
         let agents: Vec<AgentId> = self.agents.keys().cloned().collect();
         for id in agents {

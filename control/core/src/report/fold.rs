@@ -112,6 +112,8 @@ impl Reports {
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }
             | Fact::LegUp { .. }
+            | Fact::Spliced { .. }
+            | Fact::NoPerson { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }
             | Fact::CallbackAsked { .. }
