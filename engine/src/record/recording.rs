@@ -1,7 +1,7 @@
 //! One recording: frames by their timestamps in, a WAV file that can be played at any moment out.
 
 use std::collections::VecDeque;
-use std::io::{Seek, Write};
+use std::io::{Error, ErrorKind, Seek, Write};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 use offhook_engine_core::{Side, Time};
@@ -20,8 +20,9 @@ pub(crate) struct Recording<W: Write + Seek> {
     tracks: [Track; 2],
     /// Samples of both sides that may still be added to, from `written` on.
     window: VecDeque<[i16; 2]>,
-    /// Samples of each channel in the file.
+    /// Samples of each channel in the file, and the most that a WAV file can say it has.
     written: u64,
+    most: u64,
     /// Length of the file when its header was last brought up to date.
     flushed: u64,
 }
@@ -41,7 +42,9 @@ impl<W: Write + Seek> Recording<W> {
         let mut writer = WavWriter::new(file, spec)?;
         writer.flush()?;
         let tracks = [Track::new(rate_hz), Track::new(rate_hz)];
-        Ok(Self { writer, mode, rate_hz, began, tracks, window: VecDeque::new(), written: 0, flushed: 0 })
+        let most = u64::from(u32::MAX - HEADER_BYTES) / u64::from(spec.bits_per_sample / 8 * spec.channels);
+        let window = VecDeque::new();
+        Ok(Self { writer, mode, rate_hz, began, tracks, window, written: 0, most, flushed: 0 })
     }
 
     /// Puts a frame where its timestamp says, in place of what may be there: a packet that came twice is no louder. One that is
@@ -109,6 +112,10 @@ impl<W: Write + Seek> Recording<W> {
 
     fn write_until(&mut self, position: u64) -> hound::Result<()> {
         while self.written < position {
+            if self.written >= self.most {
+                let error = Error::new(ErrorKind::FileTooLarge, "a WAV file holds no more than 4 GB");
+                return Err(hound::Error::IoError(error));
+            }
             let [near, far] = self.window.pop_front().unwrap_or_default();
             match self.mode {
                 RecordMode::Leg => self.writer.write_sample(near)?,
@@ -124,12 +131,14 @@ impl<W: Write + Seek> Recording<W> {
     }
 }
 
+/// More than stands before the samples.
+const HEADER_BYTES: u32 = 100;
 /// How long a moment stays open for frames that come late.
 const OPEN_MS: u64 = 500;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Error, ErrorKind, Result, SeekFrom};
+    use std::io::{Cursor, Result, SeekFrom};
 
     use offhook_audio::{codec, g711};
     use offhook_proto::Codec;
@@ -321,6 +330,24 @@ mod tests {
         let failed = (0..10_000).step_by(20).find_map(|ms| recording.advance(Time::from_ms(ms)).err());
         assert!(failed.is_some_and(|error| error.to_string().contains("no storage space")));
         assert!(recording.duration_ms() > 1_000);
+    }
+
+    #[test]
+    fn a_recording_that_is_as_long_as_a_file_can_be_ends_and_can_be_played() {
+        for (mode, hours_at_48_khz) in
+            [(RecordMode::Leg, 12), (RecordMode::Mixed, 12), (RecordMode::Stereo, 6)]
+        {
+            let mut file = Cursor::new(Vec::new());
+            let mut recording = Recording::new(Time(0), &mut file, mode, 8_000).expect("a file");
+            assert_eq!(recording.most / 48_000 / 3_600, hours_at_48_khz);
+            recording.most = 12_000;
+            recording.advance(Time::from_ms(1_900)).expect("there is room");
+            let error = recording.advance(Time::from_ms(5_000)).expect_err("there is none");
+            assert!(error.to_string().contains("4 GB"));
+            drop(recording);
+            let (channels, samples) = wav(file.get_ref());
+            assert_eq!(samples.len(), 12_000 * usize::from(channels));
+        }
     }
 
     #[test]
