@@ -139,7 +139,7 @@ impl KernelRules {
             return Err(io::ErrorKind::Unsupported.into());
         }
         self.attach(incoming)?;
-        self.forwarder.install(&KernelRule {
+        let installed = self.forwarder.install(&KernelRule {
             at,
             source,
             from,
@@ -159,7 +159,10 @@ impl KernelRules {
             timestamp: rule.timestamp,
             transit_ts: rule.transit_ts,
             jitter_16ths: rule.jitter_16ths,
-        })
+        })?;
+        let look_up = |from, to| self.netlink.route(from, to, self.traffic_class).ok();
+        self.forwarder.reroute_one(&installed, look_up);
+        Ok(installed)
     }
 
     /// Has the program see what comes in by an interface. One that has just come up may not have been noticed yet.

@@ -203,17 +203,42 @@ impl Forwarder {
         let mut found = HashMap::new();
         let mut find = |from, to| *found.entry((from, to)).or_insert_with(|| look_up(from, to));
         for (number, way) in ways {
-            let back = find(way.at, way.source);
-            let route = find(way.from, way.to).filter(|_| back.is_some());
-            let route = route.map_or(NO_WAY, |route| self.within_interface(route));
-            if route == way.route {
-                continue;
-            }
-            let mut places = lock(&self.places);
-            if let Some(place) = places.ways.get_mut(&number).filter(|place| place.serial == way.serial) {
-                place.route = route;
-                self.shared.set_route(number, route);
-            }
+            self.reroute_way(number, way, &mut find, |_| true);
+        }
+    }
+
+    /// The same for one rule. Whoever installs it has looked before it was among those that follow the network: what changed in
+    /// between it is not told.
+    pub fn reroute_one(
+        &self,
+        rule: &Installed,
+        mut look_up: impl FnMut(Ipv4Addr, Ipv4Addr) -> Option<Route>,
+    ) {
+        let way = lock(&self.places).ways.get(&rule.number).copied();
+        if let Some(way) = way {
+            // Whoever follows the network knows better.
+            self.reroute_way(rule.number, way, &mut look_up, |now| now.route == way.route);
+        }
+    }
+
+    fn reroute_way(
+        &self,
+        number: u32,
+        way: Way,
+        look_up: &mut impl FnMut(Ipv4Addr, Ipv4Addr) -> Option<Route>,
+        is_to_change: impl Fn(&Way) -> bool,
+    ) {
+        let back = look_up(way.at, way.source);
+        let route = look_up(way.from, way.to).filter(|_| back.is_some());
+        let route = route.map_or(NO_WAY, |route| self.within_interface(route));
+        if route == way.route {
+            return;
+        }
+        let mut places = lock(&self.places);
+        let same = |place: &&mut Way| place.serial == way.serial && is_to_change(place);
+        if let Some(place) = places.ways.get_mut(&number).filter(same) {
+            place.route = route;
+            self.shared.set_route(number, route);
         }
     }
 

@@ -383,6 +383,23 @@ fn a_rule_without_an_interface_leaves_everything_to_the_stack() {
 }
 
 #[test]
+fn a_rule_whose_way_went_while_it_was_installed_is_rerouted_by_itself() {
+    let Some(forwarder) = forwarder(2) else { return };
+    let (one, other) = (rule(), Rule { at: SocketAddrV4::new(*AT.ip(), 9), ..rule() });
+    let (one, other) = (forwarder.install(&one).unwrap(), forwarder.install(&other).unwrap());
+    forwarder.reroute_one(&other, |_, _| None);
+    assert_forwarded(&forwarder, &Packet::next());
+    forwarder.reroute_one(&one, |_, _| None);
+    assert_left_alone(&forwarder, &Packet::next(), "no way");
+    let there = Route { interface: LOOPBACK, mtu_bytes: 1_500 };
+    forwarder.reroute_one(&one, |_, _| {
+        forwarder.reroute(|_, _| Some(there));
+        Some(Route { interface: LOOPBACK + 1, ..there })
+    });
+    assert_forwarded(&forwarder, &Packet::next());
+}
+
+#[test]
 fn a_packet_longer_than_its_way_takes_is_left_to_the_stack() {
     let Some(forwarder) = forwarder(2) else { return };
     let _installed = forwarder.install(&rule()).unwrap();
