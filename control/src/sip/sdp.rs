@@ -106,11 +106,14 @@ impl Description {
             .find_map(|media| self.payload_type(media.codec).map(|pt| (media, pt)))
             .ok_or(SdpError::NoCommonCodec)?;
         let (_, clock_hz, _) = encoding_name(media.codec);
-        let event = self.named(EVENT, clock_hz).or_else(|| self.named(EVENT, 8_000));
+        let event =
+            [clock_hz, 8_000].into_iter().find_map(|rate_hz| Some((self.named(EVENT, rate_hz)?, rate_hz)));
+        let event = event.filter(|_| media.telephone_event.is_some());
         let mut agreed = Media {
             codec: media.codec,
             payload_type: pt,
-            telephone_event: media.telephone_event.and(event),
+            telephone_event: event.map(|(payload_type, _)| payload_type),
+            telephone_event_rate_hz: event.map(|(_, rate_hz)| rate_hz).filter(|rate_hz| *rate_hz != clock_hz),
             comfort_noise: media.comfort_noise.and(self.named("CN", clock_hz)),
             opus: self.opus(media.codec, pt),
             ..media.clone()
@@ -142,13 +145,6 @@ impl Description {
         Ok(RemoteMedia { remote: self.remote, media, direction: self.direction, srtp, rtcp_mux })
     }
 
-    /// Clock of the events that were agreed on: that of the peer's line.
-    fn event_clock(&self, media: &Media) -> u32 {
-        let line =
-            self.encodings.iter().find(|encoding| Some(encoding.payload_type) == media.telephone_event);
-        line.map_or(8_000, |line| line.clock_hz)
-    }
-
     fn payload_type(&self, codec: Codec) -> Option<u8> {
         let (name, clock_hz, _) = encoding_name(codec);
         self.named(name, clock_hz)
@@ -165,7 +161,7 @@ impl Description {
 /// Our offer: every encoding of `local.media`, in its order.
 pub(crate) fn offer(local: &LocalMedia, secrets: &Secrets, direction: Direction) -> String {
     let mut text = session(local);
-    let mut stream = audio(local, &local.media, direction, |media| encoding_name(media.codec).1);
+    let mut stream = audio(local, &local.media, direction);
     if secrets.security == Security::Required {
         stream.media.proto = TransportProtocol::RtpSavp;
     }
@@ -187,9 +183,7 @@ pub(crate) fn answer(
     for (index, line) in offer.media_lines.iter().enumerate() {
         if index == offer.audio {
             let direction = reversed(agreed.direction);
-            let mut ours = audio(local, std::slice::from_ref(&agreed.media), direction, |media| {
-                offer.event_clock(media)
-            });
+            let mut ours = audio(local, std::slice::from_ref(&agreed.media), direction);
             ours.media.proto = offer.proto.clone();
             ours.rtcp_mux = agreed.rtcp_mux;
             let _ = write!(text, "{ours}");
@@ -259,13 +253,7 @@ fn session(local: &LocalMedia) -> String {
     session.to_string()
 }
 
-/// `event_clock_hz` tells the clock of an encoding's telephone-events.
-fn audio(
-    local: &LocalMedia,
-    media: &[Media],
-    direction: Direction,
-    event_clock_hz: impl Fn(&Media) -> u32,
-) -> MediaDescription {
+fn audio(local: &LocalMedia, media: &[Media], direction: Direction) -> MediaDescription {
     let mut stream = MediaDescription::rejected(MediaType::Audio);
     stream.media.port = local.rtp.port();
     stream.direction = match direction {
@@ -298,7 +286,8 @@ fn audio(
     let mut events = Vec::new();
     for media in media {
         if let Some(pt) = media.telephone_event.filter(|pt| !events.contains(pt)) {
-            map(pt, EVENT, event_clock_hz(media), None);
+            let rate_hz = media.telephone_event_rate_hz.unwrap_or(encoding_name(media.codec).1);
+            map(pt, EVENT, rate_hz, None);
             events.push(pt);
         }
     }

@@ -297,6 +297,12 @@ fn opus_and_its_keys_are_taken_at_their_own_clock() {
             && text.contains("a=rtpmap:98 telephone-event/48000"),
         "{text}"
     );
+    assert_eq!(remote.media.telephone_event_rate_hz, None);
+    let slower = theirs.replace("AVP 96 0 97 98", "AVP 96 0 97");
+    let offer = Description::parse(slower.as_bytes(), Security::Off).expect("an offer");
+    let (text, remote) = answer(&offer, &local, &plain()).expect("an answer");
+    assert_eq!((remote.media.telephone_event, remote.media.telephone_event_rate_hz), (Some(97), Some(8_000)));
+    assert!(text.contains("a=rtpmap:97 telephone-event/8000\r\n"), "{text}");
 }
 
 #[test]

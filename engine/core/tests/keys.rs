@@ -6,7 +6,7 @@ use offhook_audio::codec::Decoder;
 use offhook_audio::dtmf::{DtmfDetector, DtmfEvent};
 use offhook_audio::level::dbm0;
 use offhook_audio::telephone_event::{EventReceiver, KeyEvent};
-use offhook_engine_core::{LegId, LegSetup, RecordChange, RecordId, Side, WorkerCommand};
+use offhook_engine_core::{LegId, LegSetup, RecordChange, RecordId, Segment, Side, WorkerCommand};
 use offhook_proto::{Codec, DtmfMode, EventBody, LegUpdate, Media, SuperviseMode};
 use support::speaker::{CODECS, Speaker, audio_codec, keys, media, prompt_samples, silence};
 use support::{Rig, assert_one_stream, setup};
@@ -24,6 +24,15 @@ struct Heard {
     /// Keys of telephone-events.
     events: Vec<(char, u32)>,
     samples: Vec<i16>,
+}
+
+/// Opus, with events at the clock of the telephone network: many phones offer no others.
+fn slow_events() -> Media {
+    Media { telephone_event_rate_hz: Some(8_000), ..media(Codec::Opus) }
+}
+
+fn event_rate_hz(media: &Media) -> u32 {
+    media.telephone_event_rate_hz.unwrap_or(audio_codec(media.codec).clock_rate_hz())
 }
 
 fn without_events(codec: Codec) -> Media {
@@ -52,8 +61,7 @@ fn heard(rig: &mut Rig, leg: u64, media: &Media) -> Heard {
     assert_one_stream(&sent);
     let mut decoder = Decoder::new(audio_codec(media.codec), 8_000).expect("it decodes");
     let mut narrow = offhook_audio::resample::Resampler::new(decoder.rate_hz(), 8_000).expect("it resamples");
-    let clock_rate_hz = audio_codec(media.codec).clock_rate_hz();
-    let mut receiver = EventReceiver::new(clock_rate_hz);
+    let mut receiver = EventReceiver::new(event_rate_hz(media));
     let (mut events, mut samples) = (Vec::new(), Vec::new());
     let mut hear = |event| {
         if let KeyEvent::Released { key, duration_ms } = event {
@@ -93,7 +101,8 @@ fn names(keys: &[(char, u32)]) -> String {
 /// Presses a key for 100 ms by telephone-events and goes on in silence for as long. `ends` packets of its end arrive.
 fn press(rig: &mut Rig, phone: &mut Speaker, event: u8, ends: u32) {
     let (began, clock_rate_hz) = (phone.timestamp, audio_codec(phone.media.codec).clock_rate_hz());
-    let ts_of = |ms: u32| (clock_rate_hz * ms / 1_000) as u16;
+    let event_rate_hz = event_rate_hz(&phone.media);
+    let ts_of = |ms: u32| (event_rate_hz * ms / 1_000) as u16;
     for ms in (20..=80).step_by(20) {
         phone.event(rig, began, event, false, ts_of(ms));
         rig.pass_ms(20);
@@ -106,7 +115,7 @@ fn press(rig: &mut Rig, phone: &mut Speaker, event: u8, ends: u32) {
         }
     }
     rig.pass_ms(20);
-    phone.timestamp = phone.timestamp.wrapping_add(u32::from(ts_of(100)));
+    phone.timestamp = phone.timestamp.wrapping_add(clock_rate_hz / 10);
     phone.say(rig, &silence(100));
 }
 
@@ -192,6 +201,30 @@ fn a_tone_is_one_telephone_event_and_no_tone_any_more_in_every_pair_of_encodings
             assert!(dbm0(&heard.samples) < -50.0, "{from:?} to {to:?}: {} dBm0", dbm0(&heard.samples));
         }
     }
+}
+
+#[test]
+fn a_key_is_as_long_as_it_was_pressed_at_whatever_clock_its_events_count() {
+    let (opus, pcmu) = (media(Codec::Opus), media(Codec::Pcmu));
+    let slow = slow_events();
+    for (from, to) in [(&slow, &pcmu), (&pcmu, &slow), (&slow, &opus), (&opus, &slow), (&slow, &slow)] {
+        let mut rig = call(from.clone(), to.clone(), DtmfMode::Pass);
+        let mut phone = Speaker::new(PRESSER, from.clone());
+        phone.say(&mut rig, &silence(400));
+        press(&mut rig, &mut phone, 5, 3);
+        phone.say(&mut rig, &silence(400));
+        let told = EventBody::Dtmf { leg: "leg-1".into(), digit: '5', duration_ms: 100 };
+        assert!(rig.events.contains(&told), "{from:?} to {to:?}: {:?}", rig.events);
+        assert_eq!(heard(&mut rig, HEARER, to).events, [('5', 100)], "{from:?} to {to:?}");
+        rig.play(HEARER, "keys", vec![Segment::Keys("7".into())], 1);
+        rig.pass_ms(400);
+        assert_eq!(heard(&mut rig, HEARER, to).events, [('7', 100)], "{to:?}");
+    }
+    let mut rig = call(without_events(Codec::Pcmu), slow.clone(), DtmfMode::Convert);
+    let mut phone = Speaker::new(PRESSER, without_events(Codec::Pcmu));
+    phone.say(&mut rig, &[silence(300), keys("4"), silence(400)].concat());
+    let events = heard(&mut rig, HEARER, &slow).events;
+    assert!(matches!(events[..], [('4', 80..=140)]), "{events:?}");
 }
 
 #[test]

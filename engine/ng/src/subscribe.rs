@@ -40,7 +40,12 @@ impl Ng {
         for source in sources {
             let protocol = wanted.clone().unwrap_or(source.protocol);
             let format = Format::own(source.media.codec, source.media.payload_type);
-            let media = Media { telephone_event: None, comfort_noise: None, ..source.media };
+            let media = Media {
+                telephone_event: None,
+                telephone_event_rate_hz: None,
+                comfort_noise: None,
+                ..source.media
+            };
             let mut end = End::new(leg_name(self.next_number(), "s"), media);
             end.write_offer(&protocol, false, flags, &mut self.random);
             lines.push(Line::offer(end, protocol, vec![format], Some(source.leg)));

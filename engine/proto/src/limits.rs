@@ -28,6 +28,8 @@ pub const KEY_LEVEL_DBM0: std::ops::RangeInclusive<i8> = -63..=0;
 pub const SPOKEN_NUMBER: u32 = 999_999_999;
 /// Longest silence in one play source, in milliseconds.
 pub const SILENCE_MS: u32 = 600_000;
+/// Clock rates that telephone-events can have, in Hz.
+pub const TELEPHONE_EVENT_RATE_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 /// Packet times that a leg can have, in milliseconds; in steps of [`PTIME_STEP_MS`].
 pub const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
 /// Step of [`PTIME_MS`].

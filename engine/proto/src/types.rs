@@ -17,6 +17,10 @@ pub struct Media {
     /// RTP payload type of telephone-events (RFC 4733), where negotiated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telephone_event: Option<u8>,
+    /// Clock rate of the telephone-events in Hz, 8,000 to 48,000, where their `a=rtpmap` has another than the audio's: durations
+    /// count in it (RFC 4733 section 2.3.5). RTP timestamps are the audio's all the same, in one stream of one clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telephone_event_rate_hz: Option<u32>,
     /// RTP payload type of comfort noise (RFC 3389), where negotiated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comfort_noise: Option<u8>,
@@ -40,6 +44,7 @@ impl Default for Media {
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),
+            telephone_event_rate_hz: None,
             comfort_noise: Some(13),
             ptime_ms: 20,
             max_ptime_ms: None,

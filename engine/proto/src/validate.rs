@@ -8,7 +8,7 @@ use crate::limits::{
     COMFORT_NOISE_MS, DETECT_LEVEL_DBM0, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES,
     KEEP_ONE_IN, KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
     ONE_WAY_AFTER_MS, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS,
-    SINCE_US, SPOKEN_NUMBER,
+    SINCE_US, SPOKEN_NUMBER, TELEPHONE_EVENT_RATE_HZ,
 };
 use crate::parse::shown;
 use crate::{
@@ -276,6 +276,9 @@ fn media(media: &Media) -> Result<(), Error> {
     if let Some(events) = media.telephone_event {
         payload_type("media.telephone_event", events)?;
         assigned("media.telephone_event", events, None)?;
+    }
+    if let Some(rate_hz) = media.telephone_event_rate_hz {
+        range("media.telephone_event_rate_hz", rate_hz, &TELEPHONE_EVENT_RATE_HZ)?;
     }
     if let Some(noise) = media.comfort_noise {
         payload_type("media.comfort_noise", noise)?;

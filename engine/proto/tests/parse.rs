@@ -157,6 +157,10 @@ const RANGES: &[(&str, &[&str])] = &[
     (r#""command":"leg.create","leg":"a","media":{"payload_type":72}"#, &["media.payload_type", "72 to 76"]),
     (r#""command":"leg.create","leg":"a","media":{"payload_type":77}"#, &[]),
     (r#""command":"leg.create","leg":"a","media":{"telephone_event":76}"#, &["media.telephone_event"]),
+    (
+        r#""command":"leg.create","leg":"a","media":{"telephone_event_rate_hz":0}"#,
+        &["media.telephone_event_rate_hz", "8000 to 48000"],
+    ),
     (r#""command":"leg.create","leg":"a","media":{"comfort_noise":74}"#, &["media.comfort_noise"]),
     (r#""command":"leg.create","leg":"a","media":{"codec":"PCMA"}"#, &["media.payload_type", "8 or 35"]),
     (r#""command":"leg.create","leg":"a","media":{"codec":"PCMA","payload_type":8}"#, &[]),

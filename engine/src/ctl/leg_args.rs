@@ -80,6 +80,9 @@ pub(crate) struct MediaArgs {
     /// RTP payload type of telephone-events; 101 when absent.
     #[arg(long, value_name = "N")]
     telephone_event: Option<u8>,
+    /// Clock rate of telephone-events, when it is not the audio's.
+    #[arg(long, value_name = "HZ")]
+    telephone_event_rate: Option<u32>,
     /// Milliseconds of audio in a packet; 20 when absent.
     #[arg(long, value_name = "MS")]
     ptime: Option<u8>,
@@ -146,6 +149,7 @@ impl MediaArgs {
         if self.codec.is_none()
             && self.payload_type.is_none()
             && self.telephone_event.is_none()
+            && self.telephone_event_rate.is_none()
             && self.ptime.is_none()
             && self.max_ptime.is_none()
             && !self.repacketise
@@ -158,6 +162,7 @@ impl MediaArgs {
             codec,
             payload_type: self.payload_type.or(codec.static_payload_type()).unwrap_or(FIRST_DYNAMIC),
             telephone_event: self.telephone_event.or(default.telephone_event),
+            telephone_event_rate_hz: self.telephone_event_rate,
             comfort_noise: default.comfort_noise,
             ptime_ms: self.ptime.unwrap_or(default.ptime_ms),
             max_ptime_ms: self.max_ptime,

@@ -6,7 +6,7 @@ use offhook_audio::packetise::Payload;
 use offhook_audio::transcode::{TranscodeConfig, Transcoder};
 use offhook_proto::Media;
 
-use super::encoding::{audio_codec, clock_rate, loss_percent, opus_config};
+use super::encoding::{audio_codec, event_rate, loss_percent, opus_config};
 use super::key::Key;
 use super::press::{KeyEvents, KeyPacket, KeyTones};
 use crate::Time;
@@ -27,8 +27,8 @@ pub(crate) struct Conversion {
     brief: bool,
     /// Noise came last.
     noise: bool,
-    /// Timestamp units a second, of the packets that come and of those that go.
-    clock_rates: (u32, u32),
+    /// Units a second in which telephone-events count, those that come and those that go.
+    event_rates: (u32, u32),
 }
 
 /// What a tick gives.
@@ -68,7 +68,7 @@ impl Conversion {
         config.opus = opus_config(to);
         let transcoder = Transcoder::new(&config).ok()?;
         let filter = if filters { Some(Box::new(KeyFilter::new(transcoder.rate_hz())?)) } else { None };
-        let events = events.then(|| Box::new(KeyEvents::new(transcoder.ptime_ms(), clock_rate(to.codec))));
+        let events = events.then(|| Box::new(KeyEvents::new(transcoder.ptime_ms(), event_rate(to))));
         Some(Self {
             transcoder,
             filter,
@@ -79,7 +79,7 @@ impl Conversion {
             next_tick: Time::NEVER,
             last_packet: Time(0),
             key: None,
-            clock_rates: (clock_rate(from.codec), clock_rate(to.codec)),
+            event_rates: (event_rate(from), event_rate(to)),
         })
     }
 
@@ -139,7 +139,7 @@ impl Conversion {
     /// Takes a telephone-event's timestamp and payload of at least 4 bytes, in which it converts the duration. Returns when
     /// its key began.
     pub(crate) fn on_key(&mut self, now: Time, timestamp: u32, payload: &mut [u8; 4]) -> Time {
-        Key::on_event(&mut self.key, now, timestamp, payload, self.clock_rates)
+        Key::on_event(&mut self.key, now, timestamp, payload, self.event_rates)
     }
 
     /// Whether what it makes is recorded, rather than what comes.

@@ -51,6 +51,11 @@ pub(crate) const fn clock_rate(codec: Codec) -> u32 {
     }
 }
 
+/// Units a second in which telephone-events of a leg count how long a key is held.
+pub(crate) fn event_rate(media: &Media) -> u32 {
+    media.telephone_event_rate_hz.unwrap_or(clock_rate(media.codec))
+}
+
 /// Timestamp units that a payload lasts. For Opus, whose packets say it themselves, the packet time.
 pub(crate) fn duration_ts(codec: Codec, payload_bytes: usize, ptime_ms: u8) -> u32 {
     match codec {

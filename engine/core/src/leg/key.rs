@@ -23,7 +23,7 @@ impl Key {
         now: Time,
         timestamp: u32,
         payload: &mut [u8; 4],
-        (from, to): (u32, u32),
+        clock_rates: (u32, u32),
     ) -> Time {
         let began = match held {
             Some(key) if key.timestamp == timestamp => key.began,
@@ -32,9 +32,7 @@ impl Key {
         let end = payload[1] & 0x80 != 0;
         let until = if end { now } else { now + KEY_PACKETS_WITHIN_US };
         *held = Some(Self { timestamp, began, until });
-        let duration =
-            u64::from(u16::from_be_bytes([payload[2], payload[3]])) * u64::from(to) / u64::from(from);
-        payload[2..].copy_from_slice(&(duration.min(0xFFFF) as u16).to_be_bytes());
+        convert_duration(payload, clock_rates);
         began
     }
 
@@ -42,4 +40,11 @@ impl Key {
     pub(crate) fn is_held(self, at: Time) -> bool {
         self.until > at
     }
+}
+
+/// Converts the duration in a telephone-event's payload from one clock rate to another; nothing in one that is too short for it.
+pub(crate) fn convert_duration(payload: &mut [u8], (from, to): (u32, u32)) {
+    let Some([_, _, high, low]) = payload.first_chunk_mut::<4>().filter(|_| from != to) else { return };
+    let duration = u64::from(u16::from_be_bytes([*high, *low])) * u64::from(to) / u64::from(from.max(1));
+    [*high, *low] = (duration.min(0xFFFF) as u16).to_be_bytes();
 }

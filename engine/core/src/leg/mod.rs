@@ -38,9 +38,10 @@ use self::continuation::Continuation;
 use self::conversion::Conversion;
 use self::detect::Detect;
 use self::digits::Digits;
-use self::encoding::duration_ts;
+use self::encoding::{convert, duration_ts, event_rate};
 use self::handover::{Handover, Installed};
 use self::hold::Hold;
+use self::key::convert_duration;
 use self::latch::Latch;
 use self::one_way::OneWay;
 use self::park::Parked;
@@ -264,6 +265,15 @@ impl Leg {
             payload,
             duration_ts: if audio { duration_ts(codec, header.payload_len, ptime_ms) } else { 0 },
             clock_rate: self.clock_rate(),
+        }
+    }
+
+    /// Turns a payload of its own, where it lies, into what a hearer takes of it as it is.
+    pub(crate) fn convert_for(&self, hearer: &Media, payload: Payload, body: &mut [u8]) {
+        match payload {
+            Payload::Audio => convert(self.media.codec, hearer.codec, body),
+            Payload::TelephoneEvent => convert_duration(body, (event_rate(&self.media), event_rate(hearer))),
+            Payload::ComfortNoise => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use offhook_proto::{Codec, Keys, Media};
 
 use super::continuation::MEMORY_BYTES;
-use super::encoding::{bytes_in, clock_rate, convert, fill, in_place, packet, packet_ms, tells_silence};
+use super::encoding::{bytes_in, convert, event_rate, fill, in_place, packet, packet_ms, tells_silence};
 use super::receive::us_to_ts;
 use crate::Time;
 use crate::prompt::Segment;
@@ -254,7 +254,7 @@ fn key(keys: &Keys, position: usize, media: &Media, out: &mut [u8]) -> Option<Ke
     if step > held + 1 {
         return Some(KeyStep::Pause);
     }
-    let packet_ts = us_to_ts(u64::from(ptime_ms) * 1_000, clock_rate(media.codec)).max(1);
+    let packet_ts = us_to_ts(u64::from(ptime_ms) * 1_000, event_rate(media)).max(1);
     let segment_steps = (0xFFFF / packet_ts as usize).max(1);
     let held_step = step.min(held - 1);
     let (segment, in_segment) = (held_step / segment_steps, held_step % segment_steps);

@@ -4,7 +4,7 @@ use offhook_audio::mix_minus::MixMinus;
 use offhook_proto::{Media, SuperviseMode};
 
 use super::conversion::Made;
-use super::encoding::{audio_codec, clock_rate, loss_percent, opus_config};
+use super::encoding::{audio_codec, event_rate, loss_percent, opus_config};
 use super::key::Key;
 use crate::{LegIx, Time};
 
@@ -211,7 +211,7 @@ impl Supervision {
         (tick, made)
     }
 
-    /// Takes a telephone-event of the partner, whose duration it converts from the partner's clock. Returns when its key
+    /// Takes a telephone-event of the partner, whose duration it converts from the partner's clock to its own. Returns when its key
     /// began.
     pub(crate) fn on_key(
         &mut self,
@@ -221,8 +221,7 @@ impl Supervision {
         from: &Media,
         to: &Media,
     ) -> Time {
-        let clock_rates = (clock_rate(from.codec), clock_rate(to.codec));
-        Key::on_event(&mut self.key, now, timestamp, payload, clock_rates)
+        Key::on_event(&mut self.key, now, timestamp, payload, (event_rate(from), event_rate(to)))
     }
 }
 

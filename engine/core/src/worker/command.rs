@@ -194,7 +194,8 @@ impl Worker {
             || updated.media.ptime_ms != media.ptime_ms
             || updated.media.max_ptime_ms != media.max_ptime_ms
             || updated.media.repacketise != media.repacketise
-            || updated.media.opus != media.opus;
+            || updated.media.opus != media.opus
+            || updated.media.telephone_event_rate_hz != media.telephone_event_rate_hz;
         if made_otherwise || filter_changes {
             updated.break_off();
         }

@@ -6,7 +6,7 @@ use offhook_proto::{EventBody, SpliceAudio};
 
 use super::Worker;
 use super::splice::both;
-use crate::leg::encoding::convert;
+use crate::leg::encoding::event_rate;
 use crate::leg::latch::Admission;
 use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
@@ -195,16 +195,13 @@ impl Worker {
             self.swallow(leg, partner, header);
             return Err(DropReason::PayloadType);
         };
-        let (codec, audio) = (from.media.codec, payload == Payload::Audio);
         let numbered = from.numbered(header, payload, payload_type);
         to.stream.stamp(self.now, &numbered, header.payload_len)?.rewrite(packet);
-        if audio && codec != to.media.codec {
-            let end = header.payload_at + header.payload_len;
-            convert(codec, to.media.codec, &mut packet[header.payload_at..end]);
-        }
+        let body = &mut packet[header.payload_at..header.payload_at + header.payload_len];
+        from.convert_for(&to.media, payload, body);
         from.packets_forwarded += 1;
         let address = to.latch.address_of(destination);
-        if audio {
+        if payload == Payload::Audio {
             to.continuation = None;
             self.note_heard(leg, partner, header, true);
         }
@@ -268,8 +265,8 @@ impl Worker {
     fn on_telephone_event(&mut self, leg: LegIx, header: &Header, packet: &[u8]) {
         let pressed = &mut self.legs[leg.index()];
         let payload = &packet[header.payload_at..header.payload_at + header.payload_len];
-        let clock_rate = pressed.clock_rate();
-        let digit = pressed.digits.on_event(self.now, header.timestamp, payload, clock_rate);
+        let event_rate = event_rate(&pressed.media);
+        let digit = pressed.digits.on_event(self.now, header.timestamp, payload, event_rate);
         // The timer is only moved on when it fires, not with every packet of a key.
         if pressed.deadlines.is_off(Timer::Digit)
             && let Some(deadline) = pressed.digits.deadline()

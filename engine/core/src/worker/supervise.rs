@@ -9,7 +9,6 @@ use super::Worker;
 use super::splice::{already_spliced, both};
 use super::spread::turn;
 use crate::leg::conversion::Made;
-use crate::leg::encoding::convert;
 use crate::leg::stream::Source;
 use crate::leg::supervision::{Role, Supervision, Trio};
 use crate::leg::timer::Timer;
@@ -222,13 +221,13 @@ impl Worker {
         let (from, to) = both(&mut self.legs, leg, partner);
         let destination = to.latch.destination().ok_or(DropReason::NoRemote)?;
         let (mut payload_len, mut len) = (header.payload_len, packet.len());
-        if payload == Payload::Audio {
-            let body = &mut packet[header.payload_at..header.payload_at + payload_len];
-            convert(from.media.codec, to.media.codec, body);
-            if let Some(blended) = to.on_direct(now, body) {
-                (payload_len, len) = (blended, header.payload_at + blended);
-                forget_padding(packet);
-            }
+        let body = &mut packet[header.payload_at..header.payload_at + payload_len];
+        from.convert_for(&to.media, payload, body);
+        if payload == Payload::Audio
+            && let Some(blended) = to.on_direct(now, body)
+        {
+            (payload_len, len) = (blended, header.payload_at + blended);
+            forget_padding(packet);
         }
         if to.supervision.as_ref().is_some_and(|part| part.is_mixed()) {
             return Ok(Verdict::Consume);

@@ -7,6 +7,7 @@ use offhook_proto::EventBody;
 use super::spread::turn;
 use super::{Queued, Worker};
 use crate::leg::digits::Digit;
+use crate::leg::encoding::event_rate;
 use crate::leg::timer::Timer;
 use crate::limits::{HEARING_US, LATE_LOOK_US, PACKET_BYTES};
 use crate::{LegIx, Socket, Time, WorkerOutput};
@@ -133,8 +134,7 @@ impl Worker {
 
     fn on_digit_timeout(&mut self, leg: LegIx) {
         let pressed = &mut self.legs[leg.index()];
-        let clock_rate = pressed.clock_rate();
-        let digit = pressed.digits.on_timeout(self.now, clock_rate);
+        let digit = pressed.digits.on_timeout(self.now, event_rate(&pressed.media));
         if let Some(deadline) = pressed.digits.deadline() {
             pressed.deadlines.set(Timer::Digit, deadline);
         }

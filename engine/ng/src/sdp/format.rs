@@ -1,5 +1,6 @@
 //! Payload types of a section, by name, and which of them the engine carries.
 
+use offhook_proto::limits::TELEPHONE_EVENT_RATE_HZ;
 use offhook_proto::{Codec, Media, Opus, Ptime};
 
 use super::Section;
@@ -124,6 +125,9 @@ pub fn choose(formats: &[Format], ptime: Ptime) -> Option<Choice> {
         codec,
         payload_type: audio.payload_type,
         telephone_event: of_clock.map(|format| format.payload_type),
+        telephone_event_rate_hz: of_clock
+            .map(|format| format.clock_rate)
+            .filter(|rate_hz| *rate_hz != audio.clock_rate && TELEPHONE_EVENT_RATE_HZ.contains(rate_hz)),
         comfort_noise: noise.map(|format| format.payload_type),
         opus: opus_of(formats),
         ..Media::default()
