@@ -5,6 +5,7 @@ use rand_chacha::ChaCha20Rng;
 use offhook_proto::{Command, LegQuery, Ptime, Unsplice};
 
 use crate::call::Dialogue;
+use crate::codecs;
 use crate::end::{Signalled, delete_leg};
 use crate::failure::{Failure, UNKNOWN_CALL};
 use crate::flags::Flags;
@@ -37,9 +38,10 @@ impl Ng {
         }
         // What cannot be accepted changes nothing, and closes no leg.
         let fates: Vec<Fate> = (0..sdp.sections.len())
-            .map(|index| dialogue.fate_of_answer(index, offerer, &sdp))
+            .map(|index| dialogue.fate_of_answer(index, offerer, &sdp, flags.has("single-codec")))
             .collect::<Result<_, _>>()?;
         (dialogue.ends, dialogue.answered) = (None, true);
+        dialogue.unrecorded |= flags.has("exclude-recording");
         let answering = &mut dialogue.sides[1 - offerer];
         (answering.tag, answering.latch) = (Some(to.to_vec()), latch);
         if let Some(label) = label {
@@ -47,12 +49,12 @@ impl Ng {
         }
         let mut commands = Vec::new();
         for (index, (answered, fate)) in sdp.sections.iter().zip(&fates).enumerate() {
-            if let Fate::Carried { formats, .. } = fate {
+            if let Fate::Carried { formats, theirs, .. } = fate {
                 let signalled = Signalled {
                     remote: sdp.remote(answered, source),
                     ptime: answered.ptime(),
                     protocol: answered.protocol.clone(),
-                    formats: formats.clone(),
+                    formats: theirs.clone(),
                     crypto: crypto_of(answered),
                     mux: answered.has("rtcp-mux"),
                     mux_flags: MuxFlags::default(),
@@ -62,7 +64,7 @@ impl Ng {
                     index,
                     offerer,
                     signalled,
-                    formats,
+                    if offerer == 0 { [formats, theirs] } else { [theirs, formats] },
                     &mut self.random,
                 )?);
                 if let Some(section) = &mut dialogue.sections[index] {
@@ -92,7 +94,8 @@ impl Ng {
 }
 
 impl Dialogue {
-    fn fate_of_answer(&self, index: usize, offerer: usize, sdp: &Sdp) -> Result<Fate, Failure> {
+    /// What becomes of a section of an answer; with `single` only the first codec of it goes back.
+    fn fate_of_answer(&self, index: usize, offerer: usize, sdp: &Sdp, single: bool) -> Result<Fate, Failure> {
         let answered = &sdp.sections[index];
         if answered.protocol.contains("TCP") {
             return Ok(Fate::Untouched);
@@ -105,25 +108,32 @@ impl Dialogue {
             return Err(Failure::error("Failed to parse SDP"));
         }
         let offered = &section.ends[offerer].signalled;
-        let mut formats = Format::of(answered);
-        formats.retain(|format| offered.formats.iter().any(|one| one.is_named(&format.encoding())));
-        if choose(&formats, Ptime::default()).is_none() {
+        let written = &section.ends[1 - offerer].written.formats;
+        let mut theirs = Format::of(answered);
+        theirs.retain(|format| written.iter().any(|one| one.is_named(&format.encoding())));
+        if choose(&theirs, Ptime::default()).is_none() {
             return Err(Failure::error("No codec in the answer that was offered"));
+        }
+        let (mut formats, theirs) = codecs::agreed(&offered.formats, theirs);
+        if single {
+            let first =
+                formats.iter().find(|format| format.codec().is_some()).map(|first| first.payload_type);
+            formats.retain(|format| Some(format.payload_type) == first || format.codec().is_none());
         }
         // The offering side gets its own protocol back.
         let protocol = Some(offered.protocol.clone()).filter(|protocol| !protocol.is_empty());
         let asked_ms = section.ends[offerer].asked_ptime_ms;
         let ptime_ms = asked_ms.or(answered.ptime_ms()).or(offered.ptime.wanted_ms);
-        Ok(Fate::Carried { formats, protocol, ptime_ms })
+        Ok(Fate::Carried { formats, theirs, protocol, ptime_ms })
     }
 
-    /// Tells both legs what the two sides agreed on, and joins them.
+    /// Tells both legs what the two sides agreed on, each with formats of its own, and joins them.
     fn take_effect(
         &mut self,
         index: usize,
         offerer: usize,
         answered: Signalled,
-        formats: &[Format],
+        formats: [&Vec<Format>; 2],
         random: &mut ChaCha20Rng,
     ) -> Result<Vec<Command>, Failure> {
         let sides = &self.sides;
@@ -134,7 +144,7 @@ impl Dialogue {
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
         let anew = section.ends.iter().any(|end| !end.told);
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
-        for ((end, side), agreed) in section.ends.iter_mut().zip(sides).zip(agreed) {
+        for (((end, side), agreed), formats) in section.ends.iter_mut().zip(sides).zip(agreed).zip(formats) {
             let Some(mut media) = end.choose(formats, end.signalled.ptime) else { continue };
             media.opus = opus_of(&end.signalled.formats);
             updates.extend(end.update(media, side.latch, agreed));

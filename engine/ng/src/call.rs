@@ -43,6 +43,8 @@ pub(crate) struct Dialogue {
     pub(crate) sections: Vec<Option<Section>>,
     /// Whether both sides are known.
     pub(crate) answered: bool,
+    /// Whether no recording of the call is to have it.
+    pub(crate) unrecorded: bool,
     /// When it will be deleted, unless a message about it comes before.
     pub(crate) ends: Option<Duration>,
 }

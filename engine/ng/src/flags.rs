@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use offhook_proto::LatchMode;
 
+use crate::codecs::Codecs;
 use crate::failure::Failure;
 use crate::limits::{DELETE_DELAY_S, NAME_BYTES};
 use crate::sdp::{Format, RtcpAttribute, Sdp};
@@ -15,13 +16,6 @@ use crate::value::{Dict, same_key};
 pub(crate) struct Flags<'a> {
     dict: &'a Dict,
     flags: Vec<&'a str>,
-}
-
-/// Which formats are to be left out of a description.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Strip<'a> {
-    names: Vec<&'a str>,
-    except: Vec<&'a str>,
 }
 
 impl<'a> Flags<'a> {
@@ -41,7 +35,8 @@ impl<'a> Flags<'a> {
 
     /// A call-id, a tag, a branch or a label: empty is absent.
     pub(crate) fn name(&self, key: &str) -> Result<Option<&'a [u8]>, Failure> {
-        match self.dict.bytes(key) {
+        let other = if key == "label" { self.dict.bytes("from-label") } else { None };
+        match self.dict.bytes(key).or(other) {
             Some([]) | None => Ok(None),
             Some(name) if name.len() <= NAME_BYTES => Ok(Some(name)),
             Some(_) => Err(Failure::error(format!("{key} is longer than {NAME_BYTES} bytes"))),
@@ -191,8 +186,10 @@ impl<'a> Flags<'a> {
         if ice.starts_with("force") {
             return Err(Failure::error("ICE is not supported"));
         }
-        if self.has("always-transcode") {
-            return Err(Failure::error("Transcoding is not supported"));
+        for known in ["media-echo", "drop-traffic"] {
+            if self.dict.text(known).is_some_and(|wish| !matches!(wish, "off" | "no" | "stop")) {
+                return Err(Failure::error(format!("{known} is not supported")));
+            }
         }
         Ok(())
     }
@@ -202,55 +199,35 @@ impl<'a> Flags<'a> {
         (self.has("record-call") || self.dict.text("record-call").is_some()).then(|| self.has("record-call"))
     }
 
+    /// What becomes of codecs.
+    pub(crate) fn codecs(&self) -> Codecs<'a> {
+        Codecs::of(self.dict, &self.flags)
+    }
+
+    /// Tags of several parties.
+    pub(crate) fn tags(&self) -> Vec<&'a str> {
+        let mut tags = self.dict.texts("from-tags");
+        tags.extend(self.flags.iter().filter_map(|flag| flag.strip_prefix("from-tags-")));
+        tags
+    }
+
     /// What is offered to a party that we call: the codecs that `offer` and `transcode` name, else PCMA and PCMU; without what
     /// is to be left out.
     pub(crate) fn own_formats(&self) -> Result<Vec<Format>, Failure> {
-        let mut names = Vec::new();
-        if let Some(crate::Value::Dict(codec)) = self.dict.find("codec") {
-            names.extend(codec.texts("offer"));
-            names.extend(codec.texts("transcode"));
-        }
-        let starts = ["codec-offer-", "codec-transcode-"];
-        let named = |flag: &&'a str| starts.iter().find_map(|start| flag.strip_prefix(start));
-        names.extend(self.flags.iter().filter_map(named));
+        let codecs = self.codecs();
+        let mut names: Vec<&str> = codecs.wanted().collect();
         if names.is_empty() {
             names.extend(["PCMA", "PCMU"]);
         }
-        let strip = self.strip();
         let mut formats = Vec::new();
         for name in names {
             let format = Format::own_named(name)
                 .ok_or_else(|| Failure::error(format!("Unsupported codec: {}", shown(name))))?;
-            if !formats.contains(&format) && !strip.takes(&format) {
+            if !formats.contains(&format) && !codecs.leaves_out(&format) {
                 formats.push(format);
             }
         }
         Ok(formats)
-    }
-
-    /// The formats to leave out: `strip` and `mask` of the `codec` dictionary, and the flags that say the same.
-    pub(crate) fn strip(&self) -> Strip<'a> {
-        let mut strip = Strip::default();
-        if let Some(crate::Value::Dict(codec)) = self.dict.find("codec") {
-            strip.names.extend(codec.texts("strip"));
-            strip.names.extend(codec.texts("mask"));
-            strip.except.extend(codec.texts("offer"));
-            strip.except.extend(codec.texts("except"));
-        }
-        for flag in &self.flags {
-            let after = |starts: [&str; 2]| starts.iter().find_map(|start| flag.strip_prefix(start));
-            strip.names.extend(after(["codec-strip-", "codec-mask-"]));
-            strip.except.extend(after(["codec-offer-", "codec-except-"]));
-        }
-        strip
-    }
-}
-
-impl Strip<'_> {
-    pub(crate) fn takes(&self, format: &Format) -> bool {
-        let all = |name: &&str| matches!(*name, "all" | "full");
-        let named = |names: &[&str]| names.iter().any(|name| format.is_named(name));
-        (self.names.iter().any(all) || named(&self.names)) && !named(&self.except)
     }
 }
 

@@ -10,6 +10,7 @@
 mod answer;
 mod bencode;
 mod call;
+mod codecs;
 mod connect;
 mod create;
 mod delete;

@@ -9,16 +9,15 @@ use crate::flags::Flags;
 use crate::party::Seat;
 use crate::root::Ng;
 use crate::transaction::Plan;
-use crate::value::Dict;
 
 impl Ng {
     /// Joins the parties that are meant to each other; they leave the partners that they had. Two are a pair, and a third takes
     /// part in it as one whom both hear.
-    pub(crate) fn mesh(&mut self, dict: &Dict, flags: &Flags<'_>) -> Result<Plan, Failure> {
+    pub(crate) fn mesh(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
         let call_id = flags.call_id()?;
         let call = self.calls.get(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
         let mut ends = Vec::new();
-        for seat in meshed(call, dict, flags)? {
+        for seat in meshed(call, flags)? {
             let first = self.partners(call, seat).into_iter().next();
             let (leg, partner) = first.ok_or_else(|| Failure::error("No media to connect"))?;
             ends.push((leg, partner.is_some(), call.is_mute(seat)));
@@ -54,7 +53,7 @@ pub(crate) fn take_part(leg: &str, [of, with]: &[String; 2], blocked: bool) -> C
 }
 
 /// Who is meant: the parties of a list of tags, in its order, or all of the call.
-fn meshed(call: &Call, dict: &Dict, flags: &Flags<'_>) -> Result<Vec<Seat>, Failure> {
+fn meshed(call: &Call, flags: &Flags<'_>) -> Result<Vec<Seat>, Failure> {
     let of_tag = |tag: &str| {
         let mut seats = call.seats().filter(|seat| call.tag(*seat) == Some(tag.as_bytes()));
         seats.next().ok_or_else(|| Failure::error("From-tag given, but no such tag exists"))
@@ -62,7 +61,7 @@ fn meshed(call: &Call, dict: &Dict, flags: &Flags<'_>) -> Result<Vec<Seat>, Fail
     let mut seats: Vec<Seat> = if flags.has("all") {
         call.seats().collect()
     } else {
-        dict.texts("from-tags").into_iter().map(of_tag).collect::<Result<_, _>>()?
+        flags.tags().into_iter().map(of_tag).collect::<Result<_, _>>()?
     };
     let mut seen = Vec::new();
     seats.retain(|seat| {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::{Command, ErrorCode, LatchMode, LegQuery, Media, Ptime};
+use offhook_proto::{Command, ErrorCode, LatchMode, LegQuery, Ptime};
 
 use crate::call::{Dialogue, Section, Side};
 use crate::end::{End, Signalled, learn_ports, leg_name};
@@ -36,7 +36,14 @@ pub(crate) struct Rewrite {
 /// What becomes of one section.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
-    Carried { formats: Vec<Format>, protocol: Option<String>, ptime_ms: Option<u16> },
+    Carried {
+        /// What is written.
+        formats: Vec<Format>,
+        /// What its own side may use: the same where nothing is transcoded.
+        theirs: Vec<Format>,
+        protocol: Option<String>,
+        ptime_ms: Option<u16>,
+    },
     Refused,
     Untouched,
 }
@@ -85,6 +92,7 @@ impl Ng {
         call.record = flags.record_call().unwrap_or(call.record);
         let dialogue = call.find_mut(rewrite.dialogue).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         dialogue.ends = None;
+        dialogue.unrecorded |= flags.has("exclude-recording");
         dialogue.sides[side].latch = latch;
         if dialogue.sections.len() < rewrite.sections.len() {
             dialogue.sections.resize_with(rewrite.sections.len(), || None);
@@ -93,12 +101,15 @@ impl Ng {
         for ((place, fate), offered) in
             dialogue.sections.iter_mut().zip(&rewrite.sections).zip(&rewrite.sdp.sections)
         {
-            let Fate::Carried { formats, protocol, ptime_ms } = fate else { continue };
+            let Fate::Carried { formats, theirs, protocol, ptime_ms } = fate else { continue };
             let remote = rewrite.sdp.remote(offered, source);
             if place.is_none() {
                 next_number += 1;
-                let Some(Choice(media)) = choose(formats, Ptime::wanted(*ptime_ms)) else { continue };
-                let section = open_section(next_number, &media);
+                let ptime = Ptime::wanted(*ptime_ms);
+                let (Some(near), Some(far)) = (choose(theirs, ptime), choose(formats, ptime)) else {
+                    continue;
+                };
+                let section = open_section(next_number, if side == 0 { [near, far] } else { [far, near] });
                 commands.extend(section.ends.iter().enumerate().map(|(at, end)| {
                     let beside = (at != side).then(|| section.ends[side].leg.clone());
                     end.create(dialogue.sides[at].local, beside)
@@ -122,7 +133,7 @@ impl Ng {
                     remote,
                     ptime: offered.ptime(),
                     protocol: offered.protocol.clone(),
-                    formats: formats.clone(),
+                    formats: theirs.clone(),
                     crypto: crypto_of(offered),
                     mux: offered.has("rtcp-mux"),
                     mux_flags: flags.mux(),
@@ -134,6 +145,7 @@ impl Ng {
                     flags,
                     &mut self.random,
                 );
+                section.ends[1 - side].written.formats = formats.clone();
             }
         }
         self.next_number = next_number;
@@ -181,6 +193,7 @@ impl Ng {
             ],
             sections: Vec::new(),
             answered: false,
+            unrecorded: false,
             ends: None,
         };
         self.room_for_party(call_id, |call| call.dialogues.len())?.dialogues.push(dialogue);
@@ -250,7 +263,7 @@ impl Dialogue {
         let (formats, protocol, ptime_ms) = match fate {
             Fate::Untouched => return SectionOut::Untouched,
             Fate::Refused => return SectionOut::Refused,
-            Fate::Carried { formats, protocol, ptime_ms } => (formats, protocol, *ptime_ms),
+            Fate::Carried { formats, protocol, ptime_ms, .. } => (formats, protocol, *ptime_ms),
         };
         let Some((end, (rtp, rtcp))) =
             section.and_then(|section| Some((&section.ends[to], section.ends[to].ports?)))
@@ -276,7 +289,7 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
     if sdp.sections.is_empty() {
         return Err(Failure::error("Error rewriting SDP"));
     }
-    let (strip, protocol) = (flags.strip(), flags.protocol()?);
+    let (codecs, protocol) = (flags.codecs(), flags.protocol()?);
     let mut refusal = None;
     let mut fates = Vec::with_capacity(sdp.sections.len());
     for section in &sdp.sections {
@@ -290,11 +303,13 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
         } else if sdp.connection(section).is_none() {
             return Err(Failure::error("Failed to parse SDP"));
         } else {
-            let mut formats = Format::of(section);
-            formats.retain(|format| format.is_carried() && !strip.takes(format));
-            if choose(&formats, Ptime::default()).is_some() {
+            let mut theirs = Format::of(section);
+            theirs.retain(|format| format.is_carried() && !codecs.strips(format));
+            let formats = codecs.offered(&theirs, &section.formats);
+            let have_audio = [&theirs, &formats].map(|formats| choose(formats, Ptime::default()).is_some());
+            if have_audio == [true; 2] {
                 let ptime_ms = flags.ptime_ms().or(section.ptime_ms());
-                Fate::Carried { formats, protocol: protocol.clone(), ptime_ms }
+                Fate::Carried { formats, theirs, protocol: protocol.clone(), ptime_ms }
             } else {
                 refusal = Some(Failure::error("No codec in the offer that this engine carries"));
                 Fate::Refused
@@ -308,7 +323,7 @@ fn fates(sdp: &Sdp, flags: &Flags<'_>) -> Result<Vec<Fate>, Failure> {
 }
 
 /// A section whose legs let nobody speak until the answer.
-fn open_section(number: u64, media: &Media) -> Section {
-    let end = |kind: &str| End::new(leg_name(number, kind), media.clone());
-    Section { ends: [end("a"), end("b")], spliced: false }
+fn open_section(number: u64, [Choice(a), Choice(b)]: [Choice; 2]) -> Section {
+    let ends = [End::new(leg_name(number, "a"), a), End::new(leg_name(number, "b"), b)];
+    Section { ends, spliced: false }
 }

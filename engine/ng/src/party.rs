@@ -103,6 +103,12 @@ impl Call {
         self.solos.get(at).is_some_and(|solo| solo.direction == Direction::RecvOnly)
     }
 
+    /// Whether no recording is to have a party.
+    pub(crate) fn is_unrecorded(&self, seat: Seat) -> bool {
+        let Seat::Side(number, _) = seat else { return false };
+        self.find(number).is_some_and(|dialogue| dialogue.unrecorded)
+    }
+
     /// Whether any party has this tag.
     pub(crate) fn has_tag(&self, tag: &[u8]) -> bool {
         self.dialogues.iter().any(|dialogue| dialogue.side_of(tag).is_some()) || self.solo(tag).is_some()

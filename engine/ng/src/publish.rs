@@ -54,9 +54,9 @@ impl Ng {
             return Err(unsupported_protocol(&section.protocol));
         }
         sdp.connection(section).ok_or_else(|| Failure::error("Failed to parse SDP"))?;
-        let strip = flags.strip();
+        let codecs = flags.codecs();
         let mut formats = Format::of(section);
-        formats.retain(|format| format.is_carried() && !strip.takes(format));
+        formats.retain(|format| format.is_carried() && !codecs.leaves_out(format));
         let wanted_ms = flags.ptime_ms().or(section.ptime_ms());
         let ptime = Ptime { wanted_ms, ..section.ptime() };
         let media = choose(&formats, ptime).ok_or_else(none)?.0;

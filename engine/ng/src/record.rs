@@ -41,8 +41,12 @@ impl Ng {
     pub(crate) fn record_answered(&mut self, call_id: &[u8], dialogue: u64) {
         let mut files = self.files(call_id);
         let Some(call) = self.calls.get_mut(call_id) else { return };
+        let seat = Seat::Side(dialogue, 0);
+        if call.is_unrecorded(seat) {
+            return;
+        }
         let (mut commands, mut started) = (Vec::new(), Vec::new());
-        for end in call.ends_of_mut(Seat::Side(dialogue, 0)) {
+        for end in call.ends_of_mut(seat) {
             if end.recording.is_none() {
                 end.recording = Some(Recording::Runs);
                 started.push(end.leg.clone());
@@ -100,6 +104,7 @@ impl Ng {
         let named = !flags.has("all")
             && ["from-tag", "label", "address"].iter().any(|key| matches!(flags.name(key), Ok(Some(_))));
         let (call, mut seats) = self.seats(flags, Unnamed::Everybody)?;
+        seats.retain(|seat| !call.is_unrecorded(*seat));
         if named {
             return Ok((seats, RecordMode::Leg));
         }

@@ -8,7 +8,7 @@ use crate::call::Section;
 use crate::end::{End, Signalled};
 use crate::failure::Failure;
 use crate::flags::{Flags, is_plain_rtp};
-use crate::sdp;
+use crate::sdp::{self, Format};
 
 /// What was last written to a side.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Written {
     pub(crate) crypto: Vec<Crypto>,
     /// `a=rtcp-mux`.
     pub(crate) mux: bool,
+    /// What an offer has listed.
+    pub(crate) formats: Vec<Format>,
 }
 
 /// What becomes of rtcp-mux, by the flags of an offer.
@@ -68,7 +70,8 @@ impl End {
         } else {
             Vec::new()
         };
-        self.written = Written { crypto, mux: mux.offer || offered_mux && !mux.demux && !mux.reject };
+        let mux = mux.offer || offered_mux && !mux.demux && !mux.reject;
+        self.written = Written { crypto, mux, formats: Vec::new() };
     }
 
     /// Takes what this side offered, and notes what is answered to it. `far_mux` says whether it gets the rtcp-mux that it
@@ -82,7 +85,7 @@ impl End {
         let flags = self.signalled.mux_flags;
         let back = flags.accept || flags.demux || far_mux;
         let mux = self.signalled.mux && !flags.reject && back;
-        self.written = Written { crypto: line.into_iter().collect(), mux };
+        self.written = Written { crypto: line.into_iter().collect(), mux, formats: Vec::new() };
         Agreed { srtp, mux }
     }
 

@@ -87,7 +87,7 @@ impl Ng {
 /// The legs of the parties that are meant: by a list of tags, or one tag, label or address, or all that were offered and
 /// answered.
 fn sources(call: &Call, dict: &Dict, flags: &Flags<'_>) -> Result<Vec<Source>, Failure> {
-    let mut tags: Vec<&[u8]> = dict.texts("from-tags").into_iter().map(str::as_bytes).collect();
+    let mut tags: Vec<&[u8]> = flags.tags().into_iter().map(str::as_bytes).collect();
     tags.extend(flags.name("from-tag")?);
     let label = flags.name("label")?;
     let address: Option<IpAddr> = dict.text("address").and_then(|address| address.parse().ok());

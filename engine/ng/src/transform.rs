@@ -86,6 +86,7 @@ impl Ng {
             sides: [entry, exit],
             sections,
             answered: true,
+            unrecorded: false,
             ends: None,
         };
         let now = self.now;
@@ -208,7 +209,14 @@ fn format_of(dict: &Dict) -> Option<Format> {
         Some(number) => u8::try_from(number?).ok()?,
         None => usual.map_or(1, |usual| usual.channels),
     };
-    Some(Format { payload_type, name: name.to_owned(), clock_rate, channels, parameters: String::new() })
+    Some(Format {
+        payload_type,
+        name: name.to_owned(),
+        clock_rate,
+        channels,
+        parameters: String::new(),
+        ours: false,
+    })
 }
 
 fn address_of(destination: &Dict) -> Option<SocketAddr> {

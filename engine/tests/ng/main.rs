@@ -17,6 +17,7 @@ mod secure;
 #[path = "../engine/support.rs"]
 #[allow(dead_code, reason = "the tests of the native family use the rest")]
 mod support;
+mod transcoding;
 
 use std::process::{Command, Stdio};
 

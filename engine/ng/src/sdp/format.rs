@@ -18,6 +18,8 @@ pub struct Format {
     pub channels: u8,
     /// `a=fmtp`, after the payload type; empty when not written.
     pub parameters: String,
+    /// Whether the engine has put it into a description: nothing that the description says under this number is about it.
+    pub ours: bool,
 }
 
 /// What a leg is told of its packets.
@@ -51,6 +53,7 @@ impl Format {
             name: parts.next()?.to_owned(),
             clock_rate: parts.next()?.parse().ok()?,
             channels: parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(1),
+            ours: false,
         })
     }
 
@@ -67,7 +70,24 @@ impl Format {
     }
 
     fn of_own(&(payload_type, name, clock_rate, channels): &(u8, &str, u32, u8)) -> Self {
-        Self { payload_type, name: name.to_owned(), clock_rate, channels, parameters: String::new() }
+        Self {
+            payload_type,
+            name: name.to_owned(),
+            clock_rate,
+            channels,
+            parameters: String::new(),
+            ours: true,
+        }
+    }
+
+    /// The same where the engine stands for it: with what it can of that.
+    pub(crate) fn as_ours(&self) -> Self {
+        let parameters = match self.codec() {
+            Some(Codec::Opus) => "useinbandfec=1",
+            None if self.is_telephone_event() => "0-15",
+            Some(_) | None => "",
+        };
+        Self { parameters: parameters.to_owned(), ours: true, ..self.clone() }
     }
 
     /// The engine's codec, where it has one.

@@ -182,6 +182,12 @@ impl Writer {
     /// `a=rtpmap`, the last `a=fmtp` and every `a=rtcp-fb` of one payload type.
     fn format(&mut self, section: &Section, format: &Format, number: &str) {
         self.new_line(&format!("a=rtpmap:{number} {}", format.encoding()));
+        if format.ours {
+            if !format.parameters.is_empty() {
+                self.new_line(&format!("a=fmtp:{number} {}", format.parameters));
+            }
+            return;
+        }
         let of = |value: &&str| value.split_whitespace().next() == Some(number);
         if let Some(parameters) = section.attributes("fmtp").filter(of).last() {
             self.new_line(&format!("a=fmtp:{parameters}"));

@@ -5,4 +5,5 @@ mod calls;
 mod descriptions;
 mod parties;
 mod recording;
+mod transcoding;
 mod world;

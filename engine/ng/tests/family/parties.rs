@@ -340,7 +340,10 @@ fn two_or_three_parties_are_meshed_and_a_third_one_s_gate_is_that_of_its_part() 
         };
         told.iter().map(kind).collect::<Vec<_>>()
     };
-    assert_eq!(kinds(&world.told_by(&mesh(&["a", "b"]))), ["splice"]);
+    let flags = ["from-tags-a", "from-tags-b"].map(Value::from).to_vec();
+    for pair in [mesh(&["a", "b"]), command("mesh").with("flags", flags)] {
+        assert_eq!(kinds(&world.told_by(&pair)), ["splice"]);
+    }
     assert_eq!(kinds(&world.told_by(&mesh(&["a", "b", "x", "a"]))), ["splice", "Barge"]);
     assert_eq!(kinds(&world.told_by(&command("block media").with("from-tag", "x"))), ["Listen"]);
     assert_eq!(kinds(&world.told_by(&command("unblock media").with("from-tag", "x"))), ["Barge"]);

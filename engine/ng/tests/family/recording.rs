@@ -1,6 +1,6 @@
 //! Recording, as it is asked for while a call goes on or with its offer.
 
-use offhook_ng::Dict;
+use offhook_ng::{Dict, Value};
 
 use crate::world::{SDP, World, command, joined, offer};
 
@@ -28,6 +28,11 @@ fn a_call_is_recorded_once_paused_resumed_and_stopped() {
     assert_eq!(started.len(), 1, "{started:?}");
     assert!(told(&mut world, "start recording", plain()).is_empty(), "it runs already");
     assert_eq!(told(&mut world, "pause recording", plain()).len(), 1);
+    assert!(told(&mut world, "start recording", plain())[0].starts_with("resume "));
+    world.recorded.clear();
+    let pause = command("stop recording").with("pause", "yes");
+    assert_eq!(world.ask(&pause).text("result"), Some("ok"), "pausing by another name");
+    assert!(world.recorded[0].starts_with("pause "), "{:?}", world.recorded);
     assert!(told(&mut world, "start recording", plain())[0].starts_with("resume "));
     assert!(told(&mut world, "stop recording", plain())[0].starts_with("stop "));
     assert!(told(&mut world, "stop recording", plain()).is_empty());
@@ -66,4 +71,22 @@ fn a_call_whose_offer_asks_for_it_is_recorded_from_its_answer_on() {
     assert_eq!(world.ask(&answer().with("record call", "on")).text("result"), Some("ok"), "the call goes on");
     let refused = world.ask(&command("start recording"));
     assert_eq!(refused.text("error-reason"), Some("no directory"), "it is not taken to run");
+}
+
+#[test]
+fn a_dialogue_that_is_excluded_is_in_no_recording_of_its_call() {
+    let answer = || command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP);
+    let excluded = || vec![Value::from("exclude recording")];
+    for requests in
+        [[offer().with("flags", excluded()), answer()], [offer(), answer().with("flags", excluded())]]
+    {
+        let mut world = World::new();
+        for request in requests {
+            assert_eq!(world.ask(&request.with("record call", "on")).text("result"), Some("ok"));
+        }
+        for request in [command("start recording"), command("start recording").with("from-tag", "b")] {
+            assert_eq!(world.ask(&request).text("result"), Some("ok"));
+        }
+        assert!(world.recorded.is_empty(), "{:?}", world.recorded);
+    }
 }
