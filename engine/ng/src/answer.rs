@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha20Rng;
 
-use offhook_proto::{Command, LegQuery, Ptime, Unsplice};
+use offhook_proto::{Command, LegQuery, Media, Ptime, Unsplice};
 
 use crate::call::Dialogue;
 use crate::codecs;
@@ -64,7 +64,7 @@ impl Ng {
                     index,
                     offerer,
                     signalled,
-                    if offerer == 0 { [formats, theirs] } else { [theirs, formats] },
+                    if offerer == 0 { [&formats[..], &theirs[..]] } else { [&theirs[..], &formats[..]] },
                     &mut self.random,
                 )?);
                 if let Some(section) = &mut dialogue.sections[index] {
@@ -133,7 +133,7 @@ impl Dialogue {
         index: usize,
         offerer: usize,
         answered: Signalled,
-        formats: [&Vec<Format>; 2],
+        formats: [&[Format]; 2],
         random: &mut ChaCha20Rng,
     ) -> Result<Vec<Command>, Failure> {
         let sides = &self.sides;
@@ -144,9 +144,13 @@ impl Dialogue {
         let (mut commands, mut updates) = (Vec::new(), Vec::new());
         let anew = section.ends.iter().any(|end| !end.told);
         let before = [section.ends[0].media.codec, section.ends[1].media.codec];
-        for (((end, side), agreed), formats) in section.ends.iter_mut().zip(sides).zip(agreed).zip(formats) {
-            let Some(mut media) = end.choose(formats, end.signalled.ptime) else { continue };
+        let ends = &section.ends;
+        let media = [0, 1].map(|side| ends[side].choose(formats[side], ends[side].signalled.ptime));
+        let converts_keys = converts_keys(&media, offerer);
+        for (((end, side), agreed), media) in section.ends.iter_mut().zip(sides).zip(agreed).zip(media) {
+            let Some(mut media) = media else { continue };
             media.opus = opus_of(&end.signalled.formats);
+            end.converts_keys = converts_keys;
             updates.extend(end.update(media, side.latch, agreed));
         }
         let codec_changes = before != [section.ends[0].media.codec, section.ends[1].media.codec];
@@ -164,5 +168,17 @@ impl Dialogue {
             commands.push(Command::LegQuery(LegQuery { leg: section.ends[offerer].leg.clone() }));
         }
         Ok(commands)
+    }
+}
+
+/// Whether keys have to change their form on the way: only one of the sides has telephone-events, and their audio is transcoded
+/// anyway, or these were added to the offer.
+fn converts_keys(media: &[Option<Media>; 2], offerer: usize) -> bool {
+    let [Some(a), Some(b)] = media else { return false };
+    let [offering, answering] = if offerer == 0 { [a, b] } else { [b, a] };
+    match (offering.telephone_event, answering.telephone_event) {
+        (Some(_), None) => a.codec != b.codec,
+        (None, Some(_)) => true,
+        (Some(_), Some(_)) | (None, None) => false,
     }
 }

@@ -101,15 +101,13 @@ fn add(offered: &mut Vec<Format>, name: &str, used: &[String]) {
 }
 
 /// What the two sides carry by an answer: what goes back to the offering side, which has offered so, and what the answering side
-/// keeps of its own. The same where they have any audio in common, so that nothing is transcoded without need.
-pub(crate) fn agreed(offered: &[Format], answered: Vec<Format>) -> (Vec<Format>, Vec<Format>) {
-    let common: Vec<Format> = answered
-        .iter()
-        .filter(|format| offered.iter().any(|one| one.is_named(&format.encoding())))
-        .cloned()
-        .collect();
+/// keeps of its own. The same audio where they have any in common, so that nothing is transcoded without need.
+pub(crate) fn agreed(offered: &[Format], mut answered: Vec<Format>) -> (Vec<Format>, Vec<Format>) {
+    let was_offered = |format: &Format| offered.iter().any(|one| one.is_named(&format.encoding()));
+    let common: Vec<Format> = answered.iter().filter(|format| was_offered(format)).cloned().collect();
     if common.iter().any(|format| format.codec().is_some()) {
-        return (common.clone(), common);
+        answered.retain(|format| format.codec().is_none() || was_offered(format));
+        return (common, answered);
     }
     let audio = offered.iter().find(|format| format.codec().is_some());
     let others = offered.iter().filter(|format| format.codec().is_none());

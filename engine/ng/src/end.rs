@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use offhook_proto::{
-    Command, Crypto, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegUpdate, Media, Ptime, Remote,
-    Reply, SdesKeys, Splice, Srtp,
+    Command, Crypto, DtmfMode, Idle, LatchMode, LegCreate, LegCreated, LegDelete, LegUpdate, Media, Ptime,
+    Remote, Reply, SdesKeys, Splice, Srtp,
 };
 
 use crate::call::Place;
@@ -34,8 +34,12 @@ pub(crate) struct End {
     /// As the engine knows it.
     pub(crate) srtp: Srtp,
     pub(crate) mux: bool,
+    pub(crate) dtmf: DtmfMode,
     /// Whether the engine knows all this: it may have refused some of it.
     pub(crate) told: bool,
+    /// Whether nobody is to hear its keys, and whether whoever does takes them in another form than it sends them in.
+    pub(crate) blocks_keys: bool,
+    pub(crate) converts_keys: bool,
     /// Whom `connect` has joined it to. It holds for as long as that end says the same.
     pub(crate) joined: Option<Joined>,
     /// The pair in which `mesh` has let it take part.
@@ -88,7 +92,10 @@ impl End {
             written: Written::default(),
             srtp: Srtp::Off,
             mux: false,
+            dtmf: DtmfMode::Pass,
             told: true,
+            blocks_keys: false,
+            converts_keys: false,
             joined: None,
             takes_part: None,
         }
@@ -119,6 +126,17 @@ impl End {
         })
     }
 
+    /// What is to become of its keys, where the engine does not know yet.
+    pub(crate) fn wanted_dtmf(&mut self, anew: bool) -> Option<DtmfMode> {
+        let wanted = match (self.blocks_keys, self.converts_keys) {
+            (true, _) => DtmfMode::Block,
+            (false, true) => DtmfMode::Convert,
+            (false, false) => DtmfMode::Pass,
+        };
+        let before = std::mem::replace(&mut self.dtmf, wanted);
+        (anew || before != wanted).then_some(wanted)
+    }
+
     /// The command that tells the leg what is new, if anything is.
     pub(crate) fn update(&mut self, media: Media, latch: LatchMode, agreed: Agreed) -> Option<Command> {
         // On hold the old way it says nowhere: what it said before still holds.
@@ -131,6 +149,7 @@ impl End {
             latch: (anew || latch != self.latch).then_some(latch),
             srtp: (anew || agreed.srtp != self.srtp).then(|| agreed.srtp.clone()),
             rtcp_mux: (anew || agreed.mux != self.mux).then_some(agreed.mux),
+            dtmf: self.wanted_dtmf(anew),
             ..LegUpdate::default()
         };
         (self.media, self.latch) = (media, latch);

@@ -1,6 +1,6 @@
 //! Whom nobody hears: `block media`, `silence media` and `block DTMF`.
 
-use offhook_proto::{Command, DtmfMode, Idle, LegUpdate};
+use offhook_proto::{Command, Idle, LegUpdate};
 
 use crate::call::Call;
 use crate::end::{End, splice};
@@ -69,9 +69,13 @@ impl Ng {
 
     /// What the parties press is heard by nobody, as telephone-event or as tone.
     pub(crate) fn block_dtmf(&mut self, flags: &Flags<'_>, blocked: bool) -> Result<Plan, Failure> {
-        let (call, seats) = self.seats(flags, Unnamed::Everybody)?;
-        let ends = seats.iter().flat_map(|seat| call.ends(*seat));
-        Ok(Plan::checked(ends.map(|end| block_keys(end, blocked)).collect()))
+        let (_, seats) = self.seats(flags, Unnamed::Everybody)?;
+        let call = self.calls.get_mut(flags.call_id()?).ok_or_else(|| Failure::error("Unknown call-ID"))?;
+        let mut commands = Vec::new();
+        for seat in seats {
+            commands.extend(call.ends_of_mut(seat).into_iter().map(|end| block_keys(end, blocked)));
+        }
+        Ok(Plan::checked(commands))
     }
 }
 
@@ -97,7 +101,8 @@ fn sent_meanwhile(leg: &str, idle: Idle) -> Command {
     Command::LegUpdate(LegUpdate { leg: leg.to_owned(), idle: Some(idle), ..LegUpdate::default() })
 }
 
-fn block_keys(end: &End, blocked: bool) -> Command {
-    let dtmf = if blocked { DtmfMode::Block } else { DtmfMode::Pass };
-    Command::LegUpdate(LegUpdate { leg: end.leg.clone(), dtmf: Some(dtmf), ..LegUpdate::default() })
+fn block_keys(end: &mut End, blocked: bool) -> Command {
+    end.blocks_keys = blocked;
+    let dtmf = end.wanted_dtmf(true);
+    Command::LegUpdate(LegUpdate { leg: end.leg.clone(), dtmf, ..LegUpdate::default() })
 }

@@ -1,7 +1,7 @@
 //! Codecs that are left out, added and turned into each other, by rtpengine's wishes.
 
 use offhook_ng::{Dict, Value};
-use offhook_proto::{Codec, Command, LegUpdate, Media};
+use offhook_proto::{Codec, Command, DtmfMode, LegUpdate, Media};
 
 use crate::world::{World, command};
 
@@ -121,4 +121,26 @@ fn a_single_codec_goes_back_where_that_is_asked_for() {
     assert_eq!(section(&world.ask(&answered))[0], "0 8 101");
     let single = answered.with("flags", vec![Value::from("single codec")]);
     assert_eq!(section(&world.ask(&single))[0], "0 101");
+}
+
+#[test]
+fn keys_change_their_form_where_only_one_side_has_events() {
+    let keys = |offered: &str, flags: &[&str], answered: &str| {
+        let mut world = World::new();
+        world.ask(&offer(offered, flags));
+        assert_eq!(world.ask(&answer(answered)).text("result"), Some("ok"), "{offered}, {flags:?}");
+        let blocked = ["block DTMF", "unblock DTMF"].map(|name| {
+            world.ask(&command(name).with("from-tag", "b"));
+            world.keys.last().map(|(_, dtmf)| *dtmf)
+        });
+        (world.keys.iter().map(|(_, dtmf)| *dtmf).collect::<Vec<_>>(), blocked)
+    };
+    let (pass, block, convert) = (DtmfMode::Pass, DtmfMode::Block, DtmfMode::Convert);
+    let (transcode, plain) = (["codec-transcode-PCMU"], "m=audio 5000 RTP/AVP 0\r\n");
+    let converted = (vec![convert, convert, block, convert], [Some(block), Some(convert)]);
+    assert_eq!(keys(OPUS, &transcode, plain), converted, "transcoded");
+    assert_eq!(keys(plain, &["codec-transcode-telephone-event"], PCMU), converted, "asked for");
+    let passed = (vec![block, pass], [Some(block), Some(pass)]);
+    assert_eq!(keys(OPUS, &transcode, PCMU), passed, "both have events");
+    assert_eq!(keys(PCMU, &[], plain), passed, "audio goes on as it is");
 }
