@@ -112,3 +112,19 @@ fn raise_file_limit() {
 
 /// Exit code for a wrong configuration or command line.
 const BAD_CONFIG: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_starts_and_reloads_control_with_commands_that_it_has() {
+        let unit = include_str!("../../deploy/offhook-control.service");
+        let run = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command line");
+        let run = Cli::try_parse_from(run.split_whitespace()).expect("it is known");
+        assert!(matches!(run.command, Some(Command::Run { .. })));
+        let check = unit.lines().find_map(|line| line.strip_prefix("ExecReload=")).expect("a command line");
+        let check = Cli::try_parse_from(check.split_whitespace()).expect("it is known");
+        assert!(matches!(check.command, Some(Command::Check { .. })));
+    }
+}

@@ -31,9 +31,10 @@ pub(crate) async fn address(shared: &Shared) -> anyhow::Result<SocketAddr> {
     let trunk = shared.config.trunk.as_ref().context("no trunk is configured")?;
     let want_v4 = shared.advertised.is_ipv4();
     let all = addresses(trunk).await?;
-    all.into_iter()
-        .find(|address| address.is_ipv4() == want_v4)
-        .context("the trunk has no address of our family")
+    all.into_iter().find(|address| address.is_ipv4() == want_v4).with_context(|| {
+        let version = if want_v4 { "IPv4" } else { "IPv6" };
+        format!("the trunk's host {} has no address of {version}, as sip.listen has", trunk.host)
+    })
 }
 
 /// Looks the name up again and again, and keeps us registered.
