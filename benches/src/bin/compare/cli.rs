@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::systems::Kind;
 
-/// The engine beside rtpengine and two bare programmes: CPU per packet, capacity, delay, memory, set-ups.
+/// The engine beside rtpengine and two bare programs: CPU per packet, capacity, delay, memory, set-ups.
 #[derive(Debug, Parser)]
 #[command(name = "compare", args_conflicts_with_subcommands = false)]
 pub(crate) struct Cli {
@@ -35,7 +35,7 @@ pub(crate) enum Question {
     Restart(RestartArgs),
     /// Puts the last comparison into a README.
     Readme(ReadmeArgs),
-    /// A bare programme to compare with (started by this one).
+    /// A bare program to compare with (started by this one).
     #[command(hide = true)]
     Floor(FloorArgs),
 }
@@ -193,7 +193,7 @@ pub(crate) struct FloorArgs {
     pub(crate) far: Vec<SocketAddr>,
 }
 
-/// A bare programme.
+/// A bare program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Floor {
     /// Forwards: a socket per leg, epoll, recv, send.

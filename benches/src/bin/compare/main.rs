@@ -1,4 +1,4 @@
-//! Compares the engine with rtpengine and with two bare programmes, side by side on one processor.
+//! Compares the engine with rtpengine and with two bare programs, side by side on one processor.
 //!
 //! Every system is started afresh on the same pinned processor, its calls are set up through its own control socket, and one
 //! generator on other processors drives it; the systems take turns, so that whatever else the machine does hits all alike.

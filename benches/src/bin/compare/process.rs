@@ -21,18 +21,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a programme on processors by number, as 0 or 0,1, all its threads included.
+    /// Starts a program on processors by number, as 0 or 0,1, all its threads included.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(cpus: &str, programme: &Path, arguments: &[String]) -> Result<Self> {
-        let name = programme.file_name().unwrap_or(programme.as_os_str()).to_string_lossy().into_owned();
+    pub(crate) fn start(cpus: &str, program: &Path, arguments: &[String]) -> Result<Self> {
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let log = tempfile::tempfile().context("cannot make a temporary file")?;
-        // setpriv becomes taskset, and that the programme: the child's id stays the same. It ends when we are killed.
+        // setpriv becomes taskset, and that the program: the child's id stays the same. It ends when we are killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "taskset", "--cpu-list"])
             .arg(cpus)
-            .arg(programme)
+            .arg(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -1,4 +1,4 @@
-//! Bare programmes: the least that a forwarder could do with sockets.
+//! Bare programs: the least that a forwarder could do with sockets.
 
 mod epoll;
 mod raw;

@@ -1,6 +1,6 @@
 //! What control spends on a call, and on thousands of agents who are off hook.
 //!
-//! Control is the real programme with its real journal. Around it stand agents' phones and a carrier that speak SIP over UDP, and
+//! Control is the real program with its real journal. Around it stand agents' phones and a carrier that speak SIP over UDP, and
 //! an engine that obeys and has no media, so that nothing but control is measured.
 
 mod engine;

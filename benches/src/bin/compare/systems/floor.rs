@@ -1,4 +1,4 @@
-//! The bare programmes, as children like the others.
+//! The bare programs, as children like the others.
 
 use std::env;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ impl FloorSystem {
             format!("--near={}", list(phones.near())),
             format!("--far={}", list(phones.far())),
         ];
-        let own = env::current_exe().context("where is this programme?")?;
+        let own = env::current_exe().context("where is this program?")?;
         let (process, control) = start_answering(cpus, &own, &arguments, address, b"count")?;
         Ok(Self { floor, process, control })
     }

@@ -162,12 +162,12 @@ fn free_address() -> Result<SocketAddr> {
 /// Starts a child and waits until its control socket answers.
 fn start_answering(
     cpus: &Cpus,
-    programme: &Path,
+    program: &Path,
     arguments: &[String],
     control: SocketAddr,
     ping: &[u8],
 ) -> Result<(Process, ControlSocket)> {
-    let mut process = Process::start(&cpus.list(), programme, arguments)?;
+    let mut process = Process::start(&cpus.list(), program, arguments)?;
     let mut socket = ControlSocket::connect(control)?;
     process.wait_until(|| socket.is_answered(ping))?;
     Ok((process, socket))

@@ -45,8 +45,8 @@ impl Rtpengine {
 ///
 /// # Errors
 /// It cannot be started, or says nothing like it.
-pub(crate) fn version(programme: &Path) -> Result<String> {
-    let said = Command::new(programme).arg("--version").output().context("rtpengine --version")?;
+pub(crate) fn version(program: &Path) -> Result<String> {
+    let said = Command::new(program).arg("--version").output().context("rtpengine --version")?;
     let said = [said.stdout, said.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     let version = said.lines().find_map(|line| line.strip_prefix("Version:"));
