@@ -9,8 +9,6 @@ pub use decoder::Decoder;
 pub use encoder::{Encoder, OpusConfig};
 pub use opus::{OpusDecode, OpusEncode};
 
-use crate::g711;
-
 /// An audio codec of the engine, mono.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -124,15 +122,6 @@ impl Codec {
         }
     }
 
-    /// Channels to write in `a=rtpmap`: Opus says 2 whatever it carries (RFC 7587 §7).
-    #[must_use]
-    pub const fn rtpmap_channels(self) -> Option<u8> {
-        match self {
-            Self::Opus => Some(2),
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16 { .. } => None,
-        }
-    }
-
     /// RTP timestamp units in a packet time, rounded down.
     #[must_use]
     pub const fn ptime_ts(self, ptime_ms: u32) -> u32 {
@@ -156,16 +145,6 @@ impl Codec {
             Self::Pcmu | Self::Pcma | Self::G722 => payload.len() as u32,
             Self::L16 { .. } => payload.len() as u32 / 2,
             Self::Opus => opus::payload_ts(payload),
-        }
-    }
-
-    /// The byte of silence for codecs of one byte a sample.
-    #[must_use]
-    pub const fn silence_byte(self) -> Option<u8> {
-        match self {
-            Self::Pcmu => Some(g711::ULAW_SILENCE),
-            Self::Pcma => Some(g711::ALAW_SILENCE),
-            Self::G722 | Self::Opus | Self::L16 { .. } => None,
         }
     }
 }

@@ -1,8 +1,6 @@
-//! Comfort noise (RFC 3389): its payload, the analysis of background noise and a generator.
+//! Comfort noise (RFC 3389): its payload, and a generator.
 
-use crate::level;
-
-/// Highest order of the noise's spectrum that is read or written.
+/// Highest order of the noise's spectrum that is read.
 pub const MAX_ORDER: usize = 10;
 
 /// What a comfort noise payload describes: a level and a spectrum (RFC 3389 §3).
@@ -31,25 +29,6 @@ impl NoiseShape {
             *k = ((f32::from(index) - 127.0) / 127.0).clamp(-MAX_REFLECTION, MAX_REFLECTION);
         }
         Some(shape)
-    }
-
-    /// Writes a payload of the given order, at most [`MAX_ORDER`], and returns its length; `None` if `out` is short.
-    pub fn write(&self, order: usize, out: &mut [u8]) -> Option<usize> {
-        let order = order.min(MAX_ORDER);
-        let out = out.get_mut(..=order)?;
-        out[0] = self.level.min(127);
-        for (byte, k) in out[1..].iter_mut().zip(self.reflection) {
-            *byte = (127.0 + k * 127.0).round().clamp(0.0, 254.0) as u8;
-        }
-        Some(order + 1)
-    }
-
-    /// Level and spectrum of background noise: a few frames without speech.
-    #[must_use]
-    pub fn of_noise(samples: &[i16]) -> Self {
-        let mut shape = Self::white(-level::dbov(samples).round() as u8);
-        shape.reflection = reflection_of(samples);
-        shape
     }
 }
 
@@ -114,41 +93,14 @@ impl NoiseSource {
     }
 }
 
-/// Reflection coefficients by Levinson and Durbin, of the autocorrelation.
-fn reflection_of(samples: &[i16]) -> [f32; MAX_ORDER] {
-    let mut reflection = [0.0; MAX_ORDER];
-    let lag = |k: usize| -> f64 {
-        samples.iter().zip(samples.get(k..).unwrap_or(&[])).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-    };
-    let mut error = lag(0) * WHITENING;
-    if error <= 0.0 {
-        return reflection;
-    }
-    let correlation: [f64; MAX_ORDER + 1] = std::array::from_fn(lag);
-    let mut predictor = [0.0f64; MAX_ORDER + 1];
-    for i in 1..=MAX_ORDER {
-        let sum: f64 = (1..i).map(|j| predictor[j] * correlation[i - j]).sum();
-        let k = -(correlation[i] + sum) / error;
-        let before = predictor;
-        for j in 1..i {
-            predictor[j] += k * before[i - j];
-        }
-        predictor[i] = k;
-        error *= 1.0 - k * k;
-        reflection[i - 1] = (k as f32).clamp(-MAX_REFLECTION, MAX_REFLECTION);
-    }
-    reflection
-}
-
 /// Keeps the lattice stable whatever a payload says.
 const MAX_REFLECTION: f32 = 0.98;
-/// A little white noise, which keeps the recursion well conditioned.
-const WHITENING: f64 = 1.0001;
 const GLIDE: f32 = 0.02;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::level;
     use crate::testing::{noise, power_at};
 
     /// Noise with most of its power at low frequencies.
@@ -163,21 +115,63 @@ mod tests {
             .collect()
     }
 
+    /// Level and spectrum of background noise: what another end would describe it by.
+    fn shape_of(samples: &[i16]) -> NoiseShape {
+        NoiseShape {
+            reflection: reflection_of(samples),
+            ..NoiseShape::white(-level::dbov(samples).round() as u8)
+        }
+    }
+
+    /// The payload of a shape (RFC 3389 §3.2).
+    fn payload(shape: &NoiseShape) -> [u8; MAX_ORDER + 1] {
+        let coefficient = |k: f32| (127.0 + k * 127.0).round() as u8;
+        std::array::from_fn(|at| at.checked_sub(1).map_or(shape.level, |k| coefficient(shape.reflection[k])))
+    }
+
+    /// Reflection coefficients by Levinson and Durbin, of the autocorrelation.
+    fn reflection_of(samples: &[i16]) -> [f32; MAX_ORDER] {
+        let mut reflection = [0.0; MAX_ORDER];
+        let lag = |k: usize| -> f64 {
+            samples
+                .iter()
+                .zip(samples.get(k..).unwrap_or(&[]))
+                .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                .sum()
+        };
+        // A little white noise keeps the recursion well conditioned.
+        let mut error = lag(0) * 1.0001;
+        if error <= 0.0 {
+            return reflection;
+        }
+        let correlation: [f64; MAX_ORDER + 1] = std::array::from_fn(lag);
+        let mut predictor = [0.0f64; MAX_ORDER + 1];
+        for i in 1..=MAX_ORDER {
+            let sum: f64 = (1..i).map(|j| predictor[j] * correlation[i - j]).sum();
+            let k = -(correlation[i] + sum) / error;
+            let before = predictor;
+            for j in 1..i {
+                predictor[j] += k * before[i - j];
+            }
+            predictor[i] = k;
+            error *= 1.0 - k * k;
+            reflection[i - 1] = (k as f32).clamp(-MAX_REFLECTION, MAX_REFLECTION);
+        }
+        reflection
+    }
+
     fn band_power(samples: &[i16], from_hz: u32, to_hz: u32) -> f32 {
         (from_hz..to_hz).step_by(20).map(|hz| power_at(samples, hz as f32, 8000)).sum()
     }
 
     #[test]
-    fn a_payload_is_read_and_written_back() {
+    fn a_payload_is_read() {
         let shape = NoiseShape::parse(&[60, 127, 254, 0, 190]).expect("a payload");
         assert_eq!(shape.level, 60);
         assert_eq!(shape.reflection[0], 0.0);
         assert_eq!(shape.reflection[1], MAX_REFLECTION);
         assert_eq!(shape.reflection[2], -MAX_REFLECTION);
-        let mut out = [0; 5];
-        assert_eq!(shape.write(4, &mut out), Some(5));
-        assert_eq!((out[0], out[1], out[4]), (60, 127, 190));
-        assert_eq!(shape.write(5, &mut out), None);
+        assert!((shape.reflection[3] - 63.0 / 127.0).abs() < 1e-6);
         assert_eq!(NoiseShape::parse(&[]), None);
     }
 
@@ -196,10 +190,8 @@ mod tests {
     #[test]
     fn noise_analysed_and_made_again_sounds_alike() {
         let original = brown(-40.0, 8000);
-        let mut payload = [0; 11];
-        NoiseShape::of_noise(&original).write(MAX_ORDER, &mut payload);
         let mut source = NoiseSource::new(9);
-        source.shape(&NoiseShape::parse(&payload).expect("a payload"));
+        source.shape(&NoiseShape::parse(&payload(&shape_of(&original))).expect("a payload"));
         let mut made = vec![0; 16_000];
         source.render(&mut made);
         let made = &made[8000..];
@@ -217,10 +209,5 @@ mod tests {
             source.render(&mut out);
             assert!(out.iter().all(|&s| s > i16::MIN));
         }
-    }
-
-    #[test]
-    fn silence_is_described_as_silence() {
-        assert_eq!(NoiseShape::of_noise(&[0; 160]), NoiseShape::white(127));
     }
 }
