@@ -12,10 +12,10 @@ use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::files::{self, Files};
 use crate::kernel;
-use crate::run::ring_config;
 use crate::sockets::CONTROL_QUEUE_BYTES;
 use crate::speed;
 use crate::steering;
+use crate::workers::ring_config;
 
 /// One line of the answer.
 struct Finding {

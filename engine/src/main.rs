@@ -22,6 +22,7 @@ mod sockets;
 mod speed;
 mod steering;
 mod worker;
+mod workers;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

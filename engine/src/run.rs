@@ -1,43 +1,35 @@
-//! From arguments to a running engine: threads, links and the ready line.
+//! From arguments to a running engine, and the ready line.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::path::Path;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use crossbeam::channel::{Receiver, Sender, bounded};
-use offhook_engine_core::{Director, DirectorConfig, PortRange, WorkerConfig};
+use offhook_engine_core::{Director, DirectorConfig, PortRange};
 use offhook_proto::auth::Envelope;
+use offhook_uring::SetupError;
 use offhook_uring::clock::allowed_cpus;
-use offhook_uring::{RingConfig, SetupError};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::args::RunArgs;
 use crate::clock::{self, Clock};
 use crate::control::{self, ControlSetup};
 use crate::files::Files;
-use crate::kernel;
 use crate::key;
-use crate::link::{CHANNEL, ControlLink, FromWorker, WorkerLink};
 use crate::metrics::MetricsPage;
 use crate::ng::NgShell;
 use crate::prompt::PromptStore;
 use crate::record::Recorder;
 use crate::sockets::bind_control;
-use crate::steering;
-use crate::worker::{KernelRules, PACKET_BYTES, WorkerSetup, WorkerThread};
+use crate::workers::{self, Workers};
 
 /// This machine has no usable io_uring.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine needs io_uring")]
-pub(crate) struct NoRing(#[source] SetupError);
+pub(crate) struct NoRing(#[source] pub(crate) SetupError);
 
 /// Runs until a signal.
 ///
@@ -57,61 +49,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
 
     let clock = Clock::start();
     let seed: [u8; 32] = random()?;
-    let instance = u64::from_ne_bytes(random()?);
-    let instance = format!("{instance:016x}");
-    let bell = Arc::new(Notify::new());
-    let (reports_in, reports) = bounded(CHANNEL);
+    let instance = format!("{:016x}", u64::from_ne_bytes(random()?));
     let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
-    let steering = steering::start(args, cpus.len())?;
-    let forwarder =
-        kernel::start(args, cpus.len(), max_legs, clock)?.map(|kernel::Started { forwarder, interfaces }| {
-            info!(
-                interfaces = interfaces.join(" "),
-                "the kernel forwards what needs nothing but new headers"
-            );
-            forwarder
-        });
-    if let Some(forwarder) = &forwarder {
-        kernel::follow_network(Arc::clone(forwarder), args.dscp.traffic_class(), clock)
-            .context("--kernel: following the network")?;
-    }
-    let mut workers = Vec::new();
-    let mut threads = Vec::new();
-    for (worker, &cpu) in cpus.iter().enumerate() {
-        let setup = WorkerSetup {
-            cpu: Some(cpu),
-            clock,
-            ring: ring_config(&files),
-            core: WorkerConfig {
-                worker: worker as u16,
-                unix_us_at_start: clock.unix_us_at_start(),
-                seed: u64::from_ne_bytes(random()?),
-                max_legs: max_legs as usize,
-            },
-            recorder: recorder.clone(),
-            min_wait: Duration::from_micros(u64::from(args.min_wait_us)),
-            steer: steering
-                .as_ref()
-                .map(|steering| steering::open(steering, worker, args.dscp.traffic_class()))
-                .transpose()?,
-            kernel: match &forwarder {
-                Some(forwarder) => {
-                    let patience = args.kernel_patience.unwrap_or_default();
-                    Some(KernelRules::new(
-                        worker as u16,
-                        Arc::clone(forwarder),
-                        patience,
-                        args.dscp.traffic_class(),
-                    )?)
-                }
-                None => None,
-            },
-        };
-        let (link, thread) = start_worker(setup, reports_in.clone(), &bell)?;
-        workers.push(link);
-        threads.push(thread);
-    }
-    drop(reports_in);
+    let Workers { links, threads, reports, bell } = workers::start(args, &cpus, &files, clock, &recorder)?;
 
     let config = DirectorConfig {
         instance: instance.clone(),
@@ -119,7 +59,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         addresses: args.media_addresses.clone(),
         advertised,
         ports: PortRange { first: *args.ports.start(), last: *args.ports.end() },
-        workers: workers.len() as u16,
+        workers: links.len() as u16,
         max_legs: max_legs as usize,
         max_legs_per_worker: files.legs_per_worker as usize,
         seed,
@@ -139,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         dscp,
         recorder,
         recorded,
-        workers,
+        workers: links,
         reports,
         bell,
     };
@@ -169,35 +109,6 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts one worker thread and waits until its ring is set up.
-fn start_worker(
-    setup: WorkerSetup,
-    reports: Sender<FromWorker>,
-    bell: &Arc<Notify>,
-) -> anyhow::Result<(WorkerLink, thread::JoinHandle<()>)> {
-    let worker = setup.core.worker;
-    let (commands_in, commands) = bounded(CHANNEL);
-    let control = ControlLink::new(worker, commands, reports, Arc::clone(bell));
-    let (started, start): (Sender<Result<_, SetupError>>, Receiver<_>) = bounded(1);
-    let thread = thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
-        let thread = match WorkerThread::new(setup, control) {
-            Ok((thread, waker)) => {
-                let _ = started.send(Ok(waker));
-                thread
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
-                return;
-            }
-        };
-        if let Err(error) = thread.run() {
-            error!(worker, %error, "worker failed");
-        }
-    })?;
-    let waker = start.recv().context("a worker thread ended at start")?.map_err(NoRing)?;
-    Ok((WorkerLink::new(commands_in, waker), thread))
-}
-
 /// What SIP proxies find.
 fn ng_config(args: &RunArgs, clock: &Clock, seed: [u8; 32]) -> offhook_ng::Config {
     let mut interfaces = args.ng_interfaces.clone();
@@ -224,18 +135,6 @@ fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
         StdTcpListener::bind(address).with_context(|| format!("cannot bind --ng-tcp {address}"))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-}
-
-/// Sizes of each worker's ring.
-pub(crate) fn ring_config(files: &Files) -> RingConfig {
-    // A quarter of the default keeps the buffers in the cache; what finds none waits in its socket.
-    RingConfig {
-        files: files.table(),
-        keep_descriptors: files.keep_descriptors,
-        receive_buffers: 1_024,
-        send_len: PACKET_BYTES,
-        ..RingConfig::default()
-    }
 }
 
 /// Allows two files per leg, or finds out what can be done with fewer.
@@ -288,7 +187,7 @@ fn check_prompts(directory: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// Bytes that nobody can guess.
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
