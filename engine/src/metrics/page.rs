@@ -98,3 +98,22 @@ fn drops(worker: &Labels, drops: Drops) -> Vec<(Labels, u64)> {
     };
     reasons.into_iter().map(sample).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_stands_in_the_protocols_document() {
+        let reply = include_str!("../../proto/golden/statistics.reply.txt");
+        let (_, dictionary) = reply.split_once(' ').expect("a cookie and a dictionary");
+        let text = page(&serde_json::from_str(dictionary).expect("a reply to statistics")).text();
+        let document = include_str!("../../proto/PROTOCOL.md");
+        let told: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        assert!(told.len() > 20, "{text}");
+        for (name, kind) in told.iter().filter_map(|line| line.split_once(' ')) {
+            let name = if kind == "counter" { format!("`{name}_total`") } else { format!("`{name}`") };
+            assert!(document.contains(&name), "{name} is not in PROTOCOL.md");
+        }
+    }
+}
