@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use offhook_engine_core::kernel::Patience;
+use offhook_engine_core::limits::LEGS;
 use offhook_proto::Dscp;
 
 use crate::ctl::CtlArgs;
@@ -59,7 +60,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) recordings: Option<PathBuf>,
     /// Most legs open at once.
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=LEGS as i64))]
     pub(crate) max_legs: u32,
     /// Name of a media address for SIP proxies that speak rtpengine's `ng` protocol, as priv=127.0.0.1; may be given several
     /// times, the first is their default. Without names they have the media addresses.
@@ -177,6 +178,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_unit_starts_the_engine_with_options_that_it_has() {
+        let unit = include_str!("../../deploy/offhook-engine.service");
+        let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command line");
+        let cli = Cli::try_parse_from(line.split_whitespace()).expect("they are known");
+        assert!(cli.run.prompts.is_some() && cli.run.recordings.is_some());
     }
 
     #[test]

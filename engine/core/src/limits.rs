@@ -33,7 +33,7 @@ pub const LATE_LOOK_US: u64 = 500_000;
 /// Time to read what they sent meanwhile, which may lie in the socket.
 pub const HEARING_US: u64 = 500_000;
 
-/// Legs in one engine unless configured lower.
+/// Most legs in one engine that can be asked for.
 pub const LEGS: usize = 65_536;
 /// Operations that wait for a worker, a socket or a file at once.
 pub const OPERATIONS: usize = 8_192;
@@ -47,8 +47,6 @@ pub const REPLIES_KEPT_BYTES: usize = 64 << 20;
 pub const BIND_ATTEMPTS: u8 = 16;
 /// Legs that the engine closes by itself at once; others wait.
 pub const RELEASES: usize = 256;
-/// Commands that wait in a worker's queue at most: two for each operation of a controller's and of the engine's own.
-pub const WORKER_COMMANDS: usize = 2 * (OPERATIONS + RELEASES);
 /// Longest prompt, tone or key sequence, in seconds.
 pub const PROMPT_SECONDS: usize = 3_600;
 /// Packets of a parked leg of which one passes the filter, unless asked otherwise.

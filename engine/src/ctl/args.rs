@@ -54,6 +54,7 @@ pub(crate) enum Verb {
     Splice(SpliceArgs),
     /// Parts a leg from its partner.
     Unsplice {
+        /// Name of the leg.
         leg: String,
         /// Park this leg once parted; may be given twice.
         #[arg(long, value_name = "LEG")]
@@ -85,6 +86,7 @@ pub(crate) enum Verb {
     Unlisten { leg: String },
     /// Stops most of a leg's packets in the kernel.
     Park {
+        /// Name of the leg.
         leg: String,
         /// Pass one packet in so many: a power of two up to 1024.
         #[arg(long, value_name = "N")]
@@ -96,6 +98,7 @@ pub(crate) enum Verb {
     Play(PlayArgs),
     /// Stops playing.
     Stop {
+        /// Name of the leg.
         leg: String,
         /// Only the play of this name.
         #[arg(long, value_name = "NAME")]
@@ -125,7 +128,9 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 pub(crate) struct SpliceArgs {
+    /// Name of the first leg.
     a: String,
+    /// Name of the second leg.
     b: String,
     /// The first leg does not hear the second.
     #[arg(long)]
@@ -140,6 +145,7 @@ pub(crate) struct SpliceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlayArgs {
+    /// Name of the leg.
     leg: String,
     #[arg(
         required = true,

@@ -9,6 +9,7 @@ use super::args::parse_word;
 
 #[derive(Debug, Args)]
 pub(crate) struct DetectArgs {
+    /// Name of the leg.
     leg: String,
     /// What to listen for: amd, tones, dtmf or some of them.
     #[arg(required = true, value_parser = parse_word::<DetectWhat>)]

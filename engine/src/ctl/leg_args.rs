@@ -10,11 +10,12 @@ use super::secure_args::SecureArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
+    /// Name of the new leg.
     leg: String,
     /// Local address to receive on.
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
-    /// Local worker to live on.
+    /// Worker to live on, from 0; the least loaded one when absent.
     #[arg(long)]
     worker: Option<u16>,
     /// Leg whose worker to live on.
@@ -29,6 +30,7 @@ pub(crate) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArgs {
+    /// Name of the leg.
     leg: String,
     /// Forget the learnt source and learn again.
     #[arg(long)]
@@ -49,7 +51,7 @@ pub(crate) struct CommonArgs {
     /// Where the peer receives RTCP, when it is not the port after that of RTP.
     #[arg(long, value_name = "ADDRESS:PORT", requires = "remote")]
     rtcp: Option<SocketAddr>,
-    /// How the source is learnt: signalled, any or strict.
+    /// How the source is learnt: strict, signalled, any, heuristic, delayed or immediate (PROTOCOL.md, "Who is learnt").
     #[arg(long, value_parser = parse_word::<LatchMode>)]
     latch: Option<LatchMode>,
     #[arg(

@@ -19,6 +19,7 @@ pub(crate) enum RecordVerb {
 
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
+    /// Name of the leg.
     leg: String,
     /// Name under the engine's recording directory; nothing is overwritten.
     file: String,
