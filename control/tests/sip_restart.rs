@@ -259,7 +259,7 @@ async fn killed_while_it_rings(peer: &Peer) -> (Heard, String, std::net::SocketA
     let invite = peer.hear("INVITE").await;
     peer.respond(&invite, "180 Ringing", "t", "", "").await;
     let (mut kept, mut rings) = (String::new(), false);
-    while kept.is_empty() || !rings {
+    while !kept.contains("\"ring_ms\":null") || !rings {
         match port.event(call).await {
             SipEvent::SettingUp { data } => kept = data,
             event => rings |= matches!(event, SipEvent::Ringing),
@@ -274,7 +274,12 @@ async fn resumed(address: std::net::SocketAddr, set_up: &str) -> (Port, CallId) 
     let (port, call) = started_again(address).await;
     port.port.command(call, SipCommand::Resume { set_up: set_up.to_owned() });
     let mut port = port;
-    assert!(matches!(port.event(call).await, SipEvent::Ringing));
+    let kept: serde_json::Value = serde_json::from_str(set_up).expect("our own JSON");
+    match port.event(call).await {
+        SipEvent::Ringing => assert!(kept["ring_ms"].is_null(), "it had not begun to ring"),
+        SipEvent::Trying => assert!(!kept["ring_ms"].is_null(), "it rang"),
+        event => panic!("{event:?}"),
+    }
     (port, call)
 }
 
@@ -326,6 +331,7 @@ async fn by_10_by_08_a_phone_that_begins_to_ring_after_a_restart_rings_as_long_a
     let (mut port, call) = resumed(address, &kept.to_string()).await;
     let rings = std::time::Instant::now();
     peer.respond(&invite, "180 Ringing", "t", "", "").await;
+    assert!(matches!(port.event(call).await, SipEvent::Ringing), "now, and not before");
     let told = port.until(call, |event| matches!(event, SipEvent::SettingUp { .. })).await;
     let SipEvent::SettingUp { data } = told else { unreachable!() };
     let told: serde_json::Value = serde_json::from_str(&data).expect("our own JSON");

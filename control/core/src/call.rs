@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::leg::Leg;
 use crate::line::Line;
-use crate::record::{AudioPath, CallKind};
+use crate::record::{AudioPath, CallKind, CallTimes};
 use crate::sip::Target;
 use crate::{AgentId, CallId, EngineId};
 
@@ -37,6 +37,8 @@ pub(crate) enum State {
 pub(crate) enum Event {
     /// We send the INVITE.
     Dial,
+    /// 100, or an INVITE of an earlier run whose phone has not rung.
+    Trying,
     /// 18x.
     Ringing,
     /// 2xx.
@@ -53,7 +55,7 @@ impl State {
     /// The state after an event; none when it fits nothing, which changes nothing.
     pub(crate) fn next(self, event: Event) -> Option<Self> {
         match (self, event) {
-            (Self::Opening, Event::Dial) => Some(Self::Dialling),
+            (Self::Opening, Event::Dial) | (Self::Restoring, Event::Trying) => Some(Self::Dialling),
             (Self::Dialling | Self::Restoring, Event::Ringing) => Some(Self::Ringing),
             (Self::Dialling | Self::Ringing | Self::Arriving | Self::Restoring, Event::Answered) => {
                 Some(Self::Up)
@@ -61,7 +63,9 @@ impl State {
             (Self::Dialling | Self::Ringing | Self::Arriving | Self::Up, Event::HangUp) => Some(Self::Ending),
             (Self::Restoring, Event::Restored) => Some(Self::Up),
             (Self::Restoring, Event::HangUp) => Some(Self::Discarding),
-            (Self::Discarding, Event::Restored | Event::Ringing | Event::Answered) => Some(Self::Ending),
+            (Self::Discarding, Event::Restored | Event::Trying | Event::Ringing | Event::Answered) => {
+                Some(Self::Ending)
+            }
             (
                 Self::Opening
                 | Self::Dialling
@@ -84,6 +88,7 @@ impl State {
                 | Self::Ending
                 | Self::Over,
                 Event::Dial
+                | Event::Trying
                 | Event::Ringing
                 | Event::Answered
                 | Event::HangUp
@@ -124,6 +129,7 @@ impl Event {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dial => "dial",
+            Self::Trying => "trying",
             Self::Ringing => "ringing",
             Self::Answered => "answered",
             Self::HangUp => "hang_up",
@@ -132,8 +138,8 @@ impl Event {
         }
     }
 
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Dial, Self::Ringing, Self::Answered, Self::HangUp, Self::Restored, Self::Over];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Dial, Self::Trying, Self::Ringing, Self::Answered, Self::HangUp, Self::Restored, Self::Over];
 }
 
 /// Whose call it is.
@@ -232,6 +238,11 @@ impl Audio {
 }
 
 impl Call {
+    /// For the record, so that another run knows them too.
+    pub(crate) fn times(&self) -> CallTimes {
+        CallTimes { started_ms: self.started_ms, rang_ms: self.rang_ms, answered_ms: self.answered_ms }
+    }
+
     pub(crate) fn view_state(&self) -> &'static str {
         match self.state {
             State::Opening | State::Dialling => "dialling",

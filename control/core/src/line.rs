@@ -17,6 +17,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Of a caller without an interaction.
+    pub(crate) fn of_caller(contact: Option<u64>, number: &str, dnis: &str) -> Self {
+        Self { contact, number: number.to_owned(), dnis: dnis.to_owned(), origin: None }
+    }
+
     /// The fields of a call's record that follow from its contact; the others are empty.
     pub(crate) fn summary(&self, kind: CallKind) -> CallSummary {
         let (reported, billed) = directions(kind);

@@ -18,7 +18,7 @@ use crate::view::AgentStatus;
 use crate::{AgentId, CallId, CallbackId, ContactId};
 
 pub use agent::{AgentProfile, Station};
-pub use call::{AudioPath, CallKind, CallSummary, Destination};
+pub use call::{AudioPath, CallKind, CallSummary, CallTimes, Destination};
 pub use callback::{CallbackReason, CallbackSpec, DialResult, FailedAt, Origin};
 pub use contact::{ContactSpec, Refused, ResultCode};
 
@@ -85,6 +85,9 @@ pub enum Fact {
         /// Address of ours that it offers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offered: Option<SocketAddr>,
+        /// Until then; none in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        times: Option<CallTimes>,
     },
     /// A dialog can be restored.
     Dialog {
@@ -92,6 +95,9 @@ pub enum Fact {
         call: CallId,
         /// As the SIP adaptor gave it.
         snapshot: String,
+        /// Until then; none in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        times: Option<CallTimes>,
     },
     /// A call is over.
     CallEnded {

@@ -119,8 +119,8 @@ pub enum SipCommand {
         /// As in the last `Snapshot`.
         snapshot: String,
     },
-    /// Go on with an INVITE of an earlier run. Answered with `Ringing`, then as `Dial` is, or, when
-    /// nobody knows what became of it, with `RestoreFailed`; or with that at once.
+    /// Go on with an INVITE of an earlier run. Answered with `Ringing`, or with `Trying` where no ringing was heard, then as `Dial`
+    /// is, or, when nobody knows what became of it, with `RestoreFailed`; or with that at once.
     Resume {
         /// As in the last `SettingUp`.
         set_up: String,
@@ -143,7 +143,7 @@ pub enum SipEvent {
         /// Further headers of interest, name and value.
         headers: Vec<(String, String)>,
     },
-    /// 100.
+    /// 100, or an INVITE that was taken up and has had no other response.
     Trying,
     /// 180 to 183 without media.
     Ringing,

@@ -190,6 +190,11 @@ fn cb_11_control_that_dies_between_the_record_and_the_drop_lets_the_caller_go_af
         |(of, command): &(CallId, SipCommand)| *of == call && matches!(command, SipCommand::HangUp { .. });
     assert!(bench.sip.iter().any(hung_up));
     assert_eq!(view(&mut bench, &id)["_total_waiting"], 1, "the callback alone");
+    bench.sip(call, SipEvent::Ended { by_peer: false, reason: String::new() });
+    let told = summary(&bench, call);
+    assert_eq!((told.result.as_str(), told.ani.as_deref()), ("callback", Some("+31201")));
+    assert_eq!(told.data["_CB_SERVICE_ID"], id.to_string());
+    assert!(told.answered_ms < Some(bench.now().unix_ms), "before the restart");
 }
 
 #[test]

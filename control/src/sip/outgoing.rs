@@ -252,7 +252,6 @@ impl Attempt {
             DialogState::Early(_, response) => {
                 self.heard = true;
                 self.begin_to_ring();
-                self.tell_set_up().await;
                 match sdp::accept(&response.body, &self.local.media, &self.secrets) {
                     Ok(remote) if !response.body.is_empty() => {
                         self.early = Some(remote.clone());
@@ -260,6 +259,8 @@ impl Attempt {
                     }
                     _ => self.shared.emit(self.call, SipEvent::Ringing).await,
                 }
+                // After the ringing: what is kept says since when.
+                self.tell_set_up().await;
             }
             _ => {}
         }

@@ -38,7 +38,8 @@ pub(crate) async fn resume(
             if shared.dialog(&key).is_none() {
                 shared.add_dialog(key.clone(), sender.clone());
                 drop(one);
-                shared.emit(call, SipEvent::Ringing).await;
+                let rings = set_up.ring_ms.is_none();
+                shared.emit(call, if rings { SipEvent::Ringing } else { SipEvent::Trying }).await;
                 return Resumed::new(shared, call, sender, set_up, key).run(inbox).await;
             }
             "the dialog is held by another call".to_owned()
@@ -180,11 +181,16 @@ impl Resumed {
     async fn on_response(&mut self, response: &Response) -> Turn {
         match response.status_code.kind() {
             StatusCodeKind::Provisional => {
-                self.begin_to_ring(response).await;
+                let begins = self.begin_to_ring(response);
                 let early = sdp::accept(&response.body, &self.set_up.local().media, &self.secrets);
                 if let (Ok(remote), false) = (early, response.body.is_empty()) {
                     self.early = Some(remote.clone());
                     self.shared.emit(self.call, SipEvent::EarlyMedia(remote)).await;
+                } else if begins {
+                    self.shared.emit(self.call, SipEvent::Ringing).await;
+                }
+                if begins {
+                    self.shared.emit(self.call, SipEvent::SettingUp { data: self.set_up.write() }).await;
                 }
                 Turn::Wait
             }
@@ -199,16 +205,17 @@ impl Resumed {
         }
     }
 
-    /// What it has to ring counts from its first ringing, and another run has to know that too.
-    async fn begin_to_ring(&mut self, response: &Response) {
+    /// What it has to ring counts from its first ringing, and another run has to know that too. True for the first.
+    fn begin_to_ring(&mut self, response: &Response) -> bool {
         if response.status_code == StatusCode::Trying || self.giving_up.is_some() {
-            return;
+            return false;
         }
-        if let Some(ring_ms) = self.set_up.ring_ms.take().map(|ring_ms| u64::from(ring_ms.min(RING_MS))) {
-            self.deadline = Instant::now() + Duration::from_millis(ring_ms);
-            self.set_up.until_ms = self.shared.unix_ms() + ring_ms;
-            self.shared.emit(self.call, SipEvent::SettingUp { data: self.set_up.write() }).await;
-        }
+        let Some(ring_ms) = self.set_up.ring_ms.take().map(|ring_ms| u64::from(ring_ms.min(RING_MS))) else {
+            return false;
+        };
+        self.deadline = Instant::now() + Duration::from_millis(ring_ms);
+        self.set_up.until_ms = self.shared.unix_ms() + ring_ms;
+        true
     }
 
     async fn on_answer(&mut self, response: &Response) -> Turn {

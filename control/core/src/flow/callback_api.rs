@@ -36,7 +36,7 @@ impl Core {
         let wants_code = callback_options::wants_code(&params, &config, direction)?;
         let originating = match params.get(ORIGINATING) {
             None | Some(Value::Null) => None,
-            Some(value) => Some(self.originating_call(&text(value).unwrap_or_default())?),
+            Some(value) => Some(self.originating_call(value)?),
         };
         let desired_ms = match params.remove("_desired_time") {
             None | Some(Value::Null) => None,

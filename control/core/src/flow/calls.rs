@@ -221,7 +221,7 @@ impl Core {
             SipEvent::Incoming { from, to, remote, trunk, headers: _ } => {
                 self.on_incoming(id, from, &to, remote, trunk);
             }
-            SipEvent::Trying => {}
+            SipEvent::Trying => self.on_trying(id),
             SipEvent::Ringing => self.on_ringing(id, None),
             SipEvent::EarlyMedia(remote) => self.on_ringing(id, Some(remote)),
             SipEvent::Answered { remote, at_mono_us } => self.on_answered(id, remote, at_mono_us),
@@ -255,15 +255,16 @@ impl Core {
         if matches!(call.state, State::Dialling | State::Ringing)
             && set_up.len() <= crate::limits::SNAPSHOT_BYTES
         {
-            let offered = call.offered;
-            self.record(Fact::SettingUp { call: id, set_up, offered });
+            let (offered, times) = (call.offered, Some(call.times()));
+            self.record(Fact::SettingUp { call: id, set_up, offered, times });
         }
     }
 
     fn on_snapshot(&mut self, id: CallId, snapshot: String) {
         let Some(call) = self.calls.get(&id) else { return };
         if call.state != State::Over && snapshot.len() <= crate::limits::SNAPSHOT_BYTES {
-            self.record(Fact::Dialog { call: id, snapshot });
+            let times = Some(call.times());
+            self.record(Fact::Dialog { call: id, snapshot, times });
         }
     }
 
@@ -318,30 +319,6 @@ impl Core {
         self.on_silent(id);
     }
 
-    fn on_restored(&mut self, id: CallId) {
-        if !self.step_call(id, Event::Restored) {
-            return;
-        }
-        self.end_what_was_taken_up(id);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.taken_up = true;
-        match (call.state, call.role.clone()) {
-            (State::Ending, _) => {}
-            (_, Role::Agent(agent)) => self.on_agent_restored(&agent),
-            (_, Role::Customer(interaction)) => self.on_customer_restored(interaction),
-            (_, Role::Orphan) => self.hang_up(id, "restart"),
-        }
-        self.reoffer_if_moved(id);
-        self.on_silent(id);
-    }
-
-    /// What was taken up in order to end it is there.
-    fn end_what_was_taken_up(&mut self, id: CallId) {
-        if self.calls.get(&id).is_some_and(|call| call.state == State::Ending) {
-            self.send_hang_up(id, "restart");
-        }
-    }
-
     /// Ends a call from our side. Its leg is closed at once.
     pub(crate) fn hang_up(&mut self, id: CallId, reason: &str) {
         let Some(call) = self.calls.get(&id) else { return };
@@ -373,7 +350,7 @@ impl Core {
         }
     }
 
-    fn send_hang_up(&mut self, id: CallId, reason: &str) {
+    pub(super) fn send_hang_up(&mut self, id: CallId, reason: &str) {
         self.push(Output::Sip { call: id, command: SipCommand::HangUp { reason: reason.to_owned() } });
         self.arm(Timer::Ended(id), END_OVERDUE_MS);
     }
@@ -420,8 +397,7 @@ impl Core {
 
     fn record_end(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
-        let told = call.role != Role::Orphan || self.messages.contains_key(&id);
-        let summary = (call.kind != CallKind::AgentLeg && told).then(|| {
+        let summary = (call.kind != CallKind::AgentLeg).then(|| {
             Box::new(CallSummary {
                 kind: call.kind,
                 number: call.number.clone(),

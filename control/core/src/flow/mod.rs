@@ -45,6 +45,7 @@ pub(crate) mod replay;
 pub(crate) mod restart;
 mod set_ups;
 mod silence;
+mod taken_up;
 pub(crate) mod transfer;
 mod trunk;
 mod unclear;

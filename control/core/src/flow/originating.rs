@@ -7,14 +7,15 @@ use crate::api::ApiError;
 use crate::call::Role;
 use crate::core::{Changed, Core};
 use crate::flow::api::bad;
+use crate::flow::callback_api::text;
 use crate::inbound_flow::Owner;
 use crate::interaction::{Source, Stage, Way};
 use crate::record::CallbackSpec;
 
 impl Core {
     /// The live call that a request names.
-    pub(super) fn originating_call(&self, id: &str) -> Result<CallId, ApiError> {
-        let call = id.parse().ok().map(CallId).filter(|call| {
+    pub(super) fn originating_call(&self, named: &Value) -> Result<CallId, ApiError> {
+        let call = named_call(named).filter(|call| {
             let interaction = match self.calls.get(call).map(|call| &call.role) {
                 Some(Role::Customer(interaction)) => self.interactions.get(interaction),
                 Some(Role::Agent(_) | Role::Orphan) | None => None,
@@ -73,6 +74,11 @@ fn attached(spec: &CallbackSpec) -> Map<String, Value> {
         ("_CB_T_CALLBACK_ACCEPTED", Value::from(spec.asked_ms() / 1_000)),
     ];
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The call that the parameter names.
+pub(super) fn named_call(named: &Value) -> Option<CallId> {
+    text(named)?.parse().ok().map(CallId)
 }
 
 /// The parameter that names the call.

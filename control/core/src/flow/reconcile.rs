@@ -102,7 +102,11 @@ impl Core {
     /// may we.
     fn note_talk(&mut self, leg: &str, info: &LegInfo) {
         if let Some((call, agent)) = self.replayed.talk(leg, info) {
-            self.note_past_talk(call, agent, None);
+            // Whoever was called for this agent was joined at the answer; of others nobody knows since when they talk.
+            let is_theirs = self.replayed.dialled.get(&call).is_some_and(|(_, of)| *of == agent);
+            let times =
+                self.replayed.dialogs.get(&call).and_then(|dialog| dialog.times).filter(|_| is_theirs);
+            self.note_past_talk(call, agent, times.and_then(|times| times.answered_ms));
         }
     }
 

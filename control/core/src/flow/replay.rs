@@ -9,9 +9,11 @@ use crate::agent::Wanted;
 use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
+use crate::flow::originating::{ORIGINATING, named_call};
 use crate::interaction::Source;
+use crate::line::Line;
 use crate::preview::State as ContactState;
-use crate::record::{AudioPath, CallKind, Destination, DialResult, Fact, FailedAt, Record};
+use crate::record::{AudioPath, CallKind, CallTimes, Destination, DialResult, Fact, FailedAt, Record};
 use crate::view::AgentStatus;
 use crate::wait::Wait;
 use crate::{AgentId, CallId, CallbackId, EngineId};
@@ -20,13 +22,17 @@ use crate::{AgentId, CallId, CallbackId, EngineId};
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
     pub(super) pending: bool,
-    pub(super) dialogs: BTreeMap<CallId, String>,
+    pub(super) dialogs: BTreeMap<CallId, Dialog>,
     /// INVITEs that had no answer yet.
     pub(super) set_ups: BTreeMap<CallId, SetUp>,
     pub(super) legs_up: BTreeMap<AgentId, CallId>,
     /// The same by call: a day's calls end, and each end must not look through all agents.
     leg_of: BTreeMap<CallId, AgentId>,
     pub(super) callers: BTreeMap<CallId, Caller>,
+    /// Callers who left with a callback, and were not let go before the record of that.
+    pub(super) let_go: BTreeMap<CallId, (Caller, CallbackId)>,
+    /// Calls that a request for a callback named, with an agent then (CB-11).
+    pub(super) attached: BTreeMap<CallId, CallbackId>,
     /// Callers who called for a callback.
     pub(super) called_in: BTreeMap<CallId, CallbackId>,
     pub(super) dialled: BTreeMap<CallId, (Source, AgentId)>,
@@ -66,6 +72,15 @@ pub(super) struct SetUp {
     pub(super) set_up: String,
     /// Address of ours that it offers.
     pub(super) offered: Option<SocketAddr>,
+    pub(super) times: Option<CallTimes>,
+}
+
+/// A dialog that can be restored.
+#[derive(Debug)]
+pub(super) struct Dialog {
+    /// As the SIP adaptor gave it.
+    pub(super) snapshot: String,
+    pub(super) times: Option<CallTimes>,
 }
 
 #[derive(Debug)]
@@ -79,6 +94,13 @@ pub(super) struct Caller {
     pub(super) flow: Option<String>,
     /// The step that took the place in the queue, and the flow's variables then.
     pub(super) step: Option<(String, BTreeMap<String, String>)>,
+}
+
+impl Caller {
+    /// What their call's record says of them.
+    pub(super) fn line(&self) -> Line {
+        Line::of_caller(self.contact, &self.number, &self.dnis)
+    }
 }
 
 impl Replayed {
@@ -111,6 +133,8 @@ impl Replayed {
         self.dialogs.remove(&call);
         self.set_ups.remove(&call);
         self.callers.remove(&call);
+        self.let_go.remove(&call);
+        self.attached.remove(&call);
         self.called_in.remove(&call);
         self.dialled.remove(&call);
         self.connected.remove(&call);
@@ -200,14 +224,13 @@ impl Core {
             Fact::LegUp { agent, call } => {
                 self.replayed.leg_up(agent, call);
             }
-            Fact::SettingUp { call, set_up, offered } => {
-                self.replayed.set_ups.insert(call, SetUp { set_up, offered });
+            Fact::SettingUp { call, set_up, offered, times } => {
+                self.replayed.set_ups.insert(call, SetUp { set_up, offered, times });
             }
-            Fact::Dialog { call, snapshot } => {
+            Fact::Dialog { call, snapshot, times } => {
                 self.replayed.set_ups.remove(&call);
                 self.replayed.dialogs.insert(call, snapshot);
             }
-            Fact::CallEnded { call, summary: _ } => self.replayed.forget(call),
             Fact::InboundArrived {
                 call,
                 queue,
@@ -233,10 +256,10 @@ impl Core {
                     caller.step = Some((step, variables));
                 }
             }
-            Fact::Connected { call, agent, since_ms: _ } => {
+            Fact::Connected { call, agent, since_ms } => {
                 self.replayed.transferred.remove(&call);
                 self.replayed.spliced.remove(&call);
-                self.replayed.connected.insert(call, (agent, at_ms));
+                self.replayed.connected.insert(call, (agent, since_ms.unwrap_or(at_ms)));
             }
             Fact::Spliced { call, agent } => {
                 self.replayed.spliced.insert(call, (agent, at_ms));
@@ -286,8 +309,12 @@ impl Core {
         match fact {
             Fact::CallbackAdded(spec) => {
                 // The place is the callback's now: a call that was not dropped before the end is dropped (QC-04).
-                if let Some(call) = spec.first_call() {
-                    self.replayed.callers.remove(&call);
+                if let Some(call) = spec.first_call()
+                    && let Some(caller) = self.replayed.callers.remove(&call)
+                {
+                    self.replayed.let_go.insert(call, (caller, spec.id.clone()));
+                } else if let Some(call) = spec.data.get(ORIGINATING).and_then(named_call) {
+                    self.replayed.attached.insert(call, spec.id.clone());
                 }
                 self.insert_callback(*spec);
             }

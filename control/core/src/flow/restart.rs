@@ -5,19 +5,17 @@ use std::collections::BTreeSet;
 use offhook_proto::{LegInfo, LegState, PlaySource};
 
 use crate::agent::{Activity, Agent, Wanted};
-use crate::call::{Role, State as CallState};
+use crate::call::Role;
 use crate::connection;
 use crate::core::Core;
-use crate::flow::calls::{NewCall, leg_name};
-use crate::flow::proof::FIRST_PACKET_MS;
-use crate::flow::replay::{Caller, Marks, Replayed, SetUp, customer_leg};
+use crate::flow::calls::leg_name;
+use crate::flow::replay::{Caller, Dialog, Marks, Replayed, SetUp, customer_leg};
+use crate::flow::taken_up::TakenUp;
 use crate::interaction::{Interaction, Source, Stage, Way};
 use crate::leg::Link;
-use crate::mutation::Mutation;
 use crate::record::{CallKind, Destination, Fact};
-use crate::sip::SipCommand;
 use crate::timer::Timer;
-use crate::{AgentId, CallId, CallbackId, EngineId, Output};
+use crate::{AgentId, CallId, CallbackId, EngineId};
 
 impl Core {
     /// After the last record: timers run and what was due is queued. What was in flight waits for the engine's word.
@@ -64,6 +62,8 @@ impl Core {
             mut set_ups,
             legs_up,
             callers,
+            let_go,
+            attached,
             called_in,
             dialled,
             connected,
@@ -78,8 +78,8 @@ impl Core {
         for (agent, call) in &legs_up {
             let name = leg_name(CallKind::AgentLeg, Some(agent), *call);
             let logged_in = self.agents.get(agent).is_some_and(|agent| agent.wanted != Wanted::LoggedOut);
-            if logged_in && let Some(snapshot) = dialogs.remove(call) {
-                self.take_up_agent(agent, *call, snapshot, found.remove(&name).as_ref());
+            if logged_in && let Some(dialog) = dialogs.remove(call) {
+                self.take_up_agent(agent, *call, dialog, found.remove(&name).as_ref());
             }
         }
         let customers: BTreeSet<CallId> =
@@ -88,7 +88,7 @@ impl Core {
             let info = found.remove(&customer_leg(call));
             let past = Past {
                 call,
-                snapshot: dialogs.remove(&call),
+                dialog: dialogs.remove(&call),
                 set_up: set_ups.remove(&call),
                 caller: callers.get(&call),
                 called_in: called_in.get(&call),
@@ -102,11 +102,19 @@ impl Core {
             };
             self.take_up_customer(past);
         }
+        for (call, callback) in attached {
+            if let Some(spec) = self.callbacks.get(&callback).map(|found| found.spec.clone()) {
+                self.leave_with_callback(call, &spec);
+            }
+        }
+        for (call, (caller, callback)) in let_go {
+            self.let_go_now(call, &caller, &callback, dialogs.remove(&call));
+        }
         if !dialogs.is_empty() || !set_ups.is_empty() {
             self.spare_phones();
         }
-        for (call, snapshot) in dialogs {
-            self.discard(call, snapshot);
+        for (call, dialog) in dialogs {
+            self.discard(call, dialog);
         }
         for (call, set_up) in set_ups {
             self.stop_ringing(call, set_up);
@@ -144,92 +152,17 @@ impl Core {
         &mut self,
         id: &AgentId,
         call: CallId,
-        snapshot: String,
+        dialog: Dialog,
         info: Option<&(EngineId, LegInfo)>,
     ) {
         let number = self.agents.get(id).map(|agent| agent.profile.id.0.clone()).unwrap_or_default();
         let role = Role::Agent(id.clone());
-        let taken_up = Some(TakenUp::Dialog(snapshot));
+        let taken_up = Some(TakenUp::Dialog(dialog));
         self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), taken_up, info);
         if let Some(agent) = self.agents.get_mut(id) {
             agent.call = Some(call);
             agent.connection = connection::State::Restoring;
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all of what is known about one call")]
-    pub(super) fn restore(
-        &mut self,
-        id: CallId,
-        kind: CallKind,
-        role: Role,
-        number: String,
-        agent: Option<AgentId>,
-        taken_up: Option<TakenUp>,
-        info: Option<&(EngineId, LegInfo)>,
-    ) {
-        let deaf = taken_up.is_none();
-        let offered = match &taken_up {
-            Some(TakenUp::SetUp(set_up)) => Some(set_up.offered),
-            Some(TakenUp::Dialog(_)) | None => None,
-        };
-        let unanswered = offered.is_some();
-        let state = if deaf { CallState::Up } else { CallState::Restoring };
-        self.new_call(NewCall {
-            id,
-            kind,
-            role,
-            state,
-            target: None,
-            number,
-            agent,
-            beside: None,
-            remote: None,
-        });
-        let (now_us, unix_ms) = (self.now.mono_us, self.now.unix_ms);
-        let forgets = self.mutated(Mutation::ForgetSilence);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.signalled = true;
-        call.answering = true;
-        call.rang = !unanswered;
-        call.deaf = deaf;
-        call.answered_ms = (!unanswered).then_some(unix_ms);
-        if !deaf {
-            call.leg.on_heard_before();
-        }
-        if let Some((_, info)) = info {
-            // A phone that is not heard there has not been told, or not followed, or has followed its leg elsewhere since: control
-            // died while the leg was moved, or the engine that the phone sends to has.
-            let heard = info.last_packet_ms.is_some_and(|age_ms| age_ms < FIRST_PACKET_MS);
-            // One that followed when nobody was there to tell the engine hears nothing until it is asked where it is.
-            let heard = heard && info.remote.is_some();
-            call.offered = offered.unwrap_or(heard.then_some(info.rtp));
-            call.opened_us = call.offered.is_none().then_some(now_us);
-            call.leg.adopt(info);
-            if heard {
-                call.leg.on_heard();
-            }
-            if forgets {
-                call.leg.on_silence(false);
-            }
-        }
-        if let Some((engine, _)) = info {
-            self.settle(id, *engine);
-        }
-        if let Some(taken_up) = taken_up {
-            let command = match taken_up {
-                TakenUp::Dialog(snapshot) => SipCommand::Restore { snapshot },
-                TakenUp::SetUp(SetUp { set_up, .. }) => SipCommand::Resume { set_up },
-            };
-            self.push(Output::Sip { call: id, command });
-        }
-    }
-
-    /// A dialog that nobody wants any more is taken up in order to end it.
-    fn discard(&mut self, call: CallId, snapshot: String) {
-        let taken_up = Some(TakenUp::Dialog(snapshot));
-        self.restore(call, CallKind::AgentLeg, Role::Orphan, String::new(), None, taken_up, None);
-        self.hang_up(call, "restart");
     }
 
     /// A conversation is on record, and its callback's or contact's end may have been lost with the last records.
@@ -267,13 +200,13 @@ impl Core {
         }
         let agent = past.agent();
         let heard = past.is_heard();
-        let moved = past.info.is_none() && past.connected.is_some() && past.snapshot.is_some();
+        let moved = past.info.is_none() && past.connected.is_some() && past.dialog.is_some();
         let reachable = agent
             .as_ref()
             .and_then(|agent| self.agents.get(agent))
             .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
         let waits_again = matches!(past.transferred, Some(Destination::Queue(_)));
-        let interaction = match (heard || moved, &past.snapshot, past.caller) {
+        let interaction = match (heard || moved, &past.dialog, past.caller) {
             // A machine was being left a message, or was being hung up on.
             _ if past.connected.is_none() && self.is_given_up(past.call, past.dialled) => None,
             (_, Some(_), _) if waits_again => Some((Stage::Waiting, None)),
@@ -287,7 +220,7 @@ impl Core {
         };
         let Some((stage, with)) = interaction else {
             let wanted = reachable && past.dialled.is_some() && !self.is_given_up(past.call, past.dialled);
-            if let (None, true, Some(agent)) = (&past.snapshot, wanted, &agent)
+            if let (None, true, Some(agent)) = (&past.dialog, wanted, &agent)
                 && let Some(set_up) = past.set_up.take()
             {
                 return self.ring_on(&past, set_up, agent);
@@ -295,8 +228,8 @@ impl Core {
             if let Some((engine, _)) = past.info {
                 self.delete_orphan(engine, customer_leg(past.call));
             }
-            match (past.snapshot, past.set_up) {
-                (Some(snapshot), _) => self.discard(past.call, snapshot),
+            match (past.dialog, past.set_up) {
+                (Some(dialog), _) => self.discard(past.call, dialog),
                 (None, Some(set_up)) => self.stop_ringing(past.call, set_up),
                 (None, None) => self.record(Fact::CallEnded { call: past.call, summary: None }),
             }
@@ -345,9 +278,13 @@ impl Core {
             Role::Customer(id),
             number,
             agent.clone(),
-            past.snapshot.map(TakenUp::Dialog),
+            past.dialog.map(TakenUp::Dialog),
             past.info.as_ref(),
         );
+        if let (Some(call), Some((_, since_ms))) = (self.calls.get_mut(&past.call), past.connected) {
+            // Whoever talks has been answered.
+            call.answered_ms = call.answered_ms.min(Some(*since_ms));
+        }
         self.restore_marks(past.call, past.marks);
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
@@ -436,18 +373,10 @@ impl Core {
     }
 }
 
-/// What there is of a call's signalling.
-pub(super) enum TakenUp {
-    /// The snapshot of a dialog.
-    Dialog(String),
-    /// An INVITE without an answer.
-    SetUp(SetUp),
-}
-
 /// One customer's call of an earlier run.
 pub(super) struct Past<'a> {
     pub(super) call: CallId,
-    snapshot: Option<String>,
+    dialog: Option<Dialog>,
     set_up: Option<SetUp>,
     caller: Option<&'a Caller>,
     called_in: Option<&'a CallbackId>,

@@ -63,6 +63,19 @@ impl AudioPath {
     }
 }
 
+/// When what happened to a call, in milliseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallTimes {
+    /// It was placed, or came.
+    pub started_ms: u64,
+    /// Their phone began to ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rang_ms: Option<u64>,
+    /// It was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_ms: Option<u64>,
+}
+
 /// A call with a customer, once it is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallSummary {

@@ -15,7 +15,8 @@ impl World {
         peer.known = true;
         peer.event_at_us = self.now_us;
         let state = peer.state;
-        self.report(call, SipEvent::Ringing);
+        let is_silent = state == PeerState::Invited;
+        self.report(call, if is_silent { SipEvent::Trying } else { SipEvent::Ringing });
         match state {
             PeerState::Invited | PeerState::Ringing => {}
             PeerState::Up if repeats => self.acknowledge(call),
