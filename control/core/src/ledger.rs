@@ -184,6 +184,8 @@ impl Ledger {
             | Fact::AgentStatus { .. }
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
+            | Fact::ConnectionAsked { .. }
+            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }

@@ -252,10 +252,10 @@ impl Core {
         match outcome {
             Started::Ignored => {}
             Started::Started | Started::InProgress => {
-                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url }, false);
+                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url });
             }
             Started::AlreadyUp => {
-                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url }, true);
+                self.tell_operation(id, Operation { id: operation.clone(), url: body.callback_url }, None);
             }
         }
         Ok(ApiReply::Operation(OperationReply { operation, outcome }))

@@ -111,6 +111,8 @@ impl Reports {
             | Fact::AgentRemoved { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }
+            | Fact::ConnectionAsked { .. }
+            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::Spliced { .. }
             | Fact::NoPerson { .. }
