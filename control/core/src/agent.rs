@@ -53,6 +53,8 @@ pub(crate) struct Agent {
     pub(crate) connection: connection::State,
     /// The leg's call, while there is one.
     pub(crate) call: Option<CallId>,
+    /// The leg was opened for one customer, on demand: it does not stay.
+    pub(crate) for_one: bool,
     /// Call again as soon as the old call has ended.
     pub(crate) reopen: bool,
     /// The secret of this validation call (PM-05).
@@ -97,6 +99,7 @@ impl Agent {
             activity: Activity::Free,
             connection: connection::State::Down,
             call: None,
+            for_one: false,
             reopen: false,
             pin: None,
             redials: 0,

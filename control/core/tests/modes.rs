@@ -5,7 +5,7 @@ mod bench;
 
 use bench::{Bench, agent, available_agent};
 use offhook_control_core::api::{
-    ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, LoginBody, StatusBody, WantedStatus,
+    AgentBody, ApiReply, ApiRequest, ConfirmModeBody, ConnectBody, LoginBody, StatusBody, WantedStatus,
 };
 use offhook_control_core::config::{GroupModes, ModesConfig};
 use offhook_control_core::modes::{Mode, ModeWish};
@@ -182,6 +182,16 @@ fn pm_07_another_workplace_drops_the_leg_and_is_called_with_a_new_pin() {
 }
 
 #[test]
+fn pm_07_whose_workplace_is_taken_away_is_on_break_and_waits_for_no_call() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_dial();
+    bench.ask(ApiRequest::PutAgent("ann".into(), AgentBody { station: None, ..agent(false, true) }));
+    assert!(bench.is_hung_up(leg));
+    bench.sip(leg, SipEvent::Ended { by_peer: false, reason: String::new() });
+    assert_eq!(bench.agent("ann").status, AgentStatus::OnBreak);
+}
+
+#[test]
 fn pm_12_the_phone_is_told_to_answer_only_on_demand_with_automatic_acceptance() {
     for (persistent, auto_accept, expected) in
         [(false, false, false), (false, true, true), (true, false, false), (true, true, false)]
@@ -195,6 +205,56 @@ fn pm_12_the_phone_is_told_to_answer_only_on_demand_with_automatic_acceptance() 
             }
         }
         assert_eq!(told_to_answer(&bench), expected, "persistent {persistent}, automatic {auto_accept}");
+    }
+}
+
+#[test]
+fn pm_12_pm_04_on_demand_no_pin_is_asked_and_the_customer_waits_for_no_announcement() {
+    for auto_accept in [false, true] {
+        let mut bench = Bench::new();
+        let body = AgentBody { persistent: Some(false), ..agent(true, auto_accept) };
+        bench.ask(ApiRequest::PutAgent("ann".into(), body));
+        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+        set(&mut bench, WantedStatus::Available);
+        bench.callback("+31201");
+        assert_eq!(told_to_answer(&bench), auto_accept);
+        let phone = bench.dialled("ann");
+        bench.answer(phone);
+        assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+        assert_eq!((bench.played(phone), bench.dials_to_trunk()), (Vec::new(), 1));
+    }
+}
+
+#[test]
+fn pm_11_pm_04_a_leg_on_demand_ends_with_its_customer_when_the_mode_has_changed_and_the_next_asks_for_the_pin()
+ {
+    for loses_leg in [false, true] {
+        let mut bench = Bench::new();
+        let body = AgentBody { persistent: Some(false), ..agent(true, true) };
+        bench.ask(ApiRequest::PutAgent("ann".into(), body));
+        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+        set(&mut bench, WantedStatus::Available);
+        bench.callback("+31201");
+        let phone = bench.dialled("ann");
+        bench.answer(phone);
+        let customer = bench.customer();
+        bench.answer(customer);
+        bench.ask(ApiRequest::PutAgent("ann".into(), agent(true, true)));
+        set(&mut bench, WantedStatus::Available);
+        assert_eq!((in_force(&mut bench), bench.agent("ann").status), ((true, true), AgentStatus::OnCall));
+        if loses_leg {
+            bench.sip(phone, SipEvent::Ended { by_peer: false, reason: "no answer to OPTIONS".into() });
+            bench.pass_ms(2_000);
+        } else {
+            bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+            assert!(bench.is_hung_up(phone));
+            bench.sip(phone, SipEvent::Ended { by_peer: false, reason: String::new() });
+        }
+        let next = bench.dialled("ann");
+        assert_ne!(next, phone);
+        assert!(!told_to_answer(&bench), "a validation call");
+        bench.answer(next);
+        assert_eq!(bench.agent("ann").connection, ConnectionStatus::Validating);
     }
 }
 

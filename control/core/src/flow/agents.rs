@@ -86,7 +86,8 @@ impl Core {
         }
         let Some(agent) = self.agents.get(id) else { return };
         let Some(station) = agent.profile.station.clone() else { return };
-        let auto_answer = !agent.mode.now.persistent && agent.mode.now.auto_accept && !agent.profile.pin;
+        let for_one = !agent.mode.now.persistent;
+        let auto_answer = for_one && agent.mode.now.auto_accept;
         let (target, number) = match station {
             Station::Registered => (Target::Registered { aor: id.0.clone() }, id.0.clone()),
             Station::Sip { uri } => (Target::Uri(uri.clone()), uri),
@@ -113,6 +114,7 @@ impl Core {
         }
         if let Some(agent) = self.agents.get_mut(id) {
             agent.call = Some(call);
+            agent.for_one = for_one;
             agent.reopen = false;
         }
         self.drive(call);
@@ -121,15 +123,13 @@ impl Core {
     pub(crate) fn on_agent_answered(&mut self, id: &AgentId) {
         let now_us = self.now.mono_us;
         let Some(agent) = self.agents.get(id) else { return };
-        let asks_pin = agent.profile.pin && agent.grace_us <= now_us;
-        let resumed = agent.grace_us > now_us;
-        if !asks_pin {
-            if self.step_connection(id, Event::Answered) {
-                self.open_leg(id, if resumed { String::new() } else { self.connected_prompt(id) });
-            }
-            return;
+        // A customer waits for whoever is called on demand: nothing is asked nor said (PM-12).
+        let at_once = agent.for_one || agent.grace_us > now_us;
+        if agent.profile.pin && !at_once {
+            self.begin_validation(id);
+        } else if self.step_connection(id, Event::Answered) {
+            self.open_leg(id, if at_once { String::new() } else { self.connected_prompt(id) });
         }
-        self.begin_validation(id);
     }
 
     /// Plays to a call's leg; no sources = stop what plays.
@@ -156,9 +156,7 @@ impl Core {
 
     /// What the agent hears when the leg is open: the first queue's that the agent serves (PC-04).
     fn connected_prompt(&self, id: &AgentId) -> String {
-        let Some(agent) = self.agents.get(id).filter(|agent| !agent.profile.guest) else {
-            return String::new();
-        };
+        let Some(agent) = self.agents.get(id) else { return String::new() };
         self.config
             .queues
             .iter()
@@ -307,7 +305,7 @@ impl Core {
             let grace_ms = u64::from(self.config.agents.resume_grace_s) * 1_000;
             let until = self.now.mono_us + grace_ms * 1_000;
             if let Some(agent) = self.agents.get_mut(id) {
-                agent.grace_us = if before == State::Closing { 0 } else { until };
+                agent.grace_us = if before == State::Closing || agent.for_one { 0 } else { until };
             }
         }
         self.step_connection(id, Event::CallOver);

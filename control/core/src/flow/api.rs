@@ -118,6 +118,7 @@ impl Core {
         let password = body.password.or_else(|| old.and_then(|old| old.password.clone()));
         let created = old.is_none();
         let moved = old.is_some_and(|old| old.station != body.station);
+        let is_reachable = body.station.is_some();
         let profile = AgentProfile {
             id: id.clone(),
             name: body.name.unwrap_or_else(|| id.0.clone()),
@@ -133,6 +134,9 @@ impl Core {
         self.record(Fact::AgentSaved(Box::new(profile.clone())));
         self.save_agent(profile);
         if moved {
+            if !is_reachable {
+                self.set_wanted_if_available(id, Wanted::OnBreak);
+            }
             self.close_connection(id, "");
             let available = self
                 .agents

@@ -37,7 +37,11 @@ impl Core {
         if talked && wrap_ms > 0 {
             agent.activity = Activity::WrapUp;
         }
-        let (call, leave) = (agent.call, !agent.mode.now.persistent || agent.wanted == Wanted::LoggedOut);
+        let lasting = agent.mode.now.persistent && !agent.for_one;
+        let (call, leave) = (agent.call, !lasting || agent.wanted == Wanted::LoggedOut);
+        // The mode has changed since: the leg for the day is a call of its own, with its PIN (PM-04).
+        agent.reopen |=
+            agent.for_one && agent.mode.now.persistent && agent.wanted == Wanted::Available && call.is_some();
         let up = agent.is_up();
         if talked && wrap_ms > 0 {
             self.arm(Timer::WrapUp(agent_id.clone()), u64::from(wrap_ms));
