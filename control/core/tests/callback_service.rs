@@ -90,6 +90,10 @@ fn cb_14_callbacks_are_found_by_number_and_state() {
     assert_eq!(query(&mut bench, by_number("+31202", Some("QUEUED"))).len(), 1);
     assert!(query(&mut bench, by_number("+31202", Some("SCHEDULED"))).is_empty());
     assert!(query(&mut bench, by_number("+31209", None)).is_empty());
+    // As the throttles do: one number however it is written, also with a `+` that was not encoded and came as a blank.
+    for number in ["0031202", "31202", " 31202"] {
+        assert_eq!(query(&mut bench, by_number(number, None))[0]["_customer_number"], "+31202", "{number}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::CallbackId;
 use crate::api::{ApiError, ApiReply, CallbackFilter, More};
 use crate::calendar;
 use crate::callback::Callback;
+use crate::callback_index::canonical;
 use crate::config::ServiceConfig;
 use crate::core::{Changed, Core};
 use crate::flow::api::{Answer, bad, check_number, missing};
@@ -145,14 +146,16 @@ impl Core {
         if !service.is_empty() {
             self.config.service(service).ok_or_else(|| missing("service"))?;
         }
+        // However it was written: the sign for "international" comes as a blank where it was not encoded.
+        let wanted = filter.customer_number.as_deref().map(str::trim);
         let fits = |callback: &&Callback| {
             (service.is_empty() || callback.spec.service == service)
                 && filter.id.as_ref().is_none_or(|id| *id == callback.spec.id)
-                && filter.customer_number.as_ref().is_none_or(|number| *number == callback.spec.number)
+                && wanted.is_none_or(|number| canonical(number) == canonical(&callback.spec.number))
                 && filter.state.as_ref().is_none_or(|state| state == callback.state.name())
         };
         let is_after = |id: &CallbackId| filter.after.as_ref().is_none_or(|after| id > after);
-        let (found, more) = match (&filter.id, &filter.customer_number) {
+        let (found, more) = match (&filter.id, wanted) {
             (Some(id), _) => page(self.callbacks.get(id).into_iter().filter(fits), filter.limit)?,
             (None, Some(number)) => {
                 let ids: BTreeSet<_> = self.index.of_number(number).filter(|id| is_after(id)).collect();
