@@ -58,18 +58,29 @@ async function every(path) {
     more = "?after=" + encodeURIComponent(page.next);
   }
 }
+// The last ones by an order, of a list of any length.
+async function last(path, order) {
+  let found = [];
+  for (let more = ""; ;) {
+    const page = await json(path + "?limit=1000" + more);
+    found = found.concat(page).sort(order).slice(-kept);
+    if (!page.next) return found;
+    more = "&after=" + encodeURIComponent(page.next);
+  }
+}
+const open = callback => callback._callback_state !== "COMPLETED", busy = contact => ["offered", "dialling", "connected"].includes(contact.state);
 const fill = (map, list) => { map.clear(); for (const item of list) map.set(item.id ?? item._id, item); };
 // The newest come last, and those that live after them.
 const newest = calls => { const over = call => call.state === "ended"; return calls.filter(call => call.kind !== "agent_leg").sort((a, b) => over(b) - over(a) || a.started_ms - b.started_ms).slice(-kept); };
 const trim = map => { for (const key of map.keys()) { if (map.size <= kept) break; map.delete(key); } };
 
 async function fetchAll() {
-  const [agents, calls, contacts, queues, services, statistics, compliance] =
-    await Promise.all([every(api + "/agents"), every(api + "/calls"), ...["/contacts", "/queues", "/services", "/statistics", "/compliance"].map(path => json(api + path))]);
-  fill(state.agents, agents); fill(state.calls, newest(calls)); fill(state.contacts, contacts.slice(-kept));
+  const [agents, calls, contacts, callbacks, queues, services, statistics, compliance] =
+    await Promise.all([every(api + "/agents"), every(api + "/calls"), last(api + "/contacts", (a, b) => busy(a) - busy(b)),
+      last(gms.slice(0, -1), (a, b) => open(a) - open(b) || byName(a._desired_time, b._desired_time)),
+      ...["/queues", "/services", "/statistics", "/compliance"].map(path => json(api + path))]);
+  fill(state.agents, agents); fill(state.calls, newest(calls)); fill(state.contacts, contacts); fill(state.callbacks, callbacks);
   Object.assign(state, { queues, services, statistics, compliance });
-  const lists = await Promise.all(services.map(name => json(gms + encodeURIComponent(name))));
-  fill(state.callbacks, lists.flat().slice(-kept));
   options($("service"), services); options($("contact-queue"), queues.map(queue => queue.name));
   await fetchHealth();
   render();
@@ -175,7 +186,7 @@ function render() {
   }, "No callbacks yet.");
   rows($("contacts"), [...state.contacts.values()].reverse().slice(0, 60), () => { const row = cells(5)(); row.children[2].append(el("span")); return row; }, (row, contact) => {
     put(row.children[0], contact.number); put(row.children[1], contact.queue); badge(row.children[2].firstChild, contact.state);
-    put(row.children[3], results[contact.result_code] ?? ""); put(row.children[4], name(contact.agent));
+    put(row.children[3], notBefore(contact) || (results[contact.result_code] ?? "")); put(row.children[4], name(contact.agent));
   }, "No contacts yet.");
   const percent = rate => rate.abandoned_percent.toFixed(2) + " %";
   rows($("compliance"), (state.compliance?.campaigns ?? []).map(campaign => ({ ...campaign, id: campaign.kind + " " + campaign.name })), () => { const row = cells(7)(); [...row.children].slice(1, 6).forEach(cell => cell.className = "number"); return row; }, (row, campaign) => {
@@ -183,6 +194,11 @@ function render() {
     row.children[3].classList.toggle("bad", campaign.us.abandoned_percent > state.compliance.max_abandoned_percent);
   }, "No calls yet.");
   renderDesk();
+}
+// When a contact that waits may be called, where that is later.
+function notBefore(contact) {
+  const at = new Date(contact.not_before);
+  return contact.state === "queued" && at > Date.now() + skew ? "not before " + at.toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "";
 }
 // A number to which somebody passed the customer on is no agent; its id begins with a dot.
 const name = id => id ? state.agents.get(id)?.name ?? (id.startsWith(".") ? "another number" : id) : "";

@@ -157,6 +157,35 @@ fn what_is_refused_is_said_where_it_was_asked_for() {
 }
 
 #[test]
+fn in_the_console_lists_go_on_behind_their_first_page() {
+    let limits = ["max_queued", "max_per_300_s", "max_per_3600_s", "max_request_by_time_bucket"];
+    let service = limits.map(|limit| format!("{limit} = 9999\n")).concat();
+    let house = House::open(&Settings { service, ..Settings::default() });
+    // A page has a thousand.
+    for number in 0..1_001 {
+        house.rest.contact(&format!("+4420{number:05}"), &json!({}));
+    }
+    let in_days = |days: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.expect("it is later than 1970").as_secs() + days * 86_400
+    };
+    let tomorrow = in_days(1);
+    let ask = |number: u32| {
+        let wish = json!({ "_customer_number": format!("+4430{number:05}"), "_desired_time": tomorrow,
+            "_call_direction": "USERTERMINATED" });
+        house.rest.callback_with(&wish)["_id"].as_str().expect("an id").to_owned()
+    };
+    let (last, number) = (0..1_001).map(|number| (ask(number), number)).max().expect("the last of all pages");
+    let path = format!("/genesys/1/service/callback/callback/{last}");
+    let moved = house.rest.ask("PUT", &path, &json!({ "_new_desired_time": in_days(2) }));
+    assert!(matches!(moved, Ok((200, _))), "{moved:?}");
+    let mut console = Browser::open(house.http, "");
+    console.awaits("#contacts", "+442001000");
+    console.awaits("#callbacks", &format!("+4430{number:05}"));
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn in_a_narrow_window_nothing_sticks_out_at_the_side() {
     let house = House::open(&Settings::default());
     house.rest.put_agent("ann", &json!({ "kind": "number", "number": "+31201" }), &json!({}));
