@@ -278,6 +278,7 @@ mod tests {
         assert_eq!(read.time_zones["1212"], ["America/New_York"]);
         for (text, word) in [
             ("enforce = [\"kindness\"]", "enforce"),
+            ("enforce_callbacks = [\"kindness\"]", "enforce_callbacks"),
             ("calling_hours = \"21:00-08:00\"", "calling_hours"),
             ("default_time_zone = \"Europe/Nowhere\"", "default_time_zone"),
             ("time_zones = { 1x = \"UTC\" }", "1x"),

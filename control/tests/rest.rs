@@ -451,5 +451,6 @@ fn by_08_the_do_not_call_list_and_the_ledger_are_there_as_json_and_csv() {
     let ledger = control.read("/api/v1/compliance");
     assert_eq!((&ledger["do_not_call"], &ledger["campaigns"]), (&json!(2), &json!([])));
     assert_eq!(ledger["enforced"], json!(["do_not_call", "calling_hours"]));
+    assert_eq!(ledger["enforced_callbacks"], json!(["do_not_call"]));
     assert_eq!(control.read("/api/v1/refused_dials")["rows"], json!([]));
 }

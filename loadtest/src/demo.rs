@@ -260,6 +260,10 @@ dial_retry_timeout_s = 5
 max_queued = 100000
 max_per_300_s = 1000000
 max_per_3600_s = 1000000
+
+[compliance]
+enforce = []
+enforce_callbacks = []
 {flow}"#
     )
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::hours::OfficeHours;
+use crate::record::CallKind;
 use crate::zones;
 
 /// A rule that a dial can break.
@@ -45,8 +46,10 @@ impl Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComplianceConfig {
-    /// Rules that refuse; all others are only counted.
+    /// Rules that refuse the dial of a contact; all others are only counted.
     pub enforce: BTreeSet<Rule>,
+    /// Rules that refuse the dial of a callback, for which its customer has asked.
+    pub enforce_callbacks: BTreeSet<Rule>,
     /// Minutes since midnight where the called party is: from, and to (not included).
     pub calling_hours_min: (u16, u16),
     /// IANA time zones by the beginning of a number (digits, longest first), over those that are built in.
@@ -62,7 +65,8 @@ pub struct ComplianceConfig {
 impl Default for ComplianceConfig {
     fn default() -> Self {
         Self {
-            enforce: BTreeSet::from([Rule::DoNotCall]),
+            enforce: Rule::NAMES.into_iter().map(|(_, rule)| rule).collect(),
+            enforce_callbacks: BTreeSet::from([Rule::DoNotCall]),
             calling_hours_min: (480, 1_260),
             time_zones: BTreeMap::new(),
             default_time_zone: String::new(),
@@ -73,6 +77,14 @@ impl Default for ComplianceConfig {
 }
 
 impl ComplianceConfig {
+    /// Rules that refuse a dial of this kind.
+    pub fn enforced(&self, kind: CallKind) -> &BTreeSet<Rule> {
+        match kind {
+            CallKind::Preview => &self.enforce,
+            CallKind::Callback | CallKind::Inbound | CallKind::AgentLeg => &self.enforce_callbacks,
+        }
+    }
+
     /// The first moment from `unix_ms` on at which a number may be called, both in milliseconds since 1970 UTC.
     ///
     /// `own` is the zone that is known for this number. Where its country has several zones it has to be day in all of them.

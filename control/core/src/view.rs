@@ -311,8 +311,10 @@ pub struct StatisticsView {
 /// The compliance ledger (BY-08).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComplianceView {
-    /// Rules that refuse a dial.
+    /// Rules that refuse the dial of a contact.
     pub enforced: Vec<Rule>,
+    /// Rules that refuse the dial of a callback.
+    pub enforced_callbacks: Vec<Rule>,
     /// Most percent of a campaign's answered calls within 30 days that may be abandoned.
     pub max_abandoned_percent: f64,
     /// Numbers on the do-not-call list.

@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
+use std::collections::BTreeSet;
+
 use bench::{Bench, available_agent};
 use offhook_control_core::api::{ApiReply, ApiRequest, ContactBody};
 use offhook_control_core::compliance::Rule;
@@ -14,8 +16,8 @@ use offhook_control_core::{CallId, ContactId};
 use serde_json::{Value, json};
 
 fn enforcing(rules: &[Rule]) -> impl FnOnce(&mut Config) {
-    let rules = rules.iter().copied().collect();
-    move |config| config.compliance.enforce = rules
+    let rules: BTreeSet<Rule> = rules.iter().copied().collect();
+    move |config| (config.compliance.enforce, config.compliance.enforce_callbacks) = (rules.clone(), rules)
 }
 
 fn refused(bench: &mut Bench) -> Vec<RefusedRow> {
@@ -93,6 +95,20 @@ fn by_08_nobody_is_called_before_eight_or_after_nine_where_they_are() {
     let before = bench.dials_to_trunk();
     bench.pass_ms(3_600_000);
     assert_eq!(bench.dials_to_trunk(), before + 1, "in the morning there");
+}
+
+#[test]
+fn by_08_unless_it_is_set_otherwise_contacts_are_under_every_rule_and_callbacks_under_the_list_alone() {
+    let mut bench = available_agent(true);
+    // Night in all of America: whoever asks to be called back at night is.
+    contact(&mut bench, "+12125550100", json!({}));
+    bench.callback("+12125550101");
+    assert_eq!(bench.dials_to_trunk(), 1);
+    let rows = refused(&mut bench);
+    assert_eq!((rows.len(), rows[0].rule, rows[0].campaign.as_str()), (1, Rule::CallingHours, "spring"));
+    let told = ledger(&mut bench);
+    let all = json!(["do_not_call", "calling_hours", "abandoned_rate", "ring_time"]);
+    assert_eq!((&told["enforced"], &told["enforced_callbacks"]), (&all, &json!(["do_not_call"])));
 }
 
 #[test]

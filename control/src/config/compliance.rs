@@ -9,14 +9,17 @@ use super::table::Table;
 
 pub(super) fn compliance(mut table: Table<'_, '_>) -> ComplianceConfig {
     let mut rules = ComplianceConfig::default();
-    if let Some(names) = table.texts("enforce") {
+    for (field, enforced) in
+        [("enforce", &mut rules.enforce), ("enforce_callbacks", &mut rules.enforce_callbacks)]
+    {
+        let Some(names) = table.texts(field) else { continue };
         let rule = |name: &String| Rule::NAMES.iter().find(|(known, _)| known == name).map(|(_, rule)| *rule);
         let found: BTreeSet<Rule> = names.iter().filter_map(rule).collect();
         if names.iter().any(|name| rule(name).is_none()) {
             let known: Vec<&str> = Rule::NAMES.iter().map(|(name, _)| *name).collect();
-            table.refuse("enforce", &format!("takes some of {}", known.join(", ")));
+            table.refuse(field, &format!("takes some of {}", known.join(", ")));
         }
-        rules.enforce = found;
+        *enforced = found;
     }
     if let Some(text) = table.text("calling_hours") {
         match OfficeHours::parse("", &[format!("mon {text}")], &[]).map(|hours| hours.spans) {

@@ -149,6 +149,8 @@ dial_retry_timeout_s = {dial_retry_timeout_s}
 on_machine = "{on_machine}"
 machine_message = "connected.wav"
 {service}
+[compliance]
+enforce = ["do_not_call"]
 {flows}
 "#
         )

@@ -1,8 +1,9 @@
 //! The clock, the agenda and everything that shares them.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
+use offhook_control_core::compliance::{ComplianceConfig, Rule};
 use offhook_control_core::config::{
     AgentConfig, Config, DetectionConfig, ModesConfig, OnMachine, OnTone, QueueConfig, ServiceConfig,
 };
@@ -476,6 +477,11 @@ fn config(seed: u64, engines: Engines) -> Config {
             ..ModesConfig::default()
         },
         customer_silent_after_ms: 8_000,
+        // No history lasts until the next morning.
+        compliance: ComplianceConfig {
+            enforce: BTreeSet::from([Rule::DoNotCall]),
+            ..ComplianceConfig::default()
+        },
         // One history in four has a single engine.
         engines: if seed % 4 == 3 { 1 } else { 2 },
         ..Config::default()

@@ -167,7 +167,7 @@ impl Core {
         let ring_timeout_ms = match kind {
             CallKind::AgentLeg => self.config.agents.ring_timeout_ms,
             CallKind::Callback | CallKind::Preview | CallKind::Inbound => {
-                self.lawful_ring_ms(queue.map_or(DEFAULT_RING_MS, |queue| queue.ring_timeout_ms))
+                self.lawful_ring_ms(kind, queue.map_or(DEFAULT_RING_MS, |queue| queue.ring_timeout_ms))
             }
         };
         let setup_ms = queue.map(|queue| queue.setup_timeout_ms).filter(|ms| *ms > 0);

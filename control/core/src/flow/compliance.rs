@@ -13,7 +13,7 @@ use crate::interaction::{Outcome, Source, Way};
 use crate::ledger::{Campaign, DAY_MS};
 use crate::limits::{DO_NOT_CALL, IMPORT, LISTING};
 use crate::mutation::Mutation;
-use crate::record::{CallbackReason, Fact, Refused};
+use crate::record::{CallKind, CallbackReason, Fact, Refused};
 use crate::view::ComplianceView;
 
 impl Core {
@@ -61,7 +61,8 @@ impl Core {
     fn broken_rule(&self, id: u64) -> Option<Refused> {
         let rules = &self.config.compliance;
         let found = self.interactions.get(&id)?;
-        if rules.enforce.is_empty() || found.way != Way::Outbound || found.connected {
+        let enforced = rules.enforced(found.kind());
+        if enforced.is_empty() || found.way != Way::Outbound || found.connected {
             return None;
         }
         let now_ms = self.now.unix_ms;
@@ -79,17 +80,17 @@ impl Core {
             Some(Refused { id: source.clone(), number: found.number.clone(), campaign, rule, not_before_ms })
         };
         let is_unwanted = self.do_not_call.contains(&canonical(&found.number));
-        if rules.enforce.contains(&Rule::DoNotCall) && is_unwanted && !self.mutated(Mutation::DialUnwanted) {
+        if enforced.contains(&Rule::DoNotCall) && is_unwanted && !self.mutated(Mutation::DialUnwanted) {
             return refused(Rule::DoNotCall, campaign, None);
         }
-        if rules.enforce.contains(&Rule::CallingHours) {
+        if enforced.contains(&Rule::CallingHours) {
             let own = found.data.get("time_zone").and_then(Value::as_str);
             let from_ms = rules.may_call_from_ms(&found.number, own, now_ms);
             if from_ms != Some(now_ms) {
                 return refused(Rule::CallingHours, campaign, from_ms);
             }
         }
-        if rules.enforce.contains(&Rule::AbandonedRate) {
+        if enforced.contains(&Rule::AbandonedRate) {
             let us = self.ledger.view(&campaign, now_ms).us;
             let over = us.abandoned * 1_000 > us.answered * u64::from(rules.max_abandoned_permille);
             if over && us.answered >= u64::from(rules.min_answered) {
@@ -100,9 +101,10 @@ impl Core {
     }
 
     /// How long a customer's phone rings, where there is a rule about that.
-    pub(super) fn lawful_ring_ms(&self, ring_ms: u32) -> u32 {
+    pub(super) fn lawful_ring_ms(&self, kind: CallKind, ring_ms: u32) -> u32 {
         let least_ms = u32::try_from(RING_MS).unwrap_or(u32::MAX);
-        if self.config.compliance.enforce.contains(&Rule::RingTime) { ring_ms.max(least_ms) } else { ring_ms }
+        let is_rule = self.config.compliance.enforced(kind).contains(&Rule::RingTime);
+        if is_rule { ring_ms.max(least_ms) } else { ring_ms }
     }
 
     /// `GET /compliance`.
@@ -110,6 +112,7 @@ impl Core {
         let rules = &self.config.compliance;
         Ok(ApiReply::Compliance(Box::new(ComplianceView {
             enforced: rules.enforce.iter().copied().collect(),
+            enforced_callbacks: rules.enforce_callbacks.iter().copied().collect(),
             max_abandoned_percent: f64::from(rules.max_abandoned_permille) / 10.0,
             do_not_call: self.do_not_call.len() as u64,
             campaigns: self.ledger.views(self.now.unix_ms),
