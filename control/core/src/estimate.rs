@@ -44,14 +44,18 @@ impl Handling {
     /// The agent is rid of it, save for `wrap_up_ms`. Only conversations count.
     pub(crate) fn end(&mut self, interaction: u64, queue: &str, now_us: u64, wrap_up_ms: u64, talked: bool) {
         let Some(taken_us) = self.taken_us.remove(&interaction) else { return };
-        if !talked {
-            return;
+        if talked {
+            self.learn(queue, now_us.saturating_sub(taken_us) / 1_000 + wrap_up_ms);
         }
+    }
+
+    /// An agent had a customer for so long, wrap-up included.
+    pub(crate) fn learn(&mut self, queue: &str, ms: u64) {
         let recent = self.recent_ms.entry(queue.to_owned()).or_default();
         if recent.len() == RECENT {
             recent.pop_front();
         }
-        recent.push_back(now_us.saturating_sub(taken_us) / 1_000 + wrap_up_ms);
+        recent.push_back(ms);
     }
 
     /// Mean of the last hundred conversations of a queue, in milliseconds; 180,000 before the first.

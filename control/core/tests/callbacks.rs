@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::{Bench, available_agent};
+use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{ApiReply, ApiRequest, CallbackFilter};
 use offhook_control_core::config::{Config, Secret};
 use offhook_control_core::hours::OfficeHours;
@@ -29,6 +29,17 @@ fn cb_07_the_estimated_wait_of_a_queue_is_asked_for_with_a_place() {
     let filter = CallbackFilter { customer_number: Some("+31202".into()), ..CallbackFilter::default() };
     let reply = bench.ask(ApiRequest::QueryCallbacks { service: "cb".into(), filter }).body();
     assert_eq!((&reply[0]["_position"], &reply[0]["_ewt"]), (&1.into(), &180.into()));
+}
+
+#[test]
+fn cb_07_by_10_the_estimate_goes_on_from_the_conversations_before_a_restart() {
+    let (mut bench, customer) = conversation();
+    let ann = bench.dialled("ann");
+    bench.keep_dialogs([ann]);
+    bench.pass_ms(40_000);
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(estimate(&mut bench, "sales", None)["aht"], 45, "five seconds of wrap-up");
+    assert_eq!(estimate(&mut bench.restart(), "sales", None)["aht"], 45);
 }
 
 #[test]

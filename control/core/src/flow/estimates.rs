@@ -1,8 +1,10 @@
 //! Estimated waiting time of a queue, by place (CB-07).
 
+use crate::CallId;
 use crate::agent::Wanted;
 use crate::core::Core;
 use crate::estimate::{Load, wait_ms};
+use crate::interaction::Source;
 use crate::view::EstimateView;
 
 impl Core {
@@ -25,6 +27,32 @@ impl Core {
             agents_ready: load.agents_ready,
             agents_staffed: load.agents_staffed,
             time_s: self.now.unix_ms / 1_000,
+        }
+    }
+
+    /// A conversation of an earlier run is over: estimates go on from those.
+    pub(super) fn learn_handling(&mut self, call: CallId, at_ms: u64) {
+        let Some((_, since_ms)) = self.replayed.connected.get(&call) else { return };
+        let talked_ms = at_ms.saturating_sub(*since_ms);
+        let Some(queue) = self.queue_of_past(call).and_then(|queue| self.config.queue(queue)) else { return };
+        let (name, wrap_up_ms) = (queue.name.clone(), u64::from(queue.wrap_up_ms));
+        self.handling.learn(&name, talked_ms + wrap_up_ms);
+    }
+
+    /// The queue that a customer of an earlier run was in last.
+    fn queue_of_past(&self, call: CallId) -> Option<&str> {
+        let past = &self.replayed;
+        let of_callback = |id| self.callbacks.get(id).map(|callback| callback.spec.queue.as_str());
+        if let Some((queue, _)) = past.requeued.get(&call) {
+            return Some(queue.as_str());
+        }
+        if let Some(id) = past.called_in.get(&call) {
+            return of_callback(id);
+        }
+        match past.dialled.get(&call).map(|(source, _)| source) {
+            Some(Source::Callback(id)) => of_callback(id),
+            Some(Source::Contact(id)) => self.contacts.get(id).map(|contact| contact.spec.queue.as_str()),
+            Some(Source::Caller) | None => past.callers.get(&call).map(|caller| caller.queue.as_str()),
         }
     }
 

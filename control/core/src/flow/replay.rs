@@ -229,7 +229,11 @@ impl Core {
             }
             Fact::Dialog { call, snapshot, times } => {
                 self.replayed.set_ups.remove(&call);
-                self.replayed.dialogs.insert(call, snapshot);
+                self.replayed.dialogs.insert(call, Dialog { snapshot, times });
+            }
+            Fact::CallEnded { call, summary: _ } => {
+                self.learn_handling(call, at_ms);
+                self.replayed.forget(call);
             }
             Fact::InboundArrived {
                 call,
