@@ -48,8 +48,6 @@ struct AgentTrail {
     status: Option<u64>,
     chosen: Option<u64>,
     mode: Option<u64>,
-    /// Who waits for their connection.
-    asked: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -113,15 +111,6 @@ impl Compactor {
             Fact::AgentRemoved { agent } => {
                 let trail = self.agents.remove(agent);
                 self.dead.extend(trail.into_iter().flat_map(AgentTrail::into_records));
-                self.dead.push(seq);
-            }
-            Fact::ConnectionAsked { agent, .. } => match self.agents.get_mut(agent) {
-                Some(trail) => trail.asked.push(seq),
-                None => self.dead.push(seq),
-            },
-            Fact::ConnectionTold { agent } => {
-                let asked = self.agents.get_mut(agent).map(|trail| std::mem::take(&mut trail.asked));
-                self.dead.extend(asked.into_iter().flatten());
                 self.dead.push(seq);
             }
             Fact::LegUp { agent, call } => self.on_leg_up(seq, agent, *call),
@@ -416,7 +405,7 @@ impl AgentTrail {
 
     fn into_records(self) -> impl Iterator<Item = u64> {
         let rest = [self.saved, self.saved_since, self.login, self.status, self.chosen, self.mode];
-        std::iter::once(self.created).chain(rest.into_iter().flatten()).chain(self.asked)
+        std::iter::once(self.created).chain(rest.into_iter().flatten())
     }
 }
 

@@ -184,8 +184,6 @@ impl Ledger {
             | Fact::AgentStatus { .. }
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
-            | Fact::ConnectionAsked { .. }
-            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }

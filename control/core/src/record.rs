@@ -69,21 +69,6 @@ pub enum Fact {
         /// Which.
         mode: Mode,
     },
-    /// Somebody asked for an agent's connection, and waits to be told of it.
-    ConnectionAsked {
-        /// Whose.
-        agent: AgentId,
-        /// Name of the request.
-        operation: String,
-        /// Where the outcome is posted.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        url: Option<String>,
-    },
-    /// All who waited for an agent's connection have been told what came of it.
-    ConnectionTold {
-        /// Whose.
-        agent: AgentId,
-    },
     /// An agent's phone answered and its leg is open.
     LegUp {
         /// Whose.
@@ -390,8 +375,6 @@ impl Record {
             Fact::AgentStatus { agent, .. }
             | Fact::ModeChosen { agent, .. }
             | Fact::ModeInForce { agent, .. }
-            | Fact::ConnectionAsked { agent, .. }
-            | Fact::ConnectionTold { agent }
             | Fact::LegUp { agent, .. }
             | Fact::AgentRemoved { agent } => Key::Agent(agent.clone()),
             Fact::SettingUp { call, .. }

@@ -142,46 +142,6 @@ fn pc_07_the_end_of_an_operation_is_told_once_with_its_error() {
 }
 
 #[test]
-fn pc_07_who_asked_before_a_restart_is_told_once_after_it() {
-    let busy = || SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None };
-    for error in [None, Some("busy")] {
-        let mut bench = logged_in(false);
-        let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
-        let asked = bench.ask(ApiRequest::Connect("ann".into(), body)).body()["operation"].clone();
-        let mut bench = bench.restart();
-        // What was asked for is still wanted.
-        let call = bench.dialled("ann");
-        match error {
-            None => {
-                bench.answer(call);
-                bench.end_play(call);
-            }
-            Some(_) => bench.sip(call, busy()),
-        }
-        let mut view = json!({ "operation": asked, "agent": "ann", "result": "up", "error": null });
-        if let Some(error) = error {
-            (view["result"], view["error"]) = ("failed".into(), error.into());
-        }
-        assert_eq!(bench.webhooks, [view]);
-        let mut bench = bench.restart();
-        bench.pass_ms(120_000);
-        assert_eq!(bench.webhooks.len(), 0, "not again");
-    }
-}
-
-#[test]
-fn pc_07_who_asked_before_a_restart_is_told_when_the_agent_logs_out_after_it() {
-    let mut bench = logged_in(false);
-    connect(&mut bench);
-    let mut bench = bench.restart();
-    bench.ask(ApiRequest::Logout("ann".into()));
-    let call = bench.dialled("ann");
-    bench.sip(call, SipEvent::Failed { status: 487, reason: String::new(), network: false, cause: None });
-    let told = bench.notes.iter().filter(|note| matches!(note, Notification::Operation(_)));
-    assert_eq!(told.count(), 1);
-}
-
-#[test]
 fn pc_10_establish_during_a_call_changes_nothing() {
     let (mut bench, _) = bench::conversation();
     let before = bench.dials();

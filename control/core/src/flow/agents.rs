@@ -2,7 +2,7 @@
 
 use offhook_proto::PlaySource;
 
-use crate::agent::{Activity, Agent, Wanted};
+use crate::agent::{Activity, Agent, Operation, Wanted};
 use crate::api::Outcome as Started;
 use crate::call::{Role, State as CallState};
 use crate::connection::{Event, State};
@@ -10,10 +10,12 @@ use crate::core::{Changed, Core};
 use crate::flow::calls::{End, NewCall};
 use crate::interaction::{Event as Way, Outcome, Stage};
 use crate::leg::{Link, Program};
+use crate::mutation::Mutation;
 use crate::record::{CallKind, Fact, Station};
 use crate::sip::Target;
-use crate::timer::Timer;
-use crate::{AgentId, CallId};
+use crate::timer::{Deadline, Timer};
+use crate::view::{Notification, OperationView};
+use crate::{AgentId, CallId, Output};
 
 impl Core {
     pub(crate) fn agent(&mut self, id: &AgentId) -> Option<&mut Agent> {
@@ -218,6 +220,57 @@ impl Core {
         }
     }
 
+    /// Waits until the open leg may have been idle for too long.
+    pub(crate) fn arm_idle(&mut self, id: &AgentId) {
+        let timer = Timer::Idle(id.clone());
+        match self.idle_until_us(id) {
+            Some(until_us) => self.timers.arm(timer, Deadline::Ours(until_us)),
+            None => self.timers.stop(&timer),
+        }
+    }
+
+    /// When a leg is closed that nobody uses from now on, in microseconds on our clock; none where no leg is.
+    fn idle_until_us(&self, id: &AgentId) -> Option<u64> {
+        let minutes = u64::from(self.config.agents.idle_timeout_min);
+        let agent = self.agents.get(id)?;
+        let since_us = match agent.activity {
+            Activity::Free | Activity::Refused => agent.idle_since_us,
+            Activity::Offered { .. } | Activity::Busy { .. } | Activity::WrapUp => self.now.mono_us,
+        };
+        (minutes > 0).then(|| since_us + minutes * 60_000_000)
+    }
+
+    /// The open leg was not used for long, unless it was meanwhile (PC-09).
+    pub(crate) fn on_idle(&mut self, id: &AgentId) {
+        if self.idle_until_us(id).is_none_or(|until_us| until_us > self.now.mono_us) {
+            self.arm_idle(id);
+            return;
+        }
+        self.set_wanted_if_available(id, Wanted::OnBreak);
+        self.close_connection(id, "idle");
+    }
+
+    fn complete_operations(&mut self, id: &AgentId, error: Option<&str>) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let operations = std::mem::take(&mut agent.operations);
+        if error.is_some() && self.mutated(Mutation::ForgetOperation) {
+            return;
+        }
+        for operation in operations {
+            let view = OperationView {
+                operation: operation.id,
+                agent: id.clone(),
+                result: if error.is_none() { "up" } else { "failed" }.to_owned(),
+                error: error.map(str::to_owned),
+            };
+            if let Some(url) = operation.url {
+                let body = serde_json::to_value(&view).unwrap_or_default();
+                self.push(Output::Webhook { url, body });
+            }
+            self.push(Output::Notify(Notification::Operation(Box::new(view))));
+        }
+    }
+
     /// The leg is not wanted any more. One that was still to be dialled is not, and whoever asked for it is told (PC-07).
     pub(crate) fn forget_reopening(&mut self, id: &AgentId) {
         let Some(agent) = self.agents.get_mut(id) else { return };
@@ -225,6 +278,16 @@ impl Core {
         if waited && agent.connection == State::Down {
             self.timers.stop(&Timer::Redial(id.clone()));
             self.complete_operations(id, Some("cancelled"));
+        }
+    }
+
+    /// An operation that is over already is told at once; else its end is told once (PC-07).
+    pub(crate) fn add_operation(&mut self, id: &AgentId, operation: Operation, over: bool) {
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.operations.push(operation);
+        }
+        if over {
+            self.complete_operations(id, None);
         }
     }
 

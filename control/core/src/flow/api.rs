@@ -256,10 +256,10 @@ impl Core {
         match outcome {
             Started::Ignored => {}
             Started::Started | Started::InProgress => {
-                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url });
+                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url }, false);
             }
             Started::AlreadyUp => {
-                self.tell_operation(id, Operation { id: operation.clone(), url: body.callback_url }, None);
+                self.add_operation(id, Operation { id: operation.clone(), url: body.callback_url }, true);
             }
         }
         Ok(ApiReply::Operation(OperationReply { operation, outcome }))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use offhook_proto::{EventBody, LegInfo, LegState};
 
-use crate::agent::{Operation, Wanted};
+use crate::agent::Wanted;
 use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
@@ -303,16 +303,6 @@ impl Core {
                 self.do_not_call.remove(&number);
             }
             Fact::DialRefused(_) | Fact::CallsSummed(_) | Fact::CalendarSet { .. } => {}
-            Fact::ConnectionAsked { agent, operation, url } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.operations.push(Operation { id: operation, url });
-                }
-            }
-            Fact::ConnectionTold { agent } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.operations.clear();
-                }
-            }
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);
             }

@@ -132,7 +132,6 @@ impl Core {
             if self.agents.get(&id).is_some_and(wants) {
                 self.establish(&id);
             }
-            self.resume_operations(&id);
             self.agent_changed(&id);
         }
         for id in self.call_ids() {

@@ -111,8 +111,6 @@ impl Reports {
             | Fact::AgentRemoved { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }
-            | Fact::ConnectionAsked { .. }
-            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::Spliced { .. }
             | Fact::NoPerson { .. }
