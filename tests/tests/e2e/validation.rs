@@ -105,7 +105,8 @@ fn pm_06_a_validation_call_has_no_header_that_makes_the_phone_answer_by_itself()
     let ann = house.phone("ann");
     for (more, auto) in [
         (json!({ "pin": true, "persistent": true, "auto_accept": true }), false),
-        (json!({ "pin": true, "persistent": false, "auto_accept": true }), false),
+        // On demand no call validates anything: the PIN is for the connection that stays.
+        (json!({ "pin": true, "persistent": false, "auto_accept": true }), true),
         (json!({ "pin": false, "persistent": false, "auto_accept": true }), true),
     ] {
         let before = ann.sipp.invites().len();
