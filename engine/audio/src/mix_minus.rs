@@ -123,11 +123,9 @@ impl MixMinus {
         self.encoder.expect_loss(percent);
     }
 
-    /// Goes on where another encoder has stopped (see [`Packetiser::go_on_with`]).
+    /// Goes on where another encoder has stopped (see [`Encoder::go_on_with`]).
     pub fn go_on_with(&mut self, encoder: Encoder) {
-        if encoder.can_go_on_with(&self.encoder) {
-            self.encoder = encoder;
-        }
+        self.encoder.go_on_with(encoder);
     }
 
     /// The encoder as it stopped.

@@ -66,12 +66,9 @@ impl Packetiser {
         self.encoder.expect_loss(percent);
     }
 
-    /// Goes on where an encoder has stopped that the hearer has decoded last, unless it is of another kind: a decoder that predicts
-    /// has to find into the stream of any other.
+    /// Goes on where another encoder has stopped (see [`Encoder::go_on_with`]).
     pub fn go_on_with(&mut self, encoder: Encoder) {
-        if encoder.can_go_on_with(&self.encoder) {
-            self.encoder = encoder;
-        }
+        self.encoder.go_on_with(encoder);
     }
 
     /// The encoder as it stopped.

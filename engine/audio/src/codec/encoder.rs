@@ -97,11 +97,13 @@ impl Encoder {
         matches!(self.kind, Kind::G722(_) | Kind::Opus(_))
     }
 
-    /// Whether it can go on with another one's stream: of the same codec, at the same rate, made in the same way.
-    #[must_use]
-    pub fn can_go_on_with(&self, other: &Self) -> bool {
-        (self.codec, self.rate_hz) == (other.codec, other.rate_hz)
-            && (self.codec != Codec::Opus || self.opus == other.opus)
+    /// Goes on where another one has stopped whose stream the hearer has decoded last, unless that is of another codec or rate, or made
+    /// in another way: a decoder that predicts has to find into the stream of any other.
+    pub fn go_on_with(&mut self, other: Self) {
+        let same_codec = (other.codec, other.rate_hz) == (self.codec, self.rate_hz);
+        if same_codec && (self.codec != Codec::Opus || other.opus == self.opus) {
+            *self = other;
+        }
     }
 
     /// Tells Opus what loss in percent the receiver reports, which decides whether it sends copies; the others have none.
