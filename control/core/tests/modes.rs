@@ -208,15 +208,21 @@ fn pm_12_the_phone_is_told_to_answer_only_on_demand_with_automatic_acceptance() 
     }
 }
 
+/// An available agent on demand who has the PIN set, and a callback for them.
+fn on_demand_with_pin_has_a_callback(auto_accept: bool) -> Bench {
+    let mut bench = Bench::new();
+    let body = AgentBody { persistent: Some(false), ..agent(true, auto_accept) };
+    bench.ask(ApiRequest::PutAgent("ann".into(), body));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    set(&mut bench, WantedStatus::Available);
+    bench.callback("+31201");
+    bench
+}
+
 #[test]
 fn pm_12_pm_04_on_demand_no_pin_is_asked_and_the_customer_waits_for_no_announcement() {
     for auto_accept in [false, true] {
-        let mut bench = Bench::new();
-        let body = AgentBody { persistent: Some(false), ..agent(true, auto_accept) };
-        bench.ask(ApiRequest::PutAgent("ann".into(), body));
-        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
-        set(&mut bench, WantedStatus::Available);
-        bench.callback("+31201");
+        let mut bench = on_demand_with_pin_has_a_callback(auto_accept);
         assert_eq!(told_to_answer(&bench), auto_accept);
         let phone = bench.dialled("ann");
         bench.answer(phone);
@@ -229,12 +235,7 @@ fn pm_12_pm_04_on_demand_no_pin_is_asked_and_the_customer_waits_for_no_announcem
 fn pm_11_pm_04_a_leg_on_demand_ends_with_its_customer_when_the_mode_has_changed_and_the_next_asks_for_the_pin()
  {
     for loses_leg in [false, true] {
-        let mut bench = Bench::new();
-        let body = AgentBody { persistent: Some(false), ..agent(true, true) };
-        bench.ask(ApiRequest::PutAgent("ann".into(), body));
-        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
-        set(&mut bench, WantedStatus::Available);
-        bench.callback("+31201");
+        let mut bench = on_demand_with_pin_has_a_callback(true);
         let phone = bench.dialled("ann");
         bench.answer(phone);
         let customer = bench.customer();
