@@ -219,12 +219,7 @@ fn by_10_an_agent_who_hears_a_customer_ring_has_not_talked_with_them() {
 
 /// A callback's customer whose phone rings for ann when control is killed, and the next run.
 fn killed_while_it_rings() -> (bench::Bench, offhook_control_core::CallbackId, CallId, CallId) {
-    let mut bench = available_agent(true);
-    let ann = bench.last_dial();
-    bench.keep_dialogs([ann]);
-    let id = bench.callback("+31201");
-    let customer = bench.customer();
-    bench.sip(customer, SipEvent::SettingUp { data: "invite".into() });
+    let (mut bench, id, ann, customer) = bench::customer_is_called_back();
     bench.sip(customer, SipEvent::Ringing);
     (bench.restart(), id, ann, customer)
 }

@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::flow::summary;
-use bench::{Bench, available_agent};
+use bench::{Bench, available_agent, customer_is_called_back};
 use offhook_control_core::api::ApiRequest;
 use offhook_control_core::record::{Fact, ResultCode};
 use offhook_control_core::sip::{SipCommand, SipEvent};
@@ -97,12 +97,7 @@ fn by_08_who_had_their_agent_at_the_answer_was_served_though_control_died_before
 
 /// A callback's customer whose INVITE is out, without any ringing, when control is killed, and the next run.
 fn killed_before_it_rings() -> (Bench, CallbackId, CallId, CallId) {
-    let mut bench = available_agent(true);
-    let ann = bench.last_dial();
-    bench.keep_dialogs([ann]);
-    let id = bench.callback("+31201");
-    let customer = bench.customer();
-    bench.sip(customer, SipEvent::SettingUp { data: "invite".into() });
+    let (bench, id, ann, customer) = customer_is_called_back();
     let mut next = bench.restart();
     next.restored([ann]);
     next.sip(customer, SipEvent::Trying);

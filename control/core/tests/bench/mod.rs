@@ -441,6 +441,17 @@ pub(crate) fn available_agent(auto_accept: bool) -> Bench {
     bench
 }
 
+/// A callback's customer whose INVITE is on record, and ann, whose leg outlives a restart: the callback, her call and the customer's.
+pub(crate) fn customer_is_called_back() -> (Bench, CallbackId, CallId, CallId) {
+    let mut bench = available_agent(true);
+    let ann = bench.last_dial();
+    bench.keep_dialogs([ann]);
+    let id = bench.callback("+31201");
+    let customer = bench.customer();
+    bench.sip(customer, SipEvent::SettingUp { data: "invite".into() });
+    (bench, id, ann, customer)
+}
+
 /// Ann and a customer who was called back.
 pub(crate) fn conversation() -> (Bench, CallId) {
     let mut bench = available_agent(true);
