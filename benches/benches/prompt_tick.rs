@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use offhook_benches::fixture::{drain, worker};
-use offhook_engine_core::{EncodedPrompt, LegId, OpId, Segment, Time, Worker, WorkerCommand};
+use offhook_engine_core::{EncodedPrompt, Extent, LegId, OpId, Segment, Time, Worker, WorkerCommand};
 use offhook_proto::{Codec, Media};
 
 fn prompt_tick(criterion: &mut Criterion) {
@@ -37,7 +37,7 @@ fn playing(players: u32) -> Worker {
             leg: LegId(u64::from(leg)),
             play: String::new(),
             segments: vec![Segment::Audio(Arc::clone(&prompt))],
-            times: 0,
+            extent: Extent::times(0),
         };
         worker.handle_command(Time(0), command);
         drain(&mut worker);

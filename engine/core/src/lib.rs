@@ -26,7 +26,7 @@ pub use director::{BindError, Director, DirectorConfig, DirectorOutput, PortRang
 pub use leg::recording::{RecordId, Side, Tap};
 pub use leg::{Leg, LegSetup};
 pub use message::{
-    Answer, Disarmed, DropReason, LegId, LegIx, OpId, RecordChange, Socket, Verdict, WorkerCommand,
+    Answer, Disarmed, DropReason, Extent, LegId, LegIx, OpId, RecordChange, Socket, Verdict, WorkerCommand,
     WorkerOutput, WorkerReport,
 };
 pub use prompt::{EncodedPrompt, PromptForm, PromptId, Segment};

@@ -225,8 +225,8 @@ pub enum WorkerCommand {
         play: String,
         /// What to play, one after another.
         segments: Vec<Segment>,
-        /// How often to play the whole list; 0 = until stopped.
-        times: u32,
+        /// How much of the list.
+        extent: Extent,
     },
     /// Stops playing.
     PlayStop {
@@ -372,6 +372,26 @@ pub enum Answer {
     Done,
     /// The leg as it is now.
     Leg(Box<LegInfo>),
+    /// A play has been stopped, so many milliseconds into its list's last round; nothing played when absent.
+    Stopped(Option<u64>),
+}
+
+/// How much of a list is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Rounds; 0 = until stopped.
+    pub times: u32,
+    /// Where the first round begins, in milliseconds.
+    pub start_ms: u32,
+    /// Milliseconds after which the play ends; 0 = never.
+    pub limit_ms: u32,
+}
+
+impl Extent {
+    /// The whole list, so many times; 0 = until stopped.
+    pub const fn times(times: u32) -> Self {
+        Self { times, start_ms: 0, limit_ms: 0 }
+    }
 }
 
 /// What a worker's shell has to do. A [`WorkerOutput::Transmit`]'s bytes are in the buffer given to the poll.

@@ -281,6 +281,31 @@ fn prompts_begin_and_end_without_a_step() {
     }
 }
 
+#[test]
+fn what_is_played_round_and_round_has_no_seam() {
+    for to in CODECS {
+        for endless in [false, true] {
+            let mut call = Call::new(Codec::Pcmu, to);
+            let rate_hz = EncodedPrompt::rate_hz(to) as usize;
+            let turn = std::f64::consts::TAU * TONE_HZ / rate_hz as f64;
+            // A second of the tone joins its own beginning.
+            let tone: Vec<i16> = (0..rate_hz).map(|at| (PEAK * (turn * at as f64).sin()) as i16).collect();
+            let prompt = EncodedPrompt::encode(to, &tone).expect("it is encoded");
+            let prompt = if endless { prompt.endless() } else { prompt };
+            call.rig.play(HEARER, "p", vec![Segment::Audio(prompt.into())], 0);
+            let began = call.now_ms();
+            call.hum(4_300);
+            let (heard, case) =
+                (call.heard(), format!("{to}, {}", if endless { "a tone" } else { "a prompt" }));
+            let faults = heard.faults(began + 500, began + 800);
+            let begins = heard.begins_ms(began, began + 100);
+            assert_only_at(&faults, &[begins], 160, &case);
+            let loudest = heard.loudest(began + 300, began + 4_200);
+            assert!(loudest < OVERSHOOT, "{case}: {loudest} times as loud");
+        }
+    }
+}
+
 /// 610 ms of the tone, which comes and goes in 20 ms, as prompts of an encoding are made from.
 fn prompt_tone(codec: Codec) -> Vec<i16> {
     let rate_hz = EncodedPrompt::rate_hz(codec) as usize;

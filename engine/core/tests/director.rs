@@ -263,7 +263,7 @@ fn a_play_waits_for_its_files_and_keeps_the_order_of_its_sources() {
     world.call(create("a"));
     let file = |name: &str| PlaySource::File(name.into());
     let sources = vec![file("x.wav"), PlaySource::SilenceMs(40), file("y.wav"), PlaySource::Dtmf("1".into())];
-    let play = Command::Play(Play { leg: "a".into(), sources, times: 1, play: "p".into() });
+    let play = Command::Play(Play { play: "p".into(), ..Play::new("a", sources) });
     let playing = world.ask(play);
     let asked = world.ask(query("a"));
     world.settle(&mut Dice(3));
@@ -288,7 +288,7 @@ fn a_file_that_cannot_be_played_refuses_the_play() {
     let mut world = world();
     world.call(create("a"));
     let sources = vec![PlaySource::File("x.wav".into()), PlaySource::File("y.wav".into())];
-    let playing = world.ask(Command::Play(Play { leg: "a".into(), sources, times: 1, play: String::new() }));
+    let playing = world.ask(Command::Play(Play::new("a", sources)));
     for (prompt, _) in world.loads.drain(..).collect::<Vec<_>>() {
         let error = Error::new(ErrorCode::BadPrompt, "x.wav: no such file");
         world.director.handle_prompt(world.now, prompt, Err(error));
@@ -297,7 +297,7 @@ fn a_file_that_cannot_be_played_refuses_the_play() {
     assert_eq!(code(world.replies[&playing].clone()), Some(ErrorCode::BadPrompt));
     assert_eq!(info(&mut world, "a").playing, None);
     let tone = PlaySource::Tone { name: ToneName::Ringback, country: Some("de".into()) };
-    let play = Play { leg: "a".into(), sources: vec![tone], times: 1, play: "t".into() };
+    let play = Play { play: "t".into(), ..Play::new("a", vec![tone]) };
     let started: PlayStarted = world.call(Command::Play(play)).parse().expect("it plays");
     assert_eq!(started.duration_ms, None);
 }

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use offhook_engine_core::{
-    Disarmed, LegId, LegSetup, OpId, RecordChange, RecordId, Segment, WorkerCommand, WorkerReport,
+    Disarmed, Extent, LegId, LegSetup, OpId, RecordChange, RecordId, Segment, WorkerCommand, WorkerReport,
 };
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, Idle, LegUpdate, Media, SuperviseMode,
@@ -140,7 +140,7 @@ impl Chaos {
                 let segment =
                     if yes { prompt(Codec::Pcmu, vec![5; 700]) } else { Segment::Keys("12#".into()) };
                 let (play, segments) = ("p".to_owned(), vec![segment, Segment::SilenceMs(35)]);
-                WorkerCommand::Play { op: OpId(0), leg: a, play, segments, times: 1 }
+                WorkerCommand::Play { op: OpId(0), leg: a, play, segments, extent: Extent::times(1) }
             }
             9 => WorkerCommand::PlayStop { op: OpId(0), leg: a, play: None },
             10 if a != b => WorkerCommand::Listen { op: OpId(0), leg: a, of: b },

@@ -4,8 +4,8 @@ mod support;
 
 use offhook_engine_core::kernel::Patience;
 use offhook_engine_core::{
-    Disarmed, DropReason, LegId, LegSetup, OpId, RecordChange, RecordId, Time, Verdict, WorkerCommand,
-    WorkerReport,
+    Disarmed, DropReason, Extent, LegId, LegSetup, OpId, RecordChange, RecordId, Time, Verdict,
+    WorkerCommand, WorkerReport,
 };
 use offhook_proto::{
     AmdParameters, Codec, DetectStart, DetectWhat, DtmfMode, EventBody, LatchMode, Media, SuperviseMode,
@@ -67,7 +67,7 @@ fn every_command_takes_back_what_it_could_change_before_it_is_executed() {
             leg: b,
             play: "p".into(),
             segments: vec![prompt(Codec::Pcmu, vec![1; 800])],
-            times: 1,
+            extent: Extent::times(1),
         },
         WorkerCommand::PlayStop { op, leg, play: None },
         WorkerCommand::Record { op, leg, change: RecordChange::Start(RecordId(1)) },

@@ -4,7 +4,7 @@
 mod support;
 
 use offhook_engine_core::kernel::Patience;
-use offhook_engine_core::{LegId, LegSetup, OpId, RecordChange, RecordId, Socket, WorkerCommand};
+use offhook_engine_core::{Extent, LegId, LegSetup, OpId, RecordChange, RecordId, Socket, WorkerCommand};
 use offhook_proto::{Codec, DtmfMode, EventBody, Idle, LegInfo, LegUpdate, Media, SuperviseMode};
 use support::kernel::EAGER;
 use support::secure::update;
@@ -183,7 +183,7 @@ impl Twins {
                     leg,
                     play: "p".into(),
                     segments: vec![prompt(Codec::Pcmu, vec![5; 2_400])],
-                    times: 1,
+                    extent: Extent::times(1),
                 },
                 9 => WorkerCommand::PlayStop { op, leg, play: None },
                 10 if a != b => WorkerCommand::Listen { op, leg, of: other },

@@ -1,7 +1,7 @@
 //! `play media`, `stop media` and `play DTMF`.
 
 use offhook_proto::limits::DTMF_KEYS;
-use offhook_proto::{Command, Error, Keys, Play, PlaySource, PlayStarted, PlayStop, Reply};
+use offhook_proto::{Command, Error, Keys, Play, PlaySource, PlayStarted, PlayStop, PlayStopped, Reply};
 
 use crate::call::Call;
 use crate::failure::Failure;
@@ -15,21 +15,20 @@ impl Ng {
     /// Plays to a party.
     pub(crate) fn play_media(&mut self, dict: &Dict, flags: &Flags<'_>) -> Result<Plan, Failure> {
         let file = self.prompt(dict);
-        let times =
-            dict.find("repeat-times").and_then(Value::int).and_then(|times| u32::try_from(times).ok());
+        let extent = extent(dict)?;
         let (call, seats) = self.seats(flags, Unnamed::Refused)?;
         let source = PlaySource::File(file?);
         let legs: Vec<String> = seats.iter().flat_map(|seat| legs_of(call, *seat)).collect();
         if legs.is_empty() {
             return Err(Failure::error("No media to play to"));
         }
-        Ok(Plan::new(plays(&legs, &[source], times.unwrap_or(1).max(1)), Then::Play))
+        Ok(Plan::new(plays(&legs, &Play { sources: vec![source], ..extent }), Then::Play))
     }
 
     pub(crate) fn stop_media(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
         let (call, seats) = self.seats(flags, Unnamed::Refused)?;
         let legs = seats.iter().flat_map(|seat| legs_of(call, *seat));
-        Ok(Plan::checked(legs.map(|leg| Command::PlayStop(PlayStop { leg, play: None })).collect()))
+        Ok(Plan::new(legs.map(|leg| Command::PlayStop(PlayStop { leg, play: None })).collect(), Then::Stop))
     }
 
     /// Plays keys as if a party had pressed them: whoever it is joined to hears them.
@@ -41,7 +40,7 @@ impl Ng {
         if legs.is_empty() {
             return Err(Failure::error("No media to play to"));
         }
-        Ok(Plan::checked(plays(&legs, &[PlaySource::Keys(keys)], 1)))
+        Ok(Plan::checked(plays(&legs, &Play::new("", vec![PlaySource::Keys(keys)]))))
     }
 
     pub(crate) fn finish_play(results: &[Result<Body, Error>]) -> Result<Dict, Failure> {
@@ -57,6 +56,17 @@ impl Ng {
         Ok(dict.with("result", "ok"))
     }
 
+    /// Tells where a play was stopped: of several, the first.
+    pub(crate) fn finish_stop(results: &[Result<Body, Error>]) -> Result<Dict, Failure> {
+        if let Some(error) = first_error(results) {
+            return Err(error.into());
+        }
+        let stopped = results.iter().flatten().cloned().filter_map(|body| Reply::Ok(body).parse().ok());
+        let position_ms = stopped.filter_map(|stopped: PlayStopped| stopped.position_ms).next();
+        let position = position_ms.unwrap_or(0) * FRAMES_PER_MS;
+        Ok(Dict::default().with("last-frame-pos", position).with("result", "ok"))
+    }
+
     /// The name of a prompt under the engine's directory, which clients may write in full.
     fn prompt(&self, dict: &Dict) -> Result<String, Failure> {
         for unsupported in ["blob", "db-id"] {
@@ -70,6 +80,24 @@ impl Ng {
         Ok(relative.and_then(|rest| rest.strip_prefix('/')).unwrap_or(file).to_owned())
     }
 }
+
+/// How much of a file is to be played, and from where on. Playing it as often as fits into a time goes before how often that is
+/// otherwise: once.
+fn extent(dict: &Dict) -> Result<Play, Failure> {
+    let number = |key: &str, factor: i64| {
+        let Some(value) = dict.find(key) else { return Ok(None) };
+        let number = value.int().and_then(|number| u32::try_from(number / factor).ok());
+        number.map(Some).ok_or_else(|| Failure::error(format!("Out of range '{key}' specified")))
+    };
+    let limit_ms = number("repeat-duration", 1)?.unwrap_or(0);
+    let usual = u32::from(limit_ms == 0);
+    let times = number("repeat-times", 1)?.map_or(usual, |times| times.max(1));
+    let start_ms = number("start-pos", FRAMES_PER_MS as i64)?.unwrap_or(0);
+    Ok(Play { times, start_ms, limit_ms, ..Play::new("", Vec::new()) })
+}
+
+/// Frames of a file's position: rtpengine counts samples of the file, which these are at the rate of telephones.
+const FRAMES_PER_MS: u64 = 8;
 
 /// The keys that a request wants, and how: rtpengine's defaults and bounds hold.
 fn keys(dict: &Dict) -> Result<Keys, Failure> {
@@ -97,8 +125,6 @@ fn legs_of(call: &Call, seat: Seat) -> impl Iterator<Item = String> {
     call.ends(seat).into_iter().map(|end| end.leg.clone())
 }
 
-fn plays(legs: &[String], sources: &[PlaySource], times: u32) -> Vec<Command> {
-    let play =
-        |leg: &String| Play { leg: leg.clone(), sources: sources.to_vec(), times, play: String::new() };
-    legs.iter().map(|leg| Command::Play(play(leg))).collect()
+fn plays(legs: &[String], play: &Play) -> Vec<Command> {
+    legs.iter().map(|leg| Command::Play(Play { leg: leg.clone(), ..play.clone() })).collect()
 }

@@ -269,6 +269,7 @@ impl Ng {
             Then::Look(call_id) => return self.finish_look(&call_id, &results),
             Then::Statistics => self.finish_statistics(&results),
             Then::Play => Self::finish_play(&results),
+            Then::Stop => Self::finish_stop(&results),
             Then::Recording(call_id, started) => self.finish_recording(&call_id, &started, &results),
         };
         let supports_load_limit = transaction.supports_load_limit;

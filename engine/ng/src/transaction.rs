@@ -42,6 +42,8 @@ pub(crate) enum Then {
     Statistics,
     /// How long it plays.
     Play,
+    /// Where it was stopped.
+    Stop,
     /// Whether these legs of a call are recorded from now on.
     Recording(Vec<u8>, Vec<String>),
 }

@@ -52,8 +52,8 @@ pub use mki::Mki;
 pub use opus::Opus;
 pub use ptime::Ptime;
 pub use reply::{
-    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, Quality, QualityScale,
-    Reply, RtcpReport, Subscribed, Supervising, VoipMetrics, WorkerInfo,
+    EngineInfo, LegCounters, LegCreated, LegInfo, LegList, LegState, PlayStarted, PlayStopped, Quality,
+    QualityScale, Reply, RtcpReport, Subscribed, Supervising, VoipMetrics, WorkerInfo,
 };
 pub use request::{
     Command, EventAck, LegCreate, LegDelete, LegList as LegListRequest, LegPark, LegQuery, LegUnpark,

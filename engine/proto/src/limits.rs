@@ -14,6 +14,8 @@ pub const JSON_DEPTH: usize = 8;
 pub const LIST_PAGE: u16 = 200;
 /// Most sources in one `play`.
 pub const PLAY_SOURCES: usize = 64;
+/// Longest time that a play can be limited to, and latest moment at which it can begin in its list, in milliseconds: a day.
+pub const PLAY_MS: u32 = 86_400_000;
 /// Longest name of a prompt file, in bytes.
 pub const FILE_BYTES: usize = 255;
 /// Most keys in one DTMF source.

@@ -383,6 +383,14 @@ pub struct PlayStarted {
     pub duration_ms: Option<u64>,
 }
 
+/// Answer to `play.stop`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlayStopped {
+    /// How much of the list's last round had been sent, in milliseconds; absent when nothing was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_ms: Option<u64>,
+}
+
 /// Answer to `subscribe`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subscribed {

@@ -325,12 +325,27 @@ pub struct Play {
     /// How often to play the whole list; 0 = until stopped.
     #[serde(default = "once")]
     pub times: u32,
+    /// Where in the list its first round begins, in milliseconds, at most [`PLAY_MS`](crate::limits::PLAY_MS). Of a key sequence it is
+    /// the beginning of a key; from the list's end on, that round is over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_ms: u32,
+    /// Milliseconds after which the play ends wherever it is, but for a key sequence, which is finished; at most
+    /// [`PLAY_MS`](crate::limits::PLAY_MS), 0 = never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit_ms: u32,
     /// Name that the `play.ended` event carries, chosen by the controller; at most 64 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub play: String,
 }
 
-/// Stops playing.
+impl Play {
+    /// Plays a list once, from its beginning to its end, without a name.
+    pub fn new(leg: impl Into<String>, sources: Vec<PlaySource>) -> Self {
+        Self { leg: leg.into(), sources, times: once(), start_ms: 0, limit_ms: 0, play: String::new() }
+    }
+}
+
+/// Stops playing. Answered with [`crate::PlayStopped`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlayStop {
@@ -387,6 +402,10 @@ pub struct Subscribe {
 pub struct EventAck {
     /// Highest number seen without a gap below it.
     pub seq: u64,
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 fn is_false(value: &bool) -> bool {

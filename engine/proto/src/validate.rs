@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 use crate::limits::{
     COMFORT_NOISE_MS, DETECT_LEVEL_DBM0, DETECT_MS, DETECT_THRESHOLD, DETECT_WORDS, DTMF_KEYS, FILE_BYTES,
     KEEP_ONE_IN, KEEPALIVE_MS, KEY_LEVEL_DBM0, KEY_MS, KEYS_MS, LEASE_MS, LIST_PAGE, NAME_BYTES,
-    ONE_WAY_AFTER_MS, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS, SILENT_AFTER_MS,
-    SINCE_US, SPOKEN_NUMBER, TELEPHONE_EVENT_RATE_HZ,
+    ONE_WAY_AFTER_MS, PLAY_MS, PLAY_SOURCES, PTIME_MS, PTIME_STEP_MS, RECORD_RATES_HZ, SILENCE_MS,
+    SILENT_AFTER_MS, SINCE_US, SPOKEN_NUMBER, TELEPHONE_EVENT_RATE_HZ,
 };
 use crate::parse::shown;
 use crate::{
@@ -232,6 +232,9 @@ pub fn play(body: &Play) -> Result<(), Error> {
         return Err(bad("sources", &format!("1 to {PLAY_SOURCES} sources"), found));
     }
     body.sources.iter().enumerate().try_for_each(|(at, it)| source(&format!("sources[{at}]"), it))?;
+    for (field, value_ms) in [("start_ms", body.start_ms), ("limit_ms", body.limit_ms)] {
+        zero_or(field, value_ms, &(1..=PLAY_MS))?;
+    }
     if body.play.is_empty() { Ok(()) } else { name("play", &body.play) }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use offhook_proto::auth::{Key, sign, verify};
 use offhook_proto::{
-    Command, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted, Reply, Request,
-    Subscribed, frame,
+    Command, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo, LegList, PlayStarted, PlayStopped,
+    Reply, Request, Subscribed, frame,
 };
 use serde_json::Value;
 
@@ -47,6 +47,7 @@ fn through_its_type(command: &str, reply: Reply) -> Reply {
         "leg.update" | "leg.query" | "leg.delete" => through::<LegInfo>(reply),
         "leg.list" => through::<LegList>(reply),
         "play" => through::<PlayStarted>(reply),
+        "play.stop" => through::<PlayStopped>(reply),
         "subscribe" => through::<Subscribed>(reply),
         _ => reply,
     }

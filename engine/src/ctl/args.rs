@@ -156,6 +156,12 @@ pub(crate) struct PlayArgs {
     /// How often to play the whole list; 0 = until stopped.
     #[arg(long, default_value_t = 1)]
     times: u32,
+    /// Where in the list to begin, in milliseconds.
+    #[arg(long = "from", value_name = "MS", default_value_t = 0)]
+    start_ms: u32,
+    /// End after so many milliseconds; 0 = never.
+    #[arg(long = "for", value_name = "MS", default_value_t = 0)]
+    limit_ms: u32,
     /// Name for the play.ended event.
     #[arg(long, default_value = "")]
     name: String,
@@ -186,8 +192,8 @@ impl Verb {
             Self::Unlisten { leg } => Command::ListenStop(ListenStop { leg }),
             Self::Park { leg, keep_one_in } => Command::LegPark(LegPark { leg, keep_one_in }),
             Self::Unpark { leg } => Command::LegUnpark(LegUnpark { leg }),
-            Self::Play(PlayArgs { leg, sources, times, name }) => {
-                Command::Play(Play { leg, sources, times, play: name })
+            Self::Play(PlayArgs { leg, sources, times, start_ms, limit_ms, name }) => {
+                Command::Play(Play { leg, sources, times, start_ms, limit_ms, play: name })
             }
             Self::Stop { leg, play } => Command::PlayStop(PlayStop { leg, play }),
             Self::Record(verb) => verb.command(),

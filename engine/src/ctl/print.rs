@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use offhook_proto::{
     AudioDirection, Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo,
-    LegList, PlaySource, PlayStarted, QualityScale, Reply, SrtpSuite, WorkerInfo,
+    LegList, PlaySource, PlayStarted, PlayStopped, QualityScale, Reply, SrtpSuite, WorkerInfo,
 };
 
 /// A successful reply to `command`, in lines; without the last line break.
@@ -32,6 +32,10 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
                 .map_or("until stopped".to_owned(), |ms| format!("{ms} ms for the list once"));
             format!("playing {}, {length}", named(&started.play).unwrap_or_else(|| sources(&play.sources)))
         }
+        Command::PlayStop(_) => match reply.parse::<PlayStopped>()?.position_ms {
+            Some(ms) => format!("stopped {ms} ms into the list"),
+            None => "nothing played".to_owned(),
+        },
         Command::Statistics => engine(&reply.parse()?),
         Command::LegPark(_)
         | Command::LegUnpark(_)
@@ -41,7 +45,6 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         | Command::SuperviseStop(_)
         | Command::Listen(_)
         | Command::ListenStop(_)
-        | Command::PlayStop(_)
         | Command::RecordStart(_)
         | Command::RecordPause(_)
         | Command::RecordResume(_)
@@ -327,7 +330,8 @@ mod tests {
                 PlaySource::Tone { name: offhook_proto::ToneName::Ringback, country: Some("nl".into()) },
                 PlaySource::File("beep.wav".into()),
             ];
-            let play = offhook_proto::Play { leg: "a".into(), sources: list, times: 0, play: name.into() };
+            let play =
+                offhook_proto::Play { times: 0, play: name.into(), ..offhook_proto::Play::new("a", list) };
             let started = Reply::ok(&PlayStarted { play: name.into(), duration_ms: None });
             reply(&Command::Play(play), started)
         };

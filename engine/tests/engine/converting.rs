@@ -124,7 +124,7 @@ fn prompts_and_tones_are_played_in_every_encoding() {
             PlaySource::SilenceMs(100),
             PlaySource::File("1.wav".into()),
         ];
-        client.done(Command::Play(Play { leg: name, sources, times: 1, play: String::new() }));
+        client.done(Command::Play(Play::new(name, sources)));
         let heard: Vec<Packet> = (0..20).map(|_| phone.hear()).collect();
         assert_one_stream(&heard);
         for pair in heard.windows(2) {

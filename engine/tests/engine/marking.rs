@@ -67,7 +67,7 @@ fn assert_marked(arguments: &[&str], address: IpAddr, class: u8) {
     }
     client.unsplice("a");
     let sources = vec![PlaySource::Tone { name: ToneName::Ringback, country: None }];
-    client.done(Command::Play(Play { leg: "a".into(), sources, times: 1, play: String::new() }));
+    client.done(Command::Play(Play::new("a", sources)));
     assert_eq!(next(&ann.rtp).1, class, "what is made here");
     engine.signal("TERM");
     assert_eq!(next(&bob.rtcp).1, class, "RTCP");

@@ -5,13 +5,13 @@ use std::fs;
 use offhook_audio::g711;
 use offhook_proto::{
     Command, ErrorCode, EventBody, Idle, LegCreate, Play, PlayEnd, PlaySource, PlayStarted, PlayStop,
-    ToneName,
+    PlayStopped, ToneName,
 };
 
 use crate::support::{Client, Engine, Packet, Phone, assert_one_stream, leg_towards, prompt};
 
 fn play(leg: &str, name: &str, sources: Vec<PlaySource>) -> Command {
-    Command::Play(Play { leg: leg.into(), sources, times: 1, play: name.into() })
+    Command::Play(Play { play: name.into(), ..Play::new(leg, sources) })
 }
 
 fn file(name: &str) -> PlaySource {
@@ -126,10 +126,9 @@ fn a_prompt_covers_the_talk_only_while_it_plays() {
     let b = client.create("b", &bob);
     client.splice("a", "b");
     client.done(Command::Play(Play {
-        leg: "a".into(),
-        sources: vec![file("beep.wav")],
         times: 0,
         play: "beep".into(),
+        ..Play::new("a", vec![file("beep.wav")])
     }));
     bob.say(b.rtp, 1);
     client.await_leg("b", |leg| leg.counters.drops.covered == 1);
@@ -151,10 +150,9 @@ fn a_loop_goes_on_until_it_is_stopped_and_another_play_takes_its_place() {
     let ann = Phone::new();
     client.create("a", &ann);
     client.done(Command::Play(Play {
-        leg: "a".into(),
-        sources: vec![file("beep.wav")],
         times: 0,
         play: "loop".into(),
+        ..Play::new("a", vec![file("beep.wav")])
     }));
     let beep = as_heard("beep.wav");
     let heard: Vec<Packet> = (0..35).map(|_| ann.hear()).collect();
@@ -164,6 +162,34 @@ fn a_loop_goes_on_until_it_is_stopped_and_another_play_takes_its_place() {
     assert_eq!(await_end(&mut client, "loop"), PlayEnd::Replaced);
     assert_eq!(await_end(&mut client, "next"), PlayEnd::Finished);
     assert_eq!(client.query("a").playing, None);
+}
+
+#[test]
+fn music_goes_on_where_it_was_stopped_and_ends_when_it_was_told_to() {
+    let engine = Engine::start();
+    let mut client = engine.subscriber("test", 0);
+    let ann = Phone::new();
+    client.create("a", &ann);
+    let beep = as_heard("beep.wav");
+    let music = Play { times: 0, play: "music".into(), ..Play::new("a", vec![file("beep.wav")]) };
+    let stop = || Command::PlayStop(PlayStop { leg: "a".into(), play: None });
+    client.done(Command::Play(music.clone()));
+    let mut heard: Vec<Packet> = (0..13).map(|_| ann.hear()).collect();
+    let PlayStopped { position_ms } = client.ask(stop());
+    heard.extend(ann.heard());
+    // What was on its way when it was stopped has been heard by now.
+    client.query("a");
+    heard.extend(ann.heard());
+    let position_ms = position_ms.expect("it played");
+    assert_eq!(audio(&heard).len() % beep.len(), position_ms as usize * 8);
+    let again = Play { start_ms: position_ms as u32, limit_ms: 500, ..music };
+    client.done(Command::Play(again));
+    assert_eq!(await_end(&mut client, "music"), PlayEnd::Stopped);
+    heard.extend((0..25).map(|_| ann.hear()));
+    assert_eq!(await_end(&mut client, "music"), PlayEnd::Finished);
+    let round: Vec<u8> = beep.iter().copied().cycle().take(heard.len() * 160).collect();
+    assert_eq!(audio(&heard), round);
+    assert_eq!(client.ask::<PlayStopped>(stop()).position_ms, None, "nothing plays");
 }
 
 #[test]
@@ -182,10 +208,9 @@ fn a_changed_prompt_is_heard_from_the_next_play_on_and_never_by_who_listens_alre
     client.create("b", &bob);
     let (old, new) = (as_heard("1.wav"), as_heard("2.wav"));
     client.done(Command::Play(Play {
-        leg: "a".into(),
-        sources: vec![file("news.wav")],
         times: 3,
         play: "old".into(),
+        ..Play::new("a", vec![file("news.wav")])
     }));
     let mut heard = vec![ann.hear()];
     change("2.wav");

@@ -209,7 +209,7 @@ fn what_a_steered_engine_makes_goes_the_way_of_its_address() {
     networks.enter(FAR);
     let before = come_in("other");
     let sources = vec![PlaySource::Tone { name: ToneName::Ringback, country: None }];
-    client.done(Command::Play(Play { leg: "far".into(), sources, times: 0, play: String::new() }));
+    client.done(Command::Play(Play { times: 0, ..Play::new("far", sources) }));
     for _ in 0..20 {
         far.phone.hear();
     }

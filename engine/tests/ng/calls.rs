@@ -232,7 +232,12 @@ fn a_party_is_played_to() {
     assert_eq!(started.text("result"), Some("ok"), "{started:?}");
     assert!(started.find("duration").and_then(Value::int).is_some_and(|ms| ms > 0), "{started:?}");
     b.hear();
-    assert_eq!(ng.ask(&command("stop media", "c").with("from-tag", "b")).text("result"), Some("ok"));
+    let stop = || ng.ask(&command("stop media", "c").with("from-tag", "b"));
+    let position = |reply: &Dict| reply.find("last-frame-pos").and_then(Value::int);
+    let stopped = stop();
+    assert_eq!(stopped.text("result"), Some("ok"));
+    assert!(position(&stopped).is_some_and(|frames| frames > 0), "{stopped:?}");
+    assert_eq!(position(&stop()), Some(0), "nothing plays");
     assert_eq!(
         play("no-such-file.wav").text("error-reason"),
         Some("Failed to start media playback from file")

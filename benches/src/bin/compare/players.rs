@@ -141,9 +141,7 @@ fn round(
 
 fn play(engine: &mut Offhook, players: u32, span: Duration) -> Result<Vec<u64>> {
     let tone = || vec![PlaySource::Tone { name: ToneName::Dial, country: None }];
-    let play = |player| {
-        Command::Play(Play { leg: offhook::name(player), sources: tone(), times: 0, play: String::new() })
-    };
+    let play = |player| Command::Play(Play { times: 0, ..Play::new(offhook::name(player), tone()) });
     let (_, exchanged) = engine.call_all((0..players).map(play), players as usize)?;
     sleep(span);
     let stop = |player| Command::PlayStop(PlayStop { leg: offhook::name(player), play: None });

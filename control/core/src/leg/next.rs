@@ -96,10 +96,9 @@ impl Leg {
     fn next_play(&self) -> Option<Command> {
         match (&self.play_wanted, &self.play_known) {
             (Some(program), known) if known.as_ref() != Some(&program.name) => Some(Command::Play(Play {
-                leg: self.name.clone(),
-                sources: program.sources.clone(),
                 times: program.times,
                 play: program.name.clone(),
+                ..Play::new(self.name.clone(), program.sources.clone())
             })),
             (None, Some(_)) => Some(Command::PlayStop(PlayStop { leg: self.name.clone(), play: None })),
             (Some(_), _) | (None, None) => None,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Error, EventBody, LegCreated, LegInfo, PlayStarted, Reply, WorkerInfo};
+use offhook_proto::{Error, EventBody, LegCreated, LegInfo, PlayStarted, PlayStopped, Reply, WorkerInfo};
 
 use super::Director;
 use super::execute::rtcp_of;
@@ -51,6 +51,7 @@ impl Director {
                 Err(error)
             }
             (_, _, Ok(Answer::Leg(info))) => Ok(self.leg(*info)),
+            (_, _, Ok(Answer::Stopped(position_ms))) => Ok(Reply::ok(&PlayStopped { position_ms })),
             (_, _, Ok(Answer::Done)) => Ok(Reply::done()),
             (_, _, Err(error)) => Err(error),
         }

@@ -9,9 +9,8 @@ use super::op::{Stage, Task};
 use super::spoken::spelled_out;
 use super::{Director, DirectorOutput};
 use crate::leg::encoding::packet_ms;
-use crate::leg::player::keys_ms;
 use crate::prompt::{Segment, keys};
-use crate::{EncodedPrompt, OpId, PromptId, Time, WorkerCommand};
+use crate::{EncodedPrompt, Extent, OpId, PromptId, Time, WorkerCommand};
 
 impl Director {
     pub(super) fn play(&mut self, op: OpId, body: &Play) -> Result<Stage, Refusal> {
@@ -81,9 +80,10 @@ impl Director {
 
     fn start_play(&mut self, op: OpId, body: &Play, segments: Vec<Segment>) -> Result<Stage, Error> {
         let ptime_ms = packet_ms(&self.entry(&body.leg)?.media);
-        let play_ms = segments.iter().map(|segment| duration_ms(segment, ptime_ms)).sum::<Option<u64>>();
-        let (play, times) = (body.play.clone(), body.times);
-        self.tell_leg(&body.leg, |leg| WorkerCommand::Play { op, leg, play, segments, times })?;
+        let play_ms = segments.iter().map(|segment| segment.duration_ms(ptime_ms)).sum::<Option<u64>>();
+        let play = body.play.clone();
+        let extent = Extent { times: body.times, start_ms: body.start_ms, limit_ms: body.limit_ms };
+        self.tell_leg(&body.leg, |leg| WorkerCommand::Play { op, leg, play, segments, extent })?;
         Ok(Stage::Working { play_ms })
     }
 
@@ -102,14 +102,5 @@ impl Director {
             PlaySource::Keys(of) => Segment::Audio(Arc::new(keys(of, media)?)),
             PlaySource::SilenceMs(ms) => Segment::SilenceMs(*ms),
         }))
-    }
-}
-
-/// Length of a part; none when it has no end.
-fn duration_ms(segment: &Segment, ptime_ms: u8) -> Option<u64> {
-    match segment {
-        Segment::Audio(prompt) => (!prompt.is_endless()).then(|| prompt.duration_ms()),
-        Segment::SilenceMs(ms) => Some(u64::from(*ms)),
-        Segment::Keys(keys) => Some(keys_ms(keys, ptime_ms)),
     }
 }

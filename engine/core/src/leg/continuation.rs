@@ -105,10 +105,10 @@ impl Leg {
         }
     }
 
-    /// Begins to hear a play, or another one.
-    pub(crate) fn hear_play(&mut self) {
+    /// Begins to hear a play, or another one, of which this comes before.
+    pub(crate) fn hear_play(&mut self, before: Option<&[u8]>) {
         if let Some(last) = &mut self.continuation {
-            last.lead = None;
+            last.lead = before.and_then(decoder_after).map(|decoder| (decoder, MEMORY_BYTES));
         }
     }
 
@@ -116,6 +116,15 @@ impl Leg {
     pub(crate) fn go_on_in_play(&mut self, payload: &mut [u8]) {
         self.continuation.take_if(|last| !last.lead_into(payload));
     }
+}
+
+/// A decoder that goes on after the end of a G.722 stream.
+fn decoder_after(payload: &[u8]) -> Option<Decoder> {
+    let mut decoder = Decoder::new(Codec::G722, G722_HZ).ok()?;
+    for part in payload.chunks(SAMPLES / 2) {
+        decoder.decode(part, &mut [0; SAMPLES]).ok()?;
+    }
+    Some(decoder)
 }
 
 impl std::fmt::Debug for Continuation {

@@ -1,15 +1,17 @@
 //! Playing to a leg: prompts, tones, silence and keys, one packet per tick.
 
-use offhook_proto::{Codec, Keys, Media};
+mod key_sequence;
 
+use std::sync::Arc;
+
+use offhook_proto::{Codec, Media};
+
+pub(crate) use self::key_sequence::keys_ms;
+use self::key_sequence::{KeyStep, key, key_steps};
 use super::continuation::MEMORY_BYTES;
-use super::encoding::{bytes_in, convert, event_rate, fill, in_place, packet, packet_ms, tells_silence};
-use super::receive::us_to_ts;
-use crate::Time;
+use super::encoding::{bytes_in, convert, fill, in_place, packet, packet_ms, tells_silence};
 use crate::prompt::Segment;
-
-/// Usual level of a key, in dBm0.
-const KEY_LEVEL_DBM0: i8 = -10;
+use crate::{Extent, Time};
 
 /// One play on one leg.
 #[derive(Clone, Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Player {
     key_began: Time,
     /// Whether anything was played in this round: a list of nothing ends instead of going round for ever.
     sounded: bool,
+    /// Whether this is not the first round.
+    went_round: bool,
+    /// Milliseconds that may still be played; none without a limit.
+    left_ms: Option<u64>,
 }
 
 /// What a tick gives.
@@ -43,29 +49,51 @@ pub(crate) enum Tick {
     End,
 }
 
-/// One packet time of a key sequence.
-enum KeyStep {
-    /// In a segment that began so long after the key.
-    Held {
-        first: bool,
-        segment_ms: u64,
-    },
-    Pause,
-}
-
 impl Player {
-    /// A play whose first packet is due at `first_tick`.
-    pub(crate) fn new(name: String, segments: Vec<Segment>, times: u32, first_tick: Time) -> Self {
-        Self {
+    /// A play to a leg of these media, whose first packet is due at `first_tick`.
+    pub(crate) fn new(
+        name: String,
+        segments: Vec<Segment>,
+        extent: Extent,
+        media: &Media,
+        first_tick: Time,
+    ) -> Self {
+        let mut player = Self {
             name,
             segments,
-            rounds: times,
+            rounds: extent.times,
             at: 0,
             position: 0,
             next_tick: first_tick,
             key_began: first_tick,
             sounded: false,
+            went_round: false,
+            left_ms: (extent.limit_ms > 0).then_some(extent.limit_ms.into()),
+        };
+        player.begin_at(extent.start_ms.into(), media);
+        player
+    }
+
+    /// Goes so many milliseconds into the first round.
+    fn begin_at(&mut self, mut ms: u64, media: &Media) {
+        self.sounded = ms > 0;
+        while let Some(segment) = self.segments.get(self.at) {
+            let Some(over_ms) = segment.duration_ms(packet_ms(media)).filter(|length_ms| *length_ms <= ms)
+            else {
+                self.position = steps(segment, media, ms);
+                return;
+            };
+            ms -= over_ms;
+            self.at += 1;
         }
+    }
+
+    /// How much of the list has been sent in this round, in milliseconds.
+    pub(crate) fn position_ms(&self, media: &Media) -> u64 {
+        let before = self.segments.iter().take(self.at);
+        let before_ms: u64 = before.filter_map(|segment| segment.duration_ms(packet_ms(media))).sum();
+        before_ms
+            + self.segments.get(self.at).map_or(0, |segment| milliseconds(segment, media, self.position))
     }
 
     /// Name that the controller gave.
@@ -117,6 +145,12 @@ impl Player {
 
     /// Writes the next packet's payload.
     pub(crate) fn tick(&mut self, tick: Time, media: &Media, out: &mut [u8]) -> Tick {
+        // A key has to be let go.
+        if self.left_ms == Some(0) && !self.is_among_keys(media) {
+            return Tick::End;
+        }
+        let lasts_ms = self.packet_ms(media);
+        self.left_ms = self.left_ms.map(|left_ms| left_ms.saturating_sub(lasts_ms.into()));
         let Some(wanted) = bytes_in(media.codec, usize::from(packet_ms(media))) else {
             return self.tick_packet(tick, media, out);
         };
@@ -129,9 +163,9 @@ impl Player {
                 }
                 break;
             };
-            let room = &mut out[filled..wanted];
+            let (room, again) = (&mut out[filled..wanted], self.follows_itself());
             let step = match segment {
-                Segment::Audio(prompt) => audio(prompt, self.position, media.codec, room),
+                Segment::Audio(prompt) => audio(prompt, self.position, again, media.codec, room),
                 Segment::SilenceMs(ms) => silence(*ms, self.position, media.codec, room),
                 // A key starts on a packet of its own: what is left of this one is silence.
                 Segment::Keys(_) if filled > 0 => {
@@ -179,7 +213,7 @@ impl Player {
             };
             let step = match segment {
                 Segment::Audio(prompt) if prompt.codec() == media.codec => {
-                    prompt.packet(self.position).map(|packet| {
+                    prompt.packet(self.position, self.follows_itself()).map(|packet| {
                         let len = packet.len().min(out.len());
                         out[..len].copy_from_slice(&packet[..len]);
                         if len == 0 { Tick::Silence } else { Tick::Audio(len) }
@@ -211,28 +245,76 @@ impl Player {
         }
     }
 
+    /// Whether keys of a sequence are still to be sent after others of it.
+    fn is_among_keys(&self, media: &Media) -> bool {
+        let Some(Segment::Keys(keys)) = self.segments.get(self.at) else { return false };
+        let (_, of_key) = key_steps(keys, packet_ms(media));
+        (1..keys.keys.len() * of_key).contains(&self.position)
+    }
+
     fn next_round(&mut self) -> bool {
         let again = self.sounded && self.rounds != 1;
         if again {
             self.rounds = self.rounds.saturating_sub(1);
-            (self.at, self.position, self.sounded) = (0, 0, false);
+            (self.at, self.position, self.sounded, self.went_round) = (0, 0, false, true);
         }
         again
+    }
+
+    /// Whether what is played now was played just before, too.
+    fn follows_itself(&self) -> bool {
+        let before = match self.at.checked_sub(1) {
+            Some(before) => self.segments.get(before),
+            None => self.segments.last().filter(|_| self.went_round),
+        };
+        let (Some(Segment::Audio(before)), Some(Segment::Audio(now))) = (before, self.segments.get(self.at))
+        else {
+            return false;
+        };
+        Arc::ptr_eq(before, now)
     }
 }
 
 /// Copies audio from `position` on, and returns how much; 0 at the end, and for an encoding that the leg cannot be sent.
-fn audio(prompt: &crate::EncodedPrompt, position: usize, codec: Codec, out: &mut [u8]) -> usize {
-    let payload = prompt.payload();
-    if !in_place(prompt.codec(), codec) || payload.is_empty() {
+fn audio(prompt: &crate::EncodedPrompt, position: usize, again: bool, codec: Codec, out: &mut [u8]) -> usize {
+    if !in_place(prompt.codec(), codec) {
         return 0;
     }
-    let position = if prompt.is_endless() { position % payload.len() } else { position };
-    let left = payload.get(position..).unwrap_or_default();
+    let left = prompt.run(position, again);
     let count = left.len().min(out.len());
     out[..count].copy_from_slice(&left[..count]);
     convert(prompt.codec(), codec, &mut out[..count]);
     count
+}
+
+/// Steps of progress within a part in so many milliseconds, in whole samples, packets or keys.
+fn steps(segment: &Segment, media: &Media, ms: u64) -> usize {
+    let (bytes, packets) =
+        (|codec| bytes_in(codec, ms as usize), |lasts_ms: u8| ms as usize / usize::from(lasts_ms));
+    match segment {
+        Segment::Audio(prompt) => {
+            prompt.packet_ms().map(packets).or_else(|| bytes(prompt.codec())).unwrap_or(0)
+        }
+        Segment::SilenceMs(_) => bytes(media.codec).unwrap_or_else(|| packets(packet_ms(media))),
+        Segment::Keys(keys) => {
+            let (_, of_key) = key_steps(keys, packet_ms(media));
+            packets(packet_ms(media)) / of_key * of_key
+        }
+    }
+}
+
+/// Milliseconds of so many steps, of an endless part within its round.
+fn milliseconds(segment: &Segment, media: &Media, steps: usize) -> u64 {
+    let of_bytes = |codec| bytes_in(codec, 1_000).map(|a_second| steps as u64 * 1_000 / a_second as u64);
+    let of_packets = |lasts_ms: u8| steps as u64 * u64::from(lasts_ms);
+    match segment {
+        Segment::Audio(prompt) => {
+            let ms = prompt.packet_ms().map(of_packets).or_else(|| of_bytes(prompt.codec())).unwrap_or(0);
+            if prompt.is_endless() { ms % prompt.duration_ms() } else { ms }
+        }
+        Segment::SilenceMs(_) => of_bytes(media.codec).unwrap_or_else(|| of_packets(packet_ms(media))),
+        Segment::Keys(_) => of_packets(packet_ms(media)),
+    }
 }
 
 fn silence(ms: u32, position: usize, codec: Codec, out: &mut [u8]) -> usize {
@@ -242,181 +324,5 @@ fn silence(ms: u32, position: usize, codec: Codec, out: &mut [u8]) -> usize {
     count
 }
 
-/// The telephone-event of packet time `position` of a key sequence; none after the last (RFC 4733 section 2.5.1).
-///
-/// A key's end is sent three times, one packet time apart. One that is longer than its duration field can say goes on in a new
-/// segment (section 2.5.1.3).
-fn key(keys: &Keys, position: usize, media: &Media, out: &mut [u8]) -> Option<KeyStep> {
-    let ptime_ms = packet_ms(media);
-    let (held, steps) = key_steps(keys, ptime_ms);
-    let (at, step) = (position / steps, position % steps);
-    let event = event_code(*keys.keys.as_bytes().get(at)?);
-    if step > held + 1 {
-        return Some(KeyStep::Pause);
-    }
-    let packet_ts = us_to_ts(u64::from(ptime_ms) * 1_000, event_rate(media)).max(1);
-    let segment_steps = (0xFFFF / packet_ts as usize).max(1);
-    let held_step = step.min(held - 1);
-    let (segment, in_segment) = (held_step / segment_steps, held_step % segment_steps);
-    let duration = (packet_ts * (in_segment as u32 + 1)).min(0xFFFF) as u16;
-    let [high, low] = duration.to_be_bytes();
-    let level = keys.level_dbm0.unwrap_or(KEY_LEVEL_DBM0).unsigned_abs().min(63);
-    let end = u8::from(step + 1 >= held) << 7;
-    out.get_mut(..4)?.copy_from_slice(&[event, end | level, high, low]);
-    let segment_ms = segment as u64 * segment_steps as u64 * u64::from(ptime_ms);
-    Some(KeyStep::Held { first: step == 0, segment_ms })
-}
-
-/// Packet times that a key is held, and that it takes with its pause: room for the end's three packets.
-fn key_steps(keys: &Keys, ptime_ms: u8) -> (usize, usize) {
-    let steps = |ms: u32| ms.div_ceil(u32::from(ptime_ms)).max(1) as usize;
-    let held = steps(keys.on_ms);
-    (held, held + steps(keys.off_ms).max(2))
-}
-
-/// Milliseconds that a key sequence takes.
-pub(crate) fn keys_ms(keys: &Keys, ptime_ms: u8) -> u64 {
-    let (_, steps) = key_steps(keys, ptime_ms);
-    keys.keys.len() as u64 * steps as u64 * u64::from(ptime_ms)
-}
-
-fn event_code(key: u8) -> u8 {
-    match key.to_ascii_uppercase() {
-        digit @ b'0'..=b'9' => digit - b'0',
-        b'*' => 10,
-        b'#' => 11,
-        letter @ b'A'..=b'D' => letter - b'A' + 12,
-        _ => 16,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use offhook_audio::g711::{ALAW_SILENCE, ULAW_SILENCE};
-
-    use super::*;
-    use crate::EncodedPrompt;
-
-    fn prompt(bytes: std::ops::Range<u8>) -> Segment {
-        Segment::Audio(Arc::new(EncodedPrompt::new(Codec::Pcmu, bytes.collect::<Vec<_>>())))
-    }
-
-    fn media() -> Media {
-        Media { ptime_ms: 10, ..Media::default() }
-    }
-
-    /// All that a play sends, at most 100 packets.
-    fn play(segments: Vec<Segment>, times: u32, media: &Media) -> Vec<Vec<u8>> {
-        let mut player = Player::new("p".into(), segments, times, Time(0));
-        let mut packets = Vec::new();
-        while packets.len() < 100 {
-            let mut out = [0; 1_000];
-            let now = player.next_tick();
-            let (tick, _) = player.advance(now, media.ptime_ms);
-            match player.tick(tick, media, &mut out) {
-                Tick::Audio(len) => packets.push(out[..len].to_vec()),
-                Tick::Event { .. } => packets.push(out[..4].to_vec()),
-                Tick::Pause | Tick::Silence => packets.push(Vec::new()),
-                Tick::End => break,
-            }
-        }
-        packets
-    }
-
-    #[test]
-    fn parts_follow_each_other_without_a_seam_and_the_last_packet_is_filled_up() {
-        let packets = play(vec![prompt(0..100), Segment::SilenceMs(1), prompt(100..120)], 1, &media());
-        let all: Vec<u8> = packets.concat();
-        assert_eq!(all[..100], (0..100).collect::<Vec<u8>>());
-        assert_eq!(all[100..108], [ULAW_SILENCE; 8]);
-        assert_eq!(all[108..128], (100..120).collect::<Vec<u8>>());
-        assert_eq!(all[128..], [ULAW_SILENCE; 32]);
-    }
-
-    #[test]
-    fn a_list_is_played_as_often_as_asked() {
-        let all = play(vec![prompt(0..80)], 3, &media()).concat();
-        assert_eq!(all, (0..80).collect::<Vec<u8>>().repeat(3));
-        assert_eq!(play(vec![prompt(0..80)], 0, &media()).len(), 100, "until stopped");
-    }
-
-    #[test]
-    fn an_endless_tone_goes_round_without_a_seam() {
-        let tone = EncodedPrompt::new(Codec::Pcmu, (0..50).collect::<Vec<u8>>()).endless();
-        let all = play(vec![Segment::Audio(Arc::new(tone))], 1, &media()).concat();
-        assert!(all.iter().enumerate().all(|(at, &byte)| usize::from(byte) == at % 50));
-    }
-
-    #[test]
-    fn a_list_of_nothing_ends() {
-        assert_eq!(
-            play(vec![Segment::SilenceMs(0), prompt(0..0), Segment::Keys("".into())], 0, &media()).len(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_prompt_is_converted_to_the_other_law_and_one_of_another_codec_is_passed_over() {
-        let silent = EncodedPrompt::new(Codec::Pcmu, vec![ULAW_SILENCE; 80]);
-        let a_law = Media { codec: Codec::Pcma, ..media() };
-        assert_eq!(play(vec![Segment::Audio(Arc::new(silent))], 1, &a_law), [[ALAW_SILENCE; 80]]);
-        assert_eq!(
-            play(vec![prompt(0..80)], 1, &Media { codec: Codec::L16 { rate_hz: 8_000 }, ..media() }).len(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_key_grows_ends_three_times_and_is_followed_by_a_pause() {
-        let packets = play(vec![Segment::Keys("5#".into())], 1, &Media { ptime_ms: 20, ..media() });
-        let durations = |event: u8| {
-            let step = |end: u8, ms: u16| [&[event, end | 10], &(ms * 8).to_be_bytes()[..]].concat();
-            let growing = [20, 40, 60, 80].map(|ms| step(0, ms));
-            let mut all = growing.to_vec();
-            all.extend(vec![step(0x80, 100); 3]);
-            all.extend(vec![Vec::new(); 3]);
-            all
-        };
-        assert_eq!(packets, [durations(5), durations(11)].concat());
-    }
-
-    #[test]
-    fn a_key_has_the_times_and_the_level_that_it_is_given() {
-        let keys = Keys { on_ms: 40, off_ms: 80, level_dbm0: Some(-20), ..Keys::from("5") };
-        let packets = play(vec![Segment::Keys(keys)], 1, &Media { ptime_ms: 20, ..media() });
-        let step = |end: u8, ms: u16| [&[5, end | 20], &(ms * 8).to_be_bytes()[..]].concat();
-        let end = step(0x80, 40);
-        let wanted = [step(0, 20), end.clone(), end.clone(), end, Vec::new(), Vec::new()];
-        assert_eq!(packets, wanted);
-    }
-
-    #[test]
-    fn a_key_longer_than_its_duration_field_goes_on_in_a_new_segment() {
-        let media = Media { codec: Codec::Opus, ptime_ms: 20, ..media() };
-        let keys = Keys { on_ms: 2_000, ..Keys::from("1") };
-        let mut player = Player::new("p".into(), vec![Segment::Keys(keys)], 1, Time(0));
-        let mut all = Vec::new();
-        loop {
-            let mut out = [0; 100];
-            let (tick, _) = player.advance(player.next_tick(), 20);
-            let Tick::Event { began, first } = player.tick(tick, &media, &mut out) else { break };
-            all.push((began, first, u16::from_be_bytes([out[2], out[3]]), out[1] >> 7 == 1));
-        }
-        // 68 packets of 960 are 65,280; the rest of the 100 begins anew.
-        assert_eq!(all[67], (Time(0), false, 65_280, false));
-        assert_eq!(all[68], (Time::from_ms(1_360), false, 960, false));
-        assert_eq!(all[99], (Time::from_ms(1_360), false, 32 * 960, true));
-        assert_eq!(all[102..], [], "the end comes three times");
-        assert_eq!(all.iter().filter(|(_, first, ..)| *first).count(), 1);
-    }
-
-    #[test]
-    fn a_late_tick_moves_the_rest_back_without_a_burst() {
-        let mut player = Player::new("p".into(), vec![prompt(0..200)], 1, Time::from_ms(100));
-        assert_eq!(player.advance(Time::from_ms(105), 20), (Time::from_ms(100), false));
-        assert_eq!(player.advance(Time::from_ms(190), 20), (Time::from_ms(180), true));
-        assert_eq!(player.next_tick(), Time::from_ms(200));
-    }
-}
+mod tests;

@@ -7,6 +7,8 @@ use super::{EncodedPrompt, PromptForm};
 use crate::leg::encoding::audio_codec;
 use crate::limits::PROMPT_SECONDS;
 
+/// How much is encoded once more of a prompt's beginning, as it follows its end: until a decoder remembers nothing of that.
+const LEAD_MS: usize = 320;
 /// Longest Opus packet that is made (RFC 6716 section 3.2.1).
 const OPUS_PACKET_BYTES: usize = 1_275;
 
@@ -39,10 +41,18 @@ impl EncodedPrompt {
         }
         // G.722 takes samples in pairs; of all others even the last one is played, so that what follows it comes in time.
         let samples = if codec == Codec::G722 { &samples[..samples.len() & !1] } else { samples };
-        let mut payload = vec![0; samples.len() * 2];
-        let len = encoder.encode(samples, &mut payload).map_err(refused)?;
-        payload.truncate(len);
-        Ok(Self::new(codec, payload))
+        let mut run = |samples: &[i16]| {
+            let mut payload = vec![0; samples.len() * 2];
+            let len = encoder.encode(samples, &mut payload).map_err(refused)?;
+            payload.truncate(len);
+            Ok::<_, Error>(Self::new(codec, payload))
+        };
+        let prompt = run(samples)?;
+        if codec != Codec::G722 {
+            return Ok(prompt);
+        }
+        let lead = samples.len().min(Self::rate_hz(codec) as usize * LEAD_MS / 1_000);
+        Ok(prompt.with_beginning_again(run(&samples[..lead])?))
     }
 
     /// Encodes packet by packet; silence fills the last one up.
@@ -53,16 +63,20 @@ impl EncodedPrompt {
         mut encoder: Encoder,
     ) -> Result<Self, CodecError> {
         let frame = encoder.rate_hz() as usize * usize::from(packet_ms) / 1_000;
-        let (mut payload, mut ends) = (Vec::new(), Vec::with_capacity(samples.len().div_ceil(frame)));
         let (mut padded, mut packet) = (vec![0; frame], [0; OPUS_PACKET_BYTES]);
-        for part in samples.chunks(frame) {
-            padded[..part.len()].copy_from_slice(part);
-            padded[part.len()..].fill(0);
-            let len = encoder.encode(&padded, &mut packet)?;
-            payload.extend_from_slice(&packet[..len]);
-            ends.push(payload.len() as u32);
-        }
-        Ok(Self::packets(codec, packet_ms, payload, ends))
+        let mut cut = |samples: &[i16]| {
+            let (mut payload, mut ends) = (Vec::new(), Vec::with_capacity(samples.len().div_ceil(frame)));
+            for part in samples.chunks(frame) {
+                padded[..part.len()].copy_from_slice(part);
+                padded[part.len()..].fill(0);
+                let len = encoder.encode(&padded, &mut packet)?;
+                payload.extend_from_slice(&packet[..len]);
+                ends.push(payload.len() as u32);
+            }
+            Ok(Self::packets(codec, packet_ms, payload, ends))
+        };
+        let lead = samples.len().min(LEAD_MS.div_ceil(packet_ms.into()) * frame);
+        Ok(cut(samples)?.with_beginning_again(cut(&samples[..lead])?))
     }
 }
 
@@ -93,7 +107,9 @@ mod tests {
             let form = PromptForm { dtx, ..Codec::Opus.into() };
             let prompt = EncodedPrompt::encode(form, &samples).expect("it is encoded");
             assert_eq!(prompt.duration_ms(), 5_000);
-            (0..250).filter(|at| prompt.packet(*at).expect("it has 250").is_empty()).collect::<Vec<_>>()
+            (0..250)
+                .filter(|at| prompt.packet(*at, false).expect("it has 250").is_empty())
+                .collect::<Vec<_>>()
         };
         let left_out = empty(true);
         assert!((100..150).contains(&left_out.len()), "{left_out:?}");
@@ -106,8 +122,9 @@ mod tests {
         for (ptime_ms, packet_ms) in [(10, 10), (20, 20), (30, 20), (40, 40), (50, 40), (60, 60)] {
             let media = Media { codec: Codec::Opus, ptime_ms, ..Media::default() };
             let prompt = EncodedPrompt::encode(&media, &[0; 19_200 + 1]).expect("it is encoded");
-            let packets: Vec<_> =
-                std::iter::successors(Some(0), |at| Some(at + 1)).map_while(|at| prompt.packet(at)).collect();
+            let packets: Vec<_> = std::iter::successors(Some(0), |at| Some(at + 1))
+                .map_while(|at| prompt.packet(at, false))
+                .collect();
             assert_eq!(packets.len(), 1_200 / packet_ms + 1);
             let lasts = |packet: &&[u8]| audio_codec(Codec::Opus).payload_ts(packet) as usize / 48;
             assert!(packets.iter().all(|packet| lasts(packet) == packet_ms), "{ptime_ms} ms");

@@ -85,13 +85,13 @@ impl Worker {
                 let result = self.find(leg).map(|leg| self.stop_listening(leg));
                 self.done(op, result);
             }
-            WorkerCommand::Play { op, leg, play, segments, times } => {
-                let result = self.find(leg).map(|leg| self.start_play(leg, play, segments, times));
+            WorkerCommand::Play { op, leg, play, segments, extent } => {
+                let result = self.find(leg).map(|leg| self.start_play(leg, play, segments, extent));
                 self.done(op, result);
             }
             WorkerCommand::PlayStop { op, leg, play } => {
-                let result = self.find(leg).map(|leg| self.stop_play(leg, play.as_deref()));
-                self.done(op, result);
+                let result = self.find(leg).map(|leg| Answer::Stopped(self.stop_play(leg, play.as_deref())));
+                self.report(WorkerReport::Done { op, result });
             }
             WorkerCommand::Record { op, leg, change } => {
                 let result = self.find(leg).map(|leg| match change {
@@ -240,11 +240,13 @@ impl Worker {
         }
     }
 
-    fn stop_play(&mut self, leg: LegIx, play: Option<&str>) {
-        let playing = self.legs[leg.index()].player.as_ref();
-        if playing.is_some_and(|player| play.is_none_or(|play| play == player.name())) {
-            self.end_play(leg, offhook_proto::PlayEnd::Stopped);
-        }
+    /// Stops what plays, or only the play of this name. Returns how far it had come.
+    fn stop_play(&mut self, leg: LegIx, play: Option<&str>) -> Option<u64> {
+        let Leg { player, media, .. } = &*self.legs[leg.index()];
+        let stopped = player.as_ref().filter(|player| play.is_none_or(|play| play == player.name()))?;
+        let position_ms = stopped.position_ms(media);
+        self.end_play(leg, offhook_proto::PlayEnd::Stopped);
+        Some(position_ms)
     }
 
     fn find(&self, leg: LegId) -> Result<LegIx, Error> {

@@ -12,17 +12,18 @@ use crate::leg::stream::Source;
 use crate::leg::timer::Timer;
 use crate::prompt::Segment;
 use crate::rtp::HEADER_BYTES;
-use crate::{LegIx, Time, WorkerOutput};
+use crate::{Extent, LegIx, Time, WorkerOutput};
 
 impl Worker {
-    pub(super) fn start_play(&mut self, leg: LegIx, play: String, segments: Vec<Segment>, times: u32) {
+    pub(super) fn start_play(&mut self, leg: LegIx, play: String, segments: Vec<Segment>, extent: Extent) {
         self.end_play(leg, PlayEnd::Replaced);
         let now = self.now;
         let hearer = &mut self.legs[leg.index()];
         let first = turn(now, leg, u64::from(packet_ms(&hearer.media)) * 1_000);
-        hearer.player = Some(Box::new(Player::new(play, segments, times, first)));
+        let player = Player::new(play, segments, extent, &hearer.media, first);
+        hearer.hear_play(player.just_played(hearer.media.codec));
+        hearer.player = Some(Box::new(player));
         hearer.break_off();
-        hearer.hear_play();
         hearer.deadlines.set(Timer::Play, first);
         hearer.plan_idle(first);
         self.totals.plays += 1;

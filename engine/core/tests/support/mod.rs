@@ -18,8 +18,8 @@ use kernel::{EAGER, KernelModel};
 use offhook_engine_core::kernel::Patience;
 use offhook_engine_core::limits::SRTP_OVERHEAD_BYTES;
 use offhook_engine_core::{
-    Answer, Disarmed, EncodedPrompt, LegId, LegIx, LegSetup, OpId, Segment, Socket, Tap, Time, Verdict,
-    Worker, WorkerCommand, WorkerConfig, WorkerOutput, WorkerReport,
+    Answer, Disarmed, EncodedPrompt, Extent, LegId, LegIx, LegSetup, OpId, Segment, Socket, Tap, Time,
+    Verdict, Worker, WorkerCommand, WorkerConfig, WorkerOutput, WorkerReport,
 };
 use offhook_proto::{Codec, DtmfMode, Error, EventBody, Idle, LatchMode, LegInfo, Media, Remote, Srtp};
 
@@ -301,7 +301,7 @@ impl Rig {
         let at = at.expect("a command is answered");
         let WorkerReport::Done { result, .. } = self.reports.remove(at) else { unreachable!() };
         result.map(|answer| match answer {
-            Answer::Done => None,
+            Answer::Done | Answer::Stopped(_) => None,
             Answer::Leg(info) => Some(*info),
         })
     }
@@ -355,8 +355,8 @@ impl Rig {
     }
 
     pub fn play(&mut self, leg: u64, play: &str, segments: Vec<Segment>, times: u32) {
-        let play = play.to_owned();
-        self.done(|op| WorkerCommand::Play { op, leg: LegId(leg), play, segments, times });
+        let (play, extent) = (play.to_owned(), Extent::times(times));
+        self.done(|op| WorkerCommand::Play { op, leg: LegId(leg), play, segments, extent });
     }
 
     pub fn info(&mut self, leg: u64) -> LegInfo {

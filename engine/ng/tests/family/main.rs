@@ -4,6 +4,7 @@ mod any;
 mod calls;
 mod descriptions;
 mod parties;
+mod playing;
 mod recording;
 mod transcoding;
 mod world;

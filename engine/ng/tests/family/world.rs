@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_ng::{Config, Dict, Ng, Output, Peer, parse_bencode, write_bencode};
-use offhook_proto::{Command, DtmfMode, Error, ErrorCode, LegCounters, LegCreated, LegInfo, Reply, frame};
+use offhook_proto::{
+    Command, DtmfMode, Error, ErrorCode, LegCounters, LegCreated, LegInfo, PlayStopped, Reply, frame,
+};
 
 /// An engine that does what it is told, for a while late.
 pub(crate) struct World {
@@ -14,6 +16,8 @@ pub(crate) struct World {
     pub(crate) legs: BTreeSet<String>,
     /// Milliseconds since every leg's last packet.
     pub(crate) silent_ms: Option<u64>,
+    /// Where a play is stopped, in milliseconds.
+    pub(crate) position_ms: Option<u64>,
     pub(crate) full: bool,
     pub(crate) no_recorder: bool,
     /// Whether every change of a leg is refused.
@@ -51,6 +55,7 @@ impl World {
             now: Duration::ZERO,
             legs: BTreeSet::new(),
             silent_ms: None,
+            position_ms: None,
             full: false,
             no_recorder: false,
             no_updates: false,
@@ -194,6 +199,7 @@ impl World {
             Command::RecordPause(body) => self.record("pause", &body.leg),
             Command::RecordResume(body) => self.record("resume", &body.leg),
             Command::RecordStop(body) => self.record("stop", &body.leg),
+            Command::PlayStop(_) => Reply::ok(&PlayStopped { position_ms: self.position_ms }),
             _ => Reply::done(),
         }
     }
