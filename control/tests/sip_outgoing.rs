@@ -353,7 +353,15 @@ async fn a_large_invite_goes_to_the_trunk_over_tcp() {
     let (caller_id, display) = (None, None);
     port.port.command(
         call,
-        SipCommand::Dial { target, caller_id, display, local, auto_answer: false, ring_timeout_ms: 30_000 },
+        SipCommand::Dial {
+            target,
+            caller_id,
+            display,
+            local,
+            auto_answer: false,
+            ring_timeout_ms: 30_000,
+            after: None,
+        },
     );
     port.answered(call).await;
     port.hang_up(call);

@@ -37,6 +37,7 @@ fn dial(port: &Port, aor: &str, auto_answer: bool) -> CallId {
         local: local_media(),
         auto_answer,
         ring_timeout_ms: 30_000,
+        after: None,
     };
     port.port.command(call, dial);
     call

@@ -53,6 +53,8 @@ pub(crate) struct Agent {
     pub(crate) connection: connection::State,
     /// The leg's call, while there is one.
     pub(crate) call: Option<CallId>,
+    /// The last call to the phone, over or not.
+    pub(crate) dialled: Option<CallId>,
     /// The leg was opened for one customer, on demand: it does not stay.
     pub(crate) for_one: bool,
     /// Call again as soon as the old call has ended.
@@ -99,6 +101,7 @@ impl Agent {
             activity: Activity::Free,
             connection: connection::State::Down,
             call: None,
+            dialled: None,
             for_one: false,
             reopen: false,
             pin: None,

@@ -163,4 +163,18 @@ impl Output {
             Self::Reply { .. } | Self::Webhook { .. } | Self::Push { .. } => Key::None,
         }
     }
+
+    /// Whose outputs this one has to follow besides those of its own key: a phone is hung up on before it is called again.
+    pub fn after(&self) -> Option<Key> {
+        match self {
+            Self::Sip { command: SipCommand::Dial { after, .. }, .. } => after.map(Key::Call),
+            Self::Sip { .. }
+            | Self::Record(_)
+            | Self::Engine { .. }
+            | Self::Notify(_)
+            | Self::Reply { .. }
+            | Self::Webhook { .. }
+            | Self::Push { .. } => None,
+        }
+    }
 }

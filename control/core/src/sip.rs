@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use offhook_proto::{Media, Remote, Srtp};
 use serde::{Deserialize, Serialize};
 
+use crate::CallId;
+
 /// Whom to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -82,6 +84,9 @@ pub enum SipCommand {
         auto_answer: bool,
         /// Milliseconds of ringing after which the adaptor cancels and reports `Failed` with status 408.
         ring_timeout_ms: u32,
+        /// The call before to the same agent's phone: what was asked of it, above all to end, goes out first. That is the shell's to
+        /// keep ([`crate::Output::after`]), not the adaptor's.
+        after: Option<CallId>,
     },
     /// Tell the caller that it rings (180), or let it hear early media (183).
     Ring {

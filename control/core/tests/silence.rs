@@ -5,7 +5,7 @@ mod bench;
 
 use bench::flow::{announce, arrive, flow, request, step, with};
 use bench::{Bench, available_agent, conversation};
-use offhook_control_core::api::{ApiRequest, LoginBody};
+use offhook_control_core::api::{AgentBody, ApiRequest, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::config::Config;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
@@ -257,6 +257,49 @@ fn by_02_no_customer_is_dialled_for_a_muted_phone_that_does_not_answer_by_sip() 
     bench.pass_ms(3_100);
     assert!(bench.is_hung_up(ann));
     assert_eq!(bench.dials_to_trunk(), 0);
+}
+
+#[test]
+fn by_02_a_phone_on_demand_that_answers_by_sip_while_it_is_hung_up_on_is_called_again_after_that_and_not_before()
+ {
+    let mut bench = Bench::with(|config| config.queues[0].wrap_up_ms = 0);
+    let body = AgentBody { persistent: Some(false), ..bench::agent(false, true) };
+    bench.ask(ApiRequest::PutAgent("ann".into(), body));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+    bench.callback("+31201");
+    let phone = bench.dialled("ann");
+    bench.answer(phone);
+    let (leg, customer) = (bench.agent_leg("ann"), bench.customer());
+    says(&mut bench, EventBody::LegLatched { leg: leg.clone(), source: ([127, 0, 0, 2], 4_000).into() });
+    bench.answer(customer);
+    bench.callback("+31202");
+    bench.pass_ms(10_000);
+    says(&mut bench, silent(&leg));
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert!(bench.probes(phone) == 1 && bench.is_hung_up(phone));
+    bench.sip(phone, SipEvent::Alive);
+    bench.pass_ms(5_000);
+    assert_eq!(bench.dials(), 2, "ann and the first customer");
+    bench.sip(phone, SipEvent::Ended { by_peer: false, reason: String::new() });
+    assert_ne!(bench.dialled("ann"), phone);
+}
+
+#[test]
+fn by_02_a_dead_phone_is_called_again_after_what_was_asked_of_its_call_before() {
+    let (mut bench, first) = muted(|_| ());
+    bench.pass_ms(10_000);
+    let second = bench.dialled("ann");
+    bench.sip(second, SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None });
+    bench.pass_ms(10_000);
+    let third = bench.dialled("ann");
+    let after = |of: CallId| {
+        bench.sip.iter().find_map(|(call, command)| match command {
+            SipCommand::Dial { after, .. } if *call == of => Some(*after),
+            _ => None,
+        })
+    };
+    assert_eq!([first, second, third].map(after), [None, Some(first), Some(second)].map(Some));
 }
 
 #[test]

@@ -65,7 +65,10 @@ impl Gate {
                 self.hold(wait, Held::Record(lane));
                 continue;
             }
-            wait = wait.max(self.lanes.get(&lane).copied().unwrap_or(0));
+            let after = output.after().map(Lane::Key);
+            for lane in [Some(&lane), after.as_ref()].into_iter().flatten() {
+                wait = wait.max(self.lanes.get(lane).copied().unwrap_or(0));
+            }
             if wait <= self.durable {
                 step.due.push(output);
             } else {
@@ -145,7 +148,7 @@ fn object(notification: &Notification) -> &str {
 #[cfg(test)]
 mod tests {
     use offhook_control_core::record::Fact;
-    use offhook_control_core::sip::SipCommand;
+    use offhook_control_core::sip::{LocalMedia, SipCommand, Target};
     use offhook_control_core::view::AgentStatus;
     use offhook_control_core::{AgentId, CallId};
 
@@ -153,6 +156,21 @@ mod tests {
 
     fn hang_up(call: u64) -> Output {
         Output::Sip { call: CallId(call), command: SipCommand::HangUp { reason: String::new() } }
+    }
+
+    fn dial(call: u64, after: Option<u64>) -> Output {
+        let address = ([127, 0, 0, 1], 1_024).into();
+        let local = LocalMedia { rtp: address, rtcp: address, media: Vec::new(), session_version: 1 };
+        let command = SipCommand::Dial {
+            target: Target::Uri(String::new()),
+            caller_id: None,
+            display: None,
+            local,
+            auto_answer: false,
+            ring_timeout_ms: 1,
+            after: after.map(CallId),
+        };
+        Output::Sip { call: CallId(call), command }
     }
 
     fn status(agent: &str) -> Output {
@@ -191,6 +209,18 @@ mod tests {
         check(&gate.step(2, [hang_up(2)].into_iter()).due, &[hang_up(2)]);
         check(&gate.advance(1), &[hang_up(1)]);
         check(&gate.step(2, [hang_up(1)].into_iter()).due, &[hang_up(1)]);
+    }
+
+    #[test]
+    fn a_phone_is_called_again_after_it_was_hung_up_on_and_not_before() {
+        let mut gate = Gate::new(0);
+        gate.step(1, [status("ann"), hang_up(1)].into_iter());
+        check(&gate.step(2, [dial(2, Some(1))].into_iter()).due, &[]);
+        check(&gate.step(2, [hang_up(2)].into_iter()).due, &[]);
+        check(&gate.step(2, [dial(3, None)].into_iter()).due, &[dial(3, None)]);
+        check(&gate.advance(1), &[hang_up(1), dial(2, Some(1)), hang_up(2)]);
+        check(&gate.step(2, [dial(4, Some(1))].into_iter()).due, &[dial(4, Some(1))]);
+        assert!(gate.is_empty() && gate.lanes.is_empty());
     }
 
     #[test]

@@ -111,7 +111,15 @@ impl SipPort {
     /// exists, and anything else for one that does not, changes nothing.
     pub fn command(&self, call: CallId, command: SipCommand) {
         match command {
-            SipCommand::Dial { target, caller_id, display, local, auto_answer, ring_timeout_ms } => {
+            SipCommand::Dial {
+                target,
+                caller_id,
+                display,
+                local,
+                auto_answer,
+                ring_timeout_ms,
+                after: _,
+            } => {
                 let dial = outgoing::Dial { target, caller_id, display, local, auto_answer, ring_timeout_ms };
                 if let Some((sender, inbox)) = self.open(call) {
                     spawn_until(

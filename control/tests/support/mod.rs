@@ -94,6 +94,7 @@ impl Port {
             local: local_media(),
             auto_answer: false,
             ring_timeout_ms,
+            after: None,
         };
         self.port.command(call, dial);
         call

@@ -197,8 +197,7 @@ impl World {
     /// An agent's phone is called.
     fn judge_phone(&mut self, phone: &str) {
         let who = Who::Phone(AgentId(phone.to_owned()));
-        // One that sends nothing has been given up, and is hung up on as soon as the disk allows.
-        let over = |peer: &Peer| peer.hung_up || !peer.known || peer.dead_us.is_some();
+        let over = |peer: &Peer| peer.hung_up || !peer.known;
         let called = |peer: &Peer| peer.who == who && peer.state != PeerState::Over && !over(peer);
         if self.network.peers.values().any(called) {
             self.violate(format!("the phone of {phone} is called twice"));

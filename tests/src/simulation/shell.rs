@@ -223,7 +223,8 @@ impl World {
                 self.judge_call_view(view);
             }
             let key = output.key();
-            let behind = key != Key::None && self.shell.pending_keys.contains_key(&key);
+            let waits = |key: &Key| *key != Key::None && self.shell.pending_keys.contains_key(key);
+            let behind = waits(&key) || output.after().as_ref().is_some_and(waits);
             match blocked {
                 Some(batch) => self.wait_for(batch, key, output),
                 None if behind => self.wait_for(self.shell.batch, key, output),

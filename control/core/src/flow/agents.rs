@@ -334,7 +334,9 @@ impl Core {
 
     /// The leg is dead although nobody hung up: it is given up at once, and called again (PC-05).
     pub(crate) fn lose_leg(&mut self, id: &AgentId, error: &'static str) {
-        let Some(call) = self.agents.get(id).and_then(|agent| agent.call) else { return };
+        // The end of one that is being hung up on is reported.
+        let agent = self.agents.get(id).filter(|agent| agent.connection != State::Closing);
+        let Some(call) = agent.and_then(|agent| agent.call) else { return };
         if let Some(lost) = self.calls.get_mut(&call) {
             lost.role = Role::Orphan;
             if lost.state == CallState::Restoring {

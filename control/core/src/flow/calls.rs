@@ -154,9 +154,10 @@ impl Core {
         let Some(call) = self.calls.get(&id) else { return };
         let Some(target) = call.target.clone() else { return };
         let (auto_answer, kind) = (call.auto_answer, call.kind);
-        let interaction = match call.role {
-            Role::Customer(interaction) => self.interactions.get(&interaction),
-            Role::Agent(_) | Role::Orphan => None,
+        let (interaction, agent) = match &call.role {
+            Role::Customer(interaction) => (self.interactions.get(interaction), None),
+            Role::Agent(agent) => (None, Some(agent.clone())),
+            Role::Orphan => (None, None),
         };
         let queue = interaction.and_then(|interaction| self.config.queue(&interaction.queue));
         let own = interaction.and_then(|interaction| interaction.origin.as_ref());
@@ -178,8 +179,9 @@ impl Core {
         if let Some(call) = self.calls.get_mut(&id) {
             call.signalled = true;
         }
+        let after = agent.and_then(|agent| self.agents.get_mut(&agent)?.dialled.replace(id));
         let command =
-            SipCommand::Dial { target, caller_id, display: None, local, auto_answer, ring_timeout_ms };
+            SipCommand::Dial { target, caller_id, display: None, local, auto_answer, ring_timeout_ms, after };
         self.push(Output::Sip { call: id, command });
         // As long once more as it may take until it rings.
         self.arm(Timer::Ended(id), 2 * u64::from(ring_timeout_ms) + END_OVERDUE_MS);

@@ -161,6 +161,7 @@ impl Core {
         self.restore(call, CallKind::AgentLeg, role, number, Some(id.clone()), taken_up, info);
         if let Some(agent) = self.agents.get_mut(id) {
             agent.call = Some(call);
+            agent.dialled = Some(call);
             agent.for_one = !agent.mode.now.persistent;
             agent.connection = connection::State::Restoring;
         }
