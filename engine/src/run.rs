@@ -118,6 +118,7 @@ fn ng_config(args: &RunArgs, clock: &Clock, seed: [u8; 32]) -> offhook_ng::Confi
     offhook_ng::Config {
         interfaces,
         prompts: args.prompts.as_ref().map(|directory| directory.display().to_string()),
+        recordings: args.recordings.as_ref().map(|directory| directory.display().to_string()),
         unix_s: clock.unix_us_at_start() / 1_000_000,
         seed,
         delete_delay_s: args.ng_delete_delay_s,

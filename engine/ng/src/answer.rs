@@ -22,6 +22,7 @@ impl Ng {
         let from = flags.name("from-tag")?.ok_or_else(|| Failure::error("No from-tag in message"))?;
         let to = flags.name("to-tag")?.ok_or_else(|| Failure::error("No to-tag in message"))?;
         flags.check()?;
+        let dropping = flags.drops_traffic()?;
         let (latch, source, branch) = (flags.latch()?, flags.source_address(), flags.branch()?);
         let now = self.now;
         let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
@@ -31,6 +32,8 @@ impl Ng {
         call.signalled = now;
         call.record = flags.record_call().unwrap_or(call.record);
         let record = call.record;
+        call.mute.dropped = dropping.unwrap_or(call.mute.dropped);
+        let mute = call.mute.is_on();
         let label = flags.name("label")?;
         let dialogue = call.find_mut(number).ok_or_else(|| Failure::error(UNKNOWN_CALL))?;
         if sdp.sections.len() > dialogue.sections.len() {
@@ -61,6 +64,7 @@ impl Ng {
                 };
                 let direction = sdp.direction(answered);
                 commands.extend(dialogue.take_effect(
+                    mute,
                     index,
                     offerer,
                     signalled,
@@ -73,6 +77,9 @@ impl Ng {
             } else if let Some(section) = dialogue.sections[index].take() {
                 commands.extend(section.ends.map(|end| delete_leg(end.leg)));
             }
+        }
+        if dropping.is_some() {
+            commands.extend(self.gates_of_all(call_id));
         }
         if record {
             self.record_answered(call_id, number);
@@ -130,6 +137,7 @@ impl Dialogue {
     /// Tells both legs what the two sides agreed on, each with formats of its own, and joins them.
     fn take_effect(
         &mut self,
+        all_mute: bool,
         index: usize,
         offerer: usize,
         answered: Signalled,
@@ -162,7 +170,7 @@ impl Dialogue {
         commands.extend(updates);
         if !section.spliced || codec_changes || anew {
             section.spliced = true;
-            commands.push(section.splice([sides[0].mute.is_on(), sides[1].mute.is_on()]));
+            commands.push(section.splice([0, 1].map(|side| all_mute || sides[side].mute.is_on())));
         }
         if section.ends[offerer].ports.is_none() {
             commands.push(Command::LegQuery(LegQuery { leg: section.ends[offerer].leg.clone() }));

@@ -18,6 +18,8 @@ pub(crate) struct Call {
     pub(crate) created: Duration,
     /// When a message about it came last.
     pub(crate) signalled: Duration,
+    /// Whether nobody is heard at all.
+    pub(crate) mute: Mute,
     /// Whether what is answered is recorded.
     pub(crate) record: bool,
     /// When to look whether it still has media.
@@ -74,8 +76,16 @@ pub(crate) struct Section {
 impl Call {
     /// A call of nobody yet.
     pub(crate) fn new(now: Duration) -> Self {
-        let (dialogues, solos) = (Vec::new(), Vec::new());
-        Self { created: now, signalled: now, record: false, look: None, timer: None, dialogues, solos }
+        Self {
+            created: now,
+            signalled: now,
+            mute: Mute::default(),
+            record: false,
+            look: None,
+            timer: None,
+            dialogues: Vec::new(),
+            solos: Vec::new(),
+        }
     }
 
     /// Whether it has no party any more.
@@ -204,8 +214,10 @@ impl Dialogue {
 }
 
 impl Section {
-    /// Joins the two legs, each hearing the other unless that is blocked.
-    pub(crate) fn splice(&self, blocked: [bool; 2]) -> Command {
-        splice(self.ends.each_ref().map(|end| end.leg.as_str()), blocked)
+    /// Joins the two legs, each hearing the other unless that one is mute, or not to be heard by it.
+    pub(crate) fn splice(&self, mute: [bool; 2]) -> Command {
+        let [a, b] = &self.ends;
+        let blocked = [mute[0] || b.unheard.is_on(), mute[1] || a.unheard.is_on()];
+        splice([&a.leg, &b.leg], blocked)
     }
 }

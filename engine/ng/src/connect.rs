@@ -3,6 +3,7 @@
 use crate::end::{Joined, splice};
 use crate::failure::Failure;
 use crate::flags::Flags;
+use crate::mute::Mute;
 use crate::root::Ng;
 use crate::transaction::Plan;
 use crate::value::Dict;
@@ -45,7 +46,7 @@ impl Ng {
             section.spliced &= section.ends.iter().all(|end| end.leg != leg);
         }
         for end in call.ends_mut().filter(|end| end.leg == leg) {
-            (end.joined, end.takes_part) = (joined.cloned(), None);
+            (end.joined, end.takes_part, end.unheard) = (joined.cloned(), None, Mute::default());
         }
     }
 }

@@ -8,6 +8,7 @@ use offhook_proto::{
 };
 
 use crate::call::Place;
+use crate::mute::Mute;
 use crate::root::Body;
 use crate::sdp::{Choice, Direction, Format, choose};
 use crate::secure::{Agreed, MuxFlags, Written};
@@ -40,6 +41,8 @@ pub(crate) struct End {
     /// Whether nobody is to hear its keys, and whether whoever does takes them in another form than it sends them in.
     pub(crate) blocks_keys: bool,
     pub(crate) converts_keys: bool,
+    /// What keeps from it alone whom it is joined to or listens to.
+    pub(crate) unheard: Mute,
     /// Whom `connect` has joined it to. It holds for as long as that end says the same.
     pub(crate) joined: Option<Joined>,
     /// The pair in which `mesh` has let it take part.
@@ -96,6 +99,7 @@ impl End {
             told: true,
             blocks_keys: false,
             converts_keys: false,
+            unheard: Mute::default(),
             joined: None,
             takes_part: None,
         }

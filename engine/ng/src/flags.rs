@@ -14,8 +14,21 @@ use crate::value::{Dict, same_key};
 /// The wishes of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Flags<'a> {
-    dict: &'a Dict,
-    flags: Vec<&'a str>,
+    pub(crate) dict: &'a Dict,
+    pub(crate) flags: Vec<&'a str>,
+}
+
+/// What `all` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum All {
+    /// All parties of the call.
+    Parties,
+    /// Whoever hears the party by offer and answer, or is connected to it.
+    Partners,
+    /// Whoever has subscribed to it.
+    Subscribers,
+    /// Both.
+    Flows,
 }
 
 impl<'a> Flags<'a> {
@@ -27,6 +40,44 @@ impl<'a> Flags<'a> {
     pub(crate) fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|known| same_key(known.as_bytes(), flag.as_bytes()))
             || self.dict.text(flag).is_some_and(|value| !matches!(value, "no" | "off" | "0"))
+    }
+
+    /// Which parties or flows are meant by `all`, a flag or a key.
+    pub(crate) fn all(&self) -> Option<All> {
+        let word = self.dict.text("all").unwrap_or(if self.has("all") { "all" } else { "none" });
+        match word {
+            "none" => None,
+            "offer-answer" => Some(All::Partners),
+            "except-offer-answer" => Some(All::Subscribers),
+            "flows" => Some(All::Flows),
+            _ => self.has("all").then_some(All::Parties),
+        }
+    }
+
+    /// Whether a request names a party: by tag, label or address.
+    pub(crate) fn names_party(&self) -> bool {
+        ["from-tag", "label", "address"].iter().any(|key| matches!(self.name(key), Ok(Some(_))))
+    }
+
+    /// Whether `block DTMF` blocks, by its `DTMF-security`.
+    pub(crate) fn blocks_keys(&self) -> Result<bool, Failure> {
+        match self.dict.text("DTMF-security") {
+            Some("off" | "no") => Ok(false),
+            Some("drop" | "silence") | None => Ok(true),
+            Some(mode) => Err(Failure::error(format!("DTMF-security={} is not supported", shown(mode)))),
+        }
+    }
+
+    /// Whether all media of the call is dropped from now on, or no longer; none when nothing is said of it.
+    pub(crate) fn drops_traffic(&self) -> Result<Option<bool>, Failure> {
+        let echo = self.dict.text("media-echo").filter(|wish| !matches!(*wish, "off" | "no"));
+        let traffic = self.dict.text("drop-traffic").or_else(|| self.has("drop-traffic").then_some("start"));
+        match (echo, traffic) {
+            (None, None) => Ok(None),
+            (_, Some("stop" | "off" | "no")) => Ok(Some(false)),
+            (Some("blackhole" | "sinkhole") | None, _) => Ok(Some(true)),
+            (Some(echo), _) => Err(Failure::error(format!("media-echo={} is not supported", shown(echo)))),
+        }
     }
 
     pub(crate) fn call_id(&self) -> Result<&'a [u8], Failure> {
@@ -186,11 +237,6 @@ impl<'a> Flags<'a> {
         if ice.starts_with("force") {
             return Err(Failure::error("ICE is not supported"));
         }
-        for known in ["media-echo", "drop-traffic"] {
-            if self.dict.text(known).is_some_and(|wish| !matches!(wish, "off" | "no" | "stop")) {
-                return Err(Failure::error(format!("{known} is not supported")));
-            }
-        }
         Ok(())
     }
 
@@ -241,6 +287,6 @@ pub(crate) fn unsupported_protocol(protocol: &str) -> Failure {
 }
 
 /// As much of a client's word as a sentence can bear.
-fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     word.chars().filter(char::is_ascii_graphic).take(40).collect()
 }

@@ -18,6 +18,7 @@ mod end;
 mod failure;
 mod flags;
 pub mod frame;
+mod heed;
 mod json;
 pub mod limits;
 mod look;

@@ -5,7 +5,7 @@ use offhook_proto::{Command, Supervise, SuperviseMode, Unsplice};
 use crate::call::Call;
 use crate::end::{Joined, splice};
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::flags::{All, Flags};
 use crate::party::Seat;
 use crate::root::Ng;
 use crate::transaction::Plan;
@@ -58,7 +58,7 @@ fn meshed(call: &Call, flags: &Flags<'_>) -> Result<Vec<Seat>, Failure> {
         let mut seats = call.seats().filter(|seat| call.tag(*seat) == Some(tag.as_bytes()));
         seats.next().ok_or_else(|| Failure::error("From-tag given, but no such tag exists"))
     };
-    let mut seats: Vec<Seat> = if flags.has("all") {
+    let mut seats: Vec<Seat> = if flags.all() == Some(All::Parties) {
         call.seats().collect()
     } else {
         flags.tags().into_iter().map(of_tag).collect::<Result<_, _>>()?

@@ -55,7 +55,7 @@ impl Ng {
         let from = flags.name("from-tag")?.ok_or_else(|| Failure::error("No from-tag in message"))?;
         let (to, branch) = (flags.name("to-tag")?, flags.branch()?);
         flags.check()?;
-        let (latch, fates) = (flags.latch()?, fates(&sdp, flags)?);
+        let (latch, fates, dropping) = (flags.latch()?, fates(&sdp, flags)?, flags.drops_traffic()?);
         let known = self.calls.get(call_id).and_then(|call| call.of_offer(from, to, branch));
         let (number, side) = match known {
             Some(known) => known,
@@ -73,7 +73,11 @@ impl Ng {
             opened: Vec::new(),
             new_dialogue: known.is_none(),
         };
-        let commands = self.offer_sections(&mut rewrite, side, latch, flags)?;
+        let mut commands = self.offer_sections(&mut rewrite, side, latch, flags)?;
+        if let (Some(dropped), Some(call)) = (dropping, self.calls.get_mut(call_id)) {
+            call.mute.dropped = dropped;
+            commands.extend(self.gates_of_all(call_id));
+        }
         Ok(Plan::new(commands, Then::Rewrite(Box::new(rewrite))))
     }
 

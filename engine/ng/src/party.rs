@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::call::Call;
+use crate::call::{Call, Section};
 use crate::end::End;
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::flags::{All, Flags};
 use crate::root::Ng;
 use crate::sdp::Direction;
 use crate::solo::Solo;
@@ -26,6 +26,24 @@ pub(crate) enum Unnamed {
     Refused,
 }
 
+/// Whom an end is joined to.
+#[derive(Clone, Debug)]
+pub(crate) struct Partner {
+    pub(crate) leg: String,
+    /// Whether the end is not to hear it.
+    pub(crate) is_unheard: bool,
+    /// Whether it is not to hear the end, for a reason other than that the end's party is mute.
+    pub(crate) is_deaf: bool,
+}
+
+impl Partner {
+    /// Another end as an end's partner, whose party is mute or not.
+    fn of(end: &End, other: &End, is_mute: bool) -> Self {
+        let (is_unheard, is_deaf) = (is_mute || end.unheard.is_on(), other.unheard.is_on());
+        Self { leg: other.leg.clone(), is_unheard, is_deaf }
+    }
+}
+
 impl Ng {
     /// The call and the seats that a request means.
     pub(crate) fn seats(&self, flags: &Flags<'_>, unnamed: Unnamed) -> Result<(&Call, Vec<Seat>), Failure> {
@@ -37,7 +55,8 @@ impl Ng {
             .map(|address| std::str::from_utf8(address).ok().and_then(|address| address.parse().ok()))
             .map(|address| address.ok_or_else(|| Failure::error("Failed to parse network address")))
             .transpose()?;
-        if flags.has("all") || (unnamed == Unnamed::Everybody && (tag, label, address) == (None, None, None))
+        if flags.all() == Some(All::Parties)
+            || (unnamed == Unnamed::Everybody && (tag, label, address) == (None, None, None))
         {
             return Ok((call, call.seats().collect()));
         }
@@ -59,9 +78,8 @@ impl Ng {
         if seats.is_empty() { Err(Failure::error(none)) } else { Ok((call, seats)) }
     }
 
-    /// Who a seat's ends are joined to just now, each with whether that one is mute: the other side of its dialogue, or
-    /// whom it was connected to.
-    pub(crate) fn partners(&self, call: &Call, seat: Seat) -> Vec<(String, Option<(String, bool)>)> {
+    /// Who a seat's ends are joined to just now: the other side of its dialogue, or whom it was connected to.
+    pub(crate) fn partners(&self, call: &Call, seat: Seat) -> Vec<(String, Option<Partner>)> {
         let ends = call.ends(seat);
         let across = call.across(seat);
         let partner = |(at, end): (usize, &End)| {
@@ -72,7 +90,7 @@ impl Ng {
     }
 
     /// Whom `connect` has joined an end to, where that one has not been joined to somebody else since.
-    fn connected(&self, end: &End) -> Option<(String, bool)> {
+    fn connected(&self, end: &End) -> Option<Partner> {
         let joined = end.joined.as_ref()?;
         let call = self.calls.get(&joined.call_id)?;
         let (other, mute) = call.seats().find_map(|seat| {
@@ -80,7 +98,7 @@ impl Ng {
             Some((other, call.is_mute(seat)))
         })?;
         let mutual = other.joined.as_ref().is_some_and(|back| back.leg == end.leg);
-        mutual.then(|| (other.leg.clone(), mute))
+        mutual.then(|| Partner::of(end, other, mute))
     }
 }
 
@@ -128,6 +146,19 @@ impl Call {
         }
     }
 
+    /// Gives the one party that a request means the label of its `set-label`, if it has one.
+    pub(crate) fn relabel(&mut self, seats: &[Seat], flags: &Flags<'_>) -> Result<(), Failure> {
+        let ([seat], Some(label)) = (seats, flags.name("set-label")?) else { return Ok(()) };
+        let named = match *seat {
+            Seat::Side(number, side) => self.find_mut(number).map(|dialogue| &mut dialogue.sides[side].label),
+            Seat::Solo(at) => self.solos.get_mut(at).map(|solo| &mut solo.label),
+        };
+        if let Some(named) = named {
+            *named = Some(label.to_vec());
+        }
+        Ok(())
+    }
+
     /// A party's ends, section by section.
     pub(crate) fn ends(&self, seat: Seat) -> Vec<&End> {
         match seat {
@@ -151,15 +182,14 @@ impl Call {
         }
     }
 
-    /// The other side's legs where a dialogue joins them, with whether that side is mute; by the place among the ends.
-    fn across(&self, seat: Seat) -> Vec<Option<(String, bool)>> {
+    /// The other side where a dialogue joins the two, by the place among the ends.
+    fn across(&self, seat: Seat) -> Vec<Option<Partner>> {
         let Seat::Side(number, side) = seat else { return Vec::new() };
         let Some(dialogue) = self.find(number) else { return Vec::new() };
-        let mute = dialogue.sides[1 - side].mute.is_on();
+        let mute = self.is_mute(Seat::Side(number, 1 - side));
         let sections = dialogue.sections.iter().flatten();
-        let other =
-            sections.map(|section| section.spliced.then(|| (section.ends[1 - side].leg.clone(), mute)));
-        other.collect()
+        let partner = |section: &Section| Partner::of(&section.ends[side], &section.ends[1 - side], mute);
+        sections.map(|section| section.spliced.then(|| partner(section))).collect()
     }
 
     /// Whether a party's media comes from an address, by its signalling.

@@ -36,7 +36,7 @@ impl Ng {
         let (call, seats) = self.seats(flags, Unnamed::Refused)?;
         let keys = keys(dict)?;
         let partners = seats.iter().flat_map(|seat| self.partners(call, *seat));
-        let legs: Vec<String> = partners.filter_map(|(_, partner)| Some(partner?.0)).collect();
+        let legs: Vec<String> = partners.filter_map(|(_, partner)| Some(partner?.leg)).collect();
         if legs.is_empty() {
             return Err(Failure::error("No media to play to"));
         }
@@ -75,10 +75,14 @@ impl Ng {
             }
         }
         let file = dict.text("file").ok_or_else(|| Failure::error("No media file specified"))?;
-        let directory = self.config.prompts.as_deref();
-        let relative = directory.and_then(|directory| file.strip_prefix(directory.trim_end_matches('/')));
-        Ok(relative.and_then(|rest| rest.strip_prefix('/')).unwrap_or(file).to_owned())
+        Ok(below(self.config.prompts.as_deref(), file).to_owned())
     }
+}
+
+/// A path below a directory of the engine's, without that; any other as it is.
+pub(crate) fn below<'a>(directory: Option<&str>, path: &'a str) -> &'a str {
+    let relative = directory.and_then(|directory| path.strip_prefix(directory.trim_end_matches('/')));
+    relative.and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
 }
 
 /// How much of a file is to be played, and from where on. Playing it as often as fits into a time goes before how often that is

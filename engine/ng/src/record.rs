@@ -5,8 +5,9 @@ use offhook_proto::{Command, Error, RecordMode, RecordStart, Recorded};
 use crate::call::Call;
 use crate::end::{End, Recording};
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::flags::{All, Flags};
 use crate::party::{Seat, Unnamed};
+use crate::play::below;
 use crate::root::{Body, Encoding, Ng, first_error};
 use crate::transaction::{Plan, Then, Transaction};
 use crate::value::Dict;
@@ -17,6 +18,7 @@ impl Ng {
         let (seats, mode) = self.recorded(flags)?;
         let call_id = flags.call_id()?;
         let mut files = self.files(call_id);
+        files.go_where_told(self.config.recordings.as_deref(), flags)?;
         let (mut commands, mut started) = (Vec::new(), Vec::new());
         let call = self.calls.get_mut(call_id).ok_or_else(|| Failure::error("Unknown call-ID"))?;
         for seat in seats {
@@ -63,7 +65,8 @@ impl Ng {
     /// Names for the files of a call.
     fn files(&self, call_id: &[u8]) -> Files {
         let stamp = self.config.unix_s + self.now.as_secs();
-        Files { start: format!("ng/{}-{stamp}", file_name(call_id)), number: self.next_number }
+        let (directory, start) = ("ng".to_owned(), format!("{}-{stamp}", file_name(call_id)));
+        Files { directory, start, number: self.next_number, told: None, made: 0 }
     }
 
     pub(crate) fn pause_recording(&mut self, flags: &Flags<'_>) -> Result<Plan, Failure> {
@@ -101,8 +104,7 @@ impl Ng {
 
     /// Whose legs are to be recorded, and how: one end of a pair hears the other, so that it stands for both.
     fn recorded(&self, flags: &Flags<'_>) -> Result<(Vec<Seat>, RecordMode), Failure> {
-        let named = !flags.has("all")
-            && ["from-tag", "label", "address"].iter().any(|key| matches!(flags.name(key), Ok(Some(_))));
+        let named = flags.all() != Some(All::Parties) && flags.names_party();
         let (call, mut seats) = self.seats(flags, Unnamed::Everybody)?;
         seats.retain(|seat| !call.is_unrecorded(*seat));
         if named {
@@ -114,7 +116,7 @@ impl Ng {
             Seat::Solo(_) => {
                 let ends = self.partners(call, *seat);
                 let is_heard = ends.iter().any(|(leg, _)| heard.contains(leg));
-                heard.extend(ends.into_iter().filter_map(|(_, partner)| Some(partner?.0)));
+                heard.extend(ends.into_iter().filter_map(|(_, partner)| Some(partner?.leg)));
                 !is_heard
             }
         });
@@ -140,14 +142,40 @@ impl Ng {
 
 /// Names for a call's files, each used once.
 struct Files {
+    directory: String,
     start: String,
     number: u64,
+    /// What the first one is to be called, by the request.
+    told: Option<String>,
+    made: u32,
 }
 
 impl Files {
+    /// Takes the file, or else the directory, that a request names below the engine's.
+    fn go_where_told(&mut self, recordings: Option<&str>, flags: &Flags<'_>) -> Result<(), Failure> {
+        let told = |key: &'static str| {
+            let path = below(recordings, flags.dict.text(key)?);
+            let inside = !path.starts_with('/');
+            let outside = || Failure::error(format!("{key} is not below the recording directory"));
+            Some(inside.then(|| path.trim_end_matches('/').to_owned()).ok_or_else(outside))
+        };
+        let file = told("recording-file").or_else(|| told("output-destination"));
+        self.told = file.transpose()?.filter(|file| !file.is_empty());
+        if let Some(directory) = told("recording-dir").transpose()? {
+            self.directory = directory;
+        }
+        Ok(())
+    }
+
     fn record(&mut self, end: &End, mode: RecordMode) -> Command {
         self.number += 1;
-        let file = format!("{}-{}.wav", self.start, self.number);
+        self.made += 1;
+        let file = match &self.told {
+            Some(told) if self.made == 1 => told.clone(),
+            Some(told) => format!("{told}-{}", self.made),
+            None if self.directory.is_empty() => format!("{}-{}.wav", self.start, self.number),
+            None => format!("{}/{}-{}.wav", self.directory, self.start, self.number),
+        };
         Command::RecordStart(RecordStart { leg: end.leg.clone(), file, mode, rate_hz: None })
     }
 }

@@ -25,6 +25,8 @@ pub struct Config {
     pub interfaces: Vec<(String, IpAddr)>,
     /// The engine's prompt directory, whose path clients may write before the name of a file.
     pub prompts: Option<String>,
+    /// The engine's recording directory, likewise.
+    pub recordings: Option<String>,
     /// Wall-clock time at start, in seconds since 1970.
     pub unix_s: u64,
     /// Seed of the keys that SRTP is offered with: from a source fit for keys.
@@ -143,7 +145,9 @@ impl Ng {
         }
         let mut transaction = Transaction::new(Some(asker), encoding);
         let plan = dict.map_err(Failure::error).and_then(|dict| {
-            transaction.supports_load_limit = Flags::of(&dict).supports_load_limit();
+            let flags = Flags::of(&dict);
+            transaction.supports_load_limit = flags.supports_load_limit();
+            transaction.warning = flags.warning();
             self.execute(&dict)
         });
         self.begin(transaction, plan);
@@ -198,6 +202,7 @@ impl Ng {
             return Err(Failure::LoadLimit(crate::failure::LOAD_LIMIT));
         }
         let flags = Flags::of(dict);
+        flags.refuse()?;
         match command {
             "ping" => Ok(Plan::answered(Dict::default().with("result", "pong"))),
             "offer" => self.offer(&flags),
@@ -237,7 +242,7 @@ impl Ng {
     pub(crate) fn begin(&mut self, mut transaction: Transaction, plan: Result<Plan, Failure>) {
         let plan = match plan {
             Ok(plan) => plan,
-            Err(failure) => return self.reply(&transaction, &failure.reply(transaction.supports_load_limit)),
+            Err(failure) => return self.reply(&transaction, failure.reply(transaction.supports_load_limit)),
         };
         transaction.then = plan.then;
         transaction.expect(plan.commands.len());
@@ -274,16 +279,22 @@ impl Ng {
         };
         let supports_load_limit = transaction.supports_load_limit;
         let reply = reply.unwrap_or_else(|failure| failure.reply(supports_load_limit));
-        self.reply(&transaction, &reply);
+        self.reply(&transaction, reply);
     }
 
-    fn reply(&mut self, transaction: &Transaction, dict: &Dict) {
+    fn reply(&mut self, transaction: &Transaction, mut dict: Dict) {
         let Some(asker) = &transaction.asker else { return };
+        if let Some(warning) = &transaction.warning
+            && dict.text("result") == Some("ok")
+            && dict.find("warning").is_none()
+        {
+            dict.put("warning", warning.as_str());
+        }
         let mut datagram = asker.cookie.as_bytes().to_vec();
         datagram.push(b' ');
         match transaction.encoding {
-            Encoding::Bencode => bencode::write(dict, &mut datagram),
-            Encoding::Json => json::write(dict, &mut datagram),
+            Encoding::Bencode => bencode::write(&dict, &mut datagram),
+            Encoding::Json => json::write(&dict, &mut datagram),
         }
         self.replies.keep(asker, &datagram);
         self.outputs.push_back(Output::Send { to: asker.peer, datagram });

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use offhook_proto::{Command, Error, LegQuery, Listen, Ptime};
+use offhook_proto::{Command, Error, LegQuery, Ptime};
 
 use crate::call::Call;
 use crate::end::{End, Signalled, delete_leg, learn_ports};
@@ -26,6 +26,8 @@ pub(crate) struct Solo {
     pub(crate) ends: Option<Duration>,
     /// What the engine does: it receives what is published, sends to who subscribes, and does both with who was created.
     pub(crate) direction: Direction,
+    /// Whether nothing is sent for now, as `inactive` of a subscription has it.
+    pub(crate) inactive: bool,
     /// Whether a description of the party's own has come.
     pub(crate) answered: bool,
     /// Whether whoever it is connected to does not hear it.
@@ -88,7 +90,7 @@ impl Line {
             protocol: self.protocol.clone(),
             offered: self.offered.clone(),
             formats: self.formats.clone(),
-            direction: solo.direction,
+            direction: if solo.inactive { Direction::Inactive } else { solo.direction },
             rtcp_mux,
             crypto,
             ptime_ms: self.end.as_ref().map(|end| u16::from(end.media.ptime_ms)),
@@ -138,7 +140,6 @@ impl Solo {
             let Some(end) = &mut line.end else { continue };
             (end.signalled, end.direction) = (signalled, sdp.direction(section));
             commands.extend(end.update(media, latch, agreed));
-            commands.extend(line.of.clone().map(|of| Command::Listen(Listen { leg: end.leg.clone(), of })));
         }
         Ok(commands)
     }
@@ -203,13 +204,17 @@ impl Ng {
         flags: &Flags<'_>,
     ) -> Result<Solo, Failure> {
         // In a request for a subscription `label` means whom it is to.
-        let label = if direction == Direction::SendOnly { "set-label" } else { "label" };
+        let label = match direction {
+            Direction::SendOnly => flags.name("set-label")?.or(flags.name("to-label")?),
+            Direction::SendRecv | Direction::RecvOnly | Direction::Inactive => flags.name("label")?,
+        };
         Ok(Solo {
             tag,
-            label: flags.name(label)?.map(<[u8]>::to_vec),
+            label: label.map(<[u8]>::to_vec),
             created: self.now,
             ends: None,
             direction,
+            inactive: direction == Direction::SendOnly && flags.has("inactive"),
             answered: direction == Direction::RecvOnly,
             mute: Mute::default(),
             session: self.next_number(),

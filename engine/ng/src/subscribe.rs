@@ -7,7 +7,7 @@ use offhook_proto::Media;
 use crate::call::Call;
 use crate::end::{End, delete_leg, leg_name};
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::flags::{All, Flags};
 use crate::root::Ng;
 use crate::sdp::{Direction, Format};
 use crate::solo::{Line, Opening, Solo};
@@ -65,7 +65,10 @@ impl Ng {
         call.signalled = now;
         let solo = call.solo_mut(tag).filter(|solo| solo.direction == Direction::SendOnly);
         let solo = solo.ok_or_else(|| Failure::error("To-tag given, but no such tag exists"))?;
-        Ok(Plan::new(solo.take_answer(&sdp, flags)?, Then::Taken(call_id.to_vec())))
+        let mut commands = solo.take_answer(&sdp, flags)?;
+        let solo = call.solo(tag).ok_or_else(|| Failure::error("To-tag given, but no such tag exists"))?;
+        commands.extend(call.copies_for(solo));
+        Ok(Plan::new(commands, Then::Taken(call_id.to_vec())))
     }
 
     /// Ends a subscription.
@@ -91,7 +94,7 @@ fn sources(call: &Call, dict: &Dict, flags: &Flags<'_>) -> Result<Vec<Source>, F
     tags.extend(flags.name("from-tag")?);
     let label = flags.name("label")?;
     let address: Option<IpAddr> = dict.text("address").and_then(|address| address.parse().ok());
-    let all = flags.has("all");
+    let all = flags.all() == Some(All::Parties);
     if !all && tags.is_empty() && label.is_none() && address.is_none() {
         return Err(Failure::error("No participant party specified"));
     }

@@ -55,6 +55,8 @@ pub(crate) struct Transaction {
     pub(crate) asker: Option<Asker>,
     pub(crate) encoding: Encoding,
     pub(crate) supports_load_limit: bool,
+    /// What of the request is not heeded.
+    pub(crate) warning: Option<String>,
     pub(crate) then: Then,
     pub(crate) results: Vec<Option<Result<Body, Error>>>,
     missing: usize,
@@ -79,7 +81,7 @@ impl Plan {
 impl Transaction {
     pub(crate) fn new(asker: Option<Asker>, encoding: Encoding) -> Self {
         let (then, results) = (Then::Nothing, Vec::new());
-        Self { asker, encoding, supports_load_limit: false, then, results, missing: 0 }
+        Self { asker, encoding, supports_load_limit: false, warning: None, then, results, missing: 0 }
     }
 
     pub(crate) fn expect(&mut self, answers: usize) {

@@ -11,7 +11,7 @@ use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
 use crate::support::{Engine, PATIENCE, Phone, own_address};
 
 /// A call of two phones; where each sends to.
-fn joined(ng: &NgClient, call_id: &str, a: &Phone, b: &Phone) -> (SocketAddr, SocketAddr) {
+pub(crate) fn joined(ng: &NgClient, call_id: &str, a: &Phone, b: &Phone) -> (SocketAddr, SocketAddr) {
     let to_b = ng.sdp(&offer(call_id, "a", &sdp_at(a.address(), "")));
     let to_a = ng.sdp(&answer(call_id, "a", "b", &sdp_at(b.address(), "")));
     (audio_of(&to_a), audio_of(&to_b))

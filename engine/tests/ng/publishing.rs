@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use offhook_audio::g711::{linear_to_ulaw, ulaw_to_linear};
 use offhook_ng::Dict;
 
-use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
+use crate::calls::joined;
+use crate::client::{NgClient, audio_of, command, sdp_at};
 use crate::support::{Engine, PATIENCE, Phone};
 
 /// 20 ms of a square wave: unlike any other's, and as loud.
@@ -85,9 +86,7 @@ fn a_party_of_a_call_is_heard_by_who_subscribes_to_it_and_the_other_party_is_not
     let engine = Engine::start();
     let ng = NgClient::to(engine.control);
     let (mut a, mut b, ear) = (Phone::new(), Phone::new(), Phone::new());
-    let to_b = ng.sdp(&offer("c", "a", &sdp_at(a.address(), "")));
-    let to_a = ng.sdp(&answer("c", "a", "b", &sdp_at(b.address(), "")));
-    let (at_a, at_b) = (audio_of(&to_a), audio_of(&to_b));
+    let (at_a, at_b) = joined(&ng, "c", &a, &b);
     subscribed(&ng, &command("subscribe request", "c").with("from-tag", "a"), &ear);
     reaches(&mut b, at_b, 4, &a);
     reaches(&mut a, at_a, 10, &ear);
@@ -100,4 +99,42 @@ fn a_party_of_a_call_is_heard_by_who_subscribes_to_it_and_the_other_party_is_not
     assert_eq!(other.count(), 0, "only who was subscribed to");
     assert!(ng.refused(&command("subscribe request", "c").with("from-tag", "x")).contains("no such tag"));
     assert_eq!(ng.refused(&command("cli", "c")), "cli is not supported");
+}
+
+#[test]
+fn who_is_kept_from_hearing_a_party_hears_nothing_of_it_and_the_others_do() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut a, mut b, ear) = (Phone::new(), Phone::new(), Phone::new());
+    let (at_a, at_b) = joined(&ng, "c", &a, &b);
+    let request = command("subscribe request", "c").with("from-tag", "a").with("to-tag", "ear");
+    subscribed(&ng, &request, &ear);
+    reaches(&mut a, at_a, 10, &ear);
+    let told = |name: &str, hearer: Option<&str>| {
+        let mut request = command(name, "c").with("from-tag", "a");
+        hearer.into_iter().for_each(|hearer| _ = request.put("to-tag", hearer));
+        let reply = ng.ask(&request);
+        assert_eq!(reply.text("result"), Some("ok"), "{request:?}: {reply:?}");
+    };
+    let of_a = |phone: &Phone| {
+        let heard = phone.heard().into_iter();
+        heard.filter(|packet| crossings(&packet.payload).abs_diff(16) <= 2).count()
+    };
+    told("block media", Some("ear"));
+    ear.heard();
+    for _ in 0..10 {
+        reaches(&mut a, at_a, 10, &b);
+    }
+    assert_eq!(of_a(&ear), 0, "the partner hears it, the subscriber does not");
+    told("block media", None);
+    told("unblock media", Some("ear"));
+    b.heard();
+    for _ in 0..10 {
+        a.send(at_a, &wave(10));
+        reaches(&mut b, at_b, 4, &a);
+    }
+    assert_eq!((of_a(&b), of_a(&ear)), (0, 0), "nobody does");
+    told("unblock media", None);
+    reaches(&mut a, at_a, 10, &ear);
+    reaches(&mut a, at_a, 10, &b);
 }

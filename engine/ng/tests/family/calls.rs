@@ -90,9 +90,7 @@ fn an_offer_that_is_refused_for_what_it_asks_leaves_no_call() {
     let mut world = World::new();
     let asymmetric = ("flags", Value::from(vec![Value::from("asymmetric")]));
     let echo = ("media echo", Value::from("both"));
-    for (key, wish) in
-        [asymmetric, echo, ("ICE", Value::from("force")), ("drop-traffic", Value::from("start"))]
-    {
+    for (key, wish) in [asymmetric, echo, ("ICE", Value::from("force")), ("T.38", Value::from("force"))] {
         world.refused(&offer().with(key, wish));
         assert_eq!(world.ask(&command("query")).text("error-reason"), Some("Unknown call-id"), "{key}");
     }

@@ -3,6 +3,8 @@
 mod any;
 mod calls;
 mod descriptions;
+mod heeding;
+mod muting;
 mod parties;
 mod playing;
 mod recording;

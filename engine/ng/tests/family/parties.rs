@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use offhook_ng::{Dict, Value};
-use offhook_proto::{Codec, Command, Idle, Keys, Play, PlaySource, Splice, Srtp};
+use offhook_proto::{Codec, Command, Idle, Keys, Play, PlaySource, Srtp};
 
+use crate::muting::splices;
 use crate::world::{SDP, World, command, joined, offer};
 
 fn sections(sdp: &str) -> Vec<&str> {
@@ -100,17 +101,6 @@ fn created(world: &mut World, tag: &str) {
 
 fn connect(from: &str, to: &str) -> Dict {
     command("connect").with("from-tag", from).with("to-tag", to)
-}
-
-/// The splices among commands, by the last word of their legs and who hears.
-fn splices(told: &[Command]) -> Vec<(String, String, bool, bool)> {
-    let spliced = told.iter().filter_map(|command| match command {
-        Command::Splice(Splice { a, b, a_hears_b, b_hears_a, .. }) => {
-            Some((a.clone(), b.clone(), *a_hears_b, *b_hears_a))
-        }
-        _ => None,
-    });
-    spliced.collect()
 }
 
 /// What is played, and to which legs.

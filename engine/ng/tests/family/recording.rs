@@ -74,6 +74,34 @@ fn a_call_whose_offer_asks_for_it_is_recorded_from_its_answer_on() {
 }
 
 #[test]
+fn a_recording_goes_where_a_request_says_below_the_directory() {
+    let made = |more: &[(&str, &str)]| {
+        let mut world = joined("");
+        let mut request = command("start recording");
+        more.iter().for_each(|(key, value)| _ = request.put(key, *value));
+        let reply = world.ask(&request);
+        let file = world.recorded.pop().map(|start| start.split(' ').nth(2).expect("a file").to_owned());
+        file.ok_or_else(|| reply.text("error-reason").expect("a reason").to_owned())
+    };
+    let file = |name: &str| Ok(name.to_owned());
+    assert_eq!(made(&[("output-destination", "a/b.wav")]), file("a/b.wav"));
+    assert_eq!(made(&[("recording-file", "/srv/recordings/c.wav")]), file("c.wav"));
+    assert_eq!(made(&[("recording-dir", "/srv/recordings/x/"), ("recording-file", "d.wav")]), file("d.wav"));
+    let in_place = made(&[("recording-dir", "/srv/recordings/2026/")]).expect("a file");
+    assert!(in_place.starts_with("2026/c-179000") && in_place.ends_with(".wav"), "{in_place}");
+    for key in ["output-destination", "recording-file", "recording-dir"] {
+        let outside = Err(format!("{key} is not below the recording directory"));
+        assert_eq!(made(&[(key, "/tmp/x.wav")]), outside);
+        assert_eq!(made(&[(key, "/srv/recordings2/x.wav")]), outside);
+    }
+    let mut world = joined("");
+    let named =
+        |tag: &str| command("start recording").with("output-destination", "x.wav").with("from-tag", tag);
+    world.told_by(&named("a"));
+    assert!(world.recorded[0].contains(" x.wav "), "{:?}", world.recorded);
+}
+
+#[test]
 fn a_dialogue_that_is_excluded_is_in_no_recording_of_its_call() {
     let answer = || command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", SDP);
     let excluded = || vec![Value::from("exclude recording")];

@@ -46,6 +46,7 @@ impl World {
         let config = Config {
             interfaces: addresses.iter().map(named).collect(),
             prompts: None,
+            recordings: Some("/srv/recordings".into()),
             unix_s: 1_790_000_000,
             delete_delay_s: 30,
             seed: [7; 32],
@@ -233,6 +234,11 @@ pub(crate) fn offer() -> Dict {
 
 pub(crate) fn answer(more: &str) -> Dict {
     command("answer").with("from-tag", "a").with("to-tag", "b").with("sdp", format!("{SDP}{more}"))
+}
+
+/// Somebody's answer to that offer.
+pub(crate) fn answer_to(tag: &str) -> Dict {
+    command("answer").with("from-tag", "a").with("to-tag", tag).with("sdp", SDP)
 }
 
 pub(crate) fn joined(more: &str) -> World {
