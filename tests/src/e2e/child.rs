@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitStatus, Stdio};
 
+use super::eventually;
+
 /// A binary of this workspace, from the target directory that the running test or program is from.
 ///
 /// # Panics
@@ -51,6 +53,14 @@ impl Child {
 
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().expect("our own child can be waited for")
+    }
+
+    /// Asks it to end (SIGTERM), as an operator does, and waits for that.
+    pub(crate) fn terminate(mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(asked.expect("kill runs").success());
+        let status = eventually("the program ends", || self.ended());
+        assert!(status.success(), "ended ({status:?}):\n{}", self.last_words());
     }
 
     /// The last lines of its log.

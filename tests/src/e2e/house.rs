@@ -125,6 +125,16 @@ impl House {
         self.engines[number].1 = None;
     }
 
+    /// Ends one of the engines as an operator would, counted from 0.
+    pub fn end_engine_number(&mut self, number: usize) {
+        self.engines[number].1.take().expect("it runs").terminate();
+    }
+
+    /// Ends control as an operator would.
+    pub fn end_control(&mut self) {
+        self.control_process.take().expect("it runs").terminate();
+    }
+
     /// Kills control as a crash would.
     pub fn kill_control(&mut self) {
         self.control_process = None;
@@ -157,15 +167,7 @@ impl House {
         self.folder.path()
     }
 
-    /// Asks the engine something; its reply.
-    ///
-    /// # Panics
-    /// When none comes.
-    pub fn ask_engine(&self, request: &Value) -> Value {
-        self.ask_engine_number(0, request)
-    }
-
-    /// The same of one of several engines, counted from 0.
+    /// Asks one of the engines something, counted from 0; its reply.
     ///
     /// # Panics
     /// When no reply comes.
@@ -200,11 +202,6 @@ impl House {
     /// What control has logged.
     pub fn control_log(&self) -> String {
         fs::read_to_string(self.folder.path().join("control.log")).unwrap_or_default()
-    }
-
-    /// What the engine has logged.
-    pub fn engine_log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("engine.log")).unwrap_or_default()
     }
 
     /// A free address for somebody else in this house.

@@ -12,6 +12,7 @@ pub struct Settings {
     pub legs: usize,
     pub srtp: &'static str,
     pub trunk_srtp: &'static str,
+    pub hang_up_on_exit: bool,
     /// Without the brackets.
     pub codecs: &'static str,
     pub agent_ring_timeout_s: u32,
@@ -43,6 +44,7 @@ impl Default for Settings {
             legs: 200,
             srtp: "off",
             trunk_srtp: "off",
+            hang_up_on_exit: true,
             codecs: r#""PCMU""#,
             agent_ring_timeout_s: 20,
             pin_attempts: 3,
@@ -84,6 +86,7 @@ impl Settings {
             legs: _,
             srtp,
             trunk_srtp,
+            hang_up_on_exit,
             codecs,
             agent_ring_timeout_s,
             pin_attempts,
@@ -109,6 +112,7 @@ impl Settings {
 listen = "{sip}"
 bindings = "bindings"
 srtp = "{srtp}"
+hang_up_on_exit = {hang_up_on_exit}
 [trunk]
 host = "{host}"
 port = {port}

@@ -1,4 +1,4 @@
-//! Two engines, of which one is killed (BY-09).
+//! Two engines, of which one is killed, or ended (BY-09).
 
 use offhook_tests::e2e::{House, Settings, eventually, until};
 use serde_json::{Value, json};
@@ -17,6 +17,15 @@ fn engine_of(house: &House, agent: &str) -> usize {
 
 #[test]
 fn by_09_when_one_of_two_engines_is_killed_its_conversation_goes_on_over_the_other() {
+    a_conversation_goes_on_over_the_other(House::kill_engine_number);
+}
+
+#[test]
+fn by_09_when_one_of_two_engines_is_ended_its_conversation_goes_on_over_the_other() {
+    a_conversation_goes_on_over_the_other(House::end_engine_number);
+}
+
+fn a_conversation_goes_on_over_the_other(lose_engine_number: fn(&mut House, usize)) {
     let mut house = House::open(&Settings { engines: 2, ..Settings::default() });
     until("both engines are up", || {
         let (_, health) = house.rest.ask("GET", "/healthz", &json!(null)).unwrap_or_default();
@@ -36,7 +45,7 @@ fn by_09_when_one_of_two_engines_is_killed_its_conversation_goes_on_over_the_oth
     let waiting = house.caller_playing(&caller, "patient_caller.xml", &[]);
     until("the caller hears music", || !caller.heard().is_empty());
 
-    house.kill_engine_number(dying);
+    lose_engine_number(&mut house, dying);
     customer.talks_with(&ann.party);
     assert!(has(&house.legs_of(other), "a-ann-") && has(&house.legs_of(other), "c-"));
     house.rest.await_callback(&callback, "COMPLETED");
@@ -45,7 +54,7 @@ fn by_09_when_one_of_two_engines_is_killed_its_conversation_goes_on_over_the_oth
     assert_eq!((ann.sipp.invites().len(), bob.sipp.invites().len(), carrier.invites().len()), (1, 1, 1));
     assert_eq!((ann.sipp.received("BYE"), bob.sipp.received("BYE"), carrier.received("BYE")), (0, 0, 0));
 
-    // The engine that was killed comes back and takes its share; the agent goes on working where the leg is now.
+    // The engine that was lost comes back and takes its share; the agent goes on working where the leg is now.
     house.start_engine_number(dying);
     house.rest.act("ann", "hangup");
     carrier.awaits("BYE", 1);

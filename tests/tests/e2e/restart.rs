@@ -12,7 +12,17 @@ use serde_json::json;
 
 #[test]
 fn by_10_a_restart_of_control_keeps_agents_off_hook_and_a_conversation_going() {
-    let mut house = House::open(&Settings::default());
+    agents_stay_off_hook_and_a_conversation_goes_on(&Settings::default(), House::kill_control);
+}
+
+#[test]
+fn by_10_a_control_that_is_to_leave_its_calls_leaves_them_to_its_next_run() {
+    let settings = Settings { hang_up_on_exit: false, ..Settings::default() };
+    agents_stay_off_hook_and_a_conversation_goes_on(&settings, House::end_control);
+}
+
+fn agents_stay_off_hook_and_a_conversation_goes_on(settings: &Settings, lose_control: fn(&mut House)) {
+    let mut house = House::open(settings);
     let (ann, bob) = (house.phone("ann"), house.phone("bob"));
     let customer = house.party("customer");
     let carrier = house.carrier(&customer, &[]);
@@ -22,7 +32,7 @@ fn by_10_a_restart_of_control_keeps_agents_off_hook_and_a_conversation_going() {
     customer.talks_with(&ann.party);
     house.rest.await_callback(&callback, "COMPLETED");
 
-    house.kill_control();
+    lose_control(&mut house);
     customer.talks_with(&ann.party);
     house.start_control();
     house.is_well();
