@@ -35,20 +35,35 @@ const KEPT_IN_CRASHES: [&str; 3] = [
 ];
 
 fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
-    let check = |name, passed, found: String| Check { name, passed, binding: true, found };
-    let (misrouting, loss, mishaps) = (&report.misrouting, &report.loss, &report.mishaps);
+    let mut checks = of_audio(report, load);
+    checks.extend(of_calls(report, load));
+    if load.pin.0 > 0.0 {
+        let wrong = report.mishaps.wrong_pins;
+        let name = "every spoken PIN was understood and accepted";
+        checks.push(check(name, wrong == 0, format!("{wrong} wrong")));
+    }
+    if load.keys.is_some() || load.menu_keys.is_some() {
+        checks.push(of_keys(report));
+    }
+    checks.push(of_generator(report, load));
+    checks
+}
+
+fn check(name: &'static str, passed: bool, found: String) -> Check {
+    Check { name, passed, binding: true, found }
+}
+
+/// What was heard.
+fn of_audio(report: &Report, load: &LoadArgs) -> Vec<Check> {
+    let (misrouting, loss) = (&report.misrouting, &report.loss);
     let (agents, customers) = (&report.continuity.agents, &report.continuity.customers);
     let jumps = [agents, customers]
         .map(|b| b.ssrc_changes + b.sequence_jumps + b.timestamp_jumps)
         .iter()
         .sum::<u64>();
     let gaps = [agents, customers].map(|b| b.lost + b.late).iter().sum::<u64>();
-    let unplanned = unplanned(report);
-    let never_joined: u64 = outcome(report, Outcome::NeverJoined);
     let p99_ms = report.answer_to_audio.two_way_ms.p99;
-    let record = &report.record;
-    let expects_calls = load.callbacks.0 + load.previews.0 + load.inbound.0 > 0.0 && load.duration.0 > 0;
-    let mut checks = vec![
+    vec![
         check(
             "nobody heard anybody they should not",
             misrouting.violations == 0,
@@ -71,6 +86,23 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
             format!("{jumps} jumps, {gaps} gaps in {} packets", grouped(agents.packets + customers.packets)),
         ),
         check(
+            "answer to two-way audio, 99 % of calls",
+            p99_ms <= load.max_answer_to_audio.0 as f64,
+            format!("{p99_ms:.1} ms; limit {}", load.max_answer_to_audio),
+        ),
+    ]
+}
+
+/// What became of agents and calls.
+fn of_calls(report: &Report, load: &LoadArgs) -> Vec<Check> {
+    let (loss, mishaps, record) = (&report.loss, &report.mishaps, &report.record);
+    let unplanned = unplanned(report);
+    let never_joined = outcome(report, Outcome::NeverJoined);
+    let still_off_hook = report.agents.still_off_hook_at_end as u64;
+    let expects_calls = load.callbacks.0 + load.previews.0 + load.inbound.0 > 0.0 && load.duration.0 > 0;
+    let agrees = record.agree == record.compared && (record.compared > 0 || loss.conversations == 0);
+    vec![
+        check(
             "every agent went off hook",
             report.agents.went_off_hook == report.agents.asked,
             format!("{} of {}", report.agents.went_off_hook, report.agents.asked),
@@ -87,15 +119,8 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
         ),
         check("every call ended as planned", unplanned.is_empty(), in_words(&unplanned)),
         check(
-            "answer to two-way audio, 99 % of calls",
-            p99_ms <= load.max_answer_to_audio.0 as f64,
-            format!("{p99_ms:.1} ms; limit {}", load.max_answer_to_audio),
-        ),
-        check(
             "control's record names the agents whom the packets prove",
-            record.available
-                && record.agree == record.compared
-                && (record.compared > 0 || loss.conversations == 0),
+            record.available && agrees,
             format!(
                 "{} of {} agree, {} without record",
                 record.agree, record.compared, record.without_record
@@ -108,11 +133,8 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
         ),
         check(
             "hanging up ended every call",
-            mishaps.hangups_ignored + report.agents.still_off_hook_at_end as u64 == 0,
-            format!(
-                "{} ignored, {} legs left after log-out",
-                mishaps.hangups_ignored, report.agents.still_off_hook_at_end
-            ),
+            mishaps.hangups_ignored + still_off_hook == 0,
+            format!("{} ignored, {still_off_hook} legs left after log-out", mishaps.hangups_ignored),
         ),
         check(
             "nobody was dialled who should not be",
@@ -122,29 +144,29 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
                 mishaps.unknown_numbers, mishaps.unusable_offers
             ),
         ),
-    ];
-    if load.pin.0 > 0.0 {
-        let found = format!("{} wrong", mishaps.wrong_pins);
-        checks.push(check("every spoken PIN was understood and accepted", mishaps.wrong_pins == 0, found));
-    }
-    if load.keys.is_some() || load.menu_keys.is_some() {
-        let keys = &report.keys;
-        checks.push(check(
-            "every key was heard once by the other side",
-            keys.conversations_wrong + keys.not_taken == 0 && keys.menu_ends + keys.stray <= keys.in_menus,
-            format!(
-                "{} of {}; wrong in {} conversations, {} not taken; {} in menus, the end of {} heard by the agent",
-                grouped(keys.heard),
-                grouped(keys.pressed),
-                keys.conversations_wrong,
-                keys.not_taken,
-                grouped(keys.in_menus),
-                keys.menu_ends + keys.stray
-            ),
-        ));
-    }
+    ]
+}
+
+fn of_keys(report: &Report) -> Check {
+    let keys = &report.keys;
+    check(
+        "every key was heard once by the other side",
+        keys.conversations_wrong + keys.not_taken == 0 && keys.menu_ends + keys.stray <= keys.in_menus,
+        format!(
+            "{} of {}; wrong in {} conversations, {} not taken; {} in menus, the end of {} heard by the agent",
+            grouped(keys.heard),
+            grouped(keys.pressed),
+            keys.conversations_wrong,
+            keys.not_taken,
+            grouped(keys.in_menus),
+            keys.menu_ends + keys.stray
+        ),
+    )
+}
+
+fn of_generator(report: &Report, load: &LoadArgs) -> Check {
     let generator = &report.generator;
-    checks.push(Check {
+    Check {
         name: "the load generator kept its pace",
         passed: !generator.fell_behind,
         binding: load.strict_pacing,
@@ -154,8 +176,7 @@ fn checks(report: &Report, load: &LoadArgs) -> Vec<Check> {
             generator.trouble.overflowed,
             generator.trouble.unsent + generator.trouble.skipped
         ),
-    });
-    checks
+    }
 }
 
 /// How many orders ended in each way that no plan foresees.
