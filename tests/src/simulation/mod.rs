@@ -5,6 +5,7 @@ mod callbacks;
 mod engines;
 mod failures;
 mod flows;
+mod hearing;
 mod ledger;
 mod model;
 mod network;

@@ -6,11 +6,10 @@ use offhook_control_core::record::Fact;
 use offhook_control_core::sip::{SipCommand, Target};
 use offhook_control_core::view::CallView;
 use offhook_control_core::{AgentId, CallId, CallbackId, ContactId};
-use offhook_proto::DtmfMode;
 
 use super::calendar::Calendar;
 use super::callbacks::Requests;
-use super::engines::{SimLeg, call_of};
+use super::engines::call_of;
 use super::flows::Callers;
 use super::ledger::Ledger;
 use super::network::{GUESTS, Peer, PeerState, Who};
@@ -71,6 +70,17 @@ impl Oracle {
     /// Nobody is left who knows of the conversations until now.
     pub(super) fn forget_talks(&mut self) {
         self.forgotten.extend(self.talked.iter().cloned());
+    }
+
+    /// A customer and an agent have talked.
+    pub(super) fn on_conversation(&mut self, customer: CallId) {
+        let dialled = self.dialled.get(&customer).and_then(|(callback, _)| callback.as_ref());
+        let callback = dialled.or_else(|| self.requests.called_in.get(&customer));
+        if !self.machines.contains_key(&customer)
+            && let Some(callback) = callback
+        {
+            self.talked.insert(callback.clone());
+        }
     }
 
     /// Whether the customer of a callback talked with an agent, and somebody knows.
@@ -269,153 +279,6 @@ impl World {
         }
     }
 
-    /// After every happening.
-    pub(super) fn judge(&mut self) {
-        self.judge_bookings();
-        let mut violation = None;
-        let now_us = self.now_us;
-        let (mut talked, mut joined) = (Vec::new(), Vec::new());
-        let (mut overheard, mut keys_heard) = (BTreeSet::new(), BTreeSet::new());
-        let legs = self.engines.iter().flat_map(|engine| engine.legs.iter().map(move |leg| (engine, leg)));
-        for (engine, (name, leg)) in legs {
-            let Some(partner) = &leg.partner else { continue };
-            if !name.starts_with("a-") || !leg.hears {
-                continue;
-            }
-            let Some(other) = engine.legs.get(partner) else { continue };
-            let agent = agent_of(name);
-            let Some(customer) = call_of(partner) else { continue };
-            if partner.starts_with("a-") {
-                if !self.may_consult([&agent, &agent_of(partner)]) {
-                    violation =
-                        Some(format!("{agent} hears the agent of {partner} without having asked for it"));
-                }
-                continue;
-            }
-            // Whoever sends to another address is not heard here.
-            let feeds = |leg: &SimLeg| {
-                let peer = self.network.peers.get(&leg.call);
-                leg.has_remote && peer.is_some_and(|peer| peer.sends_to == Some(leg.rtp))
-            };
-            let passed = self.oracle.passed.get(&customer).is_some_and(|(by, _)| *by == agent);
-            if passed && engine.is_reachable() && feeds(other) {
-                overheard.insert(customer);
-            }
-            if other.dtmf != DtmfMode::Block && engine.is_reachable() && feeds(other) {
-                keys_heard.insert(customer);
-            }
-            if other.hears {
-                joined.push(customer);
-            }
-            if other.hears && !self.is_booked(customer, &agent) {
-                violation = Some(format!(
-                    "{agent} and call {customer} hear each other, but control never booked that"
-                ));
-            }
-            if other.hears && feeds(leg) && feeds(other) {
-                talked.push((customer, leg.call, engine.is_reachable()));
-            }
-        }
-        joined.into_iter().for_each(|customer| self.ledger_hears(customer));
-        let control_lives = self.shell.core.is_some();
-        for (call, (agent, since_us)) in &mut self.oracle.passed {
-            if !overheard.contains(call) || !control_lives {
-                *since_us = None;
-            } else if now_us - *since_us.get_or_insert(now_us) > OVERHEARD_US {
-                violation = Some(format!("{agent} still hears call {call}, which was passed on"));
-            }
-        }
-        for (call, since_us) in &mut self.oracle.blocked {
-            if !keys_heard.contains(call) || !control_lives {
-                *since_us = None;
-            } else if now_us - *since_us.get_or_insert(now_us) > KEYS_HEARD_US {
-                violation = Some(format!("what call {call} keys in is heard, which was to be blocked"));
-            }
-        }
-        for (customer, phone, is_known) in &talked {
-            let dumb = self.network.peers.get(phone).is_some_and(|peer| peer.dead_us.is_some());
-            if let Some(peer) = self.network.peers.get_mut(customer) {
-                if !dumb || !control_lives || peer.state != PeerState::Up || peer.hung_up {
-                    peer.mute_us = None;
-                } else if now_us - *peer.mute_us.get_or_insert(now_us) > MUTE_US {
-                    violation = Some(format!("call {customer} is left with an agent whose phone is dead"));
-                }
-            }
-            let phone_up = self.network.peers.get(phone).is_some_and(|peer| peer.state == PeerState::Up);
-            let Some(peer) = self.network.peers.get_mut(customer) else { continue };
-            if peer.state == PeerState::Up && phone_up {
-                if !peer.talked {
-                    peer.talked = true;
-                    self.outcome.conversations += 1;
-                }
-                let since_us = *peer.talking_us.get_or_insert(now_us);
-                let dialled = self.oracle.dialled.get(customer).and_then(|(callback, _)| callback.as_ref());
-                let callback = dialled.or_else(|| self.oracle.requests.called_in.get(customer));
-                // What happens on an engine that is cut off nobody can know.
-                if now_us - since_us > CONVERSATION_US
-                    && *is_known
-                    && !self.oracle.machines.contains_key(customer)
-                    && let Some(callback) = callback
-                {
-                    self.oracle.talked.insert(callback.clone());
-                }
-                peer.without_agent_us = None;
-            }
-        }
-        let served: BTreeSet<CallId> = talked.iter().map(|(customer, ..)| *customer).collect();
-        let legs = self.engines.iter().flat_map(|engine| engine.legs.values());
-        let entertained: BTreeSet<CallId> =
-            legs.filter(|leg| leg.play.is_some() && leg.has_remote).map(|leg| leg.call).collect();
-        for (call, peer) in &mut self.network.peers {
-            if !served.contains(call) {
-                peer.mute_us = None;
-            }
-            let abandoned = peer.state != PeerState::Up || matches!(peer.who, Who::Phone(_)) || peer.hung_up;
-            let message = self.oracle.machines.get(call).is_some_and(|at| now_us < at + MESSAGE_US);
-            // Only the peer itself can end a call whose dialog died with control.
-            if abandoned || (!peer.known && !peer.snapshot_durable) {
-                peer.alone_us = None;
-                peer.without_agent_us = None;
-                continue;
-            }
-            let alone_us = if served.contains(call) || entertained.contains(call) {
-                peer.alone_us = None;
-                0
-            } else {
-                now_us - *peer.alone_us.get_or_insert(now_us)
-            };
-            if message {
-                peer.without_agent_us = None;
-                if alone_us > BEEP_US {
-                    violation = Some(format!(
-                        "what answered at {} waits for its message for {} s",
-                        peer.number,
-                        alone_us / SECOND
-                    ));
-                }
-                continue;
-            }
-            if !served.contains(call) {
-                let since_us = *peer.without_agent_us.get_or_insert(now_us);
-                let without_us = now_us.saturating_sub(since_us.max(self.oracle.disturbed_us));
-                if without_us > WITHOUT_AGENT_US && peer.who == Who::Customer {
-                    violation = Some(format!(
-                        "customer {} has been without an agent for {} s",
-                        peer.number,
-                        without_us / SECOND
-                    ));
-                }
-            }
-            if alone_us > ALONE_US && control_lives {
-                violation =
-                    Some(format!("customer {} has heard nobody for {} s", peer.number, alone_us / SECOND));
-            }
-        }
-        if let Some(violation) = violation {
-            self.violate(violation);
-        }
-    }
-
     /// Whether everything has come to rest.
     pub(super) fn is_over(&self) -> bool {
         self.shell.core.as_ref().is_some_and(offhook_control_core::Core::is_quiet)
@@ -466,20 +329,3 @@ pub(super) fn agent_of(leg: &str) -> AgentId {
     let rest = leg.strip_prefix("a-").and_then(|rest| rest.rsplit_once('-'));
     AgentId(rest.map_or("", |(agent, _)| agent).to_owned())
 }
-
-/// Shorter encounters are none: nobody can say whether they heard each other.
-const CONVERSATION_US: u64 = SECOND / 2;
-/// How long the engine may take to part an agent from a customer who was passed on.
-const OVERHEARD_US: u64 = 3 * SECOND;
-/// How long it may take to block a customer's keys again, after control and an engine have died together.
-const KEYS_HEARD_US: u64 = 8 * SECOND;
-/// How long a customer may be joined with an agent whose phone sends nothing.
-const MUTE_US: u64 = 25 * SECOND;
-/// How long control may wait for the beep of a machine, and then hang up or speak.
-const BEEP_US: u64 = 45 * SECOND;
-/// How long a machine may be left a message.
-const MESSAGE_US: u64 = 160 * SECOND;
-/// How long an answered customer may hear neither an agent nor an announcement, while there is a control that could mend it.
-const ALONE_US: u64 = 15 * SECOND;
-/// How long a called customer may be without an agent, announcement or not, while no agent gets out of the way.
-const WITHOUT_AGENT_US: u64 = 45 * SECOND;
