@@ -155,45 +155,68 @@ impl Compactor {
             Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }
             | Fact::Transferred { call, .. } => self.on_customer(seq, *call, record.at_ms),
+            fact @ (Fact::CallbackAdded(_)
+            | Fact::CallbackRevised(_)
+            | Fact::CallbackDialled { .. }
+            | Fact::CallbackCalledIn { .. }
+            | Fact::CallbackAttempted { .. }
+            | Fact::CallbackMoved { .. }
+            | Fact::CallbackAsked { .. }
+            | Fact::CallbackConfirmed { .. }
+            | Fact::CallbackEnded { .. }
+            | Fact::ContactAdded { .. }
+            | Fact::ContactRemoved { .. }
+            | Fact::ContactDialled { .. }
+            | Fact::ContactResult { .. }
+            | Fact::ContactDisposed { .. }
+            | Fact::DialRefused(_)) => self.note_case(seq, fact, record.at_ms),
+            Fact::CallsSummed(summed) => self.on_summed(seq, summed, record.at_ms),
+            Fact::NumbersListed { numbers } => self.on_listed(seq, numbers),
+            Fact::NumberUnlisted { number } => self.on_unlisted(seq, number),
+        }
+    }
+
+    fn note_case(&mut self, seq: u64, fact: &Fact, at_ms: u64) {
+        match fact {
             Fact::CallbackAdded(spec) => {
                 let key = CaseKey::Callback(spec.id.clone());
                 if let Some(call) = spec.first_call() {
                     self.go_on_as(call, &key);
                 }
-                self.on_case(seq, key, record.at_ms, |_| {});
+                self.on_case(seq, key, at_ms, |_| {});
             }
             Fact::CallbackDialled { id, call, .. } => {
-                self.on_dialled(seq, CaseKey::Callback(id.clone()), *call, record.at_ms);
+                self.on_dialled(seq, CaseKey::Callback(id.clone()), *call, at_ms);
             }
             Fact::CallbackCalledIn { id, call, .. } => {
                 let key = CaseKey::Callback(id.clone());
                 self.go_on_as(*call, &key);
-                self.on_case(seq, key, record.at_ms, |_| {});
+                self.on_case(seq, key, at_ms, |_| {});
             }
             Fact::CallbackAttempted { id, .. }
             | Fact::CallbackMoved { id, .. }
             | Fact::CallbackAsked { id, .. }
             | Fact::CallbackConfirmed { id } => {
-                self.on_case(seq, CaseKey::Callback(id.clone()), record.at_ms, |_| {});
+                self.on_case(seq, CaseKey::Callback(id.clone()), at_ms, |_| {});
             }
             Fact::CallbackRevised(spec) => {
-                self.on_case(seq, CaseKey::Callback(spec.id.clone()), record.at_ms, |_| {});
+                self.on_case(seq, CaseKey::Callback(spec.id.clone()), at_ms, |_| {});
             }
             Fact::CallbackEnded { id, .. } => {
-                self.on_case(seq, CaseKey::Callback(id.clone()), record.at_ms, |case| case.done = true);
+                self.on_case(seq, CaseKey::Callback(id.clone()), at_ms, |case| case.done = true);
             }
             Fact::ContactAdded { id, .. } => {
-                self.on_case(seq, CaseKey::Contact(id.clone()), record.at_ms, |_| {});
+                self.on_case(seq, CaseKey::Contact(id.clone()), at_ms, |_| {});
             }
             Fact::ContactRemoved { id } => {
-                self.on_case(seq, CaseKey::Contact(id.clone()), record.at_ms, |case| case.done = true);
+                self.on_case(seq, CaseKey::Contact(id.clone()), at_ms, |case| case.done = true);
             }
             Fact::ContactDisposed { id, .. } => match self.cases.get_mut(&CaseKey::Contact(id.clone())) {
                 Some(case) => case.records.push(seq),
                 None => self.dead.push(seq),
             },
             Fact::ContactDialled { id, call, .. } => {
-                self.on_dialled(seq, CaseKey::Contact(id.clone()), *call, record.at_ms);
+                self.on_dialled(seq, CaseKey::Contact(id.clone()), *call, at_ms);
             }
             Fact::DialRefused(refused) => {
                 let key = match refused.campaign.kind {
@@ -202,15 +225,13 @@ impl Compactor {
                         CaseKey::Contact(ContactId(refused.id.clone()))
                     }
                 };
-                self.on_case(seq, key, record.at_ms, |_| {});
+                self.on_case(seq, key, at_ms, |_| {});
             }
-            Fact::CallsSummed(summed) => self.on_summed(seq, summed, record.at_ms),
-            Fact::NumbersListed { numbers } => self.on_listed(seq, numbers),
-            Fact::NumberUnlisted { number } => self.on_unlisted(seq, number),
             Fact::ContactResult { id, again_ms, .. } => {
                 let last = again_ms.is_none();
-                self.on_case(seq, CaseKey::Contact(id.clone()), record.at_ms, |case| case.done |= last);
+                self.on_case(seq, CaseKey::Contact(id.clone()), at_ms, |case| case.done |= last);
             }
+            _ => {}
         }
     }
 

@@ -201,26 +201,11 @@ impl Core {
         let at_ms = record.at_ms;
         match record.fact {
             Fact::Booted { run } => self.run = run,
-            Fact::AgentSaved(profile) => self.save_agent(*profile),
-            Fact::AgentStatus { agent, status } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.wanted = wanted(status);
-                    agent.since_ms = at_ms;
-                }
-                if status == AgentStatus::LoggedOut {
-                    self.forget_mode(&agent);
-                }
-            }
-            Fact::ModeChosen { agent, wish } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.mode.chosen = wish;
-                }
-            }
-            Fact::ModeInForce { agent, mode } => {
-                if let Some(agent) = self.agents.get_mut(&agent) {
-                    agent.mode.now = mode;
-                }
-            }
+            fact @ (Fact::AgentSaved(_)
+            | Fact::AgentStatus { .. }
+            | Fact::ModeChosen { .. }
+            | Fact::ModeInForce { .. }
+            | Fact::AgentRemoved { .. }) => self.on_agent_record(fact, at_ms),
             Fact::LegUp { agent, call } => {
                 self.replayed.leg_up(agent, call);
             }
@@ -303,9 +288,35 @@ impl Core {
                 self.do_not_call.remove(&number);
             }
             Fact::DialRefused(_) | Fact::CallsSummed(_) | Fact::CalendarSet { .. } => {}
+        }
+    }
+
+    fn on_agent_record(&mut self, fact: Fact, at_ms: u64) {
+        match fact {
+            Fact::AgentSaved(profile) => self.save_agent(*profile),
+            Fact::AgentStatus { agent, status } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.wanted = wanted(status);
+                    agent.since_ms = at_ms;
+                }
+                if status == AgentStatus::LoggedOut {
+                    self.forget_mode(&agent);
+                }
+            }
+            Fact::ModeChosen { agent, wish } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.mode.chosen = wish;
+                }
+            }
+            Fact::ModeInForce { agent, mode } => {
+                if let Some(agent) = self.agents.get_mut(&agent) {
+                    agent.mode.now = mode;
+                }
+            }
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);
             }
+            _ => {}
         }
     }
 

@@ -16,13 +16,50 @@ impl Reports {
         let now = Moment { ms: record.at_ms, set_ms: self.set_ms };
         let at = At { now, keep_from_ms: record.at_ms.saturating_sub(keep_ms) };
         match &record.fact {
-            Fact::ContactAdded { id, spec } => {
-                self.queued(&id.0, CallKind::Preview, &spec.queue, &spec.number, at);
+            fact @ (Fact::CallbackAdded(_)
+            | Fact::CallbackRevised(_)
+            | Fact::CallbackDialled { .. }
+            | Fact::CallbackCalledIn { .. }
+            | Fact::CallbackAttempted { .. }
+            | Fact::CallbackMoved { .. }
+            | Fact::CallbackEnded { .. }) => self.on_callback_record(fact, at),
+            fact @ (Fact::ContactAdded { .. }
+            | Fact::ContactRemoved { .. }
+            | Fact::ContactDialled { .. }
+            | Fact::ContactResult { .. }
+            | Fact::ContactDisposed { .. }) => self.on_contact_record(fact, at),
+            Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
+            Fact::AgentRequested { call, queue, .. } => self.requested(*call, queue, at),
+            Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.now.ms)),
+            Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
+            Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
+            Fact::CallEnded { call, summary } => {
+                self.ended(*call, summary.as_deref().map_or("", |summary| summary.result.as_str()), at);
             }
-            Fact::ContactRemoved { id } => {
-                self.deleted(&id.0, at);
-                self.finished(&id.0, "deleted in queue", at);
-            }
+            Fact::CalendarSet { by_ms } => self.set_ms = self.set_ms.saturating_add(*by_ms),
+            Fact::Booted { .. }
+            | Fact::AgentSaved(_)
+            | Fact::AgentStatus { .. }
+            | Fact::ModeChosen { .. }
+            | Fact::ModeInForce { .. }
+            | Fact::AgentRemoved { .. }
+            | Fact::KeysBlocked { .. }
+            | Fact::AudioMissed { .. }
+            | Fact::LegUp { .. }
+            | Fact::Spliced { .. }
+            | Fact::NoPerson { .. }
+            | Fact::SettingUp { .. }
+            | Fact::Dialog { .. }
+            | Fact::CallbackAsked { .. }
+            | Fact::CallbackConfirmed { .. }
+            | Fact::CallsSummed(_)
+            | Fact::NumbersListed { .. }
+            | Fact::NumberUnlisted { .. } => {}
+        }
+    }
+
+    fn on_callback_record(&mut self, fact: &Fact, at: At) {
+        match fact {
             Fact::CallbackAdded(spec) => {
                 self.queued(&spec.id.0, CallKind::Callback, &spec.queue, &spec.number, at);
                 if let Some(talk) = spec.first_call().and_then(|call| self.talks.get_mut(&call)) {
@@ -35,29 +72,13 @@ impl Reports {
                     request.queue.clone_from(&spec.queue);
                 }
             }
-            Fact::ContactDialled { id, attempt, call, agent, skill: _ } => {
-                self.dialled(&id.0, *attempt, *call, agent, at);
-            }
             Fact::CallbackDialled { id, attempt, call, agent, skill: _ } => {
                 self.dialled(&id.0, *attempt, *call, agent, at);
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.attempts = *attempt;
                 }
             }
-            Fact::ContactResult { id, code, response, again_ms, disabled, agent, failed_at } => {
-                self.result(&id.0, code.name(), *response, *failed_at);
-                if *disabled {
-                    self.cancelled(&id.0, agent.as_ref(), at);
-                }
-                if again_ms.is_none() {
-                    let state = match (disabled, code.name()) {
-                        (true, _) => "deleted in queue",
-                        (false, "k") => "answered",
-                        (false, _) => "unanswered",
-                    };
-                    self.finished(&id.0, state, at);
-                }
-            }
+            Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call, at),
             Fact::CallbackAttempted { id, attempt, result, failed_at, code, response, .. } => {
                 let code = code.map_or_else(|| old_code(*result, *failed_at), ResultCode::name);
                 self.result(&id.0, code, *response, *failed_at);
@@ -88,39 +109,42 @@ impl Reports {
                     put(&mut self.callbacks, at, asked.row(&id.0, *reason, *result, at.now.ms));
                 }
             }
+            _ => {}
+        }
+    }
+
+    fn on_contact_record(&mut self, fact: &Fact, at: At) {
+        match fact {
+            Fact::ContactAdded { id, spec } => {
+                self.queued(&id.0, CallKind::Preview, &spec.queue, &spec.number, at);
+            }
+            Fact::ContactRemoved { id } => {
+                self.deleted(&id.0, at);
+                self.finished(&id.0, "deleted in queue", at);
+            }
+            Fact::ContactDialled { id, attempt, call, agent, skill: _ } => {
+                self.dialled(&id.0, *attempt, *call, agent, at);
+            }
+            Fact::ContactResult { id, code, response, again_ms, disabled, agent, failed_at } => {
+                self.result(&id.0, code.name(), *response, *failed_at);
+                if *disabled {
+                    self.cancelled(&id.0, agent.as_ref(), at);
+                }
+                if again_ms.is_none() {
+                    let state = match (disabled, code.name()) {
+                        (true, _) => "deleted in queue",
+                        (false, "k") => "answered",
+                        (false, _) => "unanswered",
+                    };
+                    self.finished(&id.0, state, at);
+                }
+            }
             Fact::ContactDisposed { id, disposition, .. } => {
                 if let Some(row) = self.archive.newest_mut(|row| row.call_id == id.0) {
                     row.disposition = Some(disposition.clone());
                 }
             }
-            Fact::InboundArrived { call, queue, number, .. } => self.arrived(*call, queue, number, at),
-            Fact::AgentRequested { call, queue, .. } => self.requested(*call, queue, at),
-            Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.now.ms)),
-            Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
-            Fact::CallbackCalledIn { id, call, .. } => self.called_in(&id.0, *call, at),
-            Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
-            Fact::CallEnded { call, summary } => {
-                self.ended(*call, summary.as_deref().map_or("", |summary| summary.result.as_str()), at);
-            }
-            Fact::CalendarSet { by_ms } => self.set_ms = self.set_ms.saturating_add(*by_ms),
-            Fact::Booted { .. }
-            | Fact::AgentSaved(_)
-            | Fact::AgentStatus { .. }
-            | Fact::ModeChosen { .. }
-            | Fact::ModeInForce { .. }
-            | Fact::AgentRemoved { .. }
-            | Fact::KeysBlocked { .. }
-            | Fact::AudioMissed { .. }
-            | Fact::LegUp { .. }
-            | Fact::Spliced { .. }
-            | Fact::NoPerson { .. }
-            | Fact::SettingUp { .. }
-            | Fact::Dialog { .. }
-            | Fact::CallbackAsked { .. }
-            | Fact::CallbackConfirmed { .. }
-            | Fact::CallsSummed(_)
-            | Fact::NumbersListed { .. }
-            | Fact::NumberUnlisted { .. } => {}
+            _ => {}
         }
     }
 
