@@ -49,7 +49,9 @@ fn main() -> ExitCode {
         (Some(Command::Run { config, log }), _) => run(&config, &log),
         (None, Some(config)) => run(&config, &log),
         (None, None) => {
-            eprintln!("offhook-control: name a configuration file; control/example.toml is one");
+            eprintln!(
+                "offhook-control: name a configuration file, as `offhook-control control.toml`; control/example.toml has every setting"
+            );
             ExitCode::from(BAD_CONFIG)
         }
     }

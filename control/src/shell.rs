@@ -26,8 +26,9 @@ pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
     // A file that has reached the limit of its size is an error to report and to try again, no reason to die.
     let _too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
     let listen = config.http.listen;
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("HTTP cannot listen on {listen}"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("HTTP cannot listen on {listen} (http.listen)"))?;
     let (runtime, inbox, doors) = Runtime::start(&config, Clock::new()).await?;
     let sip = runtime.sip_addr();
     let http = listener.local_addr()?;

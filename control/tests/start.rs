@@ -69,7 +69,7 @@ fn the_ready_line_says_where_it_listens_and_sigterm_ends_it_well() {
 fn an_address_in_use_is_a_clear_error() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("its address").to_string();
-    for (section, what) in [("[http]", "HTTP"), ("[sip]", "SIP")] {
+    for (section, what, setting) in [("[http]", "HTTP", "http.listen"), ("[sip]", "SIP", "sip.listen")] {
         let place = Place::new("", "");
         let text = std::fs::read_to_string(place.config()).expect("it is there");
         let text = text.replace(
@@ -78,8 +78,17 @@ fn an_address_in_use_is_a_clear_error() {
         );
         write(&place.config(), &text);
         let error = Control::spawn(binary().arg(place.config())).err().expect("it does not start");
-        assert!(error.contains(what) && error.contains(&address), "{error}");
+        assert!([what, &address, setting].iter().all(|word| error.contains(word)), "{error}");
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_made_is_told_once_and_with_what_it_takes() {
+    let place = Place::new("", "[journal]\npath = \"/nowhere/offhook.journal\"");
+    let (status, text) = output(binary().arg(place.config()));
+    assert_eq!(status.code(), Some(1), "{text}");
+    assert!(text.contains("journal.path") && text.contains("its directory has to be there"), "{text}");
+    assert_eq!(text.matches("/nowhere/offhook.journal").count(), 1, "{text}");
 }
 
 #[test]

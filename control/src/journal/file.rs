@@ -53,13 +53,30 @@ pub enum OpenError {
         source: io::Error,
     },
     /// SQLite or the operating system refused.
-    #[error("the journal {path} cannot be opened: {source}")]
+    #[error("the journal {path} (journal.path) cannot be opened: {reason}")]
     Sqlite {
         /// Path of the file.
         path: String,
-        /// What it said.
-        source: rusqlite::Error,
+        /// What it said, and what to look at.
+        reason: String,
     },
+}
+
+impl OpenError {
+    fn sqlite(path: &str, error: &rusqlite::Error) -> Self {
+        let reason = match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) => {
+                "its directory has to be there, and this process has to be able to make files in it"
+                    .to_owned()
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                "this process has to be able to write to it and to its directory".to_owned()
+            }
+            Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::Sqlite { path: path.to_owned(), reason }
+    }
 }
 
 pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
@@ -67,7 +84,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(shown.clone()),
         Some(ErrorCode::NotADatabase) => OpenError::NotAJournal(shown.clone()),
-        _ => OpenError::Sqlite { path: shown.clone(), source },
+        _ => OpenError::sqlite(&shown, &source),
     };
     create_private(path);
     let connection = Connection::open(path).map_err(sqlite)?;
@@ -123,7 +140,7 @@ pub(super) fn read_all(
     replay: &mut impl FnMut(u64, &[u8]),
 ) -> Result<u64, OpenError> {
     let shown = path.display().to_string();
-    let sqlite = |source| OpenError::Sqlite { path: shown.clone(), source };
+    let sqlite = |source| OpenError::sqlite(&shown, &source);
     let mut select = connection.prepare("SELECT seq, body FROM journal ORDER BY seq").map_err(sqlite)?;
     let mut rows = select.query([]).map_err(sqlite)?;
     let (mut last, mut there) = (0, 0);

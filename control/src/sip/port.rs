@@ -218,14 +218,14 @@ fn bind(
     let mut last = None;
     for _ in 0..attempts {
         let udp = Udp::bind(listen, dscp, Arc::clone(backlog), unreachable.clone(), stopped.clone())
-            .with_context(|| format!("SIP over UDP cannot listen on {listen}"))?;
+            .with_context(|| format!("SIP over UDP cannot listen on {listen} (sip.listen)"))?;
         match listen_at(rsipstack::platform::net::UdpSocket::local_addr(&udp)?) {
             Ok(listener) => return Ok((udp, listener)),
             Err(error) => last = Some(error),
         }
     }
     let error = last.map_or_else(|| anyhow::anyhow!("no port"), anyhow::Error::from);
-    Err(error.context(format!("SIP over TCP cannot listen on {listen}")))
+    Err(error.context(format!("SIP over TCP cannot listen on {listen} (sip.listen)")))
 }
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
