@@ -66,7 +66,7 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<bool> {
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let outcome = demo_in(args, &directory);
     if args.keep || outcome.is_err() {
-        println!("  {}", directory.display());
+        eprintln!("logs     {}", directory.display());
     } else {
         let _ = fs::remove_dir_all(&directory);
     }
@@ -164,8 +164,9 @@ fn start(name: &'static str, mut command: Command, directory: &Path) -> anyhow::
     let log = File::options().create(true).append(true).open(log_path(name, directory))?;
     let streams = (Stdio::from(log.try_clone()?), Stdio::from(log));
     command.current_dir(directory).stdin(Stdio::null()).stdout(streams.0).stderr(streams.1);
-    let child =
-        command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    let child = command
+        .spawn()
+        .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
     Ok(Victim { name, child, command })
 }
 
