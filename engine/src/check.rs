@@ -12,6 +12,7 @@ use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::files::{self, Files};
 use crate::kernel;
+use crate::run;
 use crate::sockets::CONTROL_QUEUE_BYTES;
 use crate::speed;
 use crate::steering;
@@ -53,6 +54,7 @@ pub(crate) fn print(args: &RunArgs, workers: usize) -> Fitness {
         media_addresses(args),
         control_address(args),
         prompts(args),
+        options(args),
         steer(args),
         kernel(args, files.legs),
     ]);
@@ -166,6 +168,13 @@ fn prompts(args: &RunArgs) -> Finding {
             ))
         }
         Err(error) => bad(format!("prompts: {}: {error}", directory.display())),
+    }
+}
+
+fn options(args: &RunArgs) -> Finding {
+    match run::check(args) {
+        Ok(()) => good("the options go together"),
+        Err(error) => bad(format!("{error:#}")),
     }
 }
 

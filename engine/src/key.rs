@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use offhook_proto::auth::Key;
+
+use crate::run::Mistake;
 
 /// Reads the key, without the white space around it.
 ///
@@ -19,14 +21,14 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Key> {
 ///
 /// # Errors
 /// `control` is not a loopback address, there is no key, and `open` was not said.
-pub(crate) fn check_exposure(control: SocketAddr, has_key: bool, open: bool) -> anyhow::Result<()> {
+pub(crate) fn check_exposure(control: SocketAddr, has_key: bool, open: bool) -> Result<(), Mistake> {
     if control.ip().is_loopback() || has_key || open {
         return Ok(());
     }
-    bail!(
+    Err(Mistake(format!(
         "the control socket on {control} would obey every host that can reach it: give --key-file FILE, \
          or --open if the network itself keeps strangers away"
-    )
+    )))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, RunArgs, Subcommands};
 use crate::check::Fitness;
-use crate::run::NoRing;
+use crate::run::{Mistake, NoRing};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -77,7 +77,11 @@ fn engine(args: &RunArgs) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
-            ExitCode::from(if error.is::<NoRing>() { NO_RING } else { FAILED })
+            ExitCode::from(match () {
+                () if error.is::<NoRing>() => NO_RING,
+                () if error.is::<Mistake>() => USAGE,
+                () => FAILED,
+            })
         }
     }
 }

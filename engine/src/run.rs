@@ -1,9 +1,9 @@
 //! From arguments to a running engine, and the ready line.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener, UdpSocket};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -31,20 +31,29 @@ use crate::workers::{self, Workers};
 #[error("the engine needs io_uring")]
 pub(crate) struct NoRing(#[source] pub(crate) SetupError);
 
+/// Options that no machine can run with: to try again is no use.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Mistake(pub(crate) String);
+
 /// Runs until a signal.
 ///
 /// # Errors
-/// [`NoRing`], an argument that does not fit this machine, or a thread that has ended.
+/// [`NoRing`], a [`Mistake`], an argument that does not fit this machine, or a thread that has ended.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let key = args.key_file.as_deref().map(key::read).transpose()?;
-    key::check_exposure(args.control, key.is_some(), args.open)?;
-    check_prompts(args.prompts.as_deref())?;
+    check(args)?;
     let advertised = advertised(args)?;
     let cpus = cpus(args)?;
     let files = allow_files(args.max_legs, cpus.len());
     let max_legs = files.legs;
-    let socket = bind_control(args.control)
-        .with_context(|| format!("cannot bind the control socket {}", args.control))?;
+    warn_of_strange_addresses(&args.media_addresses);
+    let socket = bind_control(args.control).with_context(|| {
+        format!(
+            "cannot bind the control socket {}: another --control is needed, or an engine runs there already",
+            args.control
+        )
+    })?;
     let address = socket.local_addr()?;
 
     let clock = Clock::start();
@@ -64,7 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         max_legs_per_worker: files.legs_per_worker as usize,
         seed,
     };
-    let ng_tcp = args.ng_tcp.map(|address| bind_ng(address, args.open)).transpose()?;
+    let ng_tcp = args.ng_tcp.map(bind_ng).transpose()?;
     let metrics = args.metrics.map(MetricsPage::bind).transpose()?;
     let metrics_key = key.clone();
     let ng_config = ng_config(args, &clock, random()?);
@@ -97,7 +106,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
             metrics.open(address, metrics_key)?;
         }
         // The line says that requests are answered from now on; who reads it may be gone.
-        let _ = writeln!(std::io::stdout(), "{ready}");
+        let _ = writeln!(io::stdout(), "{ready}");
         control::serve(setup).await
     })?;
     for thread in threads {
@@ -125,13 +134,39 @@ fn ng_config(args: &RunArgs, clock: &Clock, seed: [u8; 32]) -> offhook_ng::Confi
     }
 }
 
-/// The listener for `ng` requests over TCP, which nobody signs.
-fn bind_ng(address: SocketAddr, open: bool) -> anyhow::Result<StdTcpListener> {
-    if !address.ip().is_loopback() && !open {
-        bail!(
+/// Finds what is wrong in the options before anything is taken.
+///
+/// # Errors
+/// A [`Mistake`], or directories and processors that this process does not have.
+pub(crate) fn check(args: &RunArgs) -> anyhow::Result<()> {
+    key::check_exposure(args.control, args.key_file.is_some(), args.open)?;
+    if let Some(address) = args.ng_tcp.filter(|address| !address.ip().is_loopback() && !args.open) {
+        bail!(Mistake(format!(
             "--ng-tcp {address} is not on loopback, and requests over TCP are not signed: give --open if that is meant"
-        );
+        )));
     }
+    for (option, directory) in [("--prompts", &args.prompts), ("--recordings", &args.recordings)] {
+        if let Some(directory) = directory.as_ref().filter(|directory| !directory.is_dir()) {
+            bail!("{option}: {} is not a directory", directory.display());
+        }
+    }
+    if let Some(directory) = &args.recordings {
+        try_to_write(directory)
+            .with_context(|| format!("--recordings: no file can be made in {}", directory.display()))?;
+    }
+    advertised(args)?;
+    cpus(args)?;
+    Ok(())
+}
+
+fn try_to_write(directory: &Path) -> io::Result<()> {
+    let probe = directory.join(format!(".offhook-{}", std::process::id()));
+    File::create_new(&probe)?;
+    fs::remove_file(probe)
+}
+
+/// The listener for `ng` requests over TCP, which nobody signs.
+fn bind_ng(address: SocketAddr) -> anyhow::Result<StdTcpListener> {
     let listener =
         StdTcpListener::bind(address).with_context(|| format!("cannot bind --ng-tcp {address}"))?;
     listener.set_nonblocking(true)?;
@@ -151,14 +186,27 @@ fn allow_files(max_legs: u32, workers: usize) -> Files {
     files
 }
 
+/// An address may come to this machine later, as one that two machines share; until then no leg can be made on it.
+fn warn_of_strange_addresses(addresses: &[IpAddr]) {
+    for address in addresses {
+        if let Err(error) = UdpSocket::bind((*address, 0)) {
+            warn!(%error, %address, "no leg can be made on this --media-address while it is none of this machine");
+        }
+    }
+}
+
 /// Processors of the workers.
 pub(crate) fn cpus(args: &RunArgs) -> anyhow::Result<Vec<u32>> {
     let allowed: Vec<u32> = allowed_cpus()?.into_iter().map(|cpu| cpu as u32).collect();
     let Some(wanted) = &args.cpus else { return Ok(allowed) };
     match wanted.0.iter().find(|cpu| !allowed.contains(cpu)) {
-        Some(cpu) => bail!("--cpus: this process may not use processor {cpu}, only {allowed:?}"),
+        Some(cpu) => bail!("--cpus: this process may not use processor {cpu}, only {}", listed(&allowed)),
         None => Ok(wanted.0.clone()),
     }
+}
+
+fn listed(cpus: &[u32]) -> String {
+    cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// What peers are told in place of our media addresses.
@@ -166,25 +214,16 @@ fn advertised(args: &RunArgs) -> anyhow::Result<HashMap<IpAddr, IpAddr>> {
     let mut advertised = HashMap::new();
     for &(own, told) in &args.advertised {
         if !args.media_addresses.contains(&own) {
-            bail!("--advertise: {own} is not a --media-address");
+            bail!(Mistake(format!("--advertise: {own} is not a --media-address")));
         }
         if own.is_ipv4() != told.is_ipv4() {
-            bail!("--advertise: {own} and {told} are not of one version of IP");
+            bail!(Mistake(format!("--advertise: {own} and {told} are not of one version of IP")));
         }
         if advertised.insert(own, told).is_some() {
-            bail!("--advertise: {own} is there twice");
+            bail!(Mistake(format!("--advertise: {own} is there twice")));
         }
     }
     Ok(advertised)
-}
-
-fn check_prompts(directory: Option<&Path>) -> anyhow::Result<()> {
-    match directory {
-        Some(directory) if !directory.is_dir() => {
-            bail!("--prompts: {} is not a directory", directory.display())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Bytes that nobody can guess.

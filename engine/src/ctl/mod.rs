@@ -8,12 +8,13 @@ mod raw;
 mod record_args;
 mod secure_args;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use offhook_proto::auth::Key;
-use offhook_proto::{BlockingClient, ClientEvent, Config, Reply};
+use offhook_proto::{BlockingClient, ClientEvent, Config, Error, ErrorCode, Reply};
 
 pub(crate) use self::args::CtlArgs;
 use self::args::Verb;
@@ -38,7 +39,7 @@ fn execute(args: CtlArgs) -> anyhow::Result<()> {
         verb => {
             let command = verb.command().context("a verb of one request")?;
             let mut client = BlockingClient::connect(args.control, key)?;
-            let reply = client.call(command.clone())?;
+            let reply = client.call(command.clone()).map_err(|error| unheard(error, args.control))?;
             match (args.json, reply) {
                 (true, Reply::Ok(body)) => println!("{}", serde_json::to_string_pretty(&body)?),
                 (_, reply) => println!("{}", print::reply(&command, reply)?),
@@ -48,8 +49,18 @@ fn execute(args: CtlArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What to look at when nobody answers.
+fn unheard(error: Error, control: SocketAddr) -> anyhow::Error {
+    match error.code {
+        ErrorCode::Timeout => {
+            anyhow!("{error}: is an engine running at {control} (--control), with this key?")
+        }
+        _ => error.into(),
+    }
+}
+
 fn print_events(
-    control: std::net::SocketAddr,
+    control: SocketAddr,
     key: Option<Key>,
     controller: String,
     count: Option<u64>,

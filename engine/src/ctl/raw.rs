@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use offhook_proto::auth::{Envelope, Key};
 use offhook_proto::{frame, limits};
 
@@ -30,7 +30,7 @@ pub(crate) fn exchange(engine: SocketAddr, key: Option<Key>, dictionary: &str) -
             let length = match socket.recv(&mut buffer) {
                 Ok(length) => length,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error).context(format!("no engine at {engine} (--control)")),
             };
             let reply = envelope.open(unix_ms(), &buffer[..length])?;
             match frame::split(&reply) {

@@ -375,7 +375,7 @@ impl WorkerThread {
     fn log_figures(&self) {
         let mut figures = self.core.info();
         self.complete(&mut figures);
-        info!(figures = serde_json::to_string(&figures).unwrap_or_default(), "worker stopped");
+        info!(figures = %serde_json::to_string(&figures).unwrap_or_default(), "worker stopped");
     }
 }
 

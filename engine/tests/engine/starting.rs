@@ -48,7 +48,7 @@ fn a_control_port_in_use_is_named() {
 #[test]
 fn a_control_socket_that_others_can_reach_needs_a_key_or_a_word() {
     let (code, text) = output(&["--control", "0.0.0.0:0"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(text.contains("--key-file") && text.contains("--open"), "{text}");
 }
 
@@ -57,8 +57,11 @@ fn arguments_that_cannot_work_are_refused_with_the_reason() {
     for (arguments, reason) in [
         (&["--ports", "9-10"][..], "below 1024"),
         (&["--cpus", "0,0"], "twice"),
-        (&["--cpus", "1000"], "may not use processor 1000"),
-        (&["--prompts", "/nowhere"], "/nowhere is not a directory"),
+        (&["--cpus", "1000"], "may not use processor 1000, only 0"),
+        (&["--prompts", "/nowhere"], "--prompts: /nowhere is not a directory"),
+        (&["--recordings", "/nowhere"], "--recordings: /nowhere is not a directory"),
+        (&["--recordings", "/proc/self"], "no file can be made in /proc/self"),
+        (&["--ng-tcp", "0.0.0.0:0"], "--open"),
         (&["--key-file", "/nowhere"], "/nowhere"),
         (&["--max-legs", "0"], "0"),
         (&["--log", "a=b=c"], "--log"),
@@ -71,6 +74,32 @@ fn arguments_that_cannot_work_are_refused_with_the_reason() {
         assert!(code.is_some_and(|code| code != 0), "{arguments:?}");
         assert!(text.contains(reason), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn a_mistake_in_the_options_is_told_from_what_may_go_better_next_time() {
+    for (arguments, code) in [
+        (&["--nonsense"][..], 2),
+        (&["--control", "0.0.0.0:0"], 2),
+        (&["--ng-tcp", "0.0.0.0:0"], 2),
+        (&["--advertise", "127.0.0.2=203.0.113.9"], 2),
+        (&["--prompts", "/nowhere"], 1),
+        (&["--recordings", "/nowhere"], 1),
+        (&["--metrics", "192.0.2.1:1"], 1),
+    ] {
+        let (found, text) = output(arguments);
+        assert_eq!(found, Some(code), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_command_without_an_engine_says_where_it_looked_for_one() {
+    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let mut ctl = Process::new(env!("CARGO_BIN_EXE_offhook-engine"));
+    let output = ctl.args(["ctl", "--control", &free.to_string(), "stats"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&format!("running at {free}")), "{text}");
 }
 
 #[test]
@@ -106,6 +135,9 @@ fn check_says_what_this_machine_can_do() {
     for word in ["io_uring", "gather packets", "task work", "open files", "ports", "rmem_max", "prompts: "] {
         assert!(text.contains(word), "{word} in {text}");
     }
+    let (code, text) = output(&["--check", "--recordings", "/nowhere"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("FAIL") && text.contains("--recordings: /nowhere"), "{text}");
     let (code, text) = output(&["--check", "--media-address", "192.0.2.1"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("FAIL") && text.contains("192.0.2.1"), "{text}");
