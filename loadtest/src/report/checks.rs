@@ -88,7 +88,7 @@ fn of_audio(report: &Report, load: &LoadArgs) -> Vec<Check> {
         check(
             "answer to two-way audio, 99 % of calls",
             p99_ms <= load.max_answer_to_audio.0 as f64,
-            format!("{p99_ms:.1} ms; limit {}", load.max_answer_to_audio),
+            format!("{p99_ms:.1} ms; limit {} ms", load.max_answer_to_audio.0),
         ),
     ]
 }

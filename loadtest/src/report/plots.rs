@@ -55,11 +55,11 @@ pub(crate) fn histogram(x: &str, y: &str, values: &[f64], colour: RGBColor) -> S
     svg(|area| draw_bars(area, x, y, step, &counts, colour))
 }
 
+/// Nines of a percentile, and powers of ten of a microsecond.
 fn stretch(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    points
-        .iter()
-        .map(|&(percentile, value)| (-(1.0 - percentile / 100.0).max(1e-12).log10(), value))
-        .collect()
+    let nines = |percentile: f64| -(1.0 - percentile / 100.0).max(1e-12).log10();
+    let power = |ms: f64| (ms * 1_000.0).max(1.0).log10();
+    points.iter().map(|&(percentile, ms)| (nines(percentile), power(ms))).collect()
 }
 
 /// The next of 1, 2, 5 times a power of ten.
@@ -185,6 +185,21 @@ fn number(value: f64, scale: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn delays_are_drawn_on_a_logarithmic_scale_that_says_how_long_they_are() {
+        let points = vec![(0.0, 0.02), (90.0, 2.0), (99.9, 177.0)];
+        let text = nines(&[Series { name: "a", colour: TEAL, points, filled: false }]);
+        let labels: Vec<&str> = text
+            .lines()
+            .filter(|line| ["µs", "ms", "s"].iter().any(|unit| line.ends_with(&format!(" {unit}"))))
+            .collect();
+        assert!(
+            labels.contains(&"1 µs") && labels.contains(&"100 µs") && labels.contains(&"10 ms"),
+            "{labels:?}"
+        );
+        assert!(labels.iter().all(|label| label.len() <= 7), "{labels:?}");
+    }
 
     #[test]
     fn plots_are_svg_and_nothing_to_plot_is_an_empty_picture_not_a_panic() {
