@@ -13,13 +13,17 @@ const troubles = { busy: "the phone is busy", no_answer: "the phone was not answ
 const results = { k: "answered", b: "busy or rejected", t: "no answer", h: "agent hung up", q: "agent left", c: "set-up timeout", e: "network error", d: "ended by a supervisor" };
 
 function el(tag, text, tone) { const node = document.createElement(tag); if (text !== undefined) node.textContent = text; if (tone) node.className = tone; return node; }
-const words = text => (text ?? "").toLowerCase().replaceAll("_", " ");
+// What people who have read no protocol call it.
+const plain = { spliced: "talking", up: "off hook", down: "on hook", dialling: "calling", validating: "asking for the PIN" };
+const words = text => plain[text] ?? (text ?? "").toLowerCase().replaceAll("_", " ");
 const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const badge = (node, name) => { put(node, words(name)); node.className = "state " + (tones[name] ?? "soft"); };
+// Data as somebody attached it: a line for each value, and JSON for what is deeper.
+const lines = data => typeof data !== "object" || data === null ? String(data ?? "") : Object.entries(data).map(([key, value]) => key + ": " + (typeof value === "object" ? JSON.stringify(value) : value)).join("\n");
 const lasting = ms => { const s = Math.max(0, Math.round(ms / 1000)); return s < 60 ? s + " s" : s < 3600 ? Math.floor(s / 60) + " min" : Math.floor(s / 3600) + " h"; };
 const ago = ms => ms ? lasting(Date.now() + skew - ms) : "";
 const byName = new Intl.Collator(undefined, { numeric: true }).compare;
-const phone = agent => ({ registered: () => "registers here", sip: s => s.uri, number: s => s.number })[agent.station?.kind]?.(agent.station) ?? "no station";
+const phone = agent => ({ registered: () => "registered here", sip: s => s.uri, number: s => s.number })[agent.station?.kind]?.(agent.station) ?? "no station";
 
 async function token() {
   asking ??= new Promise(resolve => {
@@ -161,9 +165,12 @@ function render() {
   const s = state.statistics;
   if (s) tiles([["Off hook", s.legs_up], ["Ready", s.agents.available ?? 0], ["Talking", s.spliced], ["Waiting", s.waiting], ["Dialled", s.dialled],
     ["Answered", s.answered], ["Connected", s.connected], ["Abandoned", s.abandoned],
-    ["Audio p50", s.answer_to_audio_p50_ms, "ms"], ["Audio p99", s.answer_to_audio_p99_ms, "ms"]]);
+    ["Audio, median", s.answer_to_audio_p50_ms, "ms"], ["Audio, 99 %", s.answer_to_audio_p99_ms, "ms"]]);
   const wanted = $("find").value.trim().toLowerCase();
-  const all = [...state.agents.values()].filter(agent => !wanted || (agent.name + " " + agent.id).toLowerCase().includes(wanted));
+  const all = [...state.agents.values()].filter(agent => !wanted || [agent.name, agent.id, words(agent.status), customer(agent)].join("\n").toLowerCase().includes(wanted));
+  const counts = new Map();
+  for (const agent of state.agents.values()) counts.set(agent.status, (counts.get(agent.status) ?? 0) + 1);
+  put($("agents-count"), [...counts].sort(([, a], [, b]) => b - a).map(([status, count]) => count + " " + words(status)).join(" · "));
   const urgent = agent => agent.offer ? 0 : agent.status === "logged_out" ? 2 : 1;
   all.sort((a, b) => urgent(a) - urgent(b) || byName(a.name, b.name));
   const list = all.slice(0, shown);
@@ -174,11 +181,12 @@ function render() {
     [queue.name, queue.waiting, queue.waiting ? lasting(queue.oldest_ms) : "–", queue.agents_ready].forEach((text, n) => put(row.children[n], String(text))), "No queues.");
   const calls = [...state.calls.values()].filter(call => call.kind !== "agent_leg").reverse()
     .sort((a, b) => (a.state === "ended") - (b.state === "ended")).slice(0, 60);
-  rows($("calls"), calls, () => { const row = cells(5)(); row.children[3].append(el("span")); row.children[4].className = "number"; return row; }, (row, call) => {
-    const ms = call.answer_to_audio_ms;
+  rows($("calls"), calls, () => { const row = cells(6)(); row.children[3].append(el("span")); row.children[4].className = row.children[5].className = "number"; return row; }, (row, call) => {
+    const ms = call.answer_to_audio_ms, from = call.answered_ms ?? call.started_ms;
     put(row.children[0], call.number); put(row.children[1], kinds[call.kind] ?? call.kind); put(row.children[2], name(call.agent));
     badge(row.children[3].firstChild, call.state === "ended" && call.result ? call.result : call.one_way ? "no audio " + call.one_way.map(words).join(", ") : call.state);
-    put(row.children[4], ms == null ? "" : ms.toFixed(1) + " ms");
+    put(row.children[4], call.ended_ms ? lasting(call.ended_ms - from) : ago(from));
+    put(row.children[5], ms == null ? "" : ms.toFixed(1) + " ms");
   }, "No calls yet.");
   rows($("callbacks"), [...state.callbacks.values()].reverse().slice(0, 60), callbackRow, (row, cb) => {
     put(row.children[0], cb._customer_number); put(row.children[1], cb._service_name); badge(row.children[2].firstChild, cb._callback_state);
@@ -200,6 +208,7 @@ function notBefore(contact) {
   const at = new Date(contact.not_before);
   return contact.state === "queued" && at > Date.now() + skew ? "not before " + at.toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "";
 }
+const customer = agent => state.calls.get(agent.call)?.number ?? agent.offer?.number ?? (agent.call ? "call " + agent.call : "");
 // A number to which somebody passed the customer on is no agent; its id begins with a dot.
 const name = id => id ? state.agents.get(id)?.name ?? (id.startsWith(".") ? "another number" : id) : "";
 function tiles(list) {
@@ -215,10 +224,9 @@ function agentRow(agent) {
   return row;
 }
 function agentCells(row, agent) {
-  const call = agent.call && state.calls.get(agent.call);
   put(row.children[0].firstChild, agent.name);
   badge(row.children[1].firstChild, agent.status); badge(row.children[2].firstChild, agent.connection);
-  put(row.children[3], call?.number ?? agent.offer?.number ?? (agent.call ? "call " + agent.call : ""));
+  put(row.children[3], customer(agent));
   put(row.children[4], ago(agent.since_ms));
   row.classList.toggle("chosen", agent.id === chosen);
 }
@@ -244,7 +252,7 @@ function renderDesk() {
   put($("desk-name"), agent.name); badge($("desk-status"), agent.status);
   renderMode(agent);
   start(agent);
-  put($("desk-phone"), `Phone ${phone(agent)}: ${words(agent.connection)}`);
+  put($("desk-phone"), `Phone (${phone(agent)}): ${words(agent.connection)}`);
   put($("desk-error"), agent.last_error && agent.connection === "down" ? trouble(agent.last_error) : "");
   const call = agent.call && state.calls.get(agent.call);
   $("desk-call").hidden = !call;
@@ -260,8 +268,7 @@ function renderDesk() {
   if (offer) {
     put($("offer-kind"), { callback: "Callback", preview: "Preview: call this contact?", inbound: "Caller" }[offer.kind] ?? offer.kind);
     put($("offer-number"), offer.number);
-    const empty = offer.data == null || (typeof offer.data === "object" && !Object.keys(offer.data).length);
-    put($("offer-data"), empty ? "" : JSON.stringify(offer.data, null, 1));
+    put($("offer-data"), lines(offer.data));
     $("offer-acts").hidden = !waits; $("offer-cancel").hidden = offer.kind !== "preview";
   }
   const wasHidden = $("pin").hidden;

@@ -78,7 +78,7 @@ fn pc_06_buttons_of_the_console_establish_keep_and_release_the_connection() {
     }
     console.clicks("[data-act=release]");
     ann.sipp.awaits("BYE", 1);
-    console.awaits("#desk-phone", "down");
+    console.awaits("#desk-phone", "on hook");
     assert_eq!(ann.sipp.invites().len(), 1);
 }
 
@@ -89,16 +89,16 @@ fn pc_06_opening_the_page_with_its_trigger_establishes_the_connection_unless_it_
     house.rest.put_agent("ann", &ann.station(), &json!({}));
     house.rest.act("ann", "login");
     let mut console = Browser::open(house.http, "#ann&establish");
-    console.awaits("#desk-phone", "up");
+    console.awaits("#desk-phone", "off hook");
     console.awaits("#desk-status", "on break");
     assert_eq!(ann.sipp.awaits_invites(1).len(), 1);
     // Opened without it, or beside a connection that is up, the page calls nobody.
     let mut again = Browser::open(house.http, "#ann&establish");
-    again.awaits("#desk-phone", "up");
+    again.awaits("#desk-phone", "off hook");
     again.clicks("[data-act=release]");
-    again.awaits("#desk-phone", "down");
+    again.awaits("#desk-phone", "on hook");
     let mut plain = Browser::open(house.http, "#ann");
-    plain.awaits("#desk-phone", "down");
+    plain.awaits("#desk-phone", "on hook");
     plain.clicks("[data-act=offline]");
     plain.awaits("#desk-status", "working offline");
     assert_eq!((ann.sipp.invites().len(), &house.rest.agent("ann")["connection"]), (1, &json!("down")));
@@ -121,7 +121,7 @@ fn pc_06_a_box_beside_log_in_has_the_phone_called_with_it() {
     assert_eq!(ann.sipp.invites().len(), 0);
     console.clicks("#initiate");
     console.clicks("[data-act=login]");
-    console.awaits("#desk-phone", "up");
+    console.awaits("#desk-phone", "off hook");
     console.awaits("#desk-status", "on break");
     assert_eq!(ann.sipp.invites().len(), 1);
     assert_eq!(console.complaints(), Vec::<String>::new());
