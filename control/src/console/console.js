@@ -163,7 +163,9 @@ const cells = count => () => { const row = el("tr"); for (let n = 0; n < count; 
 
 function render() {
   const s = state.statistics;
-  if (s) tiles([["Off hook", s.legs_up], ["Ready", s.agents.available ?? 0], ["Talking", s.spliced], ["Waiting", s.waiting], ["Dialled", s.dialled],
+  // Before control has answered, nothing can be said to be missing.
+  if (!s) return;
+  tiles([["Off hook", s.legs_up], ["Ready", s.agents.available ?? 0], ["Talking", s.spliced], ["Waiting", s.waiting], ["Dialled", s.dialled],
     ["Answered", s.answered], ["Connected", s.connected], ["Abandoned", s.abandoned],
     ["Audio, median", s.answer_to_audio_p50_ms, "ms"], ["Audio, 99 %", s.answer_to_audio_p99_ms, "ms"]]);
   const wanted = $("find").value.trim().toLowerCase();
