@@ -93,6 +93,7 @@ impl Ng {
             replace_origin: flags.replaces_origin(),
             original_direction: flags.has("original-sendrecv"),
             rtcp: flags.rtcp_attribute(),
+            marked: flags.has("loop-protect"),
             opened: Vec::new(),
             new_dialogue: false,
         };

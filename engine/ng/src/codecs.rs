@@ -61,6 +61,14 @@ impl<'a> Codecs<'a> {
     pub(crate) fn offered(&self, accepted: &[Format], used: &[String]) -> Vec<Format> {
         let mut offered: Vec<Format> =
             accepted.iter().filter(|format| !self.takes(&self.mask, format)).cloned().collect();
+        if self.sweeps() {
+            // What is taken back goes by the order in which it is.
+            let place = |format: &Format| self.wanted().position(|name| format.is_named(name));
+            offered.sort_by_key(|format| match format.codec() {
+                Some(_) => place(format).unwrap_or(usize::MAX - 1),
+                None => usize::MAX,
+            });
+        }
         let has_events = accepted.iter().any(Format::is_telephone_event);
         for name in &self.transcode {
             let Some(format) = Format::own_named(name) else { continue };
@@ -71,6 +79,11 @@ impl<'a> Codecs<'a> {
             }
         }
         offered
+    }
+
+    /// Whether all codecs are left out but for some.
+    fn sweeps(&self) -> bool {
+        self.strip.iter().chain(&self.mask).any(|name| matches!(*name, "all" | "full"))
     }
 
     fn takes(&self, names: &[&str], format: &Format) -> bool {
@@ -169,6 +182,9 @@ mod tests {
         assert_eq!(offered(&["codec-transcode-PCMU"], &phone), both);
         assert_eq!(offered(&["codec-strip-all", "codec-transcode-PCMU"], &phone), both[1..]);
         assert_eq!(offered(&["codec-mask-all", "codec-except-PCMU"], &phone), both[1..]);
+        let back = ["codec-strip-all", "codec-offer-PCMU", "codec-offer-PCMA"];
+        assert_eq!(offered(&back, &phone), wanted(&[(0, "PCMU/8000"), (8, "PCMA/8000")]), "in another order");
+        assert_eq!(offered(&back[1..], &phone), both, "nothing was swept away");
         assert_eq!(offered(&["codec-mask-full", "codec-transcode-PCMU"], &phone), both[1..]);
     }
 }

@@ -67,7 +67,7 @@ impl Flags<'_> {
 }
 
 /// Keys and flags that are heeded, or ask for what is so anyway.
-const KNOWN: [&str; 84] = [
+const KNOWN: [&str; 85] = [
     "address",
     "address-family",
     "all",
@@ -111,6 +111,7 @@ const KNOWN: [&str; 84] = [
     "internal",
     "label",
     "limit",
+    "loop-protect",
     "media",
     "media-address",
     "media-echo",

@@ -27,6 +27,8 @@ pub(crate) struct Rewrite {
     pub(crate) replace_origin: bool,
     pub(crate) original_direction: bool,
     pub(crate) rtcp: RtcpAttribute,
+    /// Whether it is marked as one that has passed.
+    pub(crate) marked: bool,
     /// Legs that this request opened: closed again when it fails.
     pub(crate) opened: Vec<String>,
     /// Whether the dialogue came with this request and goes with its failure.
@@ -70,6 +72,7 @@ impl Ng {
             replace_origin: flags.replaces_origin(),
             original_direction: flags.has("original-sendrecv"),
             rtcp: flags.rtcp_attribute(),
+            marked: flags.has("loop-protect"),
             opened: Vec::new(),
             new_dialogue: known.is_none(),
         };
@@ -238,6 +241,7 @@ impl Ng {
             replace_origin: rewrite.replace_origin,
             original_direction: rewrite.original_direction,
             rtcp: rewrite.rtcp,
+            mark: rewrite.marked.then(|| self.mark.clone()),
         };
         Ok(Dict::default().with("sdp", sdp::rewrite(&rewrite.sdp, &how)).with("result", "ok"))
     }

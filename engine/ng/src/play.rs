@@ -63,8 +63,8 @@ impl Ng {
         }
         let stopped = results.iter().flatten().cloned().filter_map(|body| Reply::Ok(body).parse().ok());
         let position_ms = stopped.filter_map(|stopped: PlayStopped| stopped.position_ms).next();
-        let position = position_ms.unwrap_or(0) * FRAMES_PER_MS;
-        Ok(Dict::default().with("last-frame-pos", position).with("result", "ok"))
+        let position_ms = position_ms.ok_or_else(|| Failure::error("Not currently playing media"))?;
+        Ok(Dict::default().with("last-frame-pos", position_ms * FRAMES_PER_MS).with("result", "ok"))
     }
 
     /// The name of a prompt under the engine's directory, which clients may write in full.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng as _;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use offhook_proto::{Command, Error, Reply, frame};
 
@@ -86,6 +86,8 @@ pub struct Ng {
     pub(crate) next_number: u64,
     pub(crate) totals: Totals,
     pub(crate) random: ChaCha20Rng,
+    /// What descriptions are marked with that have passed this engine.
+    pub(crate) mark: String,
     outputs: VecDeque<Output>,
 }
 
@@ -105,8 +107,10 @@ impl Ng {
     /// When there is no interface.
     pub fn new(config: Config) -> Self {
         assert!(!config.interfaces.is_empty(), "an engine has a media address");
+        let mut random = ChaCha20Rng::from_seed(config.seed);
         Self {
-            random: ChaCha20Rng::from_seed(config.seed),
+            mark: format!("{:016x}", random.next_u64()),
+            random,
             config,
             now: Duration::ZERO,
             calls: BTreeMap::new(),
@@ -205,6 +209,10 @@ impl Ng {
         flags.refuse()?;
         match command {
             "ping" => Ok(Plan::answered(Dict::default().with("result", "pong"))),
+            "offer" | "answer" if flags.has("loop-protect") && flags.sdp()?.is_marked(&self.mark) => {
+                let untouched = dict.bytes("sdp").unwrap_or_default().to_vec();
+                Ok(Plan::answered(Dict::default().with("sdp", untouched).with("result", "ok")))
+            }
             "offer" => self.offer(&flags),
             "answer" => self.answer(&flags),
             "delete" => self.delete(&flags),

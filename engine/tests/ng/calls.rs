@@ -237,7 +237,7 @@ fn a_party_is_played_to() {
     let stopped = stop();
     assert_eq!(stopped.text("result"), Some("ok"));
     assert!(position(&stopped).is_some_and(|frames| frames > 0), "{stopped:?}");
-    assert_eq!(position(&stop()), Some(0), "nothing plays");
+    assert_eq!(stop().text("error-reason"), Some("Not currently playing media"));
     assert_eq!(
         play("no-such-file.wav").text("error-reason"),
         Some("Failed to start media playback from file")

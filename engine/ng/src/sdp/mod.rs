@@ -97,6 +97,12 @@ impl Sdp {
         Ok(sdp)
     }
 
+    /// Whether it has passed the engine of this mark.
+    pub(crate) fn is_marked(&self, mark: &str) -> bool {
+        let is_mark = |line: &Line| line.text.strip_prefix(b"a=rtpengine:") == Some(mark.as_bytes());
+        self.session.iter().any(is_mark)
+    }
+
     /// Where a section's media goes: its own `c=`, or the session's. None when there is no such line, or no IP address in it.
     pub(crate) fn connection(&self, section: &Section) -> Option<IpAddr> {
         let line = find(&section.lines, b"c=").or_else(|| find(&self.session, b"c="))?;

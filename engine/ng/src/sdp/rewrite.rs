@@ -21,6 +21,8 @@ pub struct Rewriting {
     pub original_direction: bool,
     /// Whether `a=rtcp` is written: not at all, the port alone, or the address too.
     pub rtcp: RtcpAttribute,
+    /// What it is marked with (`a=rtpengine`), so that it is known when it comes again.
+    pub mark: Option<String>,
 }
 
 /// How `a=rtcp` (RFC 3605) is written.
@@ -86,6 +88,9 @@ pub fn rewrite(sdp: &Sdp, how: &Rewriting) -> Vec<u8> {
         } else if !is_about_the_path(&line.text) && !line.text.starts_with(b"a=group:") {
             out.line(&line.text, line.cr);
         }
+    }
+    if let Some(mark) = &how.mark {
+        out.new_line(&format!("a=rtpengine:{mark}"));
     }
     for (section, what) in sdp.sections.iter().zip(&how.sections) {
         match what {

@@ -25,6 +25,26 @@ fn lines(sdp: &[u8]) -> Vec<String> {
 }
 
 #[test]
+fn a_description_that_has_passed_and_is_protected_passes_again_untouched() {
+    let mut world = World::new();
+    let protected = |sdp: &str| {
+        let flags = vec![Value::from("loop protect")];
+        command("offer").with("from-tag", "a").with("sdp", sdp).with("flags", flags)
+    };
+    let once = world.ask(&protected(SDP)).text("sdp").expect("a description").to_owned();
+    let mark = once.lines().position(|line| line.starts_with("a=rtpengine:")).expect("a mark");
+    assert!(once.lines().position(|line| line.starts_with("m=")).is_some_and(|media| mark + 1 == media));
+    let legs = world.legs.len();
+    assert_eq!(world.ask(&protected(&once)).text("sdp"), Some(once.as_str()));
+    assert_eq!(world.legs.len(), legs);
+    let foreign = once.replace("a=rtpengine:", "a=rtpengine:0");
+    let passed = world.ask(&protected(&foreign)).text("sdp").expect("a description").to_owned();
+    assert_eq!(passed.matches("a=rtpengine:").count(), 2, "another engine's is kept: {passed}");
+    let plain = world.ask(&command("offer").with("from-tag", "a").with("sdp", SDP));
+    assert!(plain.text("sdp").is_some_and(|sdp| !sdp.contains("a=rtpengine")), "{plain:?}");
+}
+
+#[test]
 fn blank_lines_after_a_description_are_left_out() {
     let plain = rewritten(&mut World::new(), SDP);
     assert!(plain.ends_with(b"\r\n") && !plain.ends_with(b"\r\n\r\n"));

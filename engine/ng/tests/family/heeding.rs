@@ -15,8 +15,8 @@ fn what_nothing_is_made_of_is_named_and_the_rest_is_done() {
     assert_eq!((plain.text("result"), plain.find("warning")), (Some("ok"), None));
     let moh = Dict::default().with("file", "x.wav");
     let request = offer().with("moh", moh).with("TOS", 184_u64);
-    let reply = world.ask(&request.with("flags", flags(&["loop protect", "symmetric", "single codek"])));
-    assert_eq!(reply.text("warning"), Some("Not heeded: moh, TOS, loopprotect, singlecodek"));
+    let reply = world.ask(&request.with("flags", flags(&["loop protests", "symmetric", "single codek"])));
+    assert_eq!(reply.text("warning"), Some("Not heeded: moh, TOS, loopprotests, singlecodek"));
     assert!(reply.text("result") == Some("ok") && reply.text("sdp").is_some(), "{reply:?}");
     let request =
         offer().with("replace", flags(&["origin", "username"])).with("SDES", flags(&["no-x", "pad"]));
