@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use offhook_control_core::api::{ApiError, ApiReply, ApiRequest};
 use offhook_control_core::compact::Compactor;
 use offhook_control_core::sip::{SipCommand, SipEvent};
@@ -81,7 +82,15 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     /// Runs until `stop` is ready, then winds down: `hang_up` ends all calls first, else they are left to the next run.
-    pub(crate) async fn run(mut self, mut inbox: Inbox, stop: impl Future<Output = ()>, hang_up: bool) {
+    ///
+    /// # Errors
+    /// SIP or the journal cannot go on. Everything is left to the next run, as after a crash.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: Inbox,
+        stop: impl Future<Output = ()>,
+        hang_up: bool,
+    ) -> anyhow::Result<()> {
         tokio::pin!(stop);
         loop {
             if !self.taken_up && !self.core.is_taking_up() && self.gate.is_empty() && self.backlog.is_empty()
@@ -94,15 +103,17 @@ impl Runtime {
             tokio::select! {
                 changed = inbox.progress.changed() => match changed {
                     Ok(()) => self.on_progress(&mut inbox),
-                    Err(_) => return tracing::error!("the journal's writer is gone"),
+                    Err(_) => bail!("the journal's writer is gone"),
                 },
                 Some(input) = inbox.inputs.recv(), if self.backlog.len() < BACKLOG_GROUPS => self.on_input(input),
                 Some(ask) = inbox.asks.recv() => self.on_ask(ask),
                 () = tokio::time::sleep_until(wake), if wake_us.is_some() => self.step(Input::Tick),
+                reason = self.sip.failed() => bail!("SIP cannot go on: {reason}"),
                 () = &mut stop => break,
             }
         }
         self.wind_down(inbox, hang_up).await;
+        Ok(())
     }
 
     /// When the core is looked after: at its next deadline, and soon where it waits for a time of day. Nobody says when somebody

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use offhook_control_core::Input;
 use offhook_control_core::api::{ApiReply, ApiRequest};
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use crate::runtime::{Ask, Doors, Runtime};
 /// by take effect at once; addresses do not.
 ///
 /// # Errors
-/// When the journal cannot be used or an address cannot be bound.
+/// When the journal cannot be used or an address cannot be bound, or SIP, HTTP or the journal cannot go on.
 pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -35,7 +35,7 @@ pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
     let hang_up = config.sip.hang_up_on_exit;
     let (services, names) = watch::channel(services(&config));
     let api = Api::new(doors.clone(), config.http.token.as_deref(), names);
-    tokio::spawn(rest::serve(listener, api.router()));
+    let http_served = tokio::spawn(rest::serve(listener, api.router()));
     tokio::spawn(announce(doors.clone(), format!("offhook-control ready sip={sip} http={http}")));
     tokio::spawn(follow(reload, path.to_owned(), config, doors, services));
     let stop = async move {
@@ -44,8 +44,10 @@ pub async fn run(config: Config, path: &Path) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    runtime.run(inbox, stop, hang_up).await;
-    Ok(())
+    tokio::select! {
+        outcome = runtime.run(inbox, stop, hang_up) => outcome,
+        _ = http_served => bail!("HTTP cannot go on"),
+    }
 }
 
 /// Says that everything works, once the core has answered.

@@ -6,11 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use md5::Digest as _;
 use offhook_control::sip::SipConfig;
 use offhook_control_core::sip::{SipCommand, SipEvent, Target};
 use offhook_control_core::{CallId, Input, Now};
-use support::{PATIENCE, Port, Sipp, config, local_media, now, scenario};
+use support::phone::Phone;
+use support::{Port, Sipp, config, local_media, now, scenario};
 
 async fn registration(port: &mut Port) -> (String, Option<String>) {
     loop {
@@ -89,56 +89,15 @@ async fn a_registered_phone_is_called_and_told_to_answer_by_itself() {
 #[tokio::test]
 async fn a_phone_that_registered_over_tcp_is_called_over_its_connection() {
     let mut port = Port::start(config()).await;
-    let mut phone = tokio::net::TcpStream::connect(port.address()).await.expect("a connection");
-    let register = |cseq: u32, authorization: &str| {
-        format!(
-            "REGISTER sip:offhook.test SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK{cseq}\r\n\
-             From: <sip:agent1@offhook.test>;tag=1\r\nTo: <sip:agent1@offhook.test>\r\nCall-ID: tcp\r\n\
-             CSeq: {cseq} REGISTER\r\nContact: <sip:agent1@192.0.2.1:5060;transport=tcp>\r\nMax-Forwards: 70\r\n\
-             {authorization}Content-Length: 0\r\n\r\n"
-        )
-    };
-    let challenge = exchange(&mut phone, &register(1, "")).await;
-    let nonce = challenge
-        .split("nonce=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .expect("a nonce")
-        .to_owned();
-    let md5 = |text: String| hex(&md5::Md5::digest(text));
-    let secret = md5("agent1:offhook.test:agent1-secret".to_owned());
-    let request = md5("REGISTER:sip:offhook.test".to_owned());
-    let response = md5(format!("{secret}:{nonce}:00000001:c:auth:{request}"));
-    let authorization = format!(
-        "Authorization: Digest username=\"agent1\", realm=\"offhook.test\", nonce=\"{nonce}\", \
-         uri=\"sip:offhook.test\", qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\"\r\n"
-    );
-    assert!(exchange(&mut phone, &register(2, &authorization)).await.starts_with("SIP/2.0 200"));
+    let mut phone = Phone::connect(port.address()).await;
+    phone.register("agent1", "<sip:agent1@192.0.2.1:5060;transport=tcp>", 1).await;
     registration(&mut port).await;
     // Its Contact leads nowhere: only the connection does.
     let call = dial(&port, "agent1", false);
-    let invite = read(&mut phone).await;
-    assert!(invite.starts_with("INVITE sip:agent1@192.0.2.1"), "{invite}");
-    assert!(invite.contains("Via: SIP/2.0/TCP"), "{invite}");
+    let invite = phone.hear("INVITE").await;
+    assert!(invite.is("INVITE sip:agent1@192.0.2.1"), "{}", invite.text);
+    assert!(invite.header("Via").starts_with("SIP/2.0/TCP"), "{}", invite.text);
     port.hang_up(call);
-}
-
-async fn exchange(phone: &mut tokio::net::TcpStream, text: &str) -> String {
-    use tokio::io::AsyncWriteExt as _;
-    phone.write_all(text.as_bytes()).await.expect("written");
-    read(phone).await
-}
-
-async fn read(phone: &mut tokio::net::TcpStream) -> String {
-    use tokio::io::AsyncReadExt as _;
-    let mut buffer = vec![0; 8_192];
-    let length =
-        tokio::time::timeout(PATIENCE, phone.read(&mut buffer)).await.expect("in time").expect("read");
-    String::from_utf8_lossy(&buffer[..length]).into_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]

@@ -3,13 +3,19 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use offhook_control::sip::SipConfig;
+use offhook_control_core::Now;
 use support::peer::Peer;
-use support::{PATIENCE, Port, config};
+use support::phone::{Phone, nonce};
+use support::{PATIENCE, Port, config, now};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::Id;
 
 fn request(method: &str, number: usize, call_id: &str, via: &str) -> String {
     with_more(method, number, call_id, via, "")
@@ -81,8 +87,7 @@ async fn guesses_at_passwords_take_nobodys_place() {
     let via = format!("SIP/2.0/UDP {}", peer.address());
     peer.send(port.address(), &request("REGISTER", 0, "guess", &via)).await;
     let challenge = peer.hear("SIP/2.0 401").await;
-    let nonce = challenge.text.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let nonce = nonce.expect("a nonce");
+    let nonce = nonce(&challenge.text);
     for number in 1..=20 {
         let guess = format!(
             "Authorization: Digest username=\"100\", realm=\"offhook.test\", nonce=\"{nonce}\", uri=\"sip:offhook.test\", \
@@ -93,4 +98,72 @@ async fn guesses_at_passwords_take_nobodys_place() {
     }
     let counts = port.port.counts();
     assert_eq!((counts.transactions, counts.finished_transactions), (0, 0), "{counts:?}");
+}
+
+/// A clock that keeps whoever looks at it for the first time waiting, once it is told to.
+#[derive(Default)]
+struct Slow {
+    /// Tasks that look at it again and again.
+    others: Mutex<HashSet<Option<Id>>>,
+    state: Mutex<State>,
+    allowed: Condvar,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Quick,
+    Slow,
+    Waiting,
+}
+
+impl Slow {
+    fn now(&self) -> Now {
+        let mut state = self.state.lock().expect("nobody panics");
+        let task = tokio::task::try_id();
+        if *state == State::Quick {
+            self.others.lock().expect("nobody panics").insert(task);
+        } else if !self.others.lock().expect("nobody panics").contains(&task) {
+            *state = State::Waiting;
+            let wait = || self.allowed.wait_while(state, |state| *state != State::Quick);
+            drop(tokio::task::block_in_place(wait).expect("nobody panics"));
+        }
+        now()
+    }
+
+    fn is(&self, state: State) -> bool {
+        *self.state.lock().expect("nobody panics") == state
+    }
+
+    fn set(&self, state: State) {
+        *self.state.lock().expect("nobody panics") = state;
+        self.allowed.notify_all();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_more_is_read_of_a_connection_than_is_handled_and_others_are_served_meanwhile() {
+    let slow = Arc::new(Slow::default());
+    let clock = Arc::clone(&slow);
+    let port = Port::start(SipConfig { clock: Arc::new(move || clock.now()), ..config() }).await;
+    // The registrar looks each second.
+    while slow.others.lock().expect("nobody panics").iter().flatten().count() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    slow.set(State::Slow);
+    let via = "SIP/2.0/TCP 127.0.0.1:9";
+    let mut stranger = Phone::connect(port.address()).await;
+    // That it is refused is to be mentioned in the log, once in a second.
+    stranger.send(&request("INVITE", 1, "flood", via)).await;
+    while !slow.is(State::Waiting) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // More than the buffers between the two hold, which the system lets grow to some megabytes.
+    let call_id = "x".repeat(8_000);
+    let flood: String = (0..8_000).map(|number| request("OPTIONS", number, &call_id, via)).collect();
+    let mut flooding = Box::pin(stranger.send(&flood));
+    let read = tokio::time::timeout(Duration::from_secs(10), &mut flooding).await;
+    is_served(port.address()).await;
+    slow.set(State::Quick);
+    assert!(read.is_err(), "64 MB are read while nothing of it is handled");
 }

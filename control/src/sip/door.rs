@@ -8,10 +8,9 @@ use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode};
 use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
-use rsipstack::transport::{SipConnection, TransportEvent};
+use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 use tokio::sync::mpsc;
 
-use super::backlog::Backlog;
 use super::flow::Flow;
 use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
@@ -21,12 +20,10 @@ use super::taking_up::Hold;
 use super::text::one_line;
 use super::{incoming, registration, reliable};
 
-/// Stands between the transports and the transactions.
+/// Stands between the transports and the transactions, for what the stack reads itself.
 pub(crate) struct Door {
     /// Set before the stack begins to serve.
     pub(crate) shared: Arc<OnceLock<Weak<Shared>>>,
-    /// Datagrams that wait for it.
-    pub(crate) backlog: Arc<Backlog>,
 }
 
 type Answer = (StatusCode, Vec<Header>);
@@ -34,62 +31,83 @@ type Answer = (StatusCode, Vec<Header>);
 #[async_trait::async_trait]
 impl TransportEventInspector for Door {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
-        if let TransportEvent::Incoming(_, connection, _) = &event
-            && !connection.is_reliable()
-        {
-            self.backlog.note_handled();
+        match (event, self.shared.get().and_then(Weak::upgrade)) {
+            (TransportEvent::Incoming(message, connection, from), Some(shared)) => {
+                let let_in = is_let_in(&shared, &message, &connection, &from).await;
+                let_in.then_some(TransportEvent::Incoming(message, connection, from))
+            }
+            (event, _) => Some(event),
         }
-        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else {
-            return Some(event);
-        };
-        if let TransportEvent::Incoming(SipMessage::Response(response), _, from) = &event
-            && let Some(call) = stray(&shared, response)
-        {
-            trace("received", &SipMessage::Response(response.clone()), Some(from));
+    }
+}
+
+/// A message has come in. Returns when it has been answered here or handed to its transaction.
+pub(crate) async fn receive(
+    shared: &Arc<Shared>,
+    message: SipMessage,
+    connection: SipConnection,
+    from: SipAddr,
+) {
+    if is_let_in(shared, &message, &connection, &from).await
+        && let Err(error) = shared.endpoint.on_received_message(message, connection, &from).await
+    {
+        tracing::debug!(%from, %error, "a message is left out");
+    }
+}
+
+/// Whether a message goes on to the transactions: what does not has been answered, or is kept.
+async fn is_let_in(
+    shared: &Arc<Shared>,
+    message: &SipMessage,
+    connection: &SipConnection,
+    from: &SipAddr,
+) -> bool {
+    let request = match message {
+        SipMessage::Response(response) => {
+            let Some(call) = stray(shared, response) else { return true };
+            trace("received", message, Some(from));
             // One that finds no room comes again.
             let _ = call.try_send(Message::Stray(Box::new(response.clone())));
-            return None;
+            return false;
         }
-        let TransportEvent::Incoming(SipMessage::Request(request), connection, from) = &event else {
-            return Some(event);
-        };
-        if connection.is_reliable()
-            && let Some(response) = settled(&shared.endpoint, request)
-        {
-            trace("received", &SipMessage::Request(request.clone()), Some(from));
-            trace("sent", &response, Some(from));
-            shared.unread.send(connection, response).await;
-            return None;
-        }
-        let Some((mut status, mut headers)) = answer(&shared, request, connection) else {
-            return Some(event);
-        };
-        let unknown = key_of(request).filter(|_| status == StatusCode::CallTransactionDoesNotExist);
-        if let Some(key) = unknown.filter(|_| shared.taking_up.lasts()) {
-            // Its dialog may be the next that is taken up. What comes over a connection does not come again.
-            if !connection.is_reliable() {
-                return None;
-            }
-            match shared.taking_up.hold(key, (request.clone(), connection.clone(), from.clone())) {
-                Hold::Held => return None,
-                Hold::Full => (status, headers) = busy(),
-                Hold::Over(_) => return Some(event),
-            }
-        }
-        trace("received", &SipMessage::Request(request.clone()), Some(from));
-        let mut response = shared.endpoint.make_response(request, status, None);
-        if let Ok(to) = response.to_header().cloned()
-            && to.tag().is_ok_and(|tag| tag.is_none())
-        {
-            // The same for a retransmission (section 8.2.7).
-            response.headers.unique_push(to.with_tag("door".into()).into());
-        }
-        response.headers.extend(headers);
-        let response = SipMessage::Response(response);
+        SipMessage::Request(request) => request,
+    };
+    if connection.is_reliable()
+        && let Some(response) = settled(&shared.endpoint, request)
+    {
+        trace("received", message, Some(from));
         trace("sent", &response, Some(from));
         shared.unread.send(connection, response).await;
-        None
+        return false;
     }
+    let Some((mut status, mut headers)) = answer(shared, request, connection) else {
+        return true;
+    };
+    let unknown = key_of(request).filter(|_| status == StatusCode::CallTransactionDoesNotExist);
+    if let Some(key) = unknown.filter(|_| shared.taking_up.lasts()) {
+        // Its dialog may be the next that is taken up. What comes over a connection does not come again.
+        if !connection.is_reliable() {
+            return false;
+        }
+        match shared.taking_up.hold(key, (request.clone(), connection.clone(), from.clone())) {
+            Hold::Held => return false,
+            Hold::Full => (status, headers) = busy(),
+            Hold::Over(_) => return true,
+        }
+    }
+    trace("received", message, Some(from));
+    let mut response = shared.endpoint.make_response(request, status, None);
+    if let Ok(to) = response.to_header().cloned()
+        && to.tag().is_ok_and(|tag| tag.is_none())
+    {
+        // The same for a retransmission (section 8.2.7).
+        response.headers.unique_push(to.with_tag("door".into()).into());
+    }
+    response.headers.extend(headers);
+    let response = SipMessage::Response(response);
+    trace("sent", &response, Some(from));
+    shared.unread.send(connection, response).await;
+    false
 }
 
 /// Lets in what waited for the dialogs of the run before.

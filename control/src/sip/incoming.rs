@@ -22,6 +22,7 @@ use super::secrets::{Secrets, Security};
 use super::session_timer::SessionTimer;
 use super::shared::{Inbox, Message, Shared, lock};
 use super::text::{address_uri, one_line, user_of};
+use super::vital::spawn_call;
 
 /// Headers that the core is told.
 const TOLD: [&str; 7] = [
@@ -89,7 +90,7 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         let _ = transaction.send_trying().await;
         drive(transaction, sender).await;
     });
-    tokio::spawn(incoming.run(inbox));
+    spawn_call(shared, call, incoming.run(inbox));
 }
 
 /// Keeps an INVITE's server transaction going, and tells the call what the peer does to it.

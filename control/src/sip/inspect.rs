@@ -8,8 +8,9 @@ use rsipstack::transport::SipAddr;
 
 use super::config::Clock;
 
-/// Filter for `tracing` under which the stack never writes a message with credentials: it logs whole ones at `info`.
-pub const LOG_FILTER: &str = "info,rsipstack=warn";
+/// Filter for `tracing` under which the stack never writes a message with credentials: it logs whole ones at `info`. That a connection of
+/// TCP has ended is no news either.
+pub const LOG_FILTER: &str = "info,rsipstack=warn,rsipstack::transport::stream=error";
 
 const ARRIVAL: &str = "Offhook-Arrival";
 const LOCAL: &str = "local";

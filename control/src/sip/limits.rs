@@ -1,5 +1,7 @@
 //! Limits of the SIP side. Reaching one gives a status that says so, never a stall.
 
+/// Longest message that is read from a connection of TCP, in bytes.
+pub(crate) const MESSAGE_BYTES: usize = 65_535;
 /// Longest session description that is read, in bytes.
 pub(crate) const SDP_BYTES: usize = 16_384;
 /// Most transactions at once before new requests outside a dialog get 503, where the configuration names no other.
@@ -65,5 +67,3 @@ pub(crate) const UNREAD_MS: u64 = 32_000;
 pub(crate) const ANSWERS_UNREAD: usize = 64;
 /// Most datagrams that have been read and wait for the door; further ones wait in the socket, or are lost there.
 pub(crate) const BACKLOG: usize = 8_192;
-/// How long a start waits for the stack to serve, in milliseconds.
-pub(crate) const SERVE_MS: u64 = 10_000;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::poll;
 use offhook_control_core::sip::SipCommand;
 use offhook_control_core::{CallId, Input};
 use offhook_proto::Dscp;
@@ -20,15 +21,15 @@ use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
 
 use super::backlog::Backlog;
 use super::config::SipConfig;
 use super::door::{self, Door};
 use super::inspect::Inspector;
-use super::limits::{CALL_INBOX, REGISTRATION_S, SERVE_MS};
+use super::limits::{CALL_INBOX, REGISTRATION_S};
 use super::shared::{Message, Shared};
-use super::socket::Udp;
+use super::socket::{self, Udp};
+use super::vital::{Vital, spawn_call};
 use super::{established, outgoing, registration, resumed, router, tcp, trunk, trunk_probe};
 
 /// How many things are held right now.
@@ -48,7 +49,7 @@ pub struct Counts {
 pub struct SipPort {
     shared: Arc<Shared>,
     local: SocketAddr,
-    stopped: CancellationToken,
+    vital: Vital,
 }
 
 impl SipPort {
@@ -62,10 +63,9 @@ impl SipPort {
         let (unreachable, _) = broadcast::channel(256);
         let backlog = Arc::default();
         let (udp, listener) = bind(config.listen, config.dscp, &backlog, &unreachable, &stopped)?;
-        let (local, served) = (listener.local_addr()?, udp.served());
+        let local = listener.local_addr()?;
         let transports = TransportLayer::new(stopped.clone());
         let udp = UdpConnection::from_socket(Arc::new(udp), config.advertise, Some(stopped.clone())).await?;
-        transports.add_transport(SipConnection::Udp(udp));
         transports.set_stream_idle_timeout(Duration::from_secs(u64::from(REGISTRATION_S.1) * 2));
         let tcp_listener = TcpListenerConnection::new(local, config.advertise).await?;
         let slot = Arc::new(OnceLock::new());
@@ -76,35 +76,44 @@ impl SipPort {
             .with_allows(vec![Method::Invite])
             .with_option(timers(&config))
             .with_inspector(Box::new(Inspector { clock: Arc::clone(&config.clock) }))
-            .with_transport_inspector(Box::new(Door { shared: Arc::clone(&slot), backlog }))
+            .with_transport_inspector(Box::new(Door { shared: Arc::clone(&slot) }))
             .build();
         let incoming = endpoint.incoming_transactions()?;
         let advertised = config.advertise.unwrap_or_else(|| SipConnection::resolve_bind_address(local));
-        let shared = Arc::new(Shared::new(config, advertised, endpoint.inner.clone(), unreachable, inputs));
+        let inner = endpoint.inner.clone();
+        let shared = Arc::new(Shared::new(config, advertised, inner, unreachable, inputs, stopped.clone()));
         let _ = slot.set(Arc::downgrade(&shared));
         if let Err(error) = trunk::resolve(&shared).await {
             tracing::warn!(%error, "calls from the trunk are refused until its name can be looked up");
         }
         registration::restore(&shared);
-        tokio::spawn(async move { endpoint.serve().await });
-        timeout(Duration::from_millis(SERVE_MS), served.notified())
-            .await
-            .context("SIP does not begin to serve")?;
-        // The stack goes through its listeners when it begins to serve: the connections of this one are accepted here.
+        let vital = Vital::new(stopped);
+        // The stack goes through its listeners when it begins to serve. What comes in by these, which are added later, is read here.
+        let mut serving = Box::pin(async move { endpoint.serve().await });
+        anyhow::ensure!(poll!(serving.as_mut()).is_pending(), "SIP does not begin to serve");
+        vital.spawn("the transactions of SIP", serving);
+        let transports = &shared.endpoint.transport_layer;
+        transports.add_transport(SipConnection::Udp(udp.clone()));
         let address = tcp_listener.get_addr().clone();
-        shared.endpoint.transport_layer.add_transport(SipConnection::TcpListener(tcp_listener));
-        spawn_until(&stopped, tcp::accept(Arc::clone(&shared), listener, address, stopped.clone()));
-        spawn_until(&stopped, router::run(Arc::clone(&shared), incoming));
-        spawn_until(&stopped, door::let_in(Arc::clone(&shared)));
-        spawn_until(&stopped, registration::keep(Arc::clone(&shared)));
-        spawn_until(&stopped, trunk::keep(Arc::clone(&shared)));
-        spawn_until(&stopped, trunk_probe::watch(Arc::clone(&shared)));
-        Ok(Self { shared, local, stopped })
+        transports.add_transport(SipConnection::TcpListener(tcp_listener));
+        socket::serve(&vital, Arc::clone(&shared), udp, backlog);
+        vital.spawn("accepting connections", tcp::accept(Arc::clone(&shared), listener, address));
+        vital.spawn("passing requests on", router::run(Arc::clone(&shared), incoming));
+        vital.spawn_finite("letting requests in", door::let_in(Arc::clone(&shared)));
+        vital.spawn("keeping registrations", registration::keep(Arc::clone(&shared)));
+        vital.spawn_finite("following the trunk", trunk::keep(Arc::clone(&shared)));
+        vital.spawn_finite("asking the trunk", trunk_probe::watch(Arc::clone(&shared)));
+        Ok(Self { shared, local, vital })
     }
 
     /// Address and port of both sockets.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Waits until SIP cannot go on, which an error of ours alone can bring about: why.
+    pub async fn failed(&self) -> String {
+        self.vital.failed().await
     }
 
     /// Does what the core asks of a call. Returns at once; the outcome comes as events. A `Dial`, `Restore` or `Resume` of a call that
@@ -122,25 +131,22 @@ impl SipPort {
             } => {
                 let dial = outgoing::Dial { target, caller_id, display, local, auto_answer, ring_timeout_ms };
                 if let Some((sender, inbox)) = self.open(call) {
-                    spawn_until(
-                        &self.stopped,
-                        outgoing::run(Arc::clone(&self.shared), call, dial, sender, inbox),
-                    );
+                    let run = outgoing::run(Arc::clone(&self.shared), call, dial, sender, inbox);
+                    spawn_call(&self.shared, call, run);
                 }
             }
             SipCommand::Restore { snapshot } => {
                 if let Some((sender, inbox)) = self.open(call) {
                     let (shared, one) = (Arc::clone(&self.shared), self.shared.taking_up.one());
-                    spawn_until(
-                        &self.stopped,
-                        established::restore(shared, call, snapshot, sender, inbox, one),
-                    );
+                    let run = established::restore(shared, call, snapshot, sender, inbox, one);
+                    spawn_call(&self.shared, call, run);
                 }
             }
             SipCommand::Resume { set_up } => {
                 if let Some((sender, inbox)) = self.open(call) {
                     let (shared, one) = (Arc::clone(&self.shared), self.shared.taking_up.one());
-                    spawn_until(&self.stopped, resumed::resume(shared, call, set_up, sender, inbox, one));
+                    let run = resumed::resume(shared, call, set_up, sender, inbox, one);
+                    spawn_call(&self.shared, call, run);
                 }
             }
             other => {
@@ -149,7 +155,7 @@ impl SipPort {
                 };
                 if let Err(TrySendError::Full(message)) = sender.try_send(Message::Command(other)) {
                     // It waits outside: a peer that fills the inbox must not keep us from hanging up.
-                    spawn_until(&self.stopped, async move { drop(sender.send(message).await) });
+                    tokio::spawn(async move { drop(sender.send(message).await) });
                 }
             }
         }
@@ -180,18 +186,8 @@ impl SipPort {
 
 impl Drop for SipPort {
     fn drop(&mut self) {
-        self.stopped.cancel();
+        self.shared.stopped.cancel();
     }
-}
-
-fn spawn_until(stopped: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
-    let stopped = stopped.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            () = task => {}
-            () = stopped.cancelled() => {}
-        }
-    });
 }
 
 fn timers(config: &SipConfig) -> EndpointOption {

@@ -10,6 +10,7 @@ use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, Input};
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Request, Response, Uri};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
@@ -17,6 +18,7 @@ use rsipstack::transport::{SipAddr, SipConnection};
 use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
+use super::connections::Connections;
 use super::registrar::Registrar;
 use super::taking_up::TakingUp;
 use super::unread::Unread;
@@ -72,6 +74,9 @@ pub(crate) struct Shared {
     /// Dialogs of an earlier run.
     pub(crate) taking_up: Arc<TakingUp<Received>>,
     next_incoming: AtomicU64,
+    pub(crate) connections: Connections,
+    /// Set when the port is dropped.
+    pub(crate) stopped: CancellationToken,
 }
 
 impl Shared {
@@ -81,6 +86,7 @@ impl Shared {
         endpoint: EndpointInnerRef,
         unreachable: broadcast::Sender<SocketAddr>,
         inputs: mpsc::Sender<Input>,
+        stopped: CancellationToken,
     ) -> Self {
         // Room for a million calls a second before the numbers of one run could meet those of the next.
         let now = (config.clock)();
@@ -103,6 +109,8 @@ impl Shared {
             calls: Mutex::default(),
             dialogs: Mutex::default(),
             next_incoming: AtomicU64::new(first),
+            connections: Connections::default(),
+            stopped,
         }
     }
 
@@ -150,6 +158,11 @@ impl Shared {
 
     pub(crate) fn remove_dialog(&self, key: &DialogKey) {
         lock(&self.dialogs).remove(key);
+    }
+
+    /// Forgets dialogs whose calls have ended without doing so.
+    pub(crate) fn remove_closed_dialogs(&self) {
+        lock(&self.dialogs).retain(|_, sender| !sender.is_closed());
     }
 
     /// Calls and dialogs held.

@@ -3,17 +3,25 @@
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use offhook_proto::Dscp;
 use rsipstack::platform::CancellationToken;
+use rsipstack::transport::TransportEvent;
+use rsipstack::transport::udp::UdpConnection;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{broadcast, mpsc};
 
 use super::backlog::Backlog;
+use super::door;
+use super::shared::Shared;
+use super::vital::Vital;
 
 /// Receive buffer asked for, in bytes: a burst of some thousand messages waits here while the stack is busy.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
@@ -23,8 +31,6 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 pub(crate) struct Udp {
     socket: Arc<RwLock<Option<Arc<UdpSocket>>>>,
     local: SocketAddr,
-    /// Told when the stack begins to read.
-    served: Arc<Notify>,
     backlog: Arc<Backlog>,
 }
 
@@ -70,12 +76,7 @@ impl Udp {
             }
             open.write().unwrap_or_else(PoisonError::into_inner).take();
         });
-        Ok(Self { socket: slot, local, served: Arc::default(), backlog })
-    }
-
-    /// Told when the stack begins to read: it has gone through its listeners then.
-    pub(crate) fn served(&self) -> Arc<Notify> {
-        Arc::clone(&self.served)
+        Ok(Self { socket: slot, local, backlog })
     }
 
     fn socket(&self) -> io::Result<Arc<UdpSocket>> {
@@ -88,7 +89,6 @@ impl Udp {
 impl rsipstack::platform::net::UdpSocket for Udp {
     async fn recv_from(&self, buf: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
         let socket = self.socket()?;
-        self.served.notify_one();
         self.backlog.room().await;
         loop {
             match socket.recv_from(buf).await {
@@ -97,7 +97,11 @@ impl rsipstack::platform::net::UdpSocket for Udp {
                     return Ok((length, from));
                 }
                 Err(error) if is_icmp(&error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // The stack would ask again at once.
+                    tracing::warn!(%error, "SIP cannot read datagrams");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -118,6 +122,32 @@ impl rsipstack::platform::net::UdpSocket for Udp {
         Ok(self.local)
     }
 }
+
+/// Reads datagrams and hands them to the door. One that makes a part of ours panic is lost, and nothing else.
+pub(crate) fn serve(vital: &Vital, shared: Arc<Shared>, udp: UdpConnection, backlog: Arc<Backlog>) {
+    let (sender, mut received) = mpsc::unbounded_channel();
+    let lost = Arc::clone(&backlog);
+    vital.spawn("reading datagrams", async move {
+        while AssertUnwindSafe(udp.serve_loop(sender.clone())).catch_unwind().await.is_err() {
+            tracing::error!("a datagram is lost by an error of ours");
+            lost.note_handled();
+        }
+    });
+    vital.spawn("handling datagrams", async move {
+        while let Some(event) = received.recv().await {
+            if let TransportEvent::Incoming(message, connection, from) = event {
+                backlog.note_handled();
+                let handled = door::receive(&shared, message, connection, from);
+                if AssertUnwindSafe(handled).catch_unwind().await.is_err() {
+                    tracing::error!("a message is lost by an error of ours");
+                }
+            }
+        }
+    });
+}
+
+/// How long to wait where the system refuses to let us read.
+const PAUSE: Duration = Duration::from_millis(100);
 
 fn is_icmp(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};

@@ -8,33 +8,26 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rsipstack::platform::CancellationToken;
-use rsipstack::transport::tcp::TcpConnection;
-use rsipstack::transport::{SipAddr, SipConnection};
+use rsipstack::transport::SipAddr;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::connections;
 use super::flow::Flow;
 use super::incoming::is_of_trunk;
-use super::limits::{STRANGER_MS, UNREAD_MS};
+use super::limits::STRANGER_MS;
 use super::shared::{Shared, lock};
 
-/// Accepts for ever; `address` is the listener's as peers are told. Connections end with `stopped`.
-pub(crate) async fn accept(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    address: SipAddr,
-    stopped: CancellationToken,
-) {
+/// Accepts for ever; `address` is the listener's as peers are told.
+pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, address: SipAddr) {
     let mut strangers = Strangers { most: shared.config.max_strangers, by_age: VecDeque::new() };
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = take(&mut strangers, &shared, stream, &address, &stopped);
-                    if let Err(error) = connection {
+                    if let Err(error) = take(&mut strangers, &shared, stream, &address).await {
                         tracing::debug!(%peer, %error, "a connection for SIP is not taken");
                     }
                 }
@@ -51,22 +44,17 @@ pub(crate) async fn accept(
     }
 }
 
-fn take(
+async fn take(
     strangers: &mut Strangers,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     stream: TcpStream,
     address: &SipAddr,
-    stopped: &CancellationToken,
 ) -> anyhow::Result<()> {
-    // Who does not read what it is sent loses the connection, and whoever waits to write there goes on.
-    SockRef::from(&stream).set_tcp_user_timeout(Some(Duration::from_millis(UNREAD_MS)))?;
     let socket = stream.as_fd().try_clone_to_owned()?;
-    let connection = TcpConnection::from_stream(stream, address.clone(), Some(stopped.child_token()))?;
-    let connection = SipConnection::Tcp(connection);
-    if let Some(flow) = Flow::of(Some(&connection)).filter(|flow| !is_of_trunk(shared, *flow)) {
+    let flow = connections::take_up(shared, stream, address.clone()).await?;
+    if !is_of_trunk(shared, flow) {
         strangers.add(flow, socket, Instant::now());
     }
-    shared.endpoint.transport_layer.add_connection(connection);
     Ok(())
 }
 

@@ -29,6 +29,47 @@ impl Heard {
     pub fn is(&self, start: &str) -> bool {
         self.first.starts_with(start)
     }
+
+    pub fn parse(message: &[u8], from: SocketAddr) -> Self {
+        let text = String::from_utf8_lossy(message).into_owned();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default().to_owned();
+        let mut headers = HashMap::new();
+        for (name, value) in lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'))
+        {
+            headers.entry(name.trim().to_lowercase()).or_insert_with(|| value.trim().to_owned());
+        }
+        Self { first, headers, from, text }
+    }
+
+    /// A response to this request, with a To tag.
+    pub fn response(&self, status: &str, tag: &str, more: &str, body: &str) -> String {
+        let to = self.header("To");
+        let tag = if to.contains("tag=") { String::new() } else { format!(";tag={tag}") };
+        format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n{more}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.header("Via"),
+            self.header("From"),
+            self.header("Call-ID"),
+            self.header("CSeq"),
+            body.len(),
+        )
+    }
+
+    /// A request of `us` (`UDP 127.0.0.1:5060`) in the dialog that was opened by answering this INVITE with `tag`.
+    pub fn request(&self, us: &str, tag: &str, method: &str, cseq: u32, more: &str, body: &str) -> String {
+        let target = self.header("Contact").trim_matches(['<', '>']);
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{us};branch=z9hG4bK{method}{cseq}{tag}\r\nFrom: {};tag={tag}\r\n\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n{more}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.header("To"),
+            self.header("From"),
+            self.header("Call-ID"),
+            body.len(),
+        )
+    }
 }
 
 impl Peer {
@@ -51,16 +92,7 @@ impl Peer {
             let received = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer)).await;
             let (length, from) =
                 received.unwrap_or_else(|_| panic!("nothing like {start}")).expect("a datagram");
-            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            let mut lines = text.lines();
-            let first = lines.next().unwrap_or_default().to_owned();
-            let mut headers = HashMap::new();
-            for (name, value) in
-                lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'))
-            {
-                headers.entry(name.trim().to_lowercase()).or_insert_with(|| value.trim().to_owned());
-            }
-            let heard = Heard { first, headers, from, text };
+            let heard = Heard::parse(&buffer[..length], from);
             if heard.is(start) {
                 return heard;
             }
@@ -77,18 +109,7 @@ impl Peer {
 
     /// A response to a request, with a To tag.
     pub async fn respond(&self, request: &Heard, status: &str, tag: &str, more: &str, body: &str) {
-        let to = request.header("To");
-        let tag = if to.contains("tag=") { String::new() } else { format!(";tag={tag}") };
-        let message = format!(
-            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n{more}\
-             Content-Length: {}\r\n\r\n{body}",
-            request.header("Via"),
-            request.header("From"),
-            request.header("Call-ID"),
-            request.header("CSeq"),
-            body.len(),
-        );
-        self.send(request.from, &message).await;
+        self.send(request.from, &request.response(status, tag, more, body)).await;
     }
 
     /// 200 with SDP to an INVITE.
@@ -99,18 +120,9 @@ impl Peer {
 
     /// A request in the dialog that the peer opened by answering `invite` with `tag`.
     pub async fn request(&self, invite: &Heard, tag: &str, method: &str, cseq: u32, more: &str, body: &str) {
-        let target = invite.header("Contact").trim_matches(['<', '>']).to_owned();
-        let message = format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}{cseq}{tag}\r\nFrom: {};tag={tag}\r\n\
-             To: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:bob@{}>\r\n{more}\
-             Content-Length: {}\r\n\r\n{body}",
-            self.address(),
-            invite.header("To"),
-            invite.header("From"),
-            invite.header("Call-ID"),
-            self.address(),
-            body.len(),
-        );
+        let us = format!("UDP {}", self.address());
+        let more = format!("Contact: <sip:bob@{}>\r\n{more}", self.address());
+        let message = invite.request(&us, tag, method, cseq, &more, body);
         self.send(invite.from, &message).await;
     }
 
