@@ -12,6 +12,8 @@ use rsipstack::transport::SipAddr;
 use serde::{Deserialize, Serialize};
 
 use super::flow::Flow;
+use super::phone::Phone;
+use super::shared::{Shared, lock};
 use super::text::{address_uri, parameter, split_list};
 
 /// State of one dialog.
@@ -36,6 +38,9 @@ pub(crate) struct Dialog {
     remote_cseq: u32,
     /// Where our requests go instead of the remote target: a phone behind NAT, a connection of TCP.
     flow: Option<Flow>,
+    /// The registration that the peer was called by.
+    #[serde(default)]
+    phone: Option<Phone>,
     /// Whether the trunk's credentials answer a challenge.
     pub(crate) trunk: bool,
     /// Whether we placed the call: decides who waits longer after a glare (RFC 3261 section 14.1).
@@ -85,6 +90,7 @@ impl Dialog {
             local_cseq: invite.cseq_header()?.seq()?,
             remote_cseq: 0,
             flow,
+            phone: None,
             trunk,
             caller: true,
         }
@@ -128,10 +134,16 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: invite.cseq_header()?.seq()?,
             flow,
+            phone: None,
             trunk,
             caller: false,
         }
         .in_lines()
+    }
+
+    /// The same with the phone that was called.
+    pub(crate) fn with(self, phone: Option<Phone>) -> Self {
+        Self { phone, ..self }
     }
 
     /// Refuses what would be more than one line in a request of ours: a lone CR ends no header for the parser, but may for
@@ -158,14 +170,51 @@ impl Dialog {
     }
 
     /// Takes the peer's new Contact from a request or response that refreshes the target (RFC 3261 section 12.2.1.2).
-    pub(crate) fn refresh_target(&mut self, contact: &str, flow: Option<Flow>) {
+    pub(crate) fn refresh_target(&mut self, contact: &str) {
         let uri = address_uri(contact);
         if Uri::try_from(uri).is_ok() && !uri.is_empty() && is_one_line(uri) {
             uri.clone_into(&mut self.target);
-            if self.flow.is_some() && flow.is_some() {
-                self.flow = flow;
-            }
         }
+    }
+
+    /// The peer is heard from there, and asked there from now on if it is not by its Contact. True when that is another place.
+    pub(crate) fn hear(&mut self, from: Option<Flow>) -> bool {
+        let moves = self.flow.is_some() && from.is_some() && self.flow != from;
+        if moves {
+            self.flow = from;
+        }
+        moves
+    }
+
+    /// Goes where the peer, a phone, has registered from since it was looked for last.
+    pub(crate) fn follow(&mut self, shared: &Shared) {
+        let Some(phone) = &mut self.phone else { return };
+        let now = lock(&shared.registrar).flow_of(shared.steady_ms(), phone);
+        if let Some(now) = now.filter(|now| *now != phone.flow) {
+            phone.flow = now;
+            self.flow = Some(now);
+        }
+    }
+
+    /// Where the peer is asked instead of at its Contact.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        self.flow
+    }
+
+    /// Whether the peer is a phone that was called by its registration.
+    pub(crate) fn is_phone(&self) -> bool {
+        self.phone.is_some()
+    }
+
+    /// The peer is to be asked at its Contact. False when it is anyway.
+    pub(crate) fn leave_flow(&mut self) -> bool {
+        self.flow.take().is_some()
+    }
+
+    /// Where the next request goes, as far as that is known without looking up a name.
+    pub(crate) fn next_hop(&self) -> Option<Flow> {
+        let hop = self.destination(&Uri::try_from(self.target.as_str()).ok()?).ok()?;
+        Some(Flow { tcp: hop.r#type == Some(Transport::Tcp), address: hop.get_socketaddr().ok()? })
     }
 
     /// Skips CSeq numbers that an earlier run may have used after its last snapshot.

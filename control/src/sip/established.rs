@@ -10,10 +10,11 @@ use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::asking::{self, Ask, Heard};
 use super::dialog::Dialog;
 use super::limits::RESTORED_CSEQ_GAP;
 use super::negotiate::Again;
-use super::request::{self, CSEQS_PER_REQUEST, reply, send_once};
+use super::request::{reply, send_once};
 use super::sdp;
 use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
@@ -41,6 +42,7 @@ pub(crate) struct Established {
     pub(crate) sender: mpsc::Sender<Message>,
     key: DialogKey,
     pub(crate) dialog: Dialog,
+    pub(crate) heard: Heard,
     /// Our side; none only until the first offer or answer of ours.
     pub(crate) local: Option<LocalMedia>,
     /// Our keys.
@@ -87,6 +89,7 @@ impl Established {
             sender,
             key,
             dialog,
+            heard: Heard::default(),
             local: None,
             secrets,
             remote: None,
@@ -312,17 +315,13 @@ impl Established {
         body: Vec<u8>,
         told: impl FnOnce(Option<Box<Response>>) -> Message + Send + 'static,
     ) {
-        let made = self.dialog.request(&self.shared.endpoint, method, headers, body);
-        self.dialog.skip_cseq(CSEQS_PER_REQUEST);
-        let (shared, sender, trunk) = (Arc::clone(&self.shared), self.sender.clone(), self.dialog.trunk);
+        self.dialog.follow(&self.shared);
+        let (shared, dialog, heard) = (&self.shared, self.dialog.clone(), Arc::clone(&self.heard));
+        let ask = Ask::new(shared, dialog, heard, method, headers, body);
+        self.dialog.skip_cseq(asking::CSEQS);
+        let sender = self.sender.clone();
         tokio::spawn(async move {
-            let response = match made {
-                Ok((request, destination)) => request::send(&shared, request, destination, trunk).await,
-                Err(error) => {
-                    tracing::warn!(%error, "a request in a dialog could not be made");
-                    None
-                }
-            };
+            let response = ask.answer().await;
             let _ = sender.send(told(response.map(Box::new))).await;
         });
     }
@@ -340,13 +339,9 @@ impl Established {
 /// Ends a dialog by a BYE with its reason (RFC 3326); what comes of it is awaited by nobody.
 pub(crate) fn send_bye(shared: &Arc<Shared>, dialog: &mut Dialog, reason: &str) {
     let why = Header::Reason(format!("SIP;cause=200;text=\"{}\"", one_line(reason)).into());
-    match dialog.request(&shared.endpoint, Method::Bye, vec![why], Vec::new()) {
-        Ok((request, destination)) => {
-            let (shared, trunk) = (Arc::clone(shared), dialog.trunk);
-            tokio::spawn(async move { request::send(&shared, request, destination, trunk).await });
-        }
-        Err(error) => tracing::warn!(%error, "a BYE could not be made"),
-    }
+    let bye = Ask::new(shared, dialog.clone(), Heard::default(), Method::Bye, vec![why], Vec::new());
+    dialog.skip_cseq(asking::CSEQS);
+    tokio::spawn(bye.answer());
 }
 
 /// Takes up a call of an earlier run.

@@ -8,6 +8,7 @@
 //! Messages, transactions and the set-up of outgoing calls are the stack's (`rsipstack`); confirmed dialogs are kept here.
 
 mod answer;
+mod asking;
 mod backlog;
 mod cause;
 mod config;
@@ -23,6 +24,7 @@ mod inspect;
 mod limits;
 mod negotiate;
 mod outgoing;
+mod phone;
 mod pieces;
 mod port;
 mod probe;

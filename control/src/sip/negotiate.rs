@@ -18,7 +18,7 @@ use super::outgoing::{header, min_se};
 use super::request::{allow, full_response, reply};
 use super::sdp::{self, Description, SdpError};
 use super::session_timer::SessionTimer;
-use super::shared::Message;
+use super::shared::{Message, lock};
 use super::text::{one_line, parameter};
 
 impl Established {
@@ -33,6 +33,11 @@ impl Established {
         if !self.dialog.takes(request) {
             reply(transaction, StatusCode::ServerInternalError, Vec::new());
             return None;
+        }
+        let from = Flow::of(transaction.connection.as_ref());
+        *lock(&self.heard) = from;
+        if self.dialog.hear(from) {
+            self.tell_snapshot().await;
         }
         if let Some(unknown) = required(request) {
             reply(transaction, StatusCode::BadExtension, vec![Header::Unsupported(unknown.into())]);
@@ -89,14 +94,13 @@ impl Established {
             response.headers.push(Header::SessionExpires(session.response_value().into()));
             response.headers.push(Header::Require("timer".into()));
         }
-        let flow = Flow::of(transaction.connection.as_ref());
         if is_invite {
             self.unacked = request.cseq_header().ok().and_then(|cseq| cseq.seq().ok());
             self.answer_in_ack = remote.is_none();
         }
         respond(transaction, response, is_invite, self);
         if let Some(contact) = contact_value(&request.headers) {
-            self.dialog.refresh_target(contact, flow);
+            self.dialog.refresh_target(contact);
         }
         if session.is_some() || self.session.is_some_and(|session| !session.ours) {
             self.set_session(session);
@@ -245,7 +249,7 @@ impl Established {
     async fn on_agreed(&mut self, offered: Option<LocalMedia>, response: &Response) -> Option<End> {
         self.refusals = 0;
         if let Some(contact) = contact_value(&response.headers) {
-            self.dialog.refresh_target(contact, None);
+            self.dialog.refresh_target(contact);
         }
         if self.session.is_some() {
             let agreed = header(response, "Session-Expires");

@@ -376,7 +376,7 @@ impl Attempt {
     fn on_answer(mut self, response: &Response) -> Result<Answered, Refused> {
         let invite = self.dialog.initial_request();
         let mut dialog = match Dialog::of_answer(&invite, response, self.plan.flow, self.plan.trunk) {
-            Ok(dialog) => dialog,
+            Ok(dialog) => dialog.with(self.plan.phone.clone()),
             Err(error) => {
                 let failure = Failure::new(500, error.to_string());
                 return Err(self.leave(failure));

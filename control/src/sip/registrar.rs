@@ -11,6 +11,7 @@ use super::flows::Flows;
 use super::limits::{
     CONTACTS_PER_AOR, NONCE_MS, NONCES, REGISTRATION_S, SHUT_OUT_ENTRIES, SHUT_OUT_MS, WRONG_PASSWORDS,
 };
+use super::phone::Phone;
 use super::text::{address_uri, parameter, split_list};
 
 /// One REGISTER, as far as it matters here.
@@ -67,8 +68,11 @@ pub(crate) struct Binding {
     expires_ms: u64,
     /// Order of arrival: among equals the newest wins.
     order: u64,
-    call_id: String,
+    pub(crate) call_id: String,
     cseq: u32,
+    /// Name of the phone itself (RFC 5626 section 4.1).
+    #[serde(default)]
+    pub(crate) instance: Option<String>,
 }
 
 /// All phones.
@@ -172,6 +176,13 @@ impl Registrar {
             .iter()
             .filter(|binding| binding.expires_ms > now_ms)
             .max_by_key(|binding| (binding.q, binding.order))
+    }
+
+    /// Where a phone that was called by its registration has registered from last; none when it is registered no more.
+    pub(crate) fn flow_of(&self, now_ms: u64, phone: &Phone) -> Option<Flow> {
+        let bindings = self.bindings.get(&phone.aor)?.iter();
+        let its_own = bindings.filter(|binding| binding.expires_ms > now_ms && phone.is_at(binding));
+        its_own.max_by_key(|binding| binding.order).map(|binding| binding.flow)
     }
 
     /// Whether a phone registered from this address and port.
@@ -312,6 +323,7 @@ impl Registrar {
                 order: self.order,
                 call_id: register.call_id.clone(),
                 cseq: register.cseq,
+                instance: parameter(value, "+sip.instance").map(str::to_owned),
             });
         }
         Ok(())

@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use offhook_control_core::sip::{Direction, Target};
 use rsipstack::sip::{Header, Host, Uri};
 
 use super::config::{TrunkConfig, TrunkTransport};
+use super::connections;
 use super::dialog::is_tcp;
 use super::flow::Flow;
-use super::limits::{CONNECT_MS, UDP_REQUEST_BYTES};
+use super::limits::UDP_REQUEST_BYTES;
 use super::outgoing::{Dial, Failure};
+use super::phone::Phone;
 use super::request::allow;
 use super::sdp;
 use super::secrets::Secrets;
@@ -30,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) destination: Flow,
     /// Where later requests go instead of the peer's Contact.
     pub(crate) flow: Option<Flow>,
+    /// The registration that the peer is called by.
+    pub(crate) phone: Option<Phone>,
     pub(crate) trunk: bool,
     /// Whether the peer demands reliable provisional responses.
     pub(crate) reliable: bool,
@@ -45,11 +48,11 @@ pub(crate) async fn plan(
     session_expires_s: Option<u32>,
 ) -> Result<Plan, Failure> {
     let bad = |reason: String| Failure::new(404, reason);
-    let (callee, destination, flow, trunk) = match &dial.target {
+    let (callee, destination, phone, trunk) = match &dial.target {
         Target::Registered { aor } => {
             let binding = lock(&shared.registrar).best(shared.steady_ms(), aor).cloned();
             let binding = binding.ok_or_else(|| Failure::network(480, format!("{aor} is not registered")))?;
-            (uri(&binding.uri).map_err(bad)?, binding.flow, Some(binding.flow), false)
+            (uri(&binding.uri).map_err(bad)?, binding.flow, Some(Phone::of(aor, &binding)), false)
         }
         Target::Uri(text) => {
             let callee = uri(text).map_err(bad)?;
@@ -72,7 +75,9 @@ pub(crate) async fn plan(
         }
     };
     if destination.tcp {
-        connect(shared, destination).await?;
+        // Beforehand, so that a refusal is known at once.
+        let opened = connections::open(shared, destination).await;
+        opened.map_err(|error| Failure::network(503, format!("{error:#}")))?;
     }
     let default_caller =
         shared.config.trunk.as_ref().filter(|_| trunk).and_then(|trunk| trunk.caller_id.clone());
@@ -99,7 +104,8 @@ pub(crate) async fn plan(
         contact: uri(&shared.contact(destination.tcp)).map_err(bad)?,
         headers,
         destination,
-        flow,
+        flow: phone.as_ref().map(|phone| phone.flow),
+        phone,
         trunk,
         reliable: false,
     })
@@ -113,19 +119,6 @@ fn over_tcp(trunk: &TrunkConfig, dial: &Dial) -> bool {
             HEADER_BYTES + sdp::offer(&dial.local, &Secrets::new(trunk.srtp), Direction::SendRecv).len()
                 > UDP_REQUEST_BYTES
         }
-    }
-}
-
-/// Opens the connection beforehand, so that a refusal is known at once.
-async fn connect(shared: &Shared, destination: Flow) -> Result<(), Failure> {
-    let address = destination.sip_addr();
-    let opening = shared.endpoint.transport_layer.lookup(&address, None);
-    match tokio::time::timeout(Duration::from_millis(CONNECT_MS), opening).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            Err(Failure::network(503, format!("no connection to {}: {error}", destination.address)))
-        }
-        Err(_) => Err(Failure::network(503, format!("no connection to {} in time", destination.address))),
     }
 }
 

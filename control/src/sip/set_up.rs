@@ -46,7 +46,7 @@ impl SetUp {
     ) -> Result<Self, BadDialog> {
         Ok(Self {
             version: VERSION,
-            dialog: Dialog::early(invite, plan.flow, plan.trunk)?,
+            dialog: Dialog::early(invite, plan.flow, plan.trunk)?.with(plan.phone.clone()),
             via: invite.top_via_header()?.value().to_owned(),
             destination: plan.destination,
             local: Local::from(local),

@@ -74,7 +74,7 @@ fn on_request(request: &Request) {
         on_dialog(&dialog);
         let _ = dialog.takes(request);
         if let Some(contact) = contact_value(&request.headers) {
-            dialog.refresh_target(contact, Some(flow()));
+            dialog.refresh_target(contact);
         }
         on_dialog(&dialog);
     }

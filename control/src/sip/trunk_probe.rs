@@ -9,6 +9,7 @@ use rsipstack::sip::typed::CSeq;
 use rsipstack::sip::{Header, Method, Request, Version};
 
 use super::config::{TrunkConfig, TrunkTransport};
+use super::connections;
 use super::dialog::listener;
 use super::flow::Flow;
 use super::request::{self, allow};
@@ -47,6 +48,7 @@ async fn ask(shared: &Arc<Shared>, trunk: &TrunkConfig) -> Result<(), String> {
     let address = address(shared).await.map_err(|error| format!("{error:#}"))?;
     let flow = Flow { tcp: trunk.transport == TrunkTransport::Tcp, address };
     let request = options(shared, trunk, flow)?;
+    connections::open(shared, flow).await.map_err(|error| format!("{error:#}"))?;
     let refusal = refusal(shared, address);
     let patience = Duration::from_millis(u64::from(shared.config.t1_ms)) * PATIENCE_T1;
     let response = tokio::select! {
