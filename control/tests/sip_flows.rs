@@ -134,3 +134,35 @@ async fn by_10_a_call_of_the_run_before_reaches_its_phone_over_a_connection_of_t
     phone.register("agent1", CONTACT, 3).await;
     is_reached(&mut next, call, &mut phone).await;
 }
+
+#[tokio::test]
+async fn by_10_requests_of_this_run_have_higher_numbers_than_all_of_the_run_before() {
+    let peer = Peer::new().await;
+    let mut port = Port::start(config()).await;
+    let (call, _) = port.answered_by(&peer).await;
+    port.answered(call).await;
+    let told = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+    let SipEvent::Snapshot { data } = told else { unreachable!("it was waited for") };
+    let number = |heard: &Heard| {
+        heard
+            .header("CSeq")
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse::<u32>().ok())
+            .expect("a number")
+    };
+    let mut last = 0;
+    for _ in 0..20 {
+        port.port.command(call, SipCommand::Probe);
+        let options = peer.hear("OPTIONS").await;
+        peer.respond(&options, "200 OK", "t", "", "").await;
+        port.until(call, |event| matches!(event, SipEvent::Alive)).await;
+        last = last.max(number(&options));
+    }
+    drop(port);
+    let next = Port::start(config()).await;
+    next.port.command(call, SipCommand::Restore { snapshot: data });
+    next.hang_up(call);
+    let bye = peer.hear("BYE").await;
+    assert!(number(&bye) > last, "{} after {last}", bye.header("CSeq"));
+}

@@ -34,8 +34,8 @@ pub(crate) const OFFER_ATTEMPTS: u32 = 10;
 pub(crate) const OFFER_AGAIN_MS: u64 = 1_000;
 /// The longest, whatever the peer asks for.
 pub(crate) const OFFER_AGAIN_MOST_MS: u64 = 32_000;
-/// CSeq numbers skipped when a dialog is restored, for requests sent after its last snapshot.
-pub(crate) const RESTORED_CSEQ_GAP: u32 = 64;
+/// CSeq numbers skipped when a dialog is restored, for requests sent after its last snapshot: an OPTIONS each second for a day.
+pub(crate) const RESTORED_CSEQ_GAP: u32 = 1 << 20;
 /// CSeq numbers left to the stack for its PRACKs of one INVITE.
 pub(crate) const STACK_CSEQS: u32 = 64;
 /// Smallest session interval that we accept, in seconds (RFC 4028 section 5).
