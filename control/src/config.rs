@@ -309,6 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_a_name_is_a_mistake() {
+        let text = "[sip]\nbindings = \"\"\n[engine]\nkey_file = \"\"\n[journal]\npath = \"\"\n";
+        let mistakes = Config::parse(text, Path::new(".")).expect_err("three names are missing");
+        let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (2, "sip.bindings must not be empty"),
+                (4, "engine.key_file must not be empty"),
+                (6, "journal.path must not be empty"),
+            ]
+        );
+    }
+
+    #[test]
     fn http_without_a_token_is_refused_off_loopback() {
         let text = "[sip]\nlisten = \"127.0.0.1:5060\"\n[http]\nlisten = \"0.0.0.0:8080\"\n";
         let mistakes = Config::parse(text, Path::new(".")).expect_err("a token is needed");

@@ -65,7 +65,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
         },
         options_every_s: probe_interval(&mut table),
         dscp: dscp(&mut table),
-        bindings: table.text("bindings").map(|path| folder.join(path)),
+        bindings: table.path("bindings", folder),
         hang_up_on_exit: table.flag("hang_up_on_exit").unwrap_or(true),
         srtp: security(&mut table),
     };
@@ -159,7 +159,7 @@ fn engines(tables: Vec<Table<'_, '_>>, folder: &Path) -> (Vec<Engine>, String) {
 fn engine(table: &mut Table<'_, '_>, several: bool, folder: &Path) -> Engine {
     Engine {
         address: table.parsed("address", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 2223))),
-        key_file: table.text("key_file").map(|path| folder.join(path)),
+        key_file: table.path("key_file", folder),
         lease_ms: table.number("lease_ms", 1_000..=3_600_000).unwrap_or(60_000),
         // Alone, it is waited for; beside another one, its legs are moved.
         silent_after_ms: table.number("silent_after_ms", 200..=60_000).unwrap_or(if several {
@@ -171,9 +171,9 @@ fn engine(table: &mut Table<'_, '_>, several: bool, folder: &Path) -> Engine {
 }
 
 fn journal(mut table: Table<'_, '_>, folder: &Path) -> PathBuf {
-    let path = table.text("path").unwrap_or_else(|| "offhook.journal".into());
+    let path = table.path("path", folder).unwrap_or_else(|| folder.join("offhook.journal"));
     table.finish();
-    folder.join(path)
+    path
 }
 
 fn http(mut table: Table<'_, '_>) -> Http {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -120,6 +121,15 @@ impl<'t, 's> Table<'t, 's> {
             DeValue::String(text) => Some(text.to_string()),
             other => self.wrong(key, value, other, "a string"),
         }
+    }
+
+    /// The path of a file, which is taken from this folder where it is relative.
+    pub(super) fn path(&mut self, key: &'static str, folder: &Path) -> Option<PathBuf> {
+        let path = self.text(key)?;
+        if path.is_empty() {
+            self.refuse(key, "must not be empty");
+        }
+        Some(folder.join(path))
     }
 
     /// A string, or a whole number as a string.
