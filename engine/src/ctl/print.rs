@@ -83,7 +83,10 @@ pub(crate) fn event(event: &Event) -> String {
             "{} is heard by {} after {} µs, {} packets dropped before",
             audio.from, audio.to, audio.after_us, audio.dropped_packets
         ),
-        EventBody::PlayEnded { leg, play, end } => format!("{leg} play {play:?} ended: {end:?}"),
+        EventBody::PlayEnded { leg, play, end } => {
+            let play = named(play).map(|play| format!(" {play}")).unwrap_or_default();
+            format!("{leg} play{play} ended: {end:?}")
+        }
         EventBody::SuperviseEnded { leg, of, end } => format!("{leg} supervises {of} no more: {end:?}"),
         EventBody::RecordEnded { leg, file, end, duration_ms, reason } => {
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -321,6 +324,20 @@ mod tests {
     fn spans_are_written_as_people_read_them() {
         assert_eq!(Span(61_005).to_string(), "1:01.005");
         assert_eq!(Span(3_600_000).to_string(), "1:00:00");
+    }
+
+    #[test]
+    fn the_end_of_a_play_is_told_with_its_name_if_it_has_one() {
+        let ended = |play: &str| {
+            let body = EventBody::PlayEnded {
+                leg: "ann".into(),
+                play: play.into(),
+                end: offhook_proto::PlayEnd::Finished,
+            };
+            event(&Event { instance: String::new(), seq: 1, at_ms: 0, body })
+        };
+        assert!(ended("").ends_with("ann play ended: Finished"), "{}", ended(""));
+        assert!(ended("music").ends_with("ann play \"music\" ended: Finished"), "{}", ended("music"));
     }
 
     #[test]
