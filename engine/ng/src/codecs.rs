@@ -16,6 +16,8 @@ pub(crate) struct Codecs<'a> {
     except: Vec<&'a str>,
     /// Offered whether the offering side has them or not.
     transcode: Vec<&'a str>,
+    /// Rather taken than others of what is published.
+    accept: Vec<&'a str>,
 }
 
 impl<'a> Codecs<'a> {
@@ -38,6 +40,7 @@ impl<'a> Codecs<'a> {
             offer: named("offer"),
             except: named("except"),
             transcode: [named("transcode"), flagged("transcode-")].concat(),
+            accept: named("accept"),
         }
     }
 
@@ -49,6 +52,19 @@ impl<'a> Codecs<'a> {
     /// Whether a format of a description is not passed on.
     pub(crate) fn leaves_out(&self, format: &Format) -> bool {
         self.strips(format) || self.takes(&self.mask, format)
+    }
+
+    /// Puts what is rather taken of a description before the rest.
+    pub(crate) fn prefer(&self, formats: &mut [Format]) {
+        let place = |format: &Format| self.accept.iter().position(|name| format.is_named(name));
+        formats.sort_by_key(|format| place(format).unwrap_or(usize::MAX));
+    }
+
+    /// What somebody is offered who is to hear this, where anything is left of it; else this.
+    pub(crate) fn offered_of(&self, own: Format) -> Vec<Format> {
+        let accepted: Vec<Format> = Some(own.clone()).filter(|own| !self.strips(own)).into_iter().collect();
+        let offered = self.offered(&accepted, &[]);
+        if offered.is_empty() { vec![own] } else { offered }
     }
 
     /// Names of what is to be offered to a party that nobody else is there for.

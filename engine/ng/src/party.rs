@@ -60,21 +60,21 @@ impl Ng {
         {
             return Ok((call, call.seats().collect()));
         }
-        let (seats, none): (Vec<Seat>, _) = match (label, address, tag) {
-            (Some(label), _, _) => (
-                call.seats().filter(|seat| call.label(*seat) == Some(label)).collect(),
-                "No monologue matching the given label",
-            ),
-            (None, Some(address), _) => (
-                call.seats().filter(|seat| call.is_at(*seat, address)).collect(),
-                "Failed to match address to any tag",
-            ),
-            (None, None, Some(tag)) => (
-                call.seats().filter(|seat| call.tag(*seat) == Some(tag)).collect(),
-                "From-tag given, but no such tag exists",
-            ),
-            (None, None, None) => (Vec::new(), "No participant party specified"),
+        let is_meant = |seat: &Seat| match (label, address, tag) {
+            (Some(_), _, _) => call.label(*seat) == label,
+            (None, Some(address), _) => call.is_at(*seat, address),
+            (None, None, Some(_)) => call.tag(*seat) == tag,
+            (None, None, None) => false,
         };
+        let none = match (label, address, tag) {
+            (Some(_), _, _) => "No monologue matching the given label",
+            (None, Some(_), _) => "Failed to match address to any tag",
+            (None, None, Some(_)) => "From-tag given, but no such tag exists",
+            (None, None, None) => "No participant party specified",
+        };
+        // Who publishes is not played to.
+        let hears = |seat: &Seat| unnamed == Unnamed::Everybody || !call.publishes(*seat);
+        let seats: Vec<Seat> = call.speakers().filter(hears).filter(is_meant).collect();
         if seats.is_empty() { Err(Failure::error(none)) } else { Ok((call, seats)) }
     }
 

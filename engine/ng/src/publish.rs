@@ -57,6 +57,7 @@ impl Ng {
         let codecs = flags.codecs();
         let mut formats = Format::of(section);
         formats.retain(|format| format.is_carried() && !codecs.leaves_out(format));
+        codecs.prefer(&mut formats);
         let wanted_ms = flags.ptime_ms().or(section.ptime_ms());
         let ptime = Ptime { wanted_ms, ..section.ptime() };
         let media = choose(&formats, ptime).ok_or_else(none)?.0;

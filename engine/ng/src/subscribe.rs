@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use offhook_proto::Media;
+use offhook_proto::{Media, Ptime};
 
 use crate::call::Call;
 use crate::end::{End, delete_leg, leg_name};
 use crate::failure::Failure;
 use crate::flags::{All, Flags};
 use crate::root::Ng;
-use crate::sdp::{Direction, Format};
+use crate::sdp::{Direction, Format, choose};
 use crate::solo::{Line, Opening, Solo};
 use crate::transaction::{Plan, Then};
 use crate::value::Dict;
@@ -33,22 +33,31 @@ impl Ng {
         let tag = self.name_or_new(flags, "to-tag")?;
         let (near, far) = flags.interfaces();
         let local = self.local_address(far.or(near), flags.wants_ipv6().unwrap_or(false))?;
-        let wanted = flags.protocol()?;
+        let (wanted, codecs) = (flags.protocol()?, flags.codecs());
         let mut from: Vec<Vec<u8>> = sources.iter().map(|source| source.tag.clone()).collect();
         from.dedup();
         let mut lines = Vec::with_capacity(sources.len());
         for source in sources {
             let protocol = wanted.clone().unwrap_or(source.protocol);
-            let format = Format::own(source.media.codec, source.media.payload_type);
+            let own = Format::own(source.media.codec, source.media.payload_type);
+            let formats = codecs.offered_of(own.clone());
+            let ptime = Ptime::wanted(flags.ptime_ms().or(Some(source.media.ptime_ms.into())));
+            let chosen = if formats.contains(&own) { Some(source.media) } else { None };
+            let Some(mut media) = chosen.or_else(|| Some(choose(&formats, ptime)?.0)) else {
+                return Err(Failure::error("No codec that this engine carries"));
+            };
+            ptime.apply(&mut media);
             let media = Media {
                 telephone_event: None,
                 telephone_event_rate_hz: None,
                 comfort_noise: None,
-                ..source.media
+                repacketise: false,
+                ..media
             };
             let mut end = End::new(leg_name(self.next_number(), "s"), media);
+            end.asked_ptime_ms = flags.ptime_ms();
             end.write_offer(&protocol, false, flags, &mut self.random);
-            lines.push(Line::offer(end, protocol, vec![format], Some(source.leg)));
+            lines.push(Line::offer(end, protocol, formats, Some(source.leg)));
         }
         let solo = self.solo(tag.clone(), Direction::SendOnly, local, lines, flags)?;
         let commands = self.open_solo(call_id, solo)?;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_audio::g711::{linear_to_ulaw, ulaw_to_linear};
-use offhook_ng::Dict;
+use offhook_audio::g711::{alaw_to_linear, linear_to_ulaw, ulaw_to_linear};
+use offhook_ng::{Dict, Value};
 
 use crate::calls::joined;
 use crate::client::{NgClient, audio_of, command, sdp_at};
@@ -137,4 +137,30 @@ fn who_is_kept_from_hearing_a_party_hears_nothing_of_it_and_the_others_do() {
     told("unblock media", None);
     reaches(&mut a, at_a, 10, &ear);
     reaches(&mut a, at_a, 10, &b);
+}
+
+#[test]
+fn who_has_subscribed_hears_it_in_the_codec_and_packet_time_of_the_request() {
+    let engine = Engine::start();
+    let ng = NgClient::to(engine.control);
+    let (mut mic, ear) = (Phone::new(), Phone::new());
+    let published = sdp_at(mic.address(), "a=sendonly\r\n");
+    let sdp = ng.sdp(&command("publish", "c").with("from-tag", "mic").with("sdp", published));
+    let wishes = vec!["codec-mask-all".into(), "codec-transcode-PCMA".into()];
+    let request = command("subscribe request", "c").with("from-tag", "mic").with("ptime", 40_u64);
+    let reply = ng.ask(&request.with("flags", Value::List(wishes)));
+    let tag = reply.text("to-tag").unwrap_or_else(|| panic!("{reply:?}"));
+    let there = sdp_at(ear.address(), "a=recvonly\r\n").replace("RTP/AVP 0", "RTP/AVP 8");
+    ng.ask(&command("subscribe answer", "c").with("to-tag", tag).with("sdp", there));
+    let began = Instant::now();
+    let heard = loop {
+        assert!(began.elapsed() < PATIENCE, "nothing is heard");
+        mic.send(audio_of(&sdp), &wave(10));
+        if let Some(packet) = ear.hear_within(Duration::from_millis(20))
+            && changes(&packet.payload, alaw_to_linear).abs_diff(32) <= 3
+        {
+            break packet;
+        }
+    };
+    assert_eq!((heard.payload_type, heard.payload.len()), (8, 320));
 }

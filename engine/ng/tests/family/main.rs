@@ -7,6 +7,7 @@ mod heeding;
 mod muting;
 mod parties;
 mod playing;
+mod publishing;
 mod recording;
 mod transcoding;
 mod world;

@@ -60,6 +60,22 @@ fn a_blocked_party_is_heard_by_nobody_who_has_subscribed_to_it_either() {
 }
 
 #[test]
+fn who_publishes_is_blocked_and_recorded_by_name_but_not_played_to() {
+    let mut world = World::new();
+    world.ask(&command("publish").with("from-tag", "mic").with("sdp", SDP));
+    let request = command("subscribe request").with("from-tag", "mic").with("to-tag", "ear");
+    assert_eq!(world.ask(&request).text("result"), Some("ok"));
+    world.told_by(&command("subscribe answer").with("to-tag", "ear").with("sdp", SDP));
+    let of_mic = |name: &str| command(name).with("from-tag", "mic");
+    assert_eq!(heard(&world.told_by(&of_mic("block media"))), (None, vec!['-']));
+    assert_eq!(heard(&world.told_by(&of_mic("unblock media"))), (None, vec!['+']));
+    world.told_by(&of_mic("start recording"));
+    assert!(world.recorded[0].contains("-p ng/c-") && world.recorded[0].ends_with("Leg"));
+    let play = of_mic("play media").with("file", "x.wav");
+    assert_eq!(world.refused(&play), "From-tag given, but no such tag exists");
+}
+
+#[test]
 fn one_flow_of_a_party_is_blocked_by_the_tag_or_the_label_of_who_hears_it() {
     let mut world = world();
     let to = |name: &str, key: &str, hearer: &str| of_a(name).with(key, hearer);
