@@ -32,7 +32,7 @@ sim:
 	OFFHOOK_HISTORIES=$${OFFHOOK_HISTORIES:-1000000} cargo test --release -p offhook-tests --test simulation -- --nocapture
 
 # Ten minutes of fuzzing for each parser that reads what strangers send; `make fuzz FUZZ=wav FUZZ_SECONDS=60` for one of them.
-FUZZ ?= rtp rtcp srtp control ng ng_stream sdp sip sip_sdp wav config
+FUZZ ?= rtp media rtcp srtp control ng ng_stream sdp sip sip_sdp wav config
 FUZZ_SECONDS ?= 600
 fuzz:
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "make fuzz needs a nightly toolchain (rustup toolchain install nightly) and cargo-fuzz (cargo install cargo-fuzz)"; exit 1; }

@@ -30,7 +30,8 @@ fuzz_target!(|data: &[u8]| {
         request.put("ptime", 30_u64);
     }
     if choice & 32 != 0 {
-        request.put("codec", Dict::default().with("transcode", vec![Value::from("opus"), Value::from("PCMA")]));
+        request
+            .put("codec", Dict::default().with("transcode", vec![Value::from("opus"), Value::from("PCMA")]));
     }
     rewritten(&world.ask(&request));
     let answer = descriptions.next().unwrap_or(offer);
