@@ -50,6 +50,7 @@ fn pm_10_in_the_console_a_caller_blinks_and_a_click_connects_without_any_ringing
     console.clicks("[data-act=accept]");
     caller.talks_with(&ann.party);
     console.awaits("#desk-call", "Talking to");
+    console.awaits("#calls", "talking");
     console.awaits_sight("#offer", false);
     console.clicks("[data-act=hangup]");
     console.awaits("#desk-status", "wrap up");
@@ -182,6 +183,33 @@ fn in_the_console_lists_go_on_behind_their_first_page() {
     let mut console = Browser::open(house.http, "");
     console.awaits("#contacts", "+442001000");
     console.awaits("#callbacks", &format!("+4430{number:05}"));
+    assert_eq!(console.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn in_the_console_agents_are_counted_and_found_by_what_they_do() {
+    let house = House::open(&Settings::default());
+    for (agent, name) in [("ann", "Ann Example"), ("bob", "Bob Example"), ("cem", "Cem Example")] {
+        house.rest.put_agent(
+            agent,
+            &json!({ "kind": "number", "number": "+31201" }),
+            &json!({ "name": name }),
+        );
+    }
+    house.rest.act("ann", "login");
+    house.rest.status("ann", "working_offline");
+    let mut console = Browser::open(house.http, "");
+    console.awaits("#agents-count", "2 logged out · 1 working offline");
+    for (typed, found) in
+        [("OFFLINE", &["ann"][..]), ("logged", &["bob", "cem"]), ("cem ex", &["cem"]), ("nobody", &[])]
+    {
+        console.value_of(&format!("$('find').value = '{typed}'; $('find').oninput()"));
+        until(&format!("{found:?} are found by {typed}"), || {
+            let rows =
+                "[...document.querySelectorAll('#agents tr')].map(row => row.dataset.id).filter(id => id)";
+            console.value_of(rows) == json!(found)
+        });
+    }
     assert_eq!(console.complaints(), Vec::<String>::new());
 }
 
