@@ -86,6 +86,41 @@ fn a_g722_stream_is_heard_as_it_is_after_silence_and_after_another() {
 }
 
 #[test]
+fn a_g722_phone_that_is_joined_in_the_middle_of_speech_is_too_loud_for_160_ms_at_most() {
+    const PACKET: usize = 160;
+    const SETTLED: usize = 8 * PACKET;
+    let speech = speech_16k();
+    // A phone's own encoder, which knows nothing of ours.
+    let (mut phone, mut payload) = (audio_codec::g722::G722Encoder::default(), vec![0; speech.len() / 2]);
+    let len = audio_codec::Encoder::encode_into(&mut phone, &speech[..speech.len() & !1], &mut payload);
+    payload.truncate(len.expect("there is room"));
+    let heard = |before: &[u8], payload: &[u8]| {
+        let mut decoder = Decoder::new(Codec::G722, 16_000).expect("a decoder");
+        let mut samples = vec![0; 2 * (before.len() + payload.len())];
+        decoder.decode(&[before, payload].concat(), &mut samples).expect("decodes");
+        samples.split_off(2 * before.len())
+    };
+    let loudest = |samples: &[i16]| f64::from(samples.iter().map(|s| s.unsigned_abs()).max().expect("some"));
+    let mut silence = vec![0; 50 * PACKET];
+    g722::silence(&mut silence);
+    let whole = heard(&[], &payload);
+    for (before, most_of_100) in [(&[][..], 0), (&silence, 20)] {
+        let (mut cuts, mut bursts) = (0, 0);
+        for at in (PACKET..payload.len() - 2 * SETTLED).step_by(PACKET) {
+            let joined = heard(before, &payload[at..at + 2 * SETTLED]);
+            let (first, then) = joined.split_at(2 * SETTLED);
+            let (real, real_then) = whole[2 * at..2 * (at + 2 * SETTLED)].split_at(2 * SETTLED);
+            cuts += 1;
+            bursts += u32::from(loudest(first) > 1.41 * loudest(real).max(200.0));
+            assert!(loudest(first) < 2.6 * loudest(&whole), "packet {}", at / PACKET);
+            let apart = (loudest(then) - loudest(real_then)).abs();
+            assert!(apart < 0.15 * loudest(real_then).max(2_000.0), "packet {}: {apart}", at / PACKET);
+        }
+        assert!(bursts * 100 <= cuts * most_of_100, "{bursts} of {cuts} after {} bytes", before.len());
+    }
+}
+
+#[test]
 fn codecs_are_found_by_their_rtpmap_and_payload_type() {
     for codec in ALL {
         assert_eq!(
