@@ -182,7 +182,10 @@ fn two_legs_are_spliced_by_hand() {
     assert!(done && json["spliced_to"] == "ann", "{text}");
     assert!(ctl("play bob tone:ringback:nl --name ring").1.contains("until stopped"));
     bob.hear();
-    assert_eq!(ctl("stop bob"), (true, "ok\n".into()));
+    let (done, text) = ctl("stop bob");
+    assert!(done && text.starts_with("stopped ") && text.ends_with(" ms into the list\n"), "{text}");
+    assert_eq!(ctl("stop bob"), (true, "nothing played\n".into()));
+    assert!(ctl("play bob tone:ringback:nl --from 500 --for 60").0);
     assert_eq!(ctl("unsplice ann --park ann --park bob"), (true, "ok\n".into()));
     assert!(ctl("stats").1.contains("2 legs"));
     assert!(ctl("delete ann").0);
