@@ -71,6 +71,8 @@ pub(crate) struct Agent {
     pub(crate) idle_since_us: u64,
     /// Who waits to hear whether the connection came up.
     pub(crate) operations: Vec<Operation>,
+    /// Those whose end may not have been heard of yet, in the order in which it was told.
+    pub(crate) ended: Vec<Ended>,
 }
 
 /// A validation's secret. Never shown.
@@ -90,6 +92,16 @@ impl std::fmt::Debug for Pin {
 pub(crate) struct Operation {
     pub(crate) id: String,
     pub(crate) url: Option<String>,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) operation: Operation,
+    /// Why the connection did not come up.
+    pub(crate) error: Option<String>,
+    /// When this run told it, in microseconds on our clock.
+    pub(crate) told_us: u64,
 }
 
 impl Agent {
@@ -112,6 +124,7 @@ impl Agent {
             since_ms: 0,
             idle_since_us: 0,
             operations: Vec::new(),
+            ended: Vec::new(),
         }
     }
 

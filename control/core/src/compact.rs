@@ -20,6 +20,8 @@ pub struct Compactor {
     booted: Option<u64>,
     agents: BTreeMap<AgentId, AgentTrail>,
     legs: BTreeMap<AgentId, (CallId, u64)>,
+    /// Requests for an agent's connection whose end may not have been heard of, each with its records.
+    asked: BTreeMap<String, Vec<u64>>,
     calls: BTreeMap<CallId, CallTrail>,
     cases: BTreeMap<CaseKey, Case>,
     /// The record that put a number onto the do-not-call list.
@@ -111,6 +113,13 @@ impl Compactor {
             Fact::AgentRemoved { agent } => {
                 let trail = self.agents.remove(agent);
                 self.dead.extend(trail.into_iter().flat_map(AgentTrail::into_records));
+                self.dead.push(seq);
+            }
+            Fact::ConnectionAsked { operation, .. } | Fact::ConnectionEnded { operation, .. } => {
+                self.asked.entry(operation.clone()).or_default().push(seq);
+            }
+            Fact::ConnectionTold { operation, .. } => {
+                self.dead.extend(self.asked.remove(operation).into_iter().flatten());
                 self.dead.push(seq);
             }
             Fact::LegUp { agent, call } => self.on_leg_up(seq, agent, *call),

@@ -378,6 +378,7 @@ impl Core {
             Timer::Confirm(id) => self.on_confirm_timeout(&id),
             Timer::Offer(agent) => self.on_offer_timeout(&agent),
             Timer::WrapUp(agent) => self.end_wrap_up(&agent),
+            Timer::Told(agent) => self.on_told(&agent),
             Timer::Idle(agent) => self.on_idle(&agent),
             Timer::Silent(agent) => self.on_silence_over(&agent),
             Timer::Unheard(call) => self.on_silent(call),

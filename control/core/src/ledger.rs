@@ -184,6 +184,9 @@ impl Ledger {
             | Fact::AgentStatus { .. }
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
+            | Fact::ConnectionAsked { .. }
+            | Fact::ConnectionEnded { .. }
+            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }

@@ -72,11 +72,13 @@ pub enum Mutation {
     BelievePast,
     /// Whoever is found to be a person counts as connected from then on only.
     ConnectAtVerdict,
+    /// Who asked an earlier run for a connection is not told what came of it.
+    ForgetOperationAtRestart,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::DialWithoutProof,
         Self::BelieveStaleProof,
         Self::DropCancel,
@@ -111,5 +113,6 @@ impl Mutation {
         Self::KeepCalendar,
         Self::BelievePast,
         Self::ConnectAtVerdict,
+        Self::ForgetOperationAtRestart,
     ];
 }

@@ -69,6 +69,33 @@ pub enum Fact {
         /// Which.
         mode: Mode,
     },
+    /// Somebody asked for an agent's connection, and waits to be told what comes of it.
+    ConnectionAsked {
+        /// Whose.
+        agent: AgentId,
+        /// Name of the request.
+        operation: String,
+        /// Where the end is posted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    },
+    /// What came of such a request; it is told from then on.
+    ConnectionEnded {
+        /// Whose.
+        agent: AgentId,
+        /// Name of the request.
+        operation: String,
+        /// Why the connection did not come up; none = it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// The end of such a request was told, and is not told again.
+    ConnectionTold {
+        /// Whose.
+        agent: AgentId,
+        /// Name of the request.
+        operation: String,
+    },
     /// An agent's phone answered and its leg is open.
     LegUp {
         /// Whose.
@@ -375,6 +402,9 @@ impl Record {
             Fact::AgentStatus { agent, .. }
             | Fact::ModeChosen { agent, .. }
             | Fact::ModeInForce { agent, .. }
+            | Fact::ConnectionAsked { agent, .. }
+            | Fact::ConnectionEnded { agent, .. }
+            | Fact::ConnectionTold { agent, .. }
             | Fact::LegUp { agent, .. }
             | Fact::AgentRemoved { agent } => Key::Agent(agent.clone()),
             Fact::SettingUp { call, .. }

@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Offer(AgentId),
     /// Wrap-up ends.
     WrapUp(AgentId),
+    /// Whoever asked for an agent's connection should have heard what came of it.
+    Told(AgentId),
     /// The open leg has not been used for long.
     Idle(AgentId),
     /// The agent's leg has been silent for as long as it may be.

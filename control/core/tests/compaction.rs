@@ -6,7 +6,9 @@ mod bench;
 use std::collections::BTreeSet;
 
 use bench::{Bench, agent, available_agent, conversation};
-use offhook_control_core::api::{ApiReply, ApiRequest, KeysBody, LoginBody, StatusBody, WantedStatus};
+use offhook_control_core::api::{
+    ApiReply, ApiRequest, ConnectBody, KeysBody, LoginBody, StatusBody, WantedStatus,
+};
 use offhook_control_core::compact::Compactor;
 use offhook_control_core::config::OnMachine;
 use offhook_control_core::record::{Fact, Record};
@@ -43,6 +45,38 @@ fn check(records: &[Record]) {
         let whole = &records[..end];
         assert_eq!(replayed(&compacted(whole, None)), replayed(whole), "after {:#?}", whole.last());
     }
+}
+
+#[test]
+fn who_waits_for_a_connection_is_kept_until_they_have_been_told() {
+    let mut bench = Bench::new();
+    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    for _ in 0..2 {
+        bench.ask(ApiRequest::Connect("ann".into(), ConnectBody::default()));
+    }
+    let kept = |bench: &Bench| {
+        let left = compacted(&bench.records, None);
+        check(&bench.records);
+        let of_requests = |fact: &Fact| {
+            matches!(
+                fact,
+                Fact::ConnectionAsked { .. } | Fact::ConnectionEnded { .. } | Fact::ConnectionTold { .. }
+            )
+        };
+        left.iter().filter(|record| of_requests(&record.fact)).count()
+    };
+    assert_eq!(kept(&bench), 2);
+    let call = bench.dialled("ann");
+    bench.answer(call);
+    bench.end_play(call);
+    // Of the agent nothing is left that is older.
+    bench.ask(ApiRequest::Logout("ann".into()));
+    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    assert_eq!(kept(&bench), 4, "control may die before they have heard");
+    bench.pass_ms(60_000);
+    assert_eq!(kept(&bench), 0);
 }
 
 #[test]

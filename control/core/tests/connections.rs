@@ -141,6 +141,73 @@ fn pc_07_the_end_of_an_operation_is_told_once_with_its_error() {
     }
 }
 
+fn ends_told(bench: &Bench) -> usize {
+    bench.notes.iter().filter(|note| matches!(note, Notification::Operation(_))).count()
+}
+
+#[test]
+fn pc_07_by_10_who_asked_before_a_restart_is_told_after_it_in_the_same_words_until_they_have_heard() {
+    let busy = || SipEvent::Failed { status: 486, reason: String::new(), network: false, cause: None };
+    for error in [None, Some("busy")] {
+        let mut bench = logged_in(false);
+        let body = ConnectBody { callback_url: Some("http://127.0.0.1/done".into()) };
+        let asked = bench.ask(ApiRequest::Connect("ann".into(), body)).body()["operation"].clone();
+        let mut bench = bench.restart();
+        // What was asked for is still wanted.
+        let call = bench.dialled("ann");
+        match error {
+            None => {
+                bench.answer(call);
+                bench.end_play(call);
+                bench.keep_dialogs([call]);
+            }
+            Some(_) => bench.sip(call, busy()),
+        }
+        let result = if error.is_none() { "up" } else { "failed" };
+        let view = json!({ "operation": asked, "agent": "ann", "result": result, "error": error });
+        assert_eq!((ends_told(&bench), &bench.webhooks[..]), (1, &[view.clone()][..]));
+        // The webhook may not have got through yet.
+        bench.pass_ms(29_000);
+        let mut bench = bench.restart();
+        assert_eq!((ends_told(&bench), &bench.webhooks[..]), (1, &[view][..]));
+        bench.pass_ms(120_000);
+        assert_eq!(ends_told(&bench), 1);
+        let mut bench = bench.restart();
+        bench.pass_ms(120_000);
+        assert_eq!((ends_told(&bench), bench.webhooks.len()), (0, 0), "it has been heard");
+    }
+}
+
+#[test]
+fn pc_07_by_10_a_connection_that_nobody_wants_any_more_after_a_restart_is_cancelled() {
+    for logs_out in [false, true] {
+        let mut bench = logged_in(false);
+        connect(&mut bench);
+        let mut bench = bench.restart_alone(|_| {});
+        if logs_out {
+            bench.ask(ApiRequest::Logout("ann".into()));
+        } else {
+            bench.ask(ApiRequest::Disconnect("ann".into()));
+        }
+        bench.hears_engine();
+        bench.pass_ms(60_000);
+        let told = bench.notes.iter().find(|note| matches!(note, Notification::Operation(_)));
+        assert_eq!(told.map(|note| note.body()["error"].clone()), Some("cancelled".into()));
+        assert_eq!((ends_told(&bench), bench.dials()), (1, 0));
+    }
+}
+
+#[test]
+fn pc_07_ends_that_are_told_are_not_remembered_without_limit() {
+    let mut bench = available_agent(true);
+    for _ in 0..200 {
+        assert_eq!(connect(&mut bench), Outcome::AlreadyUp);
+    }
+    assert_eq!(ends_told(&bench), 200);
+    let bench = bench.restart();
+    assert_eq!(ends_told(&bench), offhook_control_core::limits::OPERATIONS);
+}
+
 #[test]
 fn pc_10_establish_during_a_call_changes_nothing() {
     let (mut bench, _) = bench::conversation();

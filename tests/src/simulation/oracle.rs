@@ -101,6 +101,7 @@ impl World {
         self.judge_caller_record(fact);
         self.judge_request_record(fact);
         self.judge_list(fact);
+        self.judge_operation_record(fact);
         match fact {
             Fact::CallbackAdded(spec) => {
                 self.oracle.callbacks.insert(spec.id.clone(), Fate::default());
@@ -285,6 +286,7 @@ impl World {
             && self.network.peers.values().all(|peer| peer.state == PeerState::Over)
             && self.oracle.all_done()
             && self.are_engines_settled()
+            && self.shell.is_durable()
     }
 
     /// At the very end.

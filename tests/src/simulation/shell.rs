@@ -49,6 +49,11 @@ impl Shell {
         }
     }
 
+    /// Nothing waits for the disk.
+    pub(super) fn is_durable(&self) -> bool {
+        self.unsynced.is_empty() && self.waiting.is_empty()
+    }
+
     /// All records of which control knows, durable or not.
     pub(super) fn written(&self) -> impl Iterator<Item = &Record> {
         self.journal.iter().chain(self.unsynced.iter().map(|(_, record)| record))
@@ -150,7 +155,6 @@ impl World {
         self.judge_control_crash();
         self.order_after_crash();
         self.bookings_after_crash();
-        self.forget_operations();
         self.cut_links();
         self.network_after_crash();
         let pause = self.between_ms(50, 3_000) + if self.silence_a_phone() { 5 * SECOND } else { 0 };

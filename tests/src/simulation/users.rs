@@ -153,7 +153,7 @@ impl World {
 
     pub(super) fn on_notification(&mut self, notification: Notification) {
         if let Notification::Operation(view) = &notification {
-            self.judge_operation(&view.operation);
+            self.judge_operation(view);
         }
         if let Notification::Agent(view) = notification {
             let id = view.id.clone();

@@ -2,7 +2,7 @@
 
 use offhook_proto::PlaySource;
 
-use crate::agent::{Activity, Agent, Operation, Wanted};
+use crate::agent::{Activity, Agent, Wanted};
 use crate::api::Outcome as Started;
 use crate::call::{Role, State as CallState};
 use crate::connection::{Event, State};
@@ -10,12 +10,10 @@ use crate::core::{Changed, Core};
 use crate::flow::calls::{End, NewCall};
 use crate::interaction::{Event as Way, Outcome, Stage};
 use crate::leg::{Link, Program};
-use crate::mutation::Mutation;
 use crate::record::{CallKind, Fact, Station};
 use crate::sip::Target;
 use crate::timer::{Deadline, Timer};
-use crate::view::{Notification, OperationView};
-use crate::{AgentId, CallId, Output};
+use crate::{AgentId, CallId};
 
 impl Core {
     pub(crate) fn agent(&mut self, id: &AgentId) -> Option<&mut Agent> {
@@ -248,47 +246,6 @@ impl Core {
         }
         self.set_wanted_if_available(id, Wanted::OnBreak);
         self.close_connection(id, "idle");
-    }
-
-    fn complete_operations(&mut self, id: &AgentId, error: Option<&str>) {
-        let Some(agent) = self.agents.get_mut(id) else { return };
-        let operations = std::mem::take(&mut agent.operations);
-        if error.is_some() && self.mutated(Mutation::ForgetOperation) {
-            return;
-        }
-        for operation in operations {
-            let view = OperationView {
-                operation: operation.id,
-                agent: id.clone(),
-                result: if error.is_none() { "up" } else { "failed" }.to_owned(),
-                error: error.map(str::to_owned),
-            };
-            if let Some(url) = operation.url {
-                let body = serde_json::to_value(&view).unwrap_or_default();
-                self.push(Output::Webhook { url, body });
-            }
-            self.push(Output::Notify(Notification::Operation(Box::new(view))));
-        }
-    }
-
-    /// The leg is not wanted any more. One that was still to be dialled is not, and whoever asked for it is told (PC-07).
-    pub(crate) fn forget_reopening(&mut self, id: &AgentId) {
-        let Some(agent) = self.agents.get_mut(id) else { return };
-        let waited = std::mem::take(&mut agent.reopen);
-        if waited && agent.connection == State::Down {
-            self.timers.stop(&Timer::Redial(id.clone()));
-            self.complete_operations(id, Some("cancelled"));
-        }
-    }
-
-    /// An operation that is over already is told at once; else its end is told once (PC-07).
-    pub(crate) fn add_operation(&mut self, id: &AgentId, operation: Operation, over: bool) {
-        if let Some(agent) = self.agents.get_mut(id) {
-            agent.operations.push(operation);
-        }
-        if over {
-            self.complete_operations(id, None);
-        }
     }
 
     /// Changes what an agent asked for, durably.

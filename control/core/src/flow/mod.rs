@@ -33,6 +33,7 @@ pub(crate) mod matching;
 pub(crate) mod modes;
 pub(crate) mod observed;
 mod one_way;
+mod operations;
 mod originating;
 mod outages;
 mod pages;

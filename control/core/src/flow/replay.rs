@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use offhook_proto::{EventBody, LegInfo, LegState};
 
-use crate::agent::Wanted;
+use crate::agent::{Ended, Operation, Wanted};
 use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
@@ -28,6 +28,9 @@ pub(crate) struct Replayed {
     pub(super) legs_up: BTreeMap<AgentId, CallId>,
     /// The same by call: a day's calls end, and each end must not look through all agents.
     leg_of: BTreeMap<CallId, AgentId>,
+    /// Requests for an agent's connection, by name, and the ends of those that may not have been heard of.
+    pub(super) operations: BTreeMap<String, (AgentId, Operation)>,
+    pub(super) ended_operations: BTreeMap<String, (AgentId, Ended)>,
     pub(super) callers: BTreeMap<CallId, Caller>,
     /// Callers who left with a callback, and were not let go before the record of that.
     pub(super) let_go: BTreeMap<CallId, (Caller, CallbackId)>,
@@ -205,6 +208,9 @@ impl Core {
             | Fact::AgentStatus { .. }
             | Fact::ModeChosen { .. }
             | Fact::ModeInForce { .. }
+            | Fact::ConnectionAsked { .. }
+            | Fact::ConnectionEnded { .. }
+            | Fact::ConnectionTold { .. }
             | Fact::AgentRemoved { .. }) => self.on_agent_record(fact, at_ms),
             Fact::LegUp { agent, call } => {
                 self.replayed.leg_up(agent, call);
@@ -312,6 +318,18 @@ impl Core {
                 if let Some(agent) = self.agents.get_mut(&agent) {
                     agent.mode.now = mode;
                 }
+            }
+            Fact::ConnectionAsked { agent, operation, url } => {
+                self.replayed.operations.insert(operation.clone(), (agent, Operation { id: operation, url }));
+            }
+            Fact::ConnectionEnded { agent: _, operation, error } => {
+                if let Some((agent, asked)) = self.replayed.operations.remove(&operation) {
+                    let ended = Ended { operation: asked, error, told_us: 0 };
+                    self.replayed.ended_operations.insert(operation, (agent, ended));
+                }
+            }
+            Fact::ConnectionTold { agent: _, operation } => {
+                self.replayed.ended_operations.remove(&operation);
             }
             Fact::AgentRemoved { agent } => {
                 self.agents.remove(&agent);

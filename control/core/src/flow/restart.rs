@@ -22,6 +22,7 @@ impl Core {
     pub(crate) fn rebuild(&mut self) {
         self.replayed.pending = true;
         self.resume_waits();
+        self.take_up_operations();
         // Whatever ends the wait for a verdict, they talked.
         for (call, (agent, since_ms)) in std::mem::take(&mut self.replayed.spliced) {
             self.note_past_talk(call, agent, Some(since_ms));
@@ -132,6 +133,7 @@ impl Core {
             if self.agents.get(&id).is_some_and(wants) {
                 self.establish(&id);
             }
+            self.resume_operations(&id);
             self.agent_changed(&id);
         }
         for id in self.call_ids() {

@@ -45,6 +45,9 @@ impl Reports {
             | Fact::AgentRemoved { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }
+            | Fact::ConnectionAsked { .. }
+            | Fact::ConnectionEnded { .. }
+            | Fact::ConnectionTold { .. }
             | Fact::LegUp { .. }
             | Fact::Spliced { .. }
             | Fact::NoPerson { .. }
