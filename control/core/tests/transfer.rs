@@ -4,7 +4,10 @@
 mod bench;
 
 use bench::{Bench, agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, PageWish, TransferBody, TransferMode};
+use offhook_control_core::api::{
+    AgentBody, ApiReply, ApiRequest, LoginBody, PageWish, StatusBody, TransferBody, TransferMode,
+    WantedStatus,
+};
 use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
@@ -65,6 +68,37 @@ fn pv_07_a_blind_transfer_joins_the_customer_with_the_other_agent_and_frees_the_
     assert_eq!(bench.agent("ann").status, AgentStatus::WrapUp);
     assert_eq!(bench.agent("bob").status, AgentStatus::OnCall);
     assert_eq!(bench.dials_to_trunk(), 1, "nobody is dialled again");
+}
+
+#[test]
+fn pv_07_an_agent_on_demand_keeps_the_phone_while_they_speak_about_a_transfer() {
+    for completes in [true, false] {
+        let mut bench = Bench::new();
+        let body = AgentBody { persistent: Some(false), ..agent(false, true) };
+        bench.ask(ApiRequest::PutAgent("ann".into(), body));
+        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+        bench.callback("+31201");
+        let phone = bench.dialled("ann");
+        bench.answer(phone);
+        let customer = bench.customer();
+        bench.answer(customer);
+        bench.add_agent("bob", true);
+        let (ann, bob) = (bench.agent_leg("ann"), bench.agent_leg("bob"));
+        to_bob(&mut bench, TransferMode::Attended);
+        assert!(!bench.is_hung_up(phone));
+        assert_eq!(joined(&bench, &ann), Some(bob.clone()));
+        if completes {
+            bench.ask(ApiRequest::CompleteTransfer("ann".into()));
+            assert_eq!(joined(&bench, &bob), Some(format!("c-{customer}")));
+        } else {
+            bench.ask(ApiRequest::CancelTransfer("ann".into()));
+            assert_eq!(joined(&bench, &ann), Some(format!("c-{customer}")));
+            assert!(!bench.is_hung_up(phone));
+            hang_up(&mut bench, customer);
+        }
+        assert!(bench.is_hung_up(phone), "the call on demand is over");
+    }
 }
 
 #[test]

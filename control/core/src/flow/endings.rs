@@ -20,6 +20,8 @@ impl Core {
         let Some(agent_id) = interaction.agent.take() else { return };
         interaction.last_agent = Some(agent_id.clone());
         interaction.proof = None;
+        // The phone stays with who speaks about a transfer.
+        let consults = interaction.passing.consult;
         self.handling.end(id, &interaction.queue, now_us, u64::from(wrap_ms), talked);
         let customer = self.interactions.get(&id).and_then(|interaction| interaction.call);
         let agent_call = self.agents.get(&agent_id).and_then(|agent| agent.call);
@@ -38,10 +40,13 @@ impl Core {
             agent.activity = Activity::WrapUp;
         }
         let lasting = agent.mode.now.persistent && !agent.for_one;
-        let (call, leave) = (agent.call, !lasting || agent.wanted == Wanted::LoggedOut);
+        let (call, leave) = (agent.call, !consults && (!lasting || agent.wanted == Wanted::LoggedOut));
         // The mode has changed since: the leg for the day is a call of its own, with its PIN (PM-04).
-        agent.reopen |=
-            agent.for_one && agent.mode.now.persistent && agent.wanted == Wanted::Available && call.is_some();
+        agent.reopen |= !consults
+            && agent.for_one
+            && agent.mode.now.persistent
+            && agent.wanted == Wanted::Available
+            && call.is_some();
         let up = agent.is_up();
         if talked && wrap_ms > 0 {
             self.arm(Timer::WrapUp(agent_id.clone()), u64::from(wrap_ms));

@@ -186,13 +186,12 @@ impl Core {
         if self.step(id, Event::Transfer).is_none() {
             return;
         }
-        self.hold(id, true);
         if let Some(interaction) = self.interactions.get_mut(&id) {
             interaction.passing = Passing { by: Some(by.clone()), to: Some(other.clone()), consult: true };
-            if let Some(call) = interaction.call {
-                let ms = u64::from(self.config.agents.consult_timeout_s) * 1_000;
-                self.arm(Timer::Hold(call), ms);
-            }
+        }
+        self.hold(id, true);
+        if let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) {
+            self.arm(Timer::Hold(call), u64::from(self.config.agents.consult_timeout_s) * 1_000);
         }
         for agent_id in [by, other] {
             self.timers.stop(&Timer::WrapUp(agent_id.clone()));
