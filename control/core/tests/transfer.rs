@@ -4,10 +4,7 @@
 mod bench;
 
 use bench::{Bench, agent};
-use offhook_control_core::api::{
-    AgentBody, ApiReply, ApiRequest, LoginBody, PageWish, StatusBody, TransferBody, TransferMode,
-    WantedStatus,
-};
+use offhook_control_core::api::{ApiReply, ApiRequest, PageWish, TransferBody, TransferMode};
 use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
@@ -74,10 +71,7 @@ fn pv_07_a_blind_transfer_joins_the_customer_with_the_other_agent_and_frees_the_
 fn pv_07_an_agent_on_demand_keeps_the_phone_while_they_speak_about_a_transfer() {
     for completes in [true, false] {
         let mut bench = Bench::new();
-        let body = AgentBody { persistent: Some(false), ..agent(false, true) };
-        bench.ask(ApiRequest::PutAgent("ann".into(), body));
-        bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
-        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+        bench.add_agent_on_demand("ann");
         bench.callback("+31201");
         let phone = bench.dialled("ann");
         bench.answer(phone);

@@ -303,6 +303,14 @@ impl Bench {
         self.end_play(call);
     }
 
+    /// Available, and called for each customer.
+    pub(crate) fn add_agent_on_demand(&mut self, id: &str) {
+        let body = AgentBody { persistent: Some(false), ..agent(false, true) };
+        self.ask(ApiRequest::PutAgent(id.into(), body));
+        self.ask(ApiRequest::Login(id.into(), LoginBody::default()));
+        self.ask(ApiRequest::SetStatus(id.into(), StatusBody { status: WantedStatus::Available }));
+    }
+
     pub(crate) fn callback(&mut self, number: &str) -> CallbackId {
         self.callback_with(serde_json::json!({ "_customer_number": number }))
     }
