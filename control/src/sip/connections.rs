@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{MutexGuard, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::dialog::listener;
@@ -107,6 +108,8 @@ async fn read(
     let mut pieces = Pieces::default();
     loop {
         while let Some(piece) = pieces.poll()? {
+            // A peer that always has something to say leaves the processor to others in between.
+            yield_now().await;
             match piece {
                 Piece::Ping => connection.inner.send_raw(PONG).await?,
                 Piece::Message(bytes) => match message(&bytes, flow) {
