@@ -16,7 +16,7 @@ use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::Dscp;
 use toml::de::DeTable;
 
-use crate::sip::{Security, TrunkConfig};
+use crate::sip::{Algorithm, Security, TrunkConfig};
 pub use table::Mistake;
 use table::{Mistakes, Table};
 
@@ -48,6 +48,8 @@ pub struct Sip {
     pub advertise: Option<SocketAddr>,
     /// Realm of the registrar.
     pub realm: String,
+    /// What phones are challenged with, in this order.
+    pub digests: Vec<Algorithm>,
     /// RFC 4028, in seconds; none = no timers of our own.
     pub session_expires_s: Option<u32>,
     /// Seconds between two OPTIONS to the peer of a call; none = it is not asked.
@@ -321,6 +323,27 @@ mod tests {
                 (6, "journal.path must not be empty"),
             ]
         );
+    }
+
+    #[test]
+    fn what_phones_are_challenged_with_is_read_in_its_order() {
+        let read = |line: &str| Config::parse(&format!("[sip]\n{line}\n[engine]\n"), Path::new("."));
+        let (md5, sha256) = (Algorithm::Md5, Algorithm::Sha256);
+        let cases = [
+            ("", vec![md5, sha256]),
+            ("digests = [\"MD5\"]", vec![md5]),
+            ("digests = [\"sha-256\", \"md5\"]", vec![sha256, md5]),
+        ];
+        for (line, digests) in cases {
+            assert_eq!(read(line).expect("it is right").sip.digests, digests, "{line}");
+        }
+        for names in ["[]", "[\"SHA\"]", "[\"MD5\", \"MD5\"]"] {
+            let mistakes = read(&format!("digests = {names}")).expect_err("it is wrong");
+            assert!(
+                mistakes.iter().any(|mistake| mistake.message.contains("digests takes")),
+                "{mistakes:#?}"
+            );
+        }
     }
 
     #[test]

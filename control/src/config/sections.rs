@@ -18,7 +18,7 @@ use offhook_proto::{Dscp, Idle};
 use super::detection::detection;
 use super::table::Table;
 use super::{Config, Engine, Http, Sip};
-use crate::sip::{Security, TrunkConfig, TrunkCredential, TrunkTransport};
+use crate::sip::{Algorithm, Security, TrunkConfig, TrunkCredential, TrunkTransport};
 
 pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     let sip = sip(root.table("sip"), folder);
@@ -51,6 +51,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
         listen: table.parsed("listen", ADDRESS).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060))),
         advertise: table.parsed("advertise", ADDRESS),
         realm: table.text("realm").unwrap_or_else(|| "offhook".into()),
+        digests: digests(&mut table),
         session_expires_s: match table.number("session_expires_s", 0..=86_400) {
             Some(0) => None,
             Some(seconds @ 1..90) => {
@@ -71,6 +72,18 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
     };
     table.finish();
     sip
+}
+
+/// What phones are challenged with, in this order.
+fn digests(table: &mut Table<'_, '_>) -> Vec<Algorithm> {
+    let Some(names) = table.texts("digests") else { return vec![Algorithm::Md5, Algorithm::Sha256] };
+    let known: Option<Vec<Algorithm>> = names.iter().map(|name| Algorithm::of(name)).collect();
+    let mut known = known.unwrap_or_default();
+    known.dedup();
+    if known.is_empty() || known.len() != names.len() {
+        table.refuse("digests", "takes \"MD5\", \"SHA-256\" or both, each once");
+    }
+    known
 }
 
 /// A code point by name or number; [`Dscp::CS3`] when absent.

@@ -142,6 +142,7 @@ fn sip_config(config: &Config, clock: Clock, passwords: &Arc<Passwords>) -> SipC
         session_expires_s: config.sip.session_expires_s,
         options_every_s: config.sip.options_every_s,
         dscp: config.sip.dscp,
+        digests: config.sip.digests.clone(),
         bindings: config.sip.bindings.clone(),
         takes_up: true,
         srtp: config.sip.srtp,

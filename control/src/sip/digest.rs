@@ -25,7 +25,8 @@ impl Algorithm {
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
+    /// By that name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
