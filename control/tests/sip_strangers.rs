@@ -100,6 +100,35 @@ async fn guesses_at_passwords_take_nobodys_place() {
     assert_eq!((counts.transactions, counts.finished_transactions), (0, 0), "{counts:?}");
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said_by_its_status() {
+    let port = Port::start(config()).await;
+    let peer = Peer::new().await;
+    let via = format!("SIP/2.0/UDP {}", peer.address());
+    let page = "Content-Type: text/html\r\nContent-Length: 3\r\n\r\n<a>";
+    let cases = [
+        ("OPTIONS", "sip:100@127.0.0.1 SIP/2.0", "sip:100@127.0.0.1 SIP/3.0", "SIP/2.0 505"),
+        ("OPTIONS", "CSeq: 1 ", "CSeq: -1 ", "SIP/2.0 400"),
+        ("OPTIONS", "CSeq: 1 ", "CSeq: 4294967296 ", "SIP/2.0 400"),
+        ("OPTIONS", "CSeq: 1 OPTIONS", "CSeq: 1 INFO", "SIP/2.0 400"),
+        ("OPTIONS", "CSeq:", "Number:", "SIP/2.0 400"),
+        ("OPTIONS", "From:", "By:", "SIP/2.0 400"),
+        ("OPTIONS", "\r\nTo:", "\r\nFor:", "SIP/2.0 400"),
+        ("OPTIONS", "Call-ID:", "Call:", "SIP/2.0 400"),
+        ("INVITE", "Content-Length: 0\r\n\r\n", page, "SIP/2.0 415"),
+        ("UPDATE", "Content-Length: 0\r\n\r\n", page, "SIP/2.0 415"),
+        ("MESSAGE", "Content-Length: 0\r\n\r\n", page, "SIP/2.0 405"),
+    ];
+    for (number, (method, right, wrong, status)) in cases.into_iter().enumerate() {
+        let text = request(method, number, "unfit", &via).replacen(right, wrong, 1);
+        peer.send(port.address(), &text).await;
+        let answer = peer.hear("SIP/").await;
+        assert!(answer.is(status), "{text}{}", answer.text);
+        assert_eq!(answer.header("Accept") == "application/sdp", answer.is("SIP/2.0 415"), "{}", answer.text);
+    }
+    is_served(port.address()).await;
+}
+
 /// A clock that keeps whoever looks at it for the first time waiting, once it is told to.
 #[derive(Default)]
 struct Slow {

@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use rsipstack::sip::prelude::HeadersExt as _;
-use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode};
+use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode, Version};
 use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
@@ -97,6 +97,7 @@ async fn is_let_in(
     }
     trace("received", message, Some(from));
     let mut response = shared.endpoint.make_response(request, status, None);
+    response.version = Version::V2;
     if let Ok(to) = response.to_header().cloned()
         && to.tag().is_ok_and(|tag| tag.is_none())
     {
@@ -164,6 +165,9 @@ fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Opt
     {
         return None;
     }
+    if let Some(refusal) = unfit(request) {
+        return Some(refusal);
+    }
     if let Some(key) = key_of(request) {
         return shared.dialog(&key).is_none().then(no_such_call);
     }
@@ -184,6 +188,33 @@ fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Opt
         Method::Ack | Method::Cancel => None,
     };
     refusal.or_else(|| is_full(shared).then(busy))
+}
+
+/// What is wrong with a request whatever it asks for: its version (RFC 3261 section 21.5.7), a header that it must have (section 8.1.1), or
+/// a body that is no session description where one is due (section 8.2.3).
+pub(crate) fn unfit(request: &Request) -> Option<Answer> {
+    if request.version != Version::V2 {
+        return Some((StatusCode::VersionNotSupported, Vec::new()));
+    }
+    let cseq = request.cseq_header().ok();
+    let is_numbered = cseq
+        .is_some_and(|cseq| cseq.seq().is_ok() && cseq.method().is_ok_and(|method| method == request.method));
+    let is_named = request.call_id_header().is_ok_and(|call_id| !call_id.value().is_empty());
+    if !is_numbered || !is_named || request.from_header().is_err() || request.to_header().is_err() {
+        return Some((StatusCode::BadRequest, Vec::new()));
+    }
+    let describes = matches!(request.method, Method::Invite | Method::Update);
+    let foreign = describes && !request.body.trim_ascii().is_empty() && !is_description(request);
+    foreign.then(|| (StatusCode::UnsupportedMediaType, vec![Header::Accept("application/sdp".into())]))
+}
+
+/// Whether a body is one of SDP, or has parts of which one may be; who says nothing is believed.
+fn is_description(request: &Request) -> bool {
+    let said = request.headers.iter().find_map(|header| match header {
+        Header::ContentType(value) => Some(value.value().trim().to_ascii_lowercase()),
+        _ => None,
+    });
+    said.is_none_or(|said| said.starts_with("application/sdp") || said.starts_with("multipart/"))
 }
 
 fn no_such_call() -> Answer {

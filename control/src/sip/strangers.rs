@@ -56,7 +56,7 @@ fn on_message(message: &SipMessage) {
 }
 
 fn on_request(request: &Request) {
-    let _ = (key_of(request), door::replacing(request));
+    let _ = (key_of(request), door::unfit(request), door::replacing(request));
     if let Some(unknown) = door::required(request) {
         is_one_line(&unknown);
     }
