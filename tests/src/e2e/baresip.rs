@@ -45,9 +45,29 @@ impl Baresip {
     /// # Panics
     /// When it does not.
     pub fn start(house: &House, address: SocketAddr, manner: Manner) -> Self {
+        let account = format!("<sip:{}@{address};transport=udp>;regint=0", manner.user);
+        Self::start_as(house, address, manner, &account, 60)
+    }
+
+    /// One that registers over TCP by its user's name and a password, is ready when it has, and registers anew each minute.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn registered(house: &House, address: SocketAddr, manner: Manner, password: &str) -> Self {
+        let (user, sip) = (manner.user, house.sip);
+        let account = format!(
+            "<sip:{user}@offhook;transport=tcp>;auth_user={user};auth_pass={password};outbound=\"sip:{sip};transport=tcp\";regint=60"
+        );
+        let phone = Self::start_as(house, address, manner, &account, 240);
+        eventually("baresip is registered", || phone.log().contains("200 OK").then_some(()));
+        phone
+    }
+
+    /// `account` is how it is to be called; it hangs up when it has said its tone for `tone_s`.
+    fn start_as(house: &House, address: SocketAddr, manner: Manner, account: &str, tone_s: u32) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path();
-        write_tone(&path.join("tone.wav"), manner);
+        write_tone(&path.join("tone.wav"), manner, tone_s);
         let (rate_hz, channels) = manner.shape;
         // It binds its audio to all addresses, so that the kernel sends it from 127.0.0.1: that is what its SDP must name.
         let config = format!(
@@ -64,10 +84,8 @@ impl Baresip {
             "" => String::new(),
             mediaenc => format!(";mediaenc={mediaenc}"),
         };
-        let account = format!(
-            "<sip:{}@{address};transport=udp>;regint=0;answermode=auto;audio_codecs={};ptime=20{encrypted}\n",
-            manner.user, manner.codec,
-        );
+        let account =
+            format!("{account};answermode=auto;audio_codecs={};ptime=20{encrypted}\n", manner.codec,);
         for (name, text) in [("config", config), ("accounts", account), ("contacts", String::new())] {
             fs::write(path.join(name), text).expect("a configuration can be written");
         }
@@ -135,19 +153,19 @@ fn tone(samples: &[f64], rate_hz: u32, tone_hz: u32) -> (f64, f64) {
     (share, 20.0 * amplitude.max(1e-6).log10())
 }
 
-/// A minute of a tone at [`LEVEL`], as a WAV file of 16 bits.
-fn write_tone(path: &std::path::Path, manner: Manner) {
+/// So long a tone at [`LEVEL`], as a WAV file of 16 bits.
+fn write_tone(path: &std::path::Path, manner: Manner, tone_s: u32) {
     let (rate_hz, channels) = manner.shape;
     let step = TAU * f64::from(manner.tone_hz) / f64::from(rate_hz);
     let mut data = Vec::new();
-    for at in 0..60 * rate_hz {
+    for at in 0..tone_s * rate_hz {
         let level = if manner.pauses && at / rate_hz % 10 >= 4 { 0.0 } else { LEVEL };
         let sample = (level * 32_767.0 * (step * f64::from(at)).sin()) as i16;
         for _ in 0..channels {
             data.extend(sample.to_le_bytes());
         }
     }
-    let size = u32::try_from(data.len()).expect("a minute");
+    let size = u32::try_from(data.len()).expect("minutes");
     let mut wav = Vec::from(*b"RIFF");
     wav.extend((size + 36).to_le_bytes());
     wav.extend(*b"WAVEfmt ");

@@ -12,6 +12,8 @@ pub struct Settings {
     pub legs: usize,
     pub srtp: &'static str,
     pub trunk_srtp: &'static str,
+    /// Without the brackets.
+    pub digests: &'static str,
     pub hang_up_on_exit: bool,
     /// Without the brackets.
     pub codecs: &'static str,
@@ -44,6 +46,7 @@ impl Default for Settings {
             legs: 200,
             srtp: "off",
             trunk_srtp: "off",
+            digests: r#""MD5", "SHA-256""#,
             hang_up_on_exit: true,
             codecs: r#""PCMU""#,
             agent_ring_timeout_s: 20,
@@ -86,6 +89,7 @@ impl Settings {
             legs: _,
             srtp,
             trunk_srtp,
+            digests,
             hang_up_on_exit,
             codecs,
             agent_ring_timeout_s,
@@ -112,6 +116,7 @@ impl Settings {
 listen = "{sip}"
 bindings = "bindings"
 srtp = "{srtp}"
+digests = [{digests}]
 hang_up_on_exit = {hang_up_on_exit}
 [trunk]
 host = "{host}"

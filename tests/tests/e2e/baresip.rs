@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_tests::e2e::{Baresip, House, Manner, Settings, eventually};
+use offhook_tests::e2e::{Baresip, House, Manner, Settings, eventually, within};
 use serde_json::{Value, json};
 
 const OPUS: Manner = Manner {
@@ -146,4 +146,39 @@ fn an_agents_phone_that_asks_for_no_silence_is_sent_none_and_misses_nothing() {
 #[test]
 fn a_customer_who_asks_for_no_silence_is_sent_none_and_misses_nothing() {
     talk_without_silence(PCMA, OPUS);
+}
+
+#[test]
+fn by_10_a_phone_registered_over_tcp_keeps_its_call_over_a_restart_of_control_and_is_reached_over_its_next_connection()
+ {
+    // It gives up at a challenge that it does not know.
+    let mut house = House::open(&Settings { digests: r#""MD5""#, ..Settings::default() });
+    house.rest.put_agent("ann", &json!({ "kind": "registered" }), &json!({ "password": "right" }));
+    let pcmu = Manner { codec: "PCMU/8000/1", ..PCMA };
+    let ann = Baresip::registered(&house, house.free(), Manner { user: "ann", ..pcmu }, "right");
+    house.rest.act("ann", "login");
+    house.rest.status("ann", "available");
+    house.rest.await_agent("ann", "status", "available");
+    let bindings = house.folder().join("bindings");
+    let registered_from = || std::fs::read_to_string(&bindings).ok();
+    let before = eventually("its registration is kept", registered_from);
+    house.kill_control();
+    house.start_control();
+    house.is_well();
+
+    let customer = Baresip::start(&house, house.trunk, Manner { user: CUSTOMER, tone_hz: 1_100, ..pcmu });
+    house.rest.callback(CUSTOMER);
+    for (hearer, speaker) in [(&ann, &customer), (&customer, &ann)] {
+        eventually("a second of the other's tone", || {
+            hearer.hears(speaker.tone_hz()).is_some_and(|(share, _)| share > 0.97).then_some(())
+        });
+    }
+    // The connection was of the run before. The phone notices when it registers again, or sooner.
+    within(Duration::from_secs(180), "it registers again", || registered_from().filter(|now| *now != before));
+    house.rest.act("ann", "hangup");
+    house.rest.await_agent("ann", "status", "available");
+    house.rest.act("ann", "logout");
+    eventually("the phone is told that the call is over", || {
+        ann.log().contains("session closed").then_some(())
+    });
 }
