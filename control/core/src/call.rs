@@ -213,7 +213,7 @@ pub(crate) struct Probe {
 }
 
 /// Microseconds from the answer to the first packet, per direction (BY-01).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audio {
     /// From the customer.
     pub(crate) from_us: Option<u64>,
@@ -221,13 +221,25 @@ pub(crate) struct Audio {
     pub(crate) to_us: Option<u64>,
     /// Until the engine had said that both gates are open.
     pub(crate) open_us: Option<u64>,
+    /// They talked in an earlier run: there is no more to measure than was on record.
+    pub(crate) is_past: bool,
 }
 
 impl Audio {
+    /// What an earlier run measured.
+    pub(crate) fn of_record(after_us: u64, open_us: Option<u64>) -> Self {
+        Self { from_us: Some(after_us), to_us: Some(after_us), open_us, is_past: true }
+    }
+
+    /// Microseconds until audio flowed both ways.
+    pub(crate) fn both_us(self) -> Option<u64> {
+        Some(self.from_us?.max(self.to_us?))
+    }
+
     /// Milliseconds until audio flowed both ways.
     pub(crate) fn both_ms(self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-        Some(self.from_us?.max(self.to_us?) as f64 / 1_000.0)
+        Some(self.both_us()? as f64 / 1_000.0)
     }
 
     /// Milliseconds until both could be heard, if they spoke.

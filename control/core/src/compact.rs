@@ -50,6 +50,7 @@ struct AgentTrail {
     status: Option<u64>,
     chosen: Option<u64>,
     mode: Option<u64>,
+    wrap_up: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +62,8 @@ struct CallTrail {
     keys: Option<u64>,
     /// How often its conversations had no audio.
     missed: Option<u64>,
+    /// How soon it had audio.
+    audio: Option<u64>,
     /// Whose leg it is, or was.
     leg: Option<AgentId>,
     /// The customer's history that it belongs to.
@@ -110,6 +113,11 @@ impl Compactor {
             Fact::AgentStatus { agent, status } => self.on_status(seq, agent, *status),
             Fact::ModeChosen { agent, .. } => self.replace(seq, agent, |trail| &mut trail.chosen),
             Fact::ModeInForce { agent, .. } => self.replace(seq, agent, |trail| &mut trail.mode),
+            Fact::WrapUp { agent, until_ms: Some(_) } => self.replace(seq, agent, |trail| &mut trail.wrap_up),
+            Fact::WrapUp { agent, until_ms: None } => {
+                self.dead.extend(self.agents.get_mut(agent).and_then(|trail| trail.wrap_up.take()));
+                self.dead.push(seq);
+            }
             Fact::AgentRemoved { agent } => {
                 let trail = self.agents.remove(agent);
                 self.dead.extend(trail.into_iter().flat_map(AgentTrail::into_records));
@@ -154,6 +162,10 @@ impl Compactor {
                 let before = self.calls.entry(*call).or_default().missed.replace(seq);
                 self.dead.extend(before);
             }
+            Fact::AudioFlowed { call, .. } => {
+                let before = self.calls.entry(*call).or_default().audio.replace(seq);
+                self.dead.extend(before);
+            }
             Fact::CalendarSet { .. } => {
                 self.settings.push_back(seq);
                 if self.settings.len() > CALENDAR_SET {
@@ -163,6 +175,7 @@ impl Compactor {
             Fact::CallEnded { call, .. } => self.on_ended(seq, *call, record.at_ms),
             Fact::InboundArrived { call, .. }
             | Fact::AgentRequested { call, .. }
+            | Fact::Parted { call, .. }
             | Fact::Transferred { call, .. } => self.on_customer(seq, *call, record.at_ms),
             fact @ (Fact::CallbackAdded(_)
             | Fact::CallbackRevised(_)
@@ -295,7 +308,7 @@ impl Compactor {
         };
         self.dead.extend(trail.status.take());
         if status == AgentStatus::LoggedOut {
-            let over = [trail.login.take(), trail.chosen.take(), trail.mode.take()];
+            let over = [trail.login.take(), trail.chosen.take(), trail.mode.take(), trail.wrap_up.take()];
             self.dead.extend(over.into_iter().flatten());
             self.dead.extend(trail.settle());
             trail.status = Some(seq);
@@ -368,7 +381,8 @@ impl Compactor {
 
     fn on_ended(&mut self, seq: u64, call: CallId, at_ms: u64) {
         let trail = self.calls.remove(&call).unwrap_or_default();
-        self.dead.extend([trail.dialog, trail.spliced, trail.keys, trail.missed].into_iter().flatten());
+        let void = [trail.dialog, trail.spliced, trail.keys, trail.missed, trail.audio];
+        self.dead.extend(void.into_iter().flatten());
         if let Some(agent) = trail.leg
             && self.legs.get(&agent).is_some_and(|(own, _)| *own == call)
             && let Some((_, leg)) = self.legs.remove(&agent)
@@ -434,8 +448,9 @@ impl AgentTrail {
     }
 
     fn into_records(self) -> impl Iterator<Item = u64> {
-        let rest = [self.saved, self.saved_since, self.login, self.status, self.chosen, self.mode];
-        std::iter::once(self.created).chain(rest.into_iter().flatten())
+        let of_session = [self.login, self.status, self.chosen, self.mode, self.wrap_up];
+        let rest = [self.saved, self.saved_since].into_iter().chain(of_session);
+        std::iter::once(self.created).chain(rest.flatten())
     }
 }
 

@@ -187,6 +187,7 @@ impl Ledger {
             | Fact::ConnectionAsked { .. }
             | Fact::ConnectionEnded { .. }
             | Fact::ConnectionTold { .. }
+            | Fact::WrapUp { .. }
             | Fact::LegUp { .. }
             | Fact::SettingUp { .. }
             | Fact::Dialog { .. }
@@ -200,6 +201,8 @@ impl Ledger {
             | Fact::ContactDisposed { .. }
             | Fact::Spliced { .. }
             | Fact::NoPerson { .. }
+            | Fact::AudioFlowed { .. }
+            | Fact::Parted { .. }
             | Fact::Transferred { .. }
             | Fact::KeysBlocked { .. }
             | Fact::AudioMissed { .. }

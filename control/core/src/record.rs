@@ -96,6 +96,13 @@ pub enum Fact {
         /// Name of the request.
         operation: String,
     },
+    /// An agent wraps up after a conversation, or is through with that before its time.
+    WrapUp {
+        /// Who.
+        agent: AgentId,
+        /// For as long as this, in milliseconds since 1970 UTC; none = no more.
+        until_ms: Option<u64>,
+    },
     /// An agent's phone answered and its leg is open.
     LegUp {
         /// Whose.
@@ -328,6 +335,23 @@ pub enum Fact {
         /// The customer's call.
         call: CallId,
     },
+    /// What was answered to the customer is heard both ways: how long that took, once it is measured (BY-01).
+    AudioFlowed {
+        /// The customer's call.
+        call: CallId,
+        /// Microseconds from the answer to audio in both directions.
+        after_us: u64,
+        /// Our part of these: microseconds from the answer until the engine had said that both hear each other.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open_us: Option<u64>,
+    },
+    /// A customer talks with the agent no more, whose phone was lost; they may come back (BY-03).
+    Parted {
+        /// The customer's call.
+        call: CallId,
+        /// Whose phone it was.
+        agent: AgentId,
+    },
     /// An agent passes a customer on (PV-07).
     Transferred {
         /// The customer's call.
@@ -405,6 +429,7 @@ impl Record {
             | Fact::ConnectionAsked { agent, .. }
             | Fact::ConnectionEnded { agent, .. }
             | Fact::ConnectionTold { agent, .. }
+            | Fact::WrapUp { agent, .. }
             | Fact::LegUp { agent, .. }
             | Fact::AgentRemoved { agent } => Key::Agent(agent.clone()),
             Fact::SettingUp { call, .. }
@@ -415,6 +440,8 @@ impl Record {
             | Fact::Connected { call, .. }
             | Fact::Spliced { call, .. }
             | Fact::NoPerson { call }
+            | Fact::AudioFlowed { call, .. }
+            | Fact::Parted { call, .. }
             | Fact::Transferred { call, .. }
             | Fact::AudioMissed { call, .. }
             | Fact::KeysBlocked { call, .. } => Key::Call(*call),

@@ -15,7 +15,7 @@ use offhook_control_core::record::{Fact, Record};
 use offhook_control_core::report::{Page, Report};
 use offhook_control_core::sip::SipEvent;
 use offhook_control_core::{Config, Core};
-use offhook_proto::{AudioDirection, Detected, DetectedKind, EventBody};
+use offhook_proto::{AudioDirection, Detected, DetectedKind, EventBody, SpliceAudio};
 use serde_json::{Value, json};
 
 /// The records that are left.
@@ -109,6 +109,43 @@ fn how_often_audio_was_missing_is_kept_once_until_the_call_is_over() {
     assert_eq!((kept(&bench.records), kept(&compacted(&bench.records, None))), (3, 1));
     bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
     assert_eq!(kept(&compacted(&bench.records, None)), 0);
+    check(&bench.records);
+}
+
+#[test]
+fn wrap_up_is_kept_until_it_is_over_before_its_time_and_how_soon_a_call_had_audio_until_its_end() {
+    let (mut bench, customer) = conversation();
+    let (agent, leg) = (bench.agent_leg("ann"), format!("c-{customer}"));
+    for (from, to) in [(&agent, &leg), (&leg, &agent)] {
+        let (from, to) = (from.clone(), to.clone());
+        bench.event(EventBody::SpliceAudio(SpliceAudio { from, to, after_us: 7_000, dropped_packets: 0 }));
+    }
+    let kept = |records: &[Record]| {
+        let left = compacted(records, None);
+        let audio = left.iter().filter(|record| matches!(record.fact, Fact::AudioFlowed { .. })).count();
+        let wrap_up = left.iter().filter(|record| matches!(record.fact, Fact::WrapUp { .. })).count();
+        (audio, wrap_up)
+    };
+    assert_eq!(kept(&bench.records), (1, 0));
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert_eq!(kept(&bench.records), (0, 1));
+    bench.set_calendar(3_600);
+    bench.ask(ApiRequest::WrapUpDone("ann".into()));
+    assert_eq!(kept(&bench.records), (0, 0));
+    talk(&mut bench, "+31202");
+    bench.ask(ApiRequest::Logout("ann".into()));
+    assert_eq!(kept(&bench.records), (0, 0));
+    check(&bench.records);
+}
+
+#[test]
+fn that_an_agent_was_lost_is_kept_with_the_customers_history() {
+    let (mut bench, customer) = conversation();
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Ended { by_peer: false, reason: String::new() });
+    bench.pass_ms(20_000);
+    bench.sip(customer, SipEvent::Ended { by_peer: true, reason: String::new() });
+    assert!(compacted(&bench.records, None).iter().any(|record| matches!(record.fact, Fact::Parted { .. })));
     check(&bench.records);
 }
 

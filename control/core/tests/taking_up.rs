@@ -4,12 +4,15 @@
 mod bench;
 
 use bench::flow::{arrive, callback, example, step, stored, with};
-use bench::{Bench, available_agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, BulkCancel, CancelReason, ContactBody};
+use bench::{Bench, agent, available_agent};
+use offhook_control_core::api::{
+    AgentBody, ApiReply, ApiRequest, BulkCancel, CancelReason, ContactBody, StatusBody, WantedStatus,
+};
 use offhook_control_core::config::Config;
 use offhook_control_core::inbound_flow::Action;
-use offhook_control_core::record::{CallbackReason, Fact, ResultCode};
+use offhook_control_core::record::{CallbackReason, Fact, ResultCode, Station};
 use offhook_control_core::sip::SipEvent;
+use offhook_control_core::view::AgentStatus;
 use offhook_control_core::{CallId, CallbackId};
 use serde_json::json;
 
@@ -213,4 +216,46 @@ fn by_10_a_contact_is_not_taken_out_before_engines_have_told_whether_its_custome
         })
         .collect();
     assert_eq!(results, [(ResultCode::K, None)]);
+}
+
+/// Everything that takes an agent's leg down on purpose.
+fn takes_down() -> [ApiRequest; 3] {
+    let station = Some(Station::Number { number: "+31900".into() });
+    let elsewhere = AgentBody { station, ..agent(false, true) };
+    [
+        ApiRequest::Logout("ann".into()),
+        ApiRequest::Disconnect("ann".into()),
+        ApiRequest::PutAgent("ann".into(), elsewhere),
+    ]
+}
+
+#[test]
+fn by_10_an_agent_who_may_be_talking_is_not_logged_out_or_hung_up_on_before_engines_have_told() {
+    for (which, request) in takes_down().into_iter().enumerate() {
+        let mut bench = available_agent(true);
+        bench.callback("+31201");
+        let (ann, customer) = (bench.dialled("ann"), bench.customer());
+        bench.answer(customer);
+        let mut bench = talks_unrecorded(bench).restart_alone(|_| {});
+        let reply = bench.ask(request);
+        assert_eq!((reply.status(), reply.body()["error"].as_str()), (503, Some("taking_up")), "{which}");
+        bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::OnBreak }));
+        bench.hears_engine();
+        bench.restored([ann, customer]);
+        assert!(!bench.is_hung_up(ann) && !bench.is_hung_up(customer), "{which}");
+        assert_eq!(bench.agent("ann").status, AgentStatus::OnCall, "{which}");
+        let reply = bench.ask(ApiRequest::Logout("ann".into()));
+        assert_eq!((reply.status(), reply.body()["error"].as_str()), (409, Some("on_call")), "{which}");
+    }
+}
+
+#[test]
+fn by_10_an_agent_without_a_leg_is_logged_out_while_engines_are_asked() {
+    let mut bench = available_agent(true);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Ended { by_peer: false, reason: String::new() });
+    let mut bench = bench.restart_alone(|_| {});
+    for request in takes_down() {
+        assert_eq!(bench.ask(request).status(), 200);
+    }
 }

@@ -9,7 +9,7 @@ use offhook_control_core::api::ApiRequest;
 use offhook_control_core::record::{Fact, ResultCode};
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::{CallId, CallbackId};
-use offhook_proto::PlaySource;
+use offhook_proto::{EventBody, PlaySource, SpliceAudio};
 use serde_json::{Value, json};
 
 /// A callback's customer whose phone has rung for two seconds and was answered five seconds ago, and the leg of ann, who has
@@ -168,4 +168,50 @@ fn cb_11_what_was_attached_to_a_call_that_an_agent_has_is_on_its_record_after_a_
     assert!(!bench.is_hung_up(call), "they talk");
     hang_up(&mut bench, call);
     assert_eq!(summary(&bench, call).data["_CB_SERVICE_ID"], id.to_string());
+}
+
+/// The engine's word of the first packet of each direction between ann and the customer.
+fn audio_flows(bench: &mut Bench, ann: CallId, customer: CallId) {
+    let (agent, customer) = (format!("a-ann-{ann}"), format!("c-{customer}"));
+    for (from, to, after_us) in [(&agent, &customer, 7_000), (&customer, &agent, 3_000)] {
+        let (from, to) = (from.clone(), to.clone());
+        bench.event(EventBody::SpliceAudio(SpliceAudio { from, to, after_us, dropped_packets: 0 }));
+    }
+}
+
+fn audio_of(bench: &mut Bench, call: CallId) -> [Value; 2] {
+    let view = bench.ask(ApiRequest::Call(call)).body();
+    ["answer_to_audio_ms", "answer_to_open_ms"].map(|field| view[field].clone())
+}
+
+#[test]
+fn by_01_answer_to_audio_is_on_the_record_of_a_call_that_was_answered_before_restarts() {
+    let (mut bench, ann, customer, _) = talks_for_five_seconds();
+    audio_flows(&mut bench, ann, customer);
+    let legs = || [format!("a-ann-{ann}"), format!("c-{customer}")];
+    let before = audio_of(&mut bench, customer);
+    assert_eq!(before, [json!(7.0), json!(0.0)]);
+    for _ in 0..2 {
+        bench = bench.restart_with_spliced(legs());
+        bench.restored([ann, customer]);
+        assert_eq!(audio_of(&mut bench, customer), before);
+    }
+    // What a later splice takes is not the time from the answer.
+    bench.pass_ms(60_000);
+    audio_flows(&mut bench, ann, customer);
+    hang_up(&mut bench, customer);
+    let told = summary(&bench, customer);
+    assert_eq!((told.answer_to_audio_ms, told.answer_to_open_ms), (Some(7.0), Some(0.0)));
+}
+
+#[test]
+fn by_01_what_was_not_measured_before_a_restart_is_not_made_up_after_it() {
+    let (bench, ann, customer, _) = talks_for_five_seconds();
+    let legs = [format!("a-ann-{ann}"), format!("c-{customer}")];
+    let mut bench = bench.restart_with_spliced(legs);
+    bench.restored([ann, customer]);
+    bench.pass_ms(60_000);
+    audio_flows(&mut bench, ann, customer);
+    hang_up(&mut bench, customer);
+    assert_eq!(summary(&bench, customer).answer_to_audio_ms, None);
 }

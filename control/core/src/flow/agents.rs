@@ -410,22 +410,13 @@ impl Core {
             Stage::Joining | Stage::Connected => {
                 if self.step(interaction, Way::AgentLost).is_some() {
                     self.hold(interaction, false);
+                    if stage == Stage::Connected {
+                        self.note_parted(interaction, id);
+                    }
                 }
             }
             Stage::Waiting | Stage::Held | Stage::Aborting | Stage::Done => {}
         }
-    }
-
-    pub(crate) fn end_wrap_up(&mut self, id: &AgentId) {
-        let now_us = self.now.mono_us;
-        let Some(agent) = self.agents.get_mut(id) else { return };
-        if agent.activity != Activity::WrapUp {
-            return;
-        }
-        agent.activity = Activity::Free;
-        agent.idle_since_us = now_us;
-        self.timers.stop(&Timer::WrapUp(id.clone()));
-        self.agent_changed(id);
     }
 
     /// A phone registered, or went away: nothing follows, a dial to it will show.

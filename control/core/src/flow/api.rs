@@ -118,6 +118,9 @@ impl Core {
         let password = body.password.or_else(|| old.and_then(|old| old.password.clone()));
         let created = old.is_none();
         let moved = old.is_some_and(|old| old.station != body.station);
+        if moved {
+            self.check_leg_is_clear(id)?;
+        }
         let is_reachable = body.station.is_some();
         let profile = AgentProfile {
             id: id.clone(),
@@ -168,6 +171,7 @@ impl Core {
 
     fn log_out(&mut self, id: &AgentId) -> Answer {
         let agent = self.known(id)?;
+        self.check_leg_is_clear(id)?;
         if let Some(interaction) = agent.interaction() {
             match self.interactions.get(&interaction).map(|interaction| interaction.stage) {
                 Some(Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving) => {
@@ -267,6 +271,7 @@ impl Core {
 
     fn disconnect(&mut self, id: &AgentId) -> Answer {
         let agent = self.known(id)?;
+        self.check_leg_is_clear(id)?;
         let stage = agent
             .interaction()
             .and_then(|interaction| self.interactions.get(&interaction))

@@ -16,6 +16,7 @@ use crate::flow::api::{Answer, bad, check_number, missing};
 use crate::flow::callback_options;
 use crate::flow::originating::ORIGINATING;
 use crate::flow::pages::page;
+use crate::flow::unclear::taking_up;
 use crate::interaction::{Outcome, Stage};
 use crate::limits::{CALLBACKS, DATA_BYTES};
 use crate::mutation::Mutation;
@@ -194,8 +195,7 @@ impl Core {
             return Err(ApiError::new(409, "completed", "the callback is completed"));
         }
         if callback.unclear {
-            let message = "control was restarted, and asks its engines whether the customer is on the line";
-            return Err(ApiError::new(503, "taking_up", message));
+            return Err(taking_up("the customer is on the line"));
         }
         let stage = callback
             .interaction

@@ -48,15 +48,15 @@ impl Core {
             && agent.wanted == Wanted::Available
             && call.is_some();
         let up = agent.is_up();
-        if talked && wrap_ms > 0 {
-            self.arm(Timer::WrapUp(agent_id.clone()), u64::from(wrap_ms));
-        }
         if let (Some(call), true) = (call, up) {
             let keeps = talked && self.mutated(Mutation::KeepOnTransfer);
             if let Some(call) = self.calls.get_mut(&call).filter(|_| !keeps) {
                 call.leg.link(Link::Parked);
             }
             self.play_to(call, Vec::new(), 0);
+        }
+        if talked && wrap_ms > 0 {
+            self.begin_wrap_up(&agent_id, u64::from(wrap_ms));
         }
         self.agent_changed(&agent_id);
         if leave {

@@ -7,6 +7,7 @@ use crate::call::{Call, Role, State};
 use crate::core::Core;
 use crate::flow::proof::FIRST_PACKET_MS;
 use crate::interaction::{Outcome, Stage};
+use crate::record::Fact;
 use crate::timer::Timer;
 use crate::{AgentId, CallId, EngineId};
 
@@ -175,7 +176,8 @@ impl Core {
         let now_us = self.now.mono_us;
         let call = self.interactions.get(&interaction).and_then(|interaction| interaction.call);
         let Some(call) = call.and_then(|call| self.calls.get_mut(&call)) else { return };
-        let Some(from_us) = call.audio_from_us.filter(|_| call.audio.open_us.is_none()) else { return };
+        let is_new = !call.audio.is_past && call.audio.open_us.is_none();
+        let Some(from_us) = call.audio_from_us.filter(|_| is_new) else { return };
         call.audio.open_us = Some(now_us.saturating_sub(from_us));
         if let Some(ms) = call.audio.open_ms() {
             self.projection.open.measure(ms);
@@ -200,8 +202,9 @@ impl Core {
             None => 0,
             Some(from_us) => audio.after_us.min(now_us.saturating_sub(from_us)),
         };
+        let is_past = call.audio.is_past;
         let slot = if from { &mut call.audio.from_us } else { &mut call.audio.to_us };
-        if slot.is_some() {
+        if slot.is_some() || is_past {
             // Measured once; that a later splice was made is good to know all the same.
             if let Role::Customer(interaction) = call.role {
                 self.on_heard_again(interaction, &audio.from);
@@ -220,6 +223,15 @@ impl Core {
                 self.on_open(interaction);
                 self.on_spliced(interaction);
             }
+            self.note_audio(id);
+        }
+    }
+
+    /// Puts on record how soon a customer's call had audio: the run that ends it may be another one.
+    fn note_audio(&mut self, call: CallId) {
+        let Some(audio) = self.calls.get(&call).map(|call| call.audio) else { return };
+        if let Some(after_us) = audio.both_us() {
+            self.record(Fact::AudioFlowed { call, after_us, open_us: audio.open_us });
         }
     }
 

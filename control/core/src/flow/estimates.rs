@@ -33,6 +33,10 @@ impl Core {
     /// A conversation of an earlier run is over: estimates go on from those.
     pub(super) fn learn_handling(&mut self, call: CallId, at_ms: u64) {
         let Some((_, since_ms)) = self.replayed.connected.get(&call) else { return };
+        // Whoever waited for an agent who was lost took none of anybody's time.
+        if self.replayed.parted.contains(&call) {
+            return;
+        }
         let talked_ms = at_ms.saturating_sub(*since_ms);
         let Some(queue) = self.queue_of_past(call).and_then(|queue| self.config.queue(queue)) else { return };
         let (name, wrap_up_ms) = (queue.name.clone(), u64::from(queue.wrap_up_ms));

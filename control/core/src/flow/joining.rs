@@ -2,7 +2,6 @@
 
 use offhook_proto::PlaySource;
 
-use crate::CallId;
 use crate::core::{Changed, Core};
 use crate::inbound_flow::Owner;
 use crate::interaction::{Event, Passing, Source, Way};
@@ -10,6 +9,7 @@ use crate::leg::Link;
 use crate::mutation::Mutation;
 use crate::record::Fact;
 use crate::timer::Timer;
+use crate::{AgentId, CallId};
 
 impl Core {
     pub(crate) fn on_customer_answered(&mut self, id: u64) {
@@ -97,6 +97,14 @@ impl Core {
             Source::Callback(callback) if first => self.complete_connected_callback(&callback),
             Source::Contact(contact) if first => self.complete_connected_contact(&contact),
             Source::Callback(_) | Source::Contact(_) | Source::Caller => {}
+        }
+    }
+
+    /// Puts on record that who talked does so no more, for the agent's phone is lost: they may come back (BY-03).
+    pub(super) fn note_parted(&mut self, id: u64, agent: &AgentId) {
+        let Some(interaction) = self.interactions.get(&id).filter(|found| found.connected) else { return };
+        if let Some(call) = interaction.call {
+            self.record(Fact::Parted { call, agent: agent.clone() });
         }
     }
 

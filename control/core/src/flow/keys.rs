@@ -44,6 +44,7 @@ impl Core {
     pub(super) fn restore_marks(&mut self, id: CallId, marks: Marks) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.one_way = marks.missed;
+            call.audio = marks.audio.unwrap_or(call.audio);
         }
         self.restore_keys(id, marks.blocked);
     }

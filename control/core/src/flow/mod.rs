@@ -52,3 +52,4 @@ mod trunk;
 mod unclear;
 pub(crate) mod validation;
 pub(crate) mod views;
+mod wrap_up;

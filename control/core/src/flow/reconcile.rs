@@ -104,8 +104,9 @@ impl Core {
         if let Some((call, agent)) = self.replayed.talk(leg, info) {
             // Whoever was called for this agent was joined at the answer; of others nobody knows since when they talk.
             let is_theirs = self.replayed.dialled.get(&call).is_some_and(|(_, of)| *of == agent);
+            let at_answer = is_theirs && !self.replayed.parted.contains(&call);
             let times =
-                self.replayed.dialogs.get(&call).and_then(|dialog| dialog.times).filter(|_| is_theirs);
+                self.replayed.dialogs.get(&call).and_then(|dialog| dialog.times).filter(|_| at_answer);
             self.note_past_talk(call, agent, times.and_then(|times| times.answered_ms));
         }
     }
@@ -114,11 +115,14 @@ impl Core {
     pub(super) fn note_past_talk(&mut self, call: CallId, agent: AgentId, since_ms: Option<u64>) {
         let (called_in, dialled) = (self.replayed.called_in.get(&call), self.replayed.dialled.get(&call));
         let (called_in, dialled) = (called_in.cloned(), dialled.cloned());
-        if self.is_given_up(call, dialled.as_ref()) {
+        // Who talked before had been called in earnest.
+        if !self.replayed.connected.contains_key(&call) && self.is_given_up(call, dialled.as_ref()) {
             return;
         }
-        self.replayed.connected.insert(call, (agent.clone(), since_ms.unwrap_or(self.now.unix_ms)));
-        self.projection.connected += 1;
+        let since = (agent.clone(), since_ms.unwrap_or(self.now.unix_ms));
+        let is_first = self.replayed.connected.insert(call, since).is_none();
+        self.replayed.parted.remove(&call);
+        self.projection.connected += u64::from(is_first);
         self.record(Fact::Connected { call, agent, since_ms });
         self.complete_past(called_in.as_ref(), dialled.as_ref());
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use offhook_proto::{EventBody, LegInfo, LegState};
 
 use crate::agent::{Ended, Operation, Wanted};
+use crate::call::Audio;
 use crate::callback::State as CallbackState;
 use crate::core::Core;
 use crate::flow::calls::leg_name;
@@ -42,12 +43,16 @@ pub(crate) struct Replayed {
     pub(super) connected: BTreeMap<CallId, (AgentId, u64)>,
     /// The same, but for who answered: nobody waits for that any more.
     pub(super) spliced: BTreeMap<CallId, (AgentId, u64)>,
+    /// Customers whose agent's phone was lost, and who were not joined again.
+    pub(super) parted: BTreeSet<CallId>,
     /// On their way to somebody else.
     pub(super) transferred: BTreeMap<CallId, Destination>,
     /// The queue that a customer was passed on to last, and the priority there.
     pub(super) requeued: BTreeMap<CallId, (String, Option<i32>)>,
     /// The skill that the queue took where a customer was put last.
     pub(super) skills: BTreeMap<CallId, Option<String>>,
+    /// Agents who wrap up, with when that began and ends, in milliseconds since 1970 UTC.
+    pub(super) wrap_ups: BTreeMap<AgentId, (u64, u64)>,
     /// What else is on record of customers' calls.
     pub(super) marks: BTreeMap<CallId, Marks>,
     /// What the engine says, by name of the leg.
@@ -66,6 +71,8 @@ pub(super) struct Marks {
     pub(super) blocked: bool,
     /// How often audio was missing, by direction (BY-02).
     pub(super) missed: BTreeMap<AudioPath, u32>,
+    /// How soon it had audio (BY-01).
+    pub(super) audio: Option<Audio>,
 }
 
 /// An INVITE that is out.
@@ -142,6 +149,7 @@ impl Replayed {
         self.dialled.remove(&call);
         self.connected.remove(&call);
         self.spliced.remove(&call);
+        self.parted.remove(&call);
         self.transferred.remove(&call);
         self.requeued.remove(&call);
         self.skills.remove(&call);
@@ -191,11 +199,8 @@ impl Replayed {
         let dialled = self.dialled.get(&call).map(|(_, agent)| agent);
         let is_known = dialled.is_some() || self.callers.contains_key(&call);
         let agent = self.agent_of(agent_leg).or(dialled)?;
-        (is_known && !self.connected.contains_key(&call)).then(|| (call, agent.clone()))
-    }
-
-    fn customers(&self) -> BTreeSet<CallId> {
-        self.callers.keys().chain(self.dialled.keys()).chain(self.connected.keys()).copied().collect()
+        let is_told = self.connected.contains_key(&call) && !self.parted.contains(&call);
+        (is_known && !is_told).then(|| (call, agent.clone()))
     }
 }
 
@@ -211,6 +216,7 @@ impl Core {
             | Fact::ConnectionAsked { .. }
             | Fact::ConnectionEnded { .. }
             | Fact::ConnectionTold { .. }
+            | Fact::WrapUp { .. }
             | Fact::AgentRemoved { .. }) => self.on_agent_record(fact, at_ms),
             Fact::LegUp { agent, call } => {
                 self.replayed.leg_up(agent, call);
@@ -254,6 +260,7 @@ impl Core {
             Fact::Connected { call, agent, since_ms } => {
                 self.replayed.transferred.remove(&call);
                 self.replayed.spliced.remove(&call);
+                self.replayed.parted.remove(&call);
                 self.replayed.connected.insert(call, (agent, since_ms.unwrap_or(at_ms)));
             }
             Fact::Spliced { call, agent } => {
@@ -261,6 +268,13 @@ impl Core {
             }
             Fact::NoPerson { call } => {
                 self.replayed.spliced.remove(&call);
+            }
+            Fact::Parted { call, agent: _ } => {
+                self.replayed.parted.insert(call);
+            }
+            Fact::AudioFlowed { call, after_us, open_us } => {
+                let audio = Audio::of_record(after_us, open_us);
+                self.replayed.mark(call, |marks| marks.audio = Some(audio));
             }
             fact @ (Fact::CallbackAdded(_)
             | Fact::CallbackDialled { .. }
@@ -293,7 +307,8 @@ impl Core {
             Fact::NumberUnlisted { number } => {
                 self.do_not_call.remove(&number);
             }
-            Fact::DialRefused(_) | Fact::CallsSummed(_) | Fact::CalendarSet { .. } => {}
+            Fact::CalendarSet { by_ms } => self.replayed.shift_wrap_ups(by_ms),
+            Fact::DialRefused(_) | Fact::CallsSummed(_) => {}
         }
     }
 
@@ -306,6 +321,7 @@ impl Core {
                     agent.since_ms = at_ms;
                 }
                 if status == AgentStatus::LoggedOut {
+                    self.replayed.wrap_ups.remove(&agent);
                     self.forget_mode(&agent);
                 }
             }
@@ -331,7 +347,12 @@ impl Core {
             Fact::ConnectionTold { agent: _, operation } => {
                 self.replayed.ended_operations.remove(&operation);
             }
+            Fact::WrapUp { agent, until_ms } => match until_ms {
+                Some(until_ms) => drop(self.replayed.wrap_ups.insert(agent, (at_ms, until_ms))),
+                None => drop(self.replayed.wrap_ups.remove(&agent)),
+            },
             Fact::AgentRemoved { agent } => {
+                self.replayed.wrap_ups.remove(&agent);
                 self.agents.remove(&agent);
             }
             _ => {}

@@ -32,7 +32,10 @@ impl Core {
         for id in agents {
             if let Some(agent) = self.agents.get_mut(&id) {
                 agent.idle_since_us = now_us;
+                // They are what they were, since when they were.
+                agent.status = agent.current_status();
             }
+            self.resume_wrap_up(&id);
             self.agent_changed(&id);
         }
         self.note_unclear_callbacks();
@@ -68,6 +71,7 @@ impl Core {
             called_in,
             dialled,
             connected,
+            parted,
             transferred,
             requeued,
             skills,
@@ -95,6 +99,7 @@ impl Core {
                 called_in: called_in.get(&call),
                 dialled: dialled.get(&call),
                 connected: connected.get(&call),
+                is_parted: parted.contains(&call),
                 transferred: transferred.get(&call),
                 requeued: requeued.get(&call),
                 skill: skills.get(&call).and_then(Option::as_ref),
@@ -204,11 +209,12 @@ impl Core {
         }
         let agent = past.agent();
         let heard = past.is_heard();
-        let moved = past.info.is_none() && past.connected.is_some() && past.dialog.is_some();
+        let talked = past.connected.is_some() && !past.is_parted;
+        let moved = past.info.is_none() && talked && past.dialog.is_some();
         let reachable = agent
             .as_ref()
             .and_then(|agent| self.agents.get(agent))
-            .is_some_and(|agent| agent.call.is_some() && agent.activity == Activity::Free);
+            .is_some_and(|agent| agent.call.is_some() && agent.interaction().is_none());
         let waits_again = matches!(past.transferred, Some(Destination::Queue(_)));
         let interaction = match (heard || moved, &past.dialog, past.caller) {
             // A machine was being left a message, or was being hung up on.
@@ -271,6 +277,9 @@ impl Core {
         // Whoever called for a callback is a caller still.
         let kind = if past.called_in.is_some() { CallKind::Inbound } else { interaction.kind() };
         let number = interaction.number.clone();
+        // We called, and what their answer took to be heard cannot be measured any more.
+        let answered_before = past.connected.is_some() || (past.dialled.is_some() && past.dialog.is_some());
+        let was_parted = past.is_parted || past.transferred.is_some();
         if stage == Stage::Connected {
             interaction.agent.clone_from(&agent);
         }
@@ -289,10 +298,16 @@ impl Core {
             // Whoever talks has been answered.
             call.answered_ms = call.answered_ms.min(Some(*since_ms));
         }
+        if let (Some(call), true) = (self.calls.get_mut(&past.call), answered_before) {
+            call.audio.is_past = true;
+        }
         self.restore_marks(past.call, past.marks);
         match stage {
             Stage::Connected => self.resume_talk(id, past.call, agent),
             Stage::Held => {
+                if let Some(agent) = agent.filter(|_| !was_parted) {
+                    self.note_parted(id, &agent);
+                }
                 self.held.insert(id);
                 self.arm(Timer::Hold(past.call), u64::from(self.config.agents.hold_timeout_s) * 1_000);
                 let prompt = self.config.prompts.hold.clone();
@@ -318,6 +333,8 @@ impl Core {
         let Some(agent) = agent else { return };
         let Some(found) = self.agents.get_mut(&agent) else { return };
         found.activity = Activity::Busy { interaction: id };
+        self.timers.stop(&Timer::WrapUp(agent.clone()));
+        let Some(found) = self.agents.get(&agent) else { return };
         let agent_call = found.call;
         let partner = customer_leg(call);
         if let Some(leg) = agent_call.and_then(|call| self.calls.get_mut(&call)) {
@@ -386,6 +403,8 @@ pub(super) struct Past<'a> {
     called_in: Option<&'a CallbackId>,
     dialled: Option<&'a (Source, AgentId)>,
     connected: Option<&'a (AgentId, u64)>,
+    /// The agent was lost before.
+    is_parted: bool,
     transferred: Option<&'a Destination>,
     requeued: Option<&'a (String, Option<i32>)>,
     skill: Option<&'a String>,

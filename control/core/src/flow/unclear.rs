@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::CallbackId;
+use crate::api::ApiError;
 use crate::callback::State;
 use crate::core::{Changed, Core};
 use crate::interaction::Outcome;
 use crate::mutation::Mutation;
+use crate::{AgentId, CallbackId};
 
 impl Core {
     /// Callbacks whose customer may be on the line, by the journal, wait for the engines' word.
@@ -51,10 +52,24 @@ impl Core {
         }
     }
 
+    /// Refuses what would take down a leg of the run before: its agent may be with a customer, who would be hung up on.
+    pub(super) fn check_leg_is_clear(&self, agent: &AgentId) -> Result<(), ApiError> {
+        if self.replayed.is_pending() && self.replayed.legs_up.contains_key(agent) {
+            return Err(taking_up("the agent is with a customer"));
+        }
+        Ok(())
+    }
+
     /// How long a phone that a dead process called may still ring.
     pub(crate) fn unknown_wait_ms(&self) -> u64 {
         if self.mutated(Mutation::RedialAtOnce) { 0 } else { UNKNOWN_RETRY_MS }
     }
+}
+
+/// What a request is told that has to wait for what the engines tell.
+pub(super) fn taking_up(whether: &str) -> ApiError {
+    let message = format!("control was restarted, and asks its engines whether {whether}");
+    ApiError::new(503, "taking_up", message)
 }
 
 /// An INVITE of a dead process may ring as long as this: ring timeout and transaction (RFC 3261 section 13.2.2).

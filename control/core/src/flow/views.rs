@@ -66,7 +66,10 @@ impl Core {
             started_ms: call.started_ms,
             answered_ms: call.answered_ms,
             ended_ms: call.ended_ms,
-            answer_to_audio_ms: call.audio_from_us.and_then(|_| call.audio.both_ms()),
+            answer_to_audio_ms: call
+                .audio
+                .both_ms()
+                .filter(|_| call.audio.is_past || call.audio_from_us.is_some()),
             answer_to_open_ms: call.audio.open_ms(),
             one_way: self.one_way_of(id),
             one_way_times: call.one_way.clone(),

@@ -32,6 +32,11 @@ impl Reports {
             Fact::AgentRequested { call, queue, .. } => self.requested(*call, queue, at),
             Fact::DialRefused(refused) => put(&mut self.refused, at, RefusedRow::new(refused, at.now.ms)),
             Fact::Connected { call, agent, since_ms } => self.connected(*call, agent, *since_ms, at),
+            Fact::Parted { call, agent } => {
+                if let Some(talk) = self.talks.get_mut(call) {
+                    talk.part(agent, at.now);
+                }
+            }
             Fact::Transferred { call, to, .. } => self.transferred(*call, to, at),
             Fact::CallEnded { call, summary } => {
                 self.ended(*call, summary.as_deref().map_or("", |summary| summary.result.as_str()), at);
@@ -48,6 +53,8 @@ impl Reports {
             | Fact::ConnectionAsked { .. }
             | Fact::ConnectionEnded { .. }
             | Fact::ConnectionTold { .. }
+            | Fact::AudioFlowed { .. }
+            | Fact::WrapUp { .. }
             | Fact::LegUp { .. }
             | Fact::Spliced { .. }
             | Fact::NoPerson { .. }

@@ -64,6 +64,8 @@ pub(super) struct Party {
     sequence: u32,
     started: Moment,
     spoke: Option<Moment>,
+    /// Their phone was lost then, and they have not come back.
+    lost: Option<Moment>,
     ended: Option<Moment>,
 }
 
@@ -78,14 +80,21 @@ impl Talk {
         self.leave(at);
         let sequence = self.next_sequence();
         self.request.agent = Some(who.clone());
-        let party = Party { who: who.clone(), sequence, started: at, spoke: None, ended: None };
+        let party = Party { who: who.clone(), sequence, started: at, spoke: None, lost: None, ended: None };
         self.parties.push(party);
     }
 
     /// Whoever is there leaves.
     pub(super) fn leave(&mut self, at: Moment) {
         if let Some(party) = self.parties.last_mut() {
-            party.ended.get_or_insert(at);
+            party.ended.get_or_insert(party.lost.unwrap_or(at));
+        }
+    }
+
+    /// Who talked is lost. Unless they come back, that was their end.
+    pub(super) fn part(&mut self, who: &AgentId, at: Moment) {
+        if let Some(party) = self.parties.last_mut().filter(|party| party.who == *who) {
+            party.lost.get_or_insert(at);
         }
     }
 
@@ -97,6 +106,7 @@ impl Talk {
         }
         if let Some(party) = self.parties.last_mut() {
             party.spoke.get_or_insert(at);
+            party.lost = None;
         }
         self.spoke.get_or_insert(at);
     }
@@ -118,7 +128,7 @@ impl Talk {
                 call_sequence: party.sequence,
                 result_code: agents.to_owned(),
                 ciq: if party.who.is_guest() { "e" } else { "a" }.to_owned(),
-                ..self.row(party.started, party.spoke, party.ended.unwrap_or(at))
+                ..self.row(party.started, party.spoke, party.ended.or(party.lost).unwrap_or(at))
             })
             .collect();
         rows.push(EventRow {

@@ -46,12 +46,19 @@ impl Bench {
 
     /// The same, with other settings.
     pub(crate) fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
+        let clock = self.clock_of_next_run();
+        Self::over(self.records, self.legs, clock, self.packet_age_ms, change)
     }
 
     /// Control dies; the next run has not heard the engine yet.
     pub(crate) fn restart_alone(self, change: impl FnOnce(&mut Config)) -> Self {
-        Self::alone(self.records, self.legs, self.now_us + 1_000_000, self.packet_age_ms, change)
+        let clock = self.clock_of_next_run();
+        Self::alone(self.records, self.legs, clock, self.packet_age_ms, change)
+    }
+
+    /// A second later, by a calendar that stays as it was set.
+    fn clock_of_next_run(&self) -> (u64, i64) {
+        (self.now_us + 1_000_000, self.set_ms)
     }
 
     /// The engine dies with all its legs, and is there again.

@@ -56,26 +56,26 @@ impl Bench {
 
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::over(Vec::new(), Legs::default(), 1_000_000, RECENT_MS, change)
+        Self::over(Vec::new(), Legs::default(), FIRST, RECENT_MS, change)
     }
 
     fn over(
         records: Vec<Record>,
         legs: Legs,
-        now_us: u64,
+        clock: (u64, i64),
         packet_age_ms: u64,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let mut bench = Self::alone(records, legs, now_us, packet_age_ms, change);
+        let mut bench = Self::alone(records, legs, clock, packet_age_ms, change);
         bench.hears_engine();
         bench
     }
 
-    /// No engine is heard yet.
+    /// No engine is heard yet. `clock`: ours in microseconds, and by how much the calendar was set, in milliseconds.
     fn alone(
         records: Vec<Record>,
         legs: Legs,
-        now_us: u64,
+        clock: (u64, i64),
         packet_age_ms: u64,
         change: impl FnOnce(&mut Config),
     ) -> Self {
@@ -96,8 +96,8 @@ impl Bench {
         let mut bench = Self {
             core,
             config,
-            now_us,
-            set_ms: 0,
+            now_us: clock.0,
+            set_ms: clock.1,
             packet_age_ms,
             sip: Vec::new(),
             engine: Vec::new(),
@@ -127,7 +127,7 @@ impl Bench {
 
     /// Over a journal.
     pub(crate) fn of(records: Vec<Record>) -> Self {
-        Self::over(records, Legs::default(), 1_000_000, RECENT_MS, |_| {})
+        Self::over(records, Legs::default(), FIRST, RECENT_MS, |_| {})
     }
 
     /// The configuration is read again.
@@ -479,6 +479,8 @@ pub(crate) fn remote() -> RemoteMedia {
     }
 }
 
+/// The clock of a first run.
+const FIRST: (u64, i64) = (1_000_000, 0);
 /// Age of every leg's last packet, unless a test says otherwise.
 const RECENT_MS: u64 = 100;
 
