@@ -149,6 +149,11 @@ impl Agent {
             && reachable
     }
 
+    /// Whether an offer off hook needs a click (PM-12).
+    pub(crate) fn has_to_click(&self) -> bool {
+        self.mode.now.persistent && !self.mode.now.auto_accept
+    }
+
     pub(crate) fn has_skill(&self, skill: Option<&str>) -> bool {
         skill.is_none_or(|skill| self.profile.skills.iter().any(|own| own == skill))
     }

@@ -4,12 +4,14 @@
 mod bench;
 
 use bench::{Bench, agent};
-use offhook_control_core::api::{ApiReply, ApiRequest, PageWish, TransferBody, TransferMode};
+use offhook_control_core::api::{
+    ApiReply, ApiRequest, PageWish, StatusBody, TransferBody, TransferMode, WantedStatus,
+};
 use offhook_control_core::config::{Config, QueueConfig};
 use offhook_control_core::record::{Destination, Fact};
 use offhook_control_core::report::{EventRow, Page, Report};
 use offhook_control_core::sip::SipEvent;
-use offhook_control_core::view::AgentStatus;
+use offhook_control_core::view::{AgentStatus, Notification};
 use offhook_control_core::{AgentId, CallId};
 use offhook_proto::Command;
 
@@ -299,4 +301,91 @@ fn pv_07_attended_a_number_answers_before_the_transfer_can_be_completed() {
     assert_eq!(last, Some(format!("c-{customer}")));
     assert_eq!(bench.agent("ann").status, AgentStatus::WrapUp);
     assert!(AgentId::from(".g1").is_guest() && !AgentId::from("ann").is_guest());
+}
+
+#[test]
+fn pv_07_pm_12_attended_an_agent_who_has_to_click_is_asked_before_anybody_is_heard() {
+    let (mut bench, customer) = ann_and_bob(false);
+    let (ann, bob) = (bench.agent_leg("ann"), bench.agent_leg("bob"));
+    to_bob(&mut bench, TransferMode::Attended);
+    assert_eq!((joined(&bench, &ann), joined(&bench, &bob)), (None, None));
+    let shown = bench.agent("bob");
+    assert_eq!(shown.status, AgentStatus::Offered);
+    assert_eq!(shown.offer.expect("an offer").number, "+31201");
+    let ApiReply::Error(error) = bench.ask(ApiRequest::CompleteTransfer("ann".into())) else {
+        panic!("nobody has accepted")
+    };
+    assert_eq!(error.code, "not_answered");
+    bench.ask(ApiRequest::Accept("bob".into()));
+    assert_eq!((joined(&bench, &ann), joined(&bench, &bob)), (Some(bob.clone()), None));
+    assert_eq!(bench.agent("bob").status, AgentStatus::OnCall);
+    bench.ask(ApiRequest::CompleteTransfer("ann".into()));
+    assert_eq!((joined(&bench, &ann), joined(&bench, &bob)), (None, Some(format!("c-{customer}"))));
+}
+
+/// States of the offers to an agent, in their order.
+fn offers(bench: &Bench, agent: &str) -> Vec<String> {
+    let of_agent = bench.notes.iter().filter_map(|note| match note {
+        Notification::Offer(offer) if offer.agent == agent.into() => Some(offer.state.clone()),
+        _ => None,
+    });
+    of_agent.collect()
+}
+
+#[test]
+fn pv_07_pm_12_attended_whoever_is_asked_and_does_not_come_gives_the_customer_back() {
+    type Case = (fn(&mut Bench), &'static str, AgentStatus);
+    let cases: [Case; 7] = [
+        (|bench| drop(bench.ask(ApiRequest::Reject("bob".into()))), "rejected", AgentStatus::Available),
+        (|bench| drop(bench.ask(ApiRequest::Cancel("bob".into()))), "cancelled", AgentStatus::Available),
+        (|bench| bench.pass_ms(15_000), "timed_out", AgentStatus::Refused),
+        (
+            |bench| {
+                let status = StatusBody { status: WantedStatus::OnBreak };
+                bench.ask(ApiRequest::SetStatus("bob".into(), status));
+            },
+            "rejected",
+            AgentStatus::OnBreak,
+        ),
+        (|bench| drop(bench.ask(ApiRequest::Logout("bob".into()))), "withdrawn", AgentStatus::LoggedOut),
+        (
+            |bench| {
+                let bob = bench.dialled("bob");
+                hang_up(bench, bob);
+            },
+            "withdrawn",
+            AgentStatus::PersistentCallOffered,
+        ),
+        (
+            |bench| drop(bench.ask(ApiRequest::CancelTransfer("ann".into()))),
+            "withdrawn",
+            AgentStatus::Available,
+        ),
+    ];
+    for (which, (refuse, state, status)) in cases.into_iter().enumerate() {
+        let (mut bench, customer) = ann_and_bob(false);
+        let ann = bench.agent_leg("ann");
+        to_bob(&mut bench, TransferMode::Attended);
+        refuse(&mut bench);
+        assert_eq!(joined(&bench, &ann), Some(format!("c-{customer}")), "{which}");
+        assert_eq!(bench.agent("ann").status, AgentStatus::OnCall, "{which}");
+        assert_eq!(bench.agent("bob").status, status, "{which}");
+        assert_eq!(offers(&bench, "bob"), ["offered", state], "{which}");
+    }
+}
+
+#[test]
+fn pv_07_pm_12_attended_who_is_asked_gets_no_customer_whose_agent_is_lost_meanwhile() {
+    let (mut bench, customer) = ann_and_bob(false);
+    let bob = bench.agent_leg("bob");
+    to_bob(&mut bench, TransferMode::Attended);
+    let ann = bench.dialled("ann");
+    bench.sip(ann, SipEvent::Ended { by_peer: false, reason: String::new() });
+    assert_eq!((joined(&bench, &bob), bench.agent("bob").status), (None, AgentStatus::Available));
+    assert!(!bench.is_hung_up(customer));
+    bench.pass_ms(2_000);
+    let again = bench.dialled("ann");
+    bench.answer(again);
+    let ann = bench.agent_leg("ann");
+    assert_eq!(joined(&bench, &ann), Some(format!("c-{customer}")));
 }

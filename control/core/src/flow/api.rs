@@ -172,7 +172,9 @@ impl Core {
     fn log_out(&mut self, id: &AgentId) -> Answer {
         let agent = self.known(id)?;
         self.check_leg_is_clear(id)?;
-        if let Some(interaction) = agent.interaction() {
+        let interaction = agent.interaction();
+        let declines = interaction.is_some_and(|found| self.decline_to_speak(found, id, "withdrawn"));
+        if let Some(interaction) = interaction.filter(|_| !declines) {
             match self.interactions.get(&interaction).map(|interaction| interaction.stage) {
                 Some(Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving) => {
                     self.announce_offer(interaction, "withdrawn");
@@ -213,8 +215,7 @@ impl Core {
         if let Activity::Offered { interaction, .. } = agent.activity
             && wanted != Wanted::Available
         {
-            self.announce_offer(interaction, "rejected");
-            self.step_back(interaction, REFUSED_MS);
+            self.decline(id, interaction, "rejected");
         }
         let now_us = self.now.mono_us;
         if let Some(agent) = self.agent(id)
@@ -314,15 +315,24 @@ impl Core {
 
     fn accept(&mut self, id: &AgentId) -> Answer {
         let interaction = self.offered(id)?;
-        self.take(interaction);
+        if !self.come_to_speak(interaction, id) {
+            self.take(interaction);
+        }
         self.show_agent(id)
     }
 
     fn reject(&mut self, id: &AgentId) -> Answer {
         let interaction = self.offered(id)?;
-        self.announce_offer(interaction, "rejected");
-        self.step_back(interaction, REFUSED_MS);
+        self.decline(id, interaction, "rejected");
         self.show_agent(id)
+    }
+
+    /// An agent does not take what is offered to them.
+    fn decline(&mut self, id: &AgentId, interaction: u64, state: &str) {
+        if !self.decline_to_speak(interaction, id, state) {
+            self.announce_offer(interaction, state);
+            self.step_back(interaction, REFUSED_MS);
+        }
     }
 
     /// Offered or being dialled: a previewed contact is taken out of the list (PV-05), a callback goes to the next agent.
@@ -331,6 +341,9 @@ impl Core {
             .known(id)?
             .interaction()
             .ok_or_else(|| ApiError::new(409, "no_offer", "nothing is offered to the agent"))?;
+        if self.decline_to_speak(interaction, id, "cancelled") {
+            return self.show_agent(id);
+        }
         let Some(found) = self.interactions.get(&interaction) else { return self.show_agent(id) };
         let (stage, contact) = (found.stage, matches!(found.source, Source::Contact(_)));
         match stage {
@@ -343,8 +356,7 @@ impl Core {
                 return Err(ApiError::new(409, "answered", "the customer has answered"));
             }
             Stage::Offered | Stage::Calling | Stage::Preparing | Stage::Proving if !contact => {
-                self.announce_offer(interaction, "cancelled");
-                self.step_back(interaction, REFUSED_MS);
+                self.decline(id, interaction, "cancelled");
             }
             Stage::Offered
             | Stage::Calling

@@ -94,17 +94,22 @@ impl Core {
                 self.announce_offer(id, "accepted");
                 self.establish(agent_id);
             }
-        } else if agent.mode.now.auto_accept || !agent.mode.now.persistent || returns {
+        } else if !agent.has_to_click() || returns {
             self.take(id);
         } else {
             agent.activity = Activity::Offered { interaction: id, preview };
             self.agent_changed(agent_id);
-            let ms = self.queue_of(id).map_or(15_000, |queue| queue.offer_timeout_ms);
             if self.step(id, Event::Offer).is_some() {
-                self.announce_offer(id, "offered");
-                self.arm(Timer::Offer(agent_id.clone()), u64::from(ms));
+                self.offer_to(id, agent_id);
             }
         }
+    }
+
+    /// Tells an agent that they are asked, and waits for their click.
+    pub(super) fn offer_to(&mut self, id: u64, agent: &AgentId) {
+        let ms = self.queue_of(id).map_or(15_000, |queue| queue.offer_timeout_ms);
+        self.announce_offer_to(id, agent.clone(), "offered");
+        self.arm(Timer::Offer(agent.clone()), u64::from(ms));
     }
 
     pub(super) fn queue_of(&self, id: u64) -> Option<&crate::config::QueueConfig> {
@@ -113,9 +118,14 @@ impl Core {
 
     /// Tells whoever listens what became of an offer.
     pub(crate) fn announce_offer(&mut self, id: u64, state: &str) {
+        if let Some(agent) = self.interactions.get(&id).and_then(|interaction| interaction.agent.clone()) {
+            self.announce_offer_to(id, agent, state);
+        }
+    }
+
+    pub(super) fn announce_offer_to(&mut self, id: u64, agent: AgentId, state: &str) {
         let offer = self.next_offer();
         let Some(interaction) = self.interactions.get_mut(&id) else { return };
-        let Some(agent) = interaction.agent.clone() else { return };
         let view = OfferView {
             id: interaction.offer.get_or_insert(offer).clone(),
             agent,

@@ -215,11 +215,14 @@ impl Core {
         let Some(id) = self.agents.get(agent).and_then(Agent::interaction) else {
             return;
         };
-        if self.interactions.get(&id).is_none_or(|interaction| interaction.stage != Stage::Offered) {
-            return;
+        let stage = self.interactions.get(&id).map(|interaction| interaction.stage);
+        if !self.decline_to_speak(id, agent, "timed_out") {
+            if stage != Some(Stage::Offered) {
+                return;
+            }
+            self.announce_offer(id, "timed_out");
+            self.step_back(id, crate::flow::agents::REFUSED_MS);
         }
-        self.announce_offer(id, "timed_out");
-        self.step_back(id, crate::flow::agents::REFUSED_MS);
         if let Some(agent) = self.agents.get_mut(agent) {
             agent.activity = Activity::Refused;
         }

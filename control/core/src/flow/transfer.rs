@@ -9,7 +9,7 @@ use crate::connection::State;
 use crate::core::Core;
 use crate::flow::agents::REFUSED_MS;
 use crate::flow::api::{Answer, bad, check_number, missing};
-use crate::interaction::{Event, Passing, Stage, Way};
+use crate::interaction::{Event, Interaction, Passing, Stage, Way};
 use crate::leg::Link;
 use crate::record::{AgentProfile, Destination, Fact, Station};
 use crate::timer::Timer;
@@ -47,7 +47,7 @@ impl Core {
     /// `POST /agents/{id}/transfer/complete`: the customer is the other's.
     pub(super) fn complete_transfer(&mut self, by: &AgentId) -> Answer {
         let (id, other) = self.consultation_of(by)?;
-        if !self.agents.get(&other).is_some_and(Agent::is_up) {
+        if !self.has_come(id, &other) {
             return Err(ApiError::new(409, "not_answered", "the other side has not answered"));
         }
         self.hand_over(id);
@@ -181,37 +181,85 @@ impl Core {
         self.assign(id, other);
     }
 
-    /// Attended: the customer is held while the agent speaks with the other.
+    /// Attended: the customer is held while the agent speaks with the other, who is asked first where that takes a click (PM-12).
     fn consult(&mut self, id: u64, by: &AgentId, other: &AgentId) {
         if self.step(id, Event::Transfer).is_none() {
             return;
         }
         if let Some(interaction) = self.interactions.get_mut(&id) {
             interaction.passing = Passing { by: Some(by.clone()), to: Some(other.clone()), consult: true };
+            interaction.offer = None;
         }
         self.hold(id, true);
         if let Some(call) = self.interactions.get(&id).and_then(|interaction| interaction.call) {
             self.arm(Timer::Hold(call), u64::from(self.config.agents.consult_timeout_s) * 1_000);
         }
+        self.end_wrap_up(by);
         for agent_id in [by, other] {
-            self.timers.stop(&Timer::WrapUp(agent_id.clone()));
             if let Some(agent) = self.agents.get_mut(agent_id) {
-                agent.activity = Activity::Busy { interaction: id };
+                let is_asked = agent_id == other && agent.is_up() && agent.has_to_click();
+                agent.activity = match is_asked {
+                    true => Activity::Offered { interaction: id, preview: false },
+                    false => Activity::Busy { interaction: id },
+                };
             }
             self.agent_changed(agent_id);
         }
-        if self.agents.get(other).is_some_and(Agent::is_up) {
+        if self.has_come(id, other) {
             self.link_consultation(id);
+        } else if self.agents.get(other).is_some_and(Agent::is_up) {
+            self.offer_to(id, other);
         } else {
             self.establish(other);
         }
     }
 
+    /// Whether the other of a consultation is there and need not be asked, or has come.
+    fn has_come(&self, id: u64, other: &AgentId) -> bool {
+        let found = self.agents.get(other);
+        found.is_some_and(|found| found.is_up() && found.activity == Activity::Busy { interaction: id })
+    }
+
+    /// Whether an agent is asked to speak with another about a customer.
+    fn is_asked_to_speak(&self, id: u64, agent: &AgentId) -> bool {
+        let is_other =
+            |found: &Interaction| found.passing.consult && found.passing.to.as_ref() == Some(agent);
+        let is_offered = |found: &Agent| matches!(found.activity, Activity::Offered { interaction, .. } if interaction == id);
+        self.interactions.get(&id).is_some_and(is_other) && self.agents.get(agent).is_some_and(is_offered)
+    }
+
+    /// The agent comes to speak. False when that was not asked.
+    pub(super) fn come_to_speak(&mut self, id: u64, agent: &AgentId) -> bool {
+        if !self.is_asked_to_speak(id, agent) {
+            return false;
+        }
+        self.stop_asking(id, agent, "accepted");
+        self.link_consultation(id);
+        true
+    }
+
+    /// The agent does not come to speak, for this reason: the customer goes back. False when that was not asked.
+    pub(super) fn decline_to_speak(&mut self, id: u64, agent: &AgentId, state: &str) -> bool {
+        if !self.is_asked_to_speak(id, agent) {
+            return false;
+        }
+        self.stop_asking(id, agent, state);
+        self.take_back(id);
+        true
+    }
+
+    fn stop_asking(&mut self, id: u64, agent: &AgentId, state: &str) {
+        self.timers.stop(&Timer::Offer(agent.clone()));
+        self.announce_offer_to(id, agent.clone(), state);
+        if let Some(agent) = self.agents.get_mut(agent) {
+            agent.activity = Activity::Busy { interaction: id };
+        }
+        self.agent_changed(agent);
+    }
+
     /// The other's phone is there.
     pub(crate) fn on_consulted_up(&mut self, id: u64, agent: &AgentId) {
-        let asked = |found: &crate::interaction::Interaction| {
-            found.passing.consult && found.passing.to.as_ref() == Some(agent)
-        };
+        let asked = |found: &Interaction| found.passing.consult && found.passing.to.as_ref() == Some(agent);
         if self.interactions.get(&id).is_some_and(asked) {
             self.link_consultation(id);
         }
@@ -239,12 +287,14 @@ impl Core {
 
     /// Ends a consultation: the two do not hear each other any more. Who began it, and with whom.
     fn part(&mut self, id: u64) -> Option<(AgentId, AgentId)> {
-        let pair = self.pair_of(id);
-        let interaction = self.interactions.get_mut(&id)?;
-        if !interaction.passing.consult {
-            return None;
+        let passing = self.interactions.get(&id).map(|found| found.passing.clone());
+        let Passing { by, to, .. } = passing.filter(|passing| passing.consult)?;
+        let is_asked = to.as_ref().is_some_and(|to| self.is_asked_to_speak(id, to));
+        if let Some(to) = to.as_ref().filter(|_| is_asked) {
+            self.stop_asking(id, to, "withdrawn");
         }
-        let Passing { by, to, .. } = std::mem::take(&mut interaction.passing);
+        let pair = self.pair_of(id).filter(|_| !is_asked);
+        self.interactions.get_mut(&id)?.passing = Passing::default();
         if let Some((by, to)) = pair {
             for call in [by, to] {
                 if let Some(call) = self.calls.get_mut(&call) {
@@ -322,8 +372,7 @@ impl Core {
         let Some(interaction) = self.interactions.get(&id).filter(|found| found.passing.consult) else {
             return false;
         };
-        let other_up =
-            interaction.passing.to.as_ref().and_then(|to| self.agents.get(to)).is_some_and(Agent::is_up);
+        let other_up = interaction.passing.to.as_ref().is_some_and(|to| self.has_come(id, to));
         match (interaction.passing.by.as_ref() == Some(lost), other_up) {
             (false, _) => self.take_back(id),
             (true, true) => self.hand_over(id),
@@ -331,6 +380,7 @@ impl Core {
                 if let Some((by, to)) = self.part(id) {
                     self.let_go(id, &to, false);
                     self.let_go(id, &by, false);
+                    self.note_parted(id, &by);
                     self.arm_hold(id);
                 }
             }

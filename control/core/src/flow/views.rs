@@ -2,6 +2,7 @@
 
 use crate::AgentId;
 use crate::CallId;
+use crate::agent::Activity;
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
 use crate::engines::State as EngineState;
@@ -14,7 +15,7 @@ impl Core {
         let profile = &agent.profile;
         let interaction = agent.interaction().and_then(|interaction| self.interactions.get(&interaction));
         let offer =
-            interaction.filter(|interaction| interaction.stage == Stage::Offered).map(|interaction| {
+            interaction.filter(|_| matches!(agent.activity, Activity::Offered { .. })).map(|interaction| {
                 OfferView {
                     id: interaction.offer.clone().unwrap_or_default(),
                     agent: id.clone(),
