@@ -61,8 +61,13 @@ impl OfficeHours {
     ///
     /// Where clocks are set forward over a limit, the first moment behind the gap counts.
     pub fn next_open_ms(&self, unix_ms: u64) -> Option<u64> {
+        self.next_span_ms(unix_ms).map(|(open_ms, _)| open_ms)
+    }
+
+    /// The same, and the end of the span that begins or goes on then, which is not included.
+    pub(crate) fn next_span_ms(&self, unix_ms: u64) -> Option<(u64, u64)> {
         if self.spans.is_empty() {
-            return Some(unix_ms);
+            return Some((unix_ms, u64::MAX));
         }
         let zone = zone(&self.time_zone)?;
         let now = Timestamp::from_millisecond(i64::try_from(unix_ms).ok()?).ok()?;
@@ -78,7 +83,9 @@ impl OfficeHours {
             for span in spans.iter().filter(|span| span.weekday == weekday) {
                 let (from, to) = (moment(date, span.from_min, &zone)?, moment(date, span.to_min, &zone)?);
                 if now < to {
-                    return u64::try_from(from.max(now).as_millisecond()).ok();
+                    let [open_ms, close_ms] =
+                        [from.max(now), to].map(|moment| u64::try_from(moment.as_millisecond()).ok());
+                    return open_ms.zip(close_ms);
                 }
             }
         }

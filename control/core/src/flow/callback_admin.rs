@@ -28,18 +28,23 @@ impl Core {
             (None, days) => days_ms(days.unwrap_or(1).min(DAYS)),
         };
         let bucket_ms = config.bucket_ms();
+        let most = match config.max_request_by_time_bucket {
+            0 => 0,
+            _ => wish.max_time_slots.unwrap_or(SLOTS).min(SLOTS),
+        };
         let (mut slots, mut at_ms) = (BTreeMap::new(), start_ms.next_multiple_of(bucket_ms));
-        while at_ms < end_ms && slots.len() < wish.max_time_slots.unwrap_or(SLOTS).min(SLOTS) {
-            match config.office_hours.next_open_ms(at_ms) {
-                Some(open_ms) if open_ms == at_ms => {
-                    let left = self.places_left(config, at_ms);
-                    if left > 0 {
-                        slots.insert(calendar::write(at_ms), left);
-                    }
-                    at_ms += bucket_ms;
+        // The time zone is asked once for each opening: of a year of full spans, once a day.
+        while at_ms < end_ms
+            && slots.len() < most
+            && let Some((open_ms, close_ms)) = config.office_hours.next_span_ms(at_ms)
+        {
+            at_ms = open_ms.next_multiple_of(bucket_ms);
+            while at_ms < close_ms.min(end_ms) && slots.len() < most {
+                let left = self.places_left(config, at_ms);
+                if left > 0 {
+                    slots.insert(calendar::write(at_ms), left);
                 }
-                Some(open_ms) => at_ms = open_ms.next_multiple_of(bucket_ms),
-                None => break,
+                at_ms += bucket_ms;
             }
         }
         Ok(ApiReply::CallbackSlots(slots))
