@@ -54,9 +54,8 @@ impl Core {
             self.arm(Timer::Engine, LIST_RETRY_MS);
             return;
         };
-        let interesting = self.replayed.interesting();
         for leg in &list.legs {
-            if interesting.contains(leg) {
+            if self.replayed.is_wanted(leg) {
                 self.replayed.asked.insert((engine, leg.clone()));
                 self.ask(
                     engine,

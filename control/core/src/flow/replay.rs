@@ -176,10 +176,15 @@ impl Replayed {
         }
     }
 
-    pub(super) fn interesting(&self) -> BTreeSet<String> {
-        let agents =
-            self.legs_up.iter().map(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call));
-        agents.chain(self.customers().into_iter().map(customer_leg)).collect()
+    /// Whether a leg that an engine kept is that of a call that may go on.
+    pub(super) fn is_wanted(&self, leg: &str) -> bool {
+        if let Some(call) = customer_of(leg).filter(|call| customer_leg(*call) == leg) {
+            return self.callers.contains_key(&call)
+                || self.dialled.contains_key(&call)
+                || self.connected.contains_key(&call);
+        }
+        let agent = self.agent_of(leg).and_then(|agent| self.legs_up.get_key_value(agent));
+        agent.is_some_and(|(agent, call)| leg_name(CallKind::AgentLeg, Some(agent), *call) == leg)
     }
 
     /// Whose leg of an earlier run has this name.
