@@ -283,3 +283,25 @@ fn cb_14_a_requests_own_data_does_not_pass_for_the_fields_of_its_callback() {
     assert_eq!((&found["_position"], &found["colour"]), (&json!(1), &json!("red")));
     assert_eq!(found["_CB_DIAL_1_RESULT"], json!(null));
 }
+
+#[test]
+fn cb_01_another_medium_than_voice_is_refused_and_nothing_stored() {
+    let mut bench = Bench::new();
+    for (medium, status) in [(json!("chat"), 400), (json!(7), 400), (json!("VOICE"), 200)] {
+        let reply = start(&mut bench, json!({ "_customer_number": "+31201", "_media_type": medium }));
+        assert_eq!(reply.status(), status, "{medium}");
+    }
+    assert_eq!(query(&mut bench, by_number("+31201", None)).len(), 1);
+}
+
+#[test]
+fn cb_14_a_move_that_asks_for_more_than_another_time_is_refused_by_the_fields_name() {
+    let mut bench = Bench::new();
+    let id = bench.callback("+31201");
+    let params = json!({ "_new_desired_time": "2099-01-01T00:00:00Z", "_customer_number": "+31202" });
+    let params = params.as_object().cloned().expect("an object");
+    let reply = bench.ask(ApiRequest::RescheduleCallback { service: "cb".into(), id: id.clone(), params });
+    assert_eq!(reply.status(), 400);
+    assert!(reply.body()["message"].as_str().is_some_and(|text| text.contains("_customer_number")));
+    assert_eq!(bench.callback_state(&id), "QUEUED");
+}

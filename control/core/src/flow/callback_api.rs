@@ -231,6 +231,9 @@ impl Core {
         if callback.running.is_some() {
             return Err(ApiError::new(409, "in_progress", "the customer is being called"));
         }
+        if let Some(other) = params.keys().find(|name| *name != "_new_desired_time") {
+            return Err(bad(other, "is not changed by this request: only _new_desired_time is"));
+        }
         let value = params.get("_new_desired_time").ok_or_else(|| bad("_new_desired_time", "is missing"))?;
         let asked_ms = desired_time("_new_desired_time", value)?;
         let interaction = callback.interaction;

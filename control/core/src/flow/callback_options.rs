@@ -20,6 +20,8 @@ pub(super) fn read(
     params: &Map<String, Value>,
     service: &ServiceConfig,
 ) -> Result<CallbackOptions, ApiError> {
+    // A client that asks for a chat must not get a telephone call.
+    choice(params, "_media_type", (), &[("voice", ())])?;
     let direction = choice(params, "_call_direction", service.call_direction, &CallDirection::NAMES)?;
     let wait_for_agent = flag(params, "_wait_for_agent", service.wait_for_agent)?;
     let ask = flag(params, "_wait_for_user_confirm", service.wait_for_user_confirm)?;
