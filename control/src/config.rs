@@ -347,6 +347,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_posted_goes_to_hosts_of_the_list_and_what_is_no_host_is_a_mistake() {
+        let read = |hosts: &str| {
+            let services = "[[queue]]\nname = \"q\"\n[[service]]\nname = \"cb\"\nqueue = \"q\"\npush_url = \"https://push.example/x\"\n";
+            let text = format!("[sip]\n[engine]\n[webhooks]\nallowed_hosts = {hosts}\n{services}");
+            Config::parse(&text, Path::new(".")).err().unwrap_or_default()
+        };
+        for hosts in ["[]", "[\"push.example\"]", "[\"crm.example\", \"*.example:443\"]"] {
+            assert!(read(hosts).is_empty(), "{hosts}: {:#?}", read(hosts));
+        }
+        for (hosts, word) in
+            [("[\"crm.example\"]", "push_url"), ("[\"http://push.example\"]", "allowed_hosts")]
+        {
+            assert!(read(hosts).iter().any(|mistake| mistake.message.contains(word)), "{hosts}");
+        }
+    }
+
+    #[test]
     fn http_without_a_token_is_refused_off_loopback() {
         let text = "[sip]\nlisten = \"127.0.0.1:5060\"\n[http]\nlisten = \"0.0.0.0:8080\"\n";
         let mistakes = Config::parse(text, Path::new(".")).expect_err("a token is needed");

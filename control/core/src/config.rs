@@ -8,6 +8,7 @@ use crate::hours::OfficeHours;
 use crate::inbound_flow::FlowConfig;
 use crate::modes::ModeWish;
 use crate::options::{CallDirection, Confirm, Unconfirmed};
+use crate::webhooks::WebhookConfig;
 
 /// Everything that the core is configured with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Config {
     pub reports: ReportConfig,
     /// Rules for calling people.
     pub compliance: ComplianceConfig,
+    /// Who may be posted to.
+    pub webhooks: WebhookConfig,
 }
 
 /// Reports.
@@ -78,6 +81,7 @@ impl Default for Config {
             customer_silent_after_ms: 60_000,
             reports: ReportConfig::default(),
             compliance: ComplianceConfig::default(),
+            webhooks: WebhookConfig::default(),
         }
     }
 }

@@ -51,6 +51,7 @@ mod timer;
 mod trunk;
 pub mod view;
 mod wait;
+pub mod webhooks;
 mod zones;
 
 pub use crate::core::{Core, Transition};

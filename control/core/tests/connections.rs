@@ -10,6 +10,7 @@ use offhook_control_core::api::{
 };
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus, Notification};
+use offhook_control_core::webhooks::WebhookConfig;
 use offhook_proto::{Command, EventBody, PlayEnd, PlaySource};
 use serde_json::json;
 
@@ -110,6 +111,31 @@ fn pc_05_a_lost_leg_is_called_again_before_the_next_customer() {
     bench.answer(again);
     bench.pass_ms(20_000);
     assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
+fn pc_07_an_outcome_is_posted_to_no_host_but_those_of_the_list_as_it_is_when_it_is_posted() {
+    let list = |hosts: &[&str]| WebhookConfig {
+        allowed_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+    };
+    let mut bench = Bench::with(|config| config.webhooks = list(&["crm.example"]));
+    bench.ask(ApiRequest::PutAgent("ann".into(), agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    let connect = |bench: &mut Bench, url: &str| {
+        let body = ConnectBody { callback_url: Some(url.to_owned()) };
+        bench.ask(ApiRequest::Connect("ann".into(), body)).status()
+    };
+    assert_eq!(connect(&mut bench, "http://169.254.169.254/latest"), 400);
+    assert_eq!(bench.dials(), 0);
+    assert_eq!(connect(&mut bench, "http://crm.example/done"), 202);
+    bench.reconfigure(|config| config.webhooks = list(&["crm.example:8443"]));
+    let call = bench.dialled("ann");
+    bench.answer(call);
+    bench.end_play(call);
+    assert_eq!(bench.agent("ann").connection, ConnectionStatus::Up);
+    assert!(bench.webhooks.is_empty(), "{:?}", bench.webhooks);
+    assert_eq!(connect(&mut bench, "https://crm.example:8443/done"), 202);
+    assert_eq!(bench.webhooks.len(), 1);
 }
 
 #[test]

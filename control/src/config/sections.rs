@@ -12,6 +12,7 @@ use offhook_control_core::hours::OfficeHours;
 use offhook_control_core::modes::ModeWish;
 use offhook_control_core::options::{CallDirection, Unconfirmed};
 use offhook_control_core::record::Station;
+use offhook_control_core::webhooks::WebhookConfig;
 use offhook_control_core::{AgentId, Config as CoreConfig};
 use offhook_proto::{Dscp, Idle};
 
@@ -39,7 +40,8 @@ pub(super) fn read(mut root: Table<'_, '_>, folder: &Path) -> Config {
     core.queues = queues(root.tables("queue"));
     core.reports = reports(root.table("reports"));
     core.compliance = super::compliance::compliance(root.table("compliance"));
-    core.services = services(root.tables("service"), &core.queues);
+    core.webhooks = webhooks(root.table("webhooks"));
+    core.services = services(root.tables("service"), &core);
     let agents = root.tables("agent").into_iter().map(|table| agent(table, &core.modes)).collect();
     core.flows = super::flows::flows(root.tables("flow"), &core);
     root.finish();
@@ -326,18 +328,30 @@ fn queue(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, dnis: &mut BTre
     queue
 }
 
-fn services(tables: Vec<Table<'_, '_>>, queues: &[QueueConfig]) -> Vec<ServiceConfig> {
-    let mut names = BTreeSet::new();
-    tables.into_iter().map(|table| service(table, &mut names, queues)).collect()
+fn webhooks(mut table: Table<'_, '_>) -> WebhookConfig {
+    let allowed_hosts = table.texts("allowed_hosts").unwrap_or_default();
+    if let Some(wrong) = allowed_hosts.iter().find(|text| !WebhookConfig::is_entry(text)) {
+        let what = format!(
+            "takes hosts such as \"crm.example\", \"*.example.com\" or \"10.0.0.5:8443\"; this is \"{wrong}\""
+        );
+        table.refuse("allowed_hosts", &what);
+    }
+    table.finish();
+    WebhookConfig { allowed_hosts }
 }
 
-fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[QueueConfig]) -> ServiceConfig {
+fn services(tables: Vec<Table<'_, '_>>, core: &CoreConfig) -> Vec<ServiceConfig> {
+    let mut names = BTreeSet::new();
+    tables.into_iter().map(|table| service(table, &mut names, core)).collect()
+}
+
+fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, core: &CoreConfig) -> ServiceConfig {
     let mut service = ServiceConfig { name: table.needed_text("name"), ..ServiceConfig::default() };
     if !names.insert(service.name.clone()) && !service.name.is_empty() {
         table.refuse("name", "is the name of another service");
     }
     service.queue = table.needed_text("queue");
-    if !service.queue.is_empty() && !queues.iter().any(|queue| queue.name == service.queue) {
+    if !service.queue.is_empty() && !core.queues.iter().any(|queue| queue.name == service.queue) {
         table.refuse("queue", &format!("names a queue that is not in this file: \"{}\"", service.queue));
     }
     set(&mut service.max_dial_attempts, table.number("max_dial_attempts", 1..=100));
@@ -358,21 +372,21 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, queues: &[Que
     set(&mut service.call_direction, table.choice("call_direction", &CallDirection::NAMES));
     set(&mut service.access_number, table.text("access_number"));
     let leads = |queue: &QueueConfig| queue.dnis.contains(&service.access_number);
-    if !service.access_number.is_empty() && !queues.iter().any(leads) {
+    if !service.access_number.is_empty() && !core.queues.iter().any(leads) {
         table.refuse("access_number", "leads to no queue: it has to be among the dnis of one");
     }
     set(&mut service.provide_code, table.flag("provide_code"));
     if service.provide_code && service.access_number.is_empty() {
         table.refuse("provide_code", "needs an access_number beside it");
     }
-    confirmation(&mut table, &mut service);
+    confirmation(&mut table, &mut service, &core.webhooks);
     office_hours(&mut table, &mut service);
     table.finish();
     service
 }
 
 /// How customers are asked whether they are ready, or told that they may call (CB-05).
-fn confirmation(table: &mut Table<'_, '_>, service: &mut ServiceConfig) {
+fn confirmation(table: &mut Table<'_, '_>, service: &mut ServiceConfig, webhooks: &WebhookConfig) {
     set(&mut service.wait_for_user_confirm, table.flag("wait_for_user_confirm"));
     set(&mut service.user_confirm_timeout_s, table.number("user_confirm_timeout_s", 1..=3_600));
     set(&mut service.max_notify_delivery_attempts, table.number("max_notify_delivery_attempts", 1..=100));
@@ -382,6 +396,9 @@ fn confirmation(table: &mut Table<'_, '_>, service: &mut ServiceConfig) {
         && !["http://", "https://"].iter().any(|scheme| service.push_url.starts_with(scheme))
     {
         table.refuse("push_url", "takes an http or https URL");
+    }
+    if !service.push_url.is_empty() && !webhooks.allows(&service.push_url) {
+        table.refuse("push_url", "names a host that is not among webhooks.allowed_hosts");
     }
     set(&mut service.push_secret, table.text("push_secret").map(Secret));
     if service.wait_for_user_confirm && service.push_url.is_empty() {

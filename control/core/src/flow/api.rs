@@ -251,6 +251,9 @@ impl Core {
         if body.callback_url.as_ref().is_some_and(|url| url.len() > TEXT_BYTES || !url.starts_with("http")) {
             return Err(bad("callback_url", "is not an http or https URL of at most 1,024 bytes"));
         }
+        if !body.callback_url.as_ref().is_none_or(|url| self.config.webhooks.allows(url)) {
+            return Err(bad("callback_url", "names a host that is not among webhooks.allowed_hosts"));
+        }
         if agent.operations.len() >= OPERATIONS {
             let message = format!("{OPERATIONS} requests wait for this connection already");
             return Err(ApiError::new(429, "too_many_operations", message));

@@ -49,7 +49,9 @@ impl Core {
             result: if ended.error.is_none() { "up" } else { "failed" }.to_owned(),
             error: ended.error.clone(),
         };
-        if let Some(url) = ended.operation.url.clone() {
+        // The list may have been changed since.
+        let url = ended.operation.url.clone().filter(|url| self.config.webhooks.allows(url));
+        if let Some(url) = url {
             let body = serde_json::to_value(&view).unwrap_or_default();
             self.push(Output::Webhook { url, body });
         }
