@@ -10,6 +10,7 @@ use offhook_engine_core::limits::LEGS;
 use offhook_proto::Dscp;
 
 use crate::ctl::CtlArgs;
+use crate::record::FileMode;
 
 /// Media engine of Offhook: RTP legs, splices, prompts and tones, driven over UDP with JSON.
 #[derive(Debug, Parser)]
@@ -59,6 +60,10 @@ pub(crate) struct RunArgs {
     /// Directory that recordings are made in.
     #[arg(long, value_name = "DIR")]
     pub(crate) recordings: Option<PathBuf>,
+    /// Permissions of recordings, in octal, as 0640 for a group that may hear them. Directories made for them can be entered by the
+    /// same. The umask may take more away.
+    #[arg(long, value_name = "MODE", default_value = "0600")]
+    pub(crate) recording_mode: FileMode,
     /// Most legs open at once.
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=LEGS as i64))]
     pub(crate) max_legs: u32,

@@ -22,7 +22,7 @@ use crate::key;
 use crate::metrics::MetricsPage;
 use crate::ng::NgShell;
 use crate::prompt::PromptStore;
-use crate::record::Recorder;
+use crate::record::{Folder, Recorder};
 use crate::sockets::bind_control;
 use crate::workers::{self, Workers};
 
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let clock = Clock::start();
     let seed: [u8; 32] = random()?;
     let instance = format!("{:016x}", u64::from_ne_bytes(random()?));
-    let (recorder, recorded, recording) = Recorder::start(args.recordings.clone(), clock)?;
+    let folder = args.recordings.clone().map(|path| Folder { path, mode: args.recording_mode });
+    let (recorder, recorded, recording) = Recorder::start(folder, clock)?;
     let Workers { links, threads, reports, bell } = workers::start(args, &cpus, &files, clock, &recorder)?;
 
     let config = DirectorConfig {

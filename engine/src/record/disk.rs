@@ -3,7 +3,6 @@
 
 use std::io::Error;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
@@ -14,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 use tracing::warn;
 
+use super::file::Folder;
 use super::sink::{Piece, Shared, Sink};
 use super::{Recorded, file};
 
@@ -27,7 +27,7 @@ pub(crate) struct Disk {
 /// A file to be made.
 struct NewFile {
     op: OpId,
-    directory: PathBuf,
+    folder: Folder,
     name: String,
     pieces: UnboundedReceiver<Piece>,
     shared: Arc<Shared>,
@@ -51,10 +51,10 @@ impl Disk {
     }
 
     /// Makes a file of so many samples a second, which is told as [`Recorded::Opened`]. It can be written at once.
-    pub(crate) fn create(&self, op: OpId, directory: PathBuf, name: String, rate_hz: u32) -> (Sink, FileEnd) {
+    pub(crate) fn create(&self, op: OpId, folder: Folder, name: String, rate_hz: u32) -> (Sink, FileEnd) {
         let (sender, pieces) = unbounded_channel();
         let shared = Arc::new(Shared::new(rate_hz, Arc::clone(&self.all_waiting)));
-        let file = NewFile { op, directory, name, pieces, shared: Arc::clone(&shared) };
+        let file = NewFile { op, folder, name, pieces, shared: Arc::clone(&shared) };
         // A thread that is gone drops the file's other end, and the first write fails.
         let _ = self.files.as_ref().map(|files| files.send(file));
         (Sink::new(sender.clone(), Arc::clone(&shared)), FileEnd { pieces: sender, shared })
@@ -104,8 +104,8 @@ async fn serve(inbox: &mut UnboundedReceiver<NewFile>, told: &UnboundedSender<Re
 }
 
 async fn write_file(new: NewFile, told: UnboundedSender<Recorded>, ring: bool) {
-    let NewFile { op, directory, name, mut pieces, shared } = new;
-    let made = file::create(&directory, &name);
+    let NewFile { op, folder, name, mut pieces, shared } = new;
+    let made = file::create(&folder, &name);
     let result = made
         .as_ref()
         .map(|_| ())

@@ -9,7 +9,6 @@ mod track;
 
 use std::collections::HashMap;
 use std::io::BufWriter;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -22,6 +21,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::disk::{Disk, FileEnd};
+pub(crate) use self::file::{FileMode, Folder};
 use self::recording::Recording;
 use self::sink::Sink;
 use crate::clock::Clock;
@@ -79,13 +79,13 @@ impl Recorder {
     /// # Errors
     /// No thread can be started.
     pub(crate) fn start(
-        directory: Option<PathBuf>,
+        folder: Option<Folder>,
         clock: Clock,
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Recorded>, thread::JoinHandle<()>)> {
         let (orders, inbox) = bounded(ORDERS);
         let (told, news) = mpsc::unbounded_channel();
         let disk = Disk::start(told.clone())?;
-        let room = Room { directory, clock, told, disk, recordings: HashMap::new() };
+        let room = Room { folder, clock, told, disk, recordings: HashMap::new() };
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || room.run(&inbox))?;
         Ok((Self { orders, lost: Arc::default() }, news, thread))
     }
@@ -144,7 +144,7 @@ impl Frame {
 
 /// The recorder thread's everything.
 struct Room {
-    directory: Option<PathBuf>,
+    folder: Option<Folder>,
     clock: Clock,
     told: mpsc::UnboundedSender<Recorded>,
     recordings: HashMap<RecordId, Running>,
@@ -205,8 +205,8 @@ impl Room {
     /// Begins a recording; whether its file could be made is told later.
     fn open(&mut self, opening: Opening) -> Result<(), String> {
         let Opening { op, record, leg, file, mode, rate_hz } = opening;
-        let directory = self.directory.clone().ok_or("this engine was started without --recordings")?;
-        let (sink, end) = self.disk.create(op, directory, file.clone(), rate_hz);
+        let folder = self.folder.clone().ok_or("this engine was started without --recordings")?;
+        let (sink, end) = self.disk.create(op, folder, file.clone(), rate_hz);
         let recording = Recording::new(self.clock.now(), BufWriter::new(sink), mode, rate_hz)
             .map_err(|error| format!("{file:?}: {error}"))?;
         self.recordings.insert(record, Running { leg, file, recording, end });
