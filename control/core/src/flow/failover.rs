@@ -206,7 +206,13 @@ impl Core {
             self.arm(Timer::Engine, SWEEP_RETRY_MS);
             return;
         };
-        for leg in list.legs.iter().filter(|leg| !self.is_on(leg, engine)).cloned().collect::<Vec<_>>() {
+        // One that was taken for gone with the engine's former run may have come to be in this one.
+        let is_closed = |leg: &String| {
+            let call = self.legs.get(leg).and_then(|call| self.calls.get(call));
+            call.is_some_and(|call| call.leg.is_closed())
+        };
+        let strays = list.legs.iter().filter(|leg| !self.is_on(leg, engine) || is_closed(leg));
+        for leg in strays.cloned().collect::<Vec<_>>() {
             self.delete_orphan(engine, leg);
         }
         if let Some(last) = list.legs.last().filter(|_| list.more) {
