@@ -15,6 +15,8 @@ use crate::{CallId, EngineId, RequestId};
 pub(crate) struct Asked {
     pub(crate) engine: EngineId,
     pub(crate) pending: Pending,
+    /// On our clock.
+    pub(crate) asked_us: u64,
 }
 
 /// What a request was for.
@@ -74,7 +76,8 @@ impl Core {
             if let Some(command) = call.leg.next(aspect, partner_open, now_us) {
                 let request = self.next_request();
                 let pending = Pending::Leg { call: id, aspect, command: command.clone() };
-                self.requests.insert(request, Asked { engine, pending });
+                let asked = Asked { engine, pending, asked_us: self.now.mono_us };
+                self.requests.insert(request, asked);
                 self.push(Output::Engine { engine, request, key: Key::Call(id), command });
             }
         }
@@ -87,7 +90,8 @@ impl Core {
 
     pub(crate) fn ask(&mut self, engine: EngineId, pending: Pending, command: Command) -> RequestId {
         let request = self.next_request();
-        self.requests.insert(request, Asked { engine, pending });
+        let asked = Asked { engine, pending, asked_us: self.now.mono_us };
+        self.requests.insert(request, asked);
         self.push(Output::Engine { engine, request, key: Key::None, command });
         request
     }
@@ -97,12 +101,19 @@ impl Core {
     }
 
     pub(crate) fn on_engine_reply(&mut self, request: RequestId, result: EngineReply) {
-        let Some(Asked { engine, pending }) = self.requests.remove(&request) else {
+        let Some(Asked { engine, pending, asked_us }) = self.requests.remove(&request) else {
             self.projection.ignored += 1;
             return;
         };
         match pending {
-            Pending::Leg { call, aspect, command } => self.on_leg_reply(call, aspect, &command, result),
+            Pending::Leg { call, aspect, command } => {
+                let is_late = self.now.mono_us.saturating_sub(asked_us) >= LATE_US;
+                // The engine was out of reach, and what it has to tell of the leg is late as well.
+                if let Some(call) = self.calls.get_mut(&call).filter(|_| is_late && result.is_ok()) {
+                    call.opened_us = call.opened_us.map(|_| self.now.mono_us);
+                }
+                self.on_leg_reply(call, aspect, &command, result);
+            }
             Pending::Proof { interaction } => {
                 let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
                 self.on_proof(interaction, request, info);
@@ -217,3 +228,5 @@ fn unanswered(result: &EngineReply) -> bool {
 }
 
 const RETRY_MS: u64 = 100;
+/// Longer than any answer of an engine takes that is within reach.
+const LATE_US: u64 = 1_000_000;
