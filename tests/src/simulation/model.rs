@@ -42,8 +42,12 @@ impl World {
             }),
             Command::LegUpdate(update) => match self.engine(id).legs.get_mut(&update.leg) {
                 Some(leg) => {
-                    leg.has_remote |= update.remote.is_some();
+                    let learns = update.remote.is_some() && !leg.has_remote;
+                    leg.has_remote |= learns;
                     leg.dtmf = update.dtmf.unwrap_or(leg.dtmf);
+                    if learns {
+                        self.listen_for_silence(id, update.leg.clone());
+                    }
                     Reply::done()
                 }
                 None => not_found(),
@@ -163,7 +167,7 @@ impl World {
         }
     }
 
-    /// A phone has had time to be heard: it stopped sending, or its leg was opened under a call that was up already.
+    /// A phone has had time to be heard: it stopped sending, or its leg was opened under a call that was up already, or was told of it.
     pub(super) fn on_silence(&mut self, id: EngineId, instance: u64, name: String) {
         let engine = self.engine(id);
         let Some(leg) = engine.legs.get(&name).filter(|_| engine.instance == instance) else { return };
