@@ -57,7 +57,8 @@ pub enum ClientEvent {
         /// Random name of its run.
         instance: String,
     },
-    /// Another run of the engine answers: every leg of the old one is gone.
+    /// Another run of the engine answers: every leg of the old one is gone. Requests that have not been answered end next, with
+    /// `timeout`: the new run is not asked for what was meant for the old one.
     EngineRestarted {
         /// The run known so far.
         old: String,
@@ -336,6 +337,7 @@ impl Client {
                 let old = self.liveness.last_former().to_owned();
                 self.out.push_back(ClientEvent::EngineRestarted { old, new: new.to_owned() });
                 self.order = Order::default();
+                self.give_up_calls();
                 self.subscribe_anew(now_us);
             }
             (Sighting::Back, _) => {
@@ -350,6 +352,16 @@ impl Client {
             (Sighting::Same | Sighting::Former, _) => {}
         }
         sighting
+    }
+
+    /// What the former run was asked for is not for the new one: sent again, it would be executed among legs that have been
+    /// opened since.
+    fn give_up_calls(&mut self) {
+        for id in self.exchange.close_calls() {
+            self.replies_held += 1;
+            let error = Error::new(ErrorCode::Timeout, "the engine was restarted before it answered");
+            self.out.push_back(ClientEvent::Reply { id: RequestId(id), result: Err(error) });
+        }
     }
 
     fn subscribe_anew(&mut self, now_us: u64) {

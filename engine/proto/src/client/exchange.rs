@@ -112,6 +112,17 @@ impl Exchange {
         self.remove(id);
     }
 
+    /// Ends all calls, in order; those that wait as well.
+    pub(super) fn close_calls(&mut self) -> Vec<u64> {
+        let calls: Vec<u64> =
+            self.open.iter().filter(|(_, open)| open.purpose == Purpose::Call).map(|(id, _)| *id).collect();
+        for id in &calls {
+            self.remove(*id);
+        }
+        self.waiting.clear();
+        calls
+    }
+
     /// The next request whose time is over. Sends again those whose pause is over.
     pub(super) fn poll_expired(&mut self, now_us: u64) -> Option<(u64, Purpose)> {
         while let Some(&(due_us, id)) = self.deadlines.first() {

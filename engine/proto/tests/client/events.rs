@@ -2,7 +2,7 @@
 
 use offhook_proto::{Client, ClientEvent, Command, Error, ErrorCode, Reply, frame};
 
-use crate::support::{MS, S, config, event, news, pong, sent, subscribed, subscriber};
+use crate::support::{MS, S, config, event, news, pong, query, sent, subscribed, subscriber};
 
 #[test]
 fn events_are_handed_over_in_order_and_once() {
@@ -126,6 +126,33 @@ fn another_instance_is_reported_and_subscribed_to_from_its_start() {
         "the old run's event was long under way"
     );
     assert_eq!(client.instance(), Some("b"));
+}
+
+#[test]
+fn what_the_old_run_did_not_answer_is_not_asked_of_the_new_one() {
+    let mut client = subscriber();
+    let asked: Vec<_> = (0..2_000)
+        .map(|leg| client.request(MS, query(&format!("leg-{leg}"))).expect("there is room"))
+        .collect();
+    let in_flight = sent(&mut client).len();
+    assert!(in_flight < asked.len(), "some wait for a place in the window");
+    client.handle_datagram(MS, &frame::join("event", &event("b", 1)));
+    let news = news(&mut client);
+    let restarted = ClientEvent::EngineRestarted { old: "a".to_owned(), new: "b".to_owned() };
+    assert_eq!(news[0], restarted, "it is told first");
+    for (news, asked) in news[1..].iter().zip(&asked) {
+        let ClientEvent::Reply { id, result: Err(error) } = news else { panic!("{news:?}") };
+        assert_eq!((id, error.code), (asked, ErrorCode::Timeout));
+    }
+    assert_eq!(news.len() - 1, asked.len(), "each has its end");
+    client.request(MS, query("new")).expect("there is room");
+    client.handle_timeout(S);
+    let queries: Vec<_> = sent(&mut client)
+        .into_iter()
+        .map(|(_, request)| request.command)
+        .filter(|command| matches!(command, Command::LegQuery(_)))
+        .collect();
+    assert!(!queries.is_empty() && queries.iter().all(|command| *command == query("new")), "{queries:?}");
 }
 
 fn subscription(client: &mut Client) -> (String, Option<u64>) {
