@@ -434,6 +434,20 @@ fn by_09_a_leg_that_the_new_run_of_an_engine_has_already_is_made_again_and_nobod
 }
 
 #[test]
+fn by_09_a_customer_is_dialled_although_the_engine_was_restarted_after_the_leg_was_opened() {
+    let mut bench = Bench::new();
+    bench.add_agent("ann", true);
+    // A packet is waited for before the customer is dialled.
+    bench.packet_age_ms = 2_000;
+    bench.callback("+31201");
+    assert_eq!(bench.dials_to_trunk(), 0);
+    bench.take(Input::EngineUp { engine: ONE, instance: "another".into(), restarted: true });
+    bench.packet_age_ms = 0;
+    bench.pass_ms(1_000);
+    assert_eq!(bench.dials_to_trunk(), 1);
+}
+
+#[test]
 fn by_09_a_leg_that_an_engines_new_run_made_for_a_call_that_is_over_is_deleted() {
     let mut bench = Bench::new();
     bench.add_agent("ann", true);

@@ -19,22 +19,18 @@ impl Core {
         }
         match (call.state, call.role.clone()) {
             (State::Opening, Role::Agent(_)) => self.send_dial(id),
-            (State::Opening, Role::Customer(interaction)) => self.on_customer_leg_open(interaction),
+            (State::Opening, Role::Customer(interaction)) => {
+                self.on_customer_leg_open(interaction);
+                // It was open before, in a run of the engine that is gone.
+                self.drive_partner(id);
+            }
             (State::Arriving, _) => self.send_answer(id),
             (State::Up, _) => {
                 self.reoffer_if_moved(id);
                 self.drive_partner(id);
             }
-            (State::Restoring, _) => self.drive_partner(id),
-            (
-                State::Opening
-                | State::Dialling
-                | State::Ringing
-                | State::Discarding
-                | State::Ending
-                | State::Over,
-                _,
-            ) => {}
+            (State::Dialling | State::Ringing | State::Restoring, _) => self.drive_partner(id),
+            (State::Opening | State::Discarding | State::Ending | State::Over, _) => {}
         }
     }
 
