@@ -3,14 +3,14 @@
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod bench;
 
-use bench::flow::{announce, arrive, flow, request, step, with};
+use bench::flow::{Caller, announce, arrive, flow, request, step, with};
 use bench::{Bench, available_agent, conversation};
-use offhook_control_core::api::{ApiRequest, LoginBody};
+use offhook_control_core::api::{ApiRequest, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::config::Config;
 use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
 use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Command, ErrorCode, EventBody};
+use offhook_proto::{Command, ErrorCode, EventBody, PlayEnd};
 
 fn says(bench: &mut Bench, event: EventBody) {
     bench.take(Input::EngineEvent { engine: EngineId(0), event });
@@ -364,8 +364,8 @@ fn a_leg_that_is_heard_again_when_the_engine_is_asked_is_not_given_up() {
     assert!(!bench.is_hung_up(ann));
 }
 
-#[test]
-fn the_end_of_a_prompt_that_was_lost_with_other_events_is_noticed() {
+/// Somebody who calls in and hears a first prompt, and then a second.
+fn two_prompts() -> (Bench, Caller) {
     let flow = flow(vec![
         step("ask", request(), &[("Default", "first")]),
         step("first", announce("first.wav"), &[("Default", "second")]),
@@ -374,6 +374,21 @@ fn the_end_of_a_prompt_that_was_lost_with_other_events_is_noticed() {
     let mut bench = Bench::with(with(flow));
     let caller = arrive(&mut bench, 1, "+31201");
     assert_eq!(caller.hears(&bench), ["first.wav"]);
+    (bench, caller)
+}
+
+#[test]
+fn by_09_a_prompt_that_ended_with_the_leg_that_it_was_played_to_is_not_over() {
+    let (mut bench, caller) = two_prompts();
+    bench.end_play_by(caller.0, PlayEnd::LegDeleted);
+    assert_eq!(caller.hears(&bench), ["first.wav"], "it is played where the leg is opened again");
+    bench.end_play(caller.0);
+    assert_eq!(caller.hears(&bench), ["second.wav"]);
+}
+
+#[test]
+fn the_end_of_a_prompt_that_was_lost_with_other_events_is_noticed() {
+    let (mut bench, caller) = two_prompts();
     says(&mut bench, EventBody::EventsLost { count: 4_096 });
     assert_eq!(caller.hears(&bench), ["second.wav"]);
 }

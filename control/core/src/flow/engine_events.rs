@@ -13,8 +13,9 @@ use crate::{AgentId, CallId, EngineId};
 
 impl Core {
     pub(crate) fn on_engine_event(&mut self, engine: EngineId, event: EventBody) {
-        // We alone replace plays: what plays now is known, and has the same name where it was asked for again in doubt.
-        if matches!(event, EventBody::PlayEnded { end: PlayEnd::Replaced, .. }) {
+        // We alone replace plays: what plays now is known, and has the same name where it was asked for again in doubt. What ended
+        // with its leg is played again where the leg is opened again, also under the same name.
+        if matches!(event, EventBody::PlayEnded { end: PlayEnd::Replaced | PlayEnd::LegDeleted, .. }) {
             return;
         }
         self.replayed.hear(engine, &event);

@@ -416,15 +416,20 @@ impl Bench {
         last.unwrap_or_default()
     }
 
-    /// What was last played to a call's leg ends.
+    /// What was last played to a call's leg ends by itself.
     pub(crate) fn end_play(&mut self, call: CallId) {
+        self.end_play_by(call, PlayEnd::Finished);
+    }
+
+    /// What was last played to a call's leg ends.
+    pub(crate) fn end_play_by(&mut self, call: CallId, end: PlayEnd) {
         let suffix = format!("-{call}");
         let last = self.engine.iter().rev().find_map(|command| match command {
             Command::Play(play) if play.leg.ends_with(&suffix) => Some((play.leg.clone(), play.play.clone())),
             _ => None,
         });
         if let Some((leg, play)) = last {
-            self.event(EventBody::PlayEnded { leg, play, end: PlayEnd::Finished });
+            self.event(EventBody::PlayEnded { leg, play, end });
         }
     }
 }
