@@ -233,6 +233,12 @@ impl Leg {
         self.remote_wanted.is_some()
     }
 
+    /// Whether the engine has yet to confirm that it knows where the peer is: what it hears until then is not the peer, nor is
+    /// what it does not hear.
+    pub(crate) fn is_untold(&self) -> bool {
+        self.remote_known != self.remote_wanted || self.busy[Aspect::Life as usize]
+    }
+
     /// What becomes of the keys that are pressed on it.
     pub(crate) fn keys(&mut self, mode: DtmfMode) {
         self.keys_wanted = mode;

@@ -215,6 +215,27 @@ fn by_02_a_phone_that_sends_nothing_is_kept_for_as_long_as_it_answers_by_sip_and
 }
 
 #[test]
+fn by_02_a_phone_is_not_silent_while_the_engine_does_not_know_where_it_is() {
+    let mut bench = Bench::new();
+    bench.ask(ApiRequest::PutAgent("ann".into(), bench::agent(false, true)));
+    bench.ask(ApiRequest::Login("ann".into(), LoginBody::default()));
+    bench.ask(ApiRequest::SetStatus("ann".into(), StatusBody { status: WantedStatus::Available }));
+    let ann = bench.dialled("ann");
+    let leg = bench.agent_leg("ann");
+    bench.pass_ms(3_000);
+    says(&mut bench, silent(&leg));
+    // The engine is out of reach when the phone is picked up.
+    bench.take(Input::EngineDown { engine: EngineId(0) });
+    bench.packet_age_ms = 60_000;
+    bench.answer(ann);
+    bench.pass_ms(4_000);
+    assert!(!bench.is_hung_up(ann));
+    bench.take(Input::EngineUp { engine: EngineId(0), instance: "1".into(), restarted: false });
+    bench.pass_ms(60_000);
+    assert!(bench.is_hung_up(ann), "it knows it since, and hears nothing");
+}
+
+#[test]
 fn by_02_an_answer_that_nobody_waits_for_proves_nothing() {
     let (mut bench, ann) = muted(|_| ());
     bench.sip(ann, SipEvent::Alive);

@@ -5,6 +5,7 @@ use offhook_proto::{EventBody, PlayEnd, SpliceAudio};
 use crate::agent::Agent;
 use crate::call::{Call, Role, State};
 use crate::core::Core;
+use crate::engines;
 use crate::flow::proof::FIRST_PACKET_MS;
 use crate::interaction::{Outcome, Stage};
 use crate::record::Fact;
@@ -119,13 +120,14 @@ impl Core {
     pub(crate) fn on_silent(&mut self, id: CallId) {
         let silent_us =
             self.now.mono_us.saturating_sub(u64::from(self.config.agents.silent_after_ms) * 1_000);
+        let told_us = self.told_us(id);
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.leg.is_silent()) else { return };
         if call.state != State::Up {
             return;
         }
         call.probe.silent_us.get_or_insert(silent_us);
         // The first packet after an answer, or after a move, may be on its way.
-        let since_us = call.answered_us.max(call.opened_us);
+        let since_us = call.answered_us.max(told_us);
         let left_ms = |patience_ms: u64| {
             let due_us = since_us.map_or(0, |since_us| since_us + patience_ms * 1_000);
             due_us.saturating_sub(self.now.mono_us).div_ceil(1_000)
@@ -161,11 +163,21 @@ impl Core {
         }
     }
 
+    /// Since when the engine can have heard the peer of a call, on our clock, so that its silence is the peer's. That is now as long
+    /// as it is out of reach, or has not confirmed that it knows where the peer is.
+    pub(super) fn told_us(&self, id: CallId) -> Option<u64> {
+        let call = self.calls.get(&id)?;
+        let hears = call.engine.is_some_and(|engine| self.engines.state(engine) == engines::State::Up)
+            && !call.leg.is_untold();
+        if hears { call.opened_us } else { Some(self.now.mono_us) }
+    }
+
     /// The agent's leg has been silent for as long as it may be.
     pub(crate) fn on_silence_over(&mut self, agent: &AgentId) {
         let call = self.agents.get(agent).and_then(|agent| self.calls.get(&agent.call?));
         let Some(call) = call.filter(|call| call.leg.is_silent()) else { return };
-        let due_us = call.opened_us.map_or(0, |since_us| since_us + FIRST_PACKET_MS * 1_000);
+        let told_us = self.told_us(call.id);
+        let due_us = told_us.map_or(0, |since_us| since_us + FIRST_PACKET_MS * 1_000);
         match due_us.saturating_sub(self.now.mono_us).div_ceil(1_000) {
             0 => self.doubt(agent),
             left_ms => self.arm(Timer::Silent(agent.clone()), left_ms),

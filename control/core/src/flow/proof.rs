@@ -128,7 +128,7 @@ impl Core {
         }
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
         // A leg that was opened again elsewhere waits for its phone to follow.
-        let since_us = call.and_then(|call| call.answered_us.max(call.opened_us));
+        let since_us = call.and_then(|call| call.answered_us.max(self.told_us(call.id)));
         since_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
     }
 
