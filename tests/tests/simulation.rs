@@ -162,7 +162,7 @@ fn hold(seeds: u64, engines: Engines) -> Sum {
 }
 
 #[test]
-fn by_04_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
+fn by_04_by_07_by_08_cb_10_pc_07_qc_13_no_history_books_twice_strands_a_customer_or_loses_a_callback() {
     let sum = hold(number("OFFHOOK_HISTORIES").unwrap_or(8_000), Engines::Modelled);
     if sum.histories >= ENOUGH {
         let blind: Vec<_> = sum.missed().filter(|transition| why(*transition).is_none()).collect();
