@@ -74,11 +74,8 @@ impl Core {
             }
             let Some(call) = self.calls.get_mut(&id) else { return };
             if let Some(command) = call.leg.next(aspect, partner_open, now_us) {
-                let request = self.next_request();
                 let pending = Pending::Leg { call: id, aspect, command: command.clone() };
-                let asked = Asked { engine, pending, asked_us: self.now.mono_us };
-                self.requests.insert(request, asked);
-                self.push(Output::Engine { engine, request, key: Key::Call(id), command });
+                self.ask_for(Key::Call(id), engine, pending, command);
             }
         }
     }
@@ -89,10 +86,14 @@ impl Core {
     }
 
     pub(crate) fn ask(&mut self, engine: EngineId, pending: Pending, command: Command) -> RequestId {
+        self.ask_for(Key::None, engine, pending, command)
+    }
+
+    fn ask_for(&mut self, key: Key, engine: EngineId, pending: Pending, command: Command) -> RequestId {
         let request = self.next_request();
         let asked = Asked { engine, pending, asked_us: self.now.mono_us };
         self.requests.insert(request, asked);
-        self.push(Output::Engine { engine, request, key: Key::None, command });
+        self.push(Output::Engine { engine, request, key, command });
         request
     }
 

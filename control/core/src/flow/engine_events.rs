@@ -128,13 +128,9 @@ impl Core {
         call.probe.silent_us.get_or_insert(silent_us);
         // The first packet after an answer, or after a move, may be on its way.
         let since_us = call.answered_us.max(told_us);
-        let left_ms = |patience_ms: u64| {
-            let due_us = since_us.map_or(0, |since_us| since_us + patience_ms * 1_000);
-            due_us.saturating_sub(self.now.mono_us).div_ceil(1_000)
-        };
         match call.role.clone() {
             Role::Agent(agent) => {
-                let left_ms = left_ms(FIRST_PACKET_MS);
+                let left_ms = self.left_ms(since_us, FIRST_PACKET_MS);
                 let found = self.agents.get(&agent);
                 let interaction =
                     found.and_then(Agent::interaction).and_then(|found| self.interactions.get(&found));
@@ -154,7 +150,7 @@ impl Core {
             }
             Role::Customer(interaction) => {
                 let patience_ms = u64::from(self.config.customer_silent_after_ms).max(FIRST_PACKET_MS);
-                match left_ms(patience_ms) {
+                match self.left_ms(since_us, patience_ms) {
                     0 => self.give_up(interaction, Outcome::Talked),
                     left_ms => self.arm(Timer::Unheard(id), left_ms),
                 }
@@ -172,13 +168,17 @@ impl Core {
         if hears { call.opened_us } else { Some(self.now.mono_us) }
     }
 
+    /// Milliseconds that are left of a patience that began then; none where it never did.
+    pub(super) fn left_ms(&self, since_us: Option<u64>, patience_ms: u64) -> u64 {
+        let due_us = since_us.map_or(0, |since_us| since_us + patience_ms * 1_000);
+        due_us.saturating_sub(self.now.mono_us).div_ceil(1_000)
+    }
+
     /// The agent's leg has been silent for as long as it may be.
     pub(crate) fn on_silence_over(&mut self, agent: &AgentId) {
         let call = self.agents.get(agent).and_then(|agent| self.calls.get(&agent.call?));
         let Some(call) = call.filter(|call| call.leg.is_silent()) else { return };
-        let told_us = self.told_us(call.id);
-        let due_us = told_us.map_or(0, |since_us| since_us + FIRST_PACKET_MS * 1_000);
-        match due_us.saturating_sub(self.now.mono_us).div_ceil(1_000) {
+        match self.left_ms(self.told_us(call.id), FIRST_PACKET_MS) {
             0 => self.doubt(agent),
             left_ms => self.arm(Timer::Silent(agent.clone()), left_ms),
         }

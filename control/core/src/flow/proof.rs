@@ -129,7 +129,7 @@ impl Core {
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
         // A leg that was opened again elsewhere waits for its phone to follow.
         let since_us = call.and_then(|call| call.answered_us.max(self.told_us(call.id)));
-        since_us.is_some_and(|at_us| self.now.mono_us.saturating_sub(at_us) < FIRST_PACKET_MS * 1_000)
+        self.left_ms(since_us, FIRST_PACKET_MS) > 0
     }
 
     /// Whether somebody is to be dialled for an agent of whom the engine has not confirmed that nobody else hears them: the
