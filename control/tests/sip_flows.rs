@@ -124,11 +124,10 @@ async fn by_10_a_call_of_the_run_before_reaches_its_phone_over_a_connection_of_t
     let directory = tempfile::tempdir().expect("a directory");
     let kept = || SipConfig { bindings: Some(directory.path().join("bindings.json")), ..config() };
     let InCall { mut port, phone, call, .. } = in_call(kept(), CONTACT).await;
-    let told = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
-    let SipEvent::Snapshot { data } = told else { unreachable!("it was waited for") };
+    let snapshot = port.snapshot(call).await;
     drop((port, phone));
     let mut next = Port::start(kept()).await;
-    next.port.command(call, SipCommand::Restore { snapshot: data });
+    next.port.command(call, SipCommand::Restore { snapshot });
     next.until(call, |event| matches!(event, SipEvent::Restored)).await;
     let mut phone = Phone::connect(next.address()).await;
     phone.register("agent1", CONTACT, 3).await;
@@ -141,8 +140,7 @@ async fn by_10_requests_of_this_run_have_higher_numbers_than_all_of_the_run_befo
     let mut port = Port::start(config()).await;
     let (call, _) = port.answered_by(&peer).await;
     port.answered(call).await;
-    let told = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
-    let SipEvent::Snapshot { data } = told else { unreachable!("it was waited for") };
+    let snapshot = port.snapshot(call).await;
     let number = |heard: &Heard| {
         heard
             .header("CSeq")
@@ -161,7 +159,7 @@ async fn by_10_requests_of_this_run_have_higher_numbers_than_all_of_the_run_befo
     }
     drop(port);
     let next = Port::start(config()).await;
-    next.port.command(call, SipCommand::Restore { snapshot: data });
+    next.port.command(call, SipCommand::Restore { snapshot });
     next.hang_up(call);
     let bye = peer.hear("BYE").await;
     assert!(number(&bye) > last, "{} after {last}", bye.header("CSeq"));

@@ -15,8 +15,7 @@ async fn killed_in_a_call(peer: &Peer, config: SipConfig) -> (Heard, String, std
     let mut port = Port::start(config).await;
     let address = port.address();
     let (call, invite) = port.answered_by(peer).await;
-    let snapshot = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
-    let SipEvent::Snapshot { data } = snapshot else { unreachable!() };
+    let data = port.snapshot(call).await;
     assert!(data.len() <= offhook_control_core::limits::SNAPSHOT_BYTES);
     drop(port);
     (invite, data, address)
@@ -189,11 +188,10 @@ async fn by_10_a_challenge_to_our_bye_is_answered_after_a_restart() {
     let call = port.dial(Target::Trunk { number: "316".to_owned() });
     let invite = peer.hear("INVITE").await;
     peer.answer(&invite, "t").await;
-    let snapshot = port.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
-    let SipEvent::Snapshot { data } = snapshot else { unreachable!() };
+    let snapshot = port.snapshot(call).await;
     drop(port);
     let mut port = Port::start(config).await;
-    port.port.command(call, SipCommand::Restore { snapshot: data });
+    port.port.command(call, SipCommand::Restore { snapshot });
     port.until(call, |event| matches!(event, SipEvent::Restored)).await;
     port.hang_up(call);
     let bye = peer.hear("BYE").await;

@@ -147,6 +147,13 @@ impl Port {
         self.until(call, |event| matches!(event, SipEvent::Answered { .. })).await
     }
 
+    /// What another run takes the call up by.
+    pub async fn snapshot(&mut self, call: CallId) -> String {
+        let told = self.until(call, |event| matches!(event, SipEvent::Snapshot { .. })).await;
+        let SipEvent::Snapshot { data } = told else { unreachable!("it was waited for") };
+        data
+    }
+
     /// All events of a call up to its last.
     pub async fn until_over(&mut self, call: CallId) -> Vec<SipEvent> {
         let mut events = Vec::new();
