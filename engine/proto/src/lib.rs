@@ -21,6 +21,7 @@ mod dscp;
 mod error;
 mod event;
 pub mod frame;
+mod interrupted;
 pub mod limits;
 mod mki;
 mod opus;
@@ -48,6 +49,7 @@ pub use detect::{
 pub use dscp::{Dscp, NotDscp};
 pub use error::{Error, ErrorCode};
 pub use event::{AudioDirection, Event, EventBody, PlayEnd, RecordEnd, SpliceAudio, SuperviseEnd};
+pub use interrupted::uninterrupted;
 pub use mki::Mki;
 pub use opus::Opus;
 pub use ptime::Ptime;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use offhook_proto::auth::{Envelope, Key};
-use offhook_proto::{frame, limits};
+use offhook_proto::{frame, limits, uninterrupted};
 
 use crate::clock::unix_ms;
 
@@ -27,7 +27,7 @@ pub(crate) fn exchange(engine: SocketAddr, key: Option<Key>, dictionary: &str) -
     for _ in 0..ATTEMPTS {
         socket.send(&envelope.seal(unix_ms(), request.clone()))?;
         loop {
-            let length = match socket.recv(&mut buffer) {
+            let length = match uninterrupted(|| socket.recv(&mut buffer)) {
                 Ok(length) => length,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
                 Err(error) => return Err(error).context(format!("no engine at {engine} (--control)")),

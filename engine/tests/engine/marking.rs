@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use offhook_proto::{Command, EngineInfo, Play, PlaySource, ToneName};
+use offhook_proto::{Command, EngineInfo, Play, PlaySource, ToneName, uninterrupted};
 
 use crate::support::{Client, Engine, PATIENCE, Packet, Phone, number};
 
@@ -27,9 +27,10 @@ fn next(socket: &UdpSocket) -> (Vec<u8>, u8) {
     let mut bytes = [0; 2_048];
     let mut control = nix::cmsg_space!(i32, i32);
     let mut parts = [IoSliceMut::new(&mut bytes)];
+    uninterrupted(|| socket.peek(&mut [0])).expect("a datagram");
     let received =
         recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())
-            .expect("a datagram");
+            .expect("it is there");
     let class = received.cmsgs().expect("whole").find_map(|message| match message {
         ControlMessageOwned::Ipv4Tos(class) => Some(class),
         ControlMessageOwned::Ipv6TClass(class) => Some(class as u8),

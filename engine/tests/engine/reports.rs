@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use offhook_proto::{Command, EventBody, LegDelete};
+use offhook_proto::{Command, EventBody, LegDelete, uninterrupted};
 
 use crate::support::{Engine, Phone};
 
@@ -25,7 +25,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 
 fn hear_report(phone: &Phone) -> Vec<(u8, u8, Vec<u8>)> {
     let mut buffer = [0; 2_048];
-    let length = phone.rtcp.recv(&mut buffer).expect("a report");
+    let length = uninterrupted(|| phone.rtcp.recv(&mut buffer)).expect("a report");
     compound(&buffer[..length])
 }
 
@@ -102,7 +102,7 @@ fn a_deleted_leg_says_bye_and_closes_its_ports() {
     // Nobody is there any more: the kernel says so by ICMP.
     ann.rtp.connect(a.rtp).expect("connected");
     let refused = loop {
-        match ann.rtp.send(&[0x80; 12]).and_then(|_| ann.rtp.recv(&mut [0; 64])) {
+        match ann.rtp.send(&[0x80; 12]).and_then(|_| uninterrupted(|| ann.rtp.recv(&mut [0; 64]))) {
             Ok(_) => {}
             Err(error) => break error,
         }

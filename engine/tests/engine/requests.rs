@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use offhook_proto::{
     Command, EngineInfo, ErrorCode, EventBody, Idle, LegCreate, LegDelete, LegInfo, LegList, LegListRequest,
-    frame,
+    frame, uninterrupted,
 };
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ impl Raw {
     /// Cookie and dictionary of the next datagram.
     fn hear(&self) -> (String, Value) {
         let mut buffer = [0; 16_384];
-        let length = self.0.recv(&mut buffer).expect("a datagram");
+        let length = uninterrupted(|| self.0.recv(&mut buffer)).expect("a datagram");
         let (cookie, body) = frame::split(&buffer[..length]).expect("a cookie");
         (cookie.to_owned(), serde_json::from_slice(body).expect("JSON"))
     }

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, UdpSocket};
 
 use offhook_proto::auth::Key;
-use offhook_proto::{Command, Config, EngineInfo, ErrorCode, Idle, LatchMode, LegCreate, frame, limits};
+use offhook_proto::{
+    Command, Config, EngineInfo, ErrorCode, Idle, LatchMode, LegCreate, frame, limits, uninterrupted,
+};
 use serde_json::Value;
 
 use crate::bleed::{Fate, attempt, strangers};
@@ -147,7 +149,7 @@ fn garbage_on_the_control_port_is_answered_where_it_has_a_cookie_and_never_more(
         // Each with a cookie of its own, or it would be answered from what is stored.
         let datagram = format!("k{}{datagram}", datagram.len());
         socket.send(datagram.as_bytes()).expect("sent");
-        let length = socket.recv(&mut buffer).expect("an answer");
+        let length = uninterrupted(|| socket.recv(&mut buffer)).expect("an answer");
         let (cookie, body) = frame::split(&buffer[..length]).expect("a cookie");
         assert!(datagram.starts_with(cookie));
         let reply: Value = serde_json::from_slice(body).expect("JSON");

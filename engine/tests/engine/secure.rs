@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_proto::{Command, LegCreate, LegPark, Srtp, SrtpKey, SrtpKeys, SrtpSuite};
+use offhook_proto::{Command, LegCreate, LegPark, Srtp, SrtpKey, SrtpKeys, SrtpSuite, uninterrupted};
 use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
 
 use crate::support::{Engine, PATIENCE, Packet, Phone, leg_towards, number, spoken};
@@ -48,7 +48,7 @@ impl SecurePhone {
     fn hear(&mut self) -> (bool, Vec<u8>) {
         self.phone.rtp.set_read_timeout(Some(PATIENCE)).expect("set");
         let mut buffer = [0; 2_048];
-        let len = self.phone.rtp.recv(&mut buffer).expect("a packet");
+        let len = uninterrupted(|| self.phone.rtp.recv(&mut buffer)).expect("a packet");
         let rtcp = (200..=204).contains(&buffer[1]);
         let opened = if rtcp {
             self.unprotector.rtcp(&mut buffer[..len])
@@ -172,7 +172,7 @@ fn no_key_is_ever_logged() {
     socket.send_to(format!("c1 {request}").as_bytes(), engine.control).expect("sent");
     socket.set_read_timeout(Some(PATIENCE)).expect("set");
     let mut reply = [0; 2_048];
-    let len = socket.recv(&mut reply).expect("a reply");
+    let len = uninterrupted(|| socket.recv(&mut reply)).expect("a reply");
     let reply = String::from_utf8_lossy(&reply[..len]).into_owned();
     assert!(reply.contains("srtp.send.key: takes 16 bytes of key and 12 of salt"), "{reply}");
     engine.signal("TERM");

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::process::{Command as Process, Output};
 
-use offhook_proto::{Command, EngineInfo};
+use offhook_proto::{Command, EngineInfo, uninterrupted};
 
 use crate::support::{Engine, Phone, engine, number};
 
@@ -27,7 +27,7 @@ fn a_signal_ends_it_with_a_bye_on_every_leg_and_its_figures() {
         engine.signal(signal);
         for phone in [&ann, &bob] {
             let mut buffer = [0; 1_500];
-            let length = phone.rtcp.recv(&mut buffer).expect("a last report");
+            let length = uninterrupted(|| phone.rtcp.recv(&mut buffer)).expect("a last report");
             assert!(buffer[..length].windows(2).any(|pair| pair == [0x81, 203]), "with a BYE");
         }
         let (status, log) = engine.wait();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use offhook_proto::auth::Key;
 use offhook_proto::{
     BlockingClient, ClientEvent, Command, Config, Error, EventBody, Idle, LegCreate, LegCreated, LegInfo,
-    LegQuery, Remote, Reply, limits,
+    LegQuery, Remote, Reply, limits, uninterrupted,
 };
 
 /// How long a test waits before it calls something missing.
@@ -352,7 +352,7 @@ impl Phone {
         self.rtp.set_read_timeout(Some(limit)).expect("set");
         let mut buffer = [0; 2_048];
         loop {
-            match self.rtp.recv(&mut buffer) {
+            match uninterrupted(|| self.rtp.recv(&mut buffer)) {
                 Ok(length) => return Some(Packet::parse(&buffer[..length])),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return None;

@@ -7,6 +7,7 @@ use std::process::Command as Process;
 use std::time::Instant;
 
 use nix::sched::{CloneFlags, setns};
+use offhook_proto::uninterrupted;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::may_load;
@@ -132,7 +133,7 @@ fn listen() -> Socket {
 fn next_to(wire: &Socket, to: SocketAddr) -> Vec<u8> {
     loop {
         let mut frame = [0; 2_048];
-        let length = { wire }.read(&mut frame).expect("a frame");
+        let length = uninterrupted(|| { wire }.read(&mut frame)).expect("a frame");
         let packet = &frame[14..length.max(14)];
         if frame[12..14] == [8, 0] && packet[9] == 17 && packet[22..24] == to.port().to_be_bytes() {
             return packet.to_vec();

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use offhook_ng::{Dict, Value};
+use offhook_proto::uninterrupted;
 use serde_json::{Value as Json, json};
 
 use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
@@ -330,7 +331,7 @@ fn json_is_answered_in_json_and_a_cookie_that_comes_again_with_the_stored_reply(
     let mut buffer = [0; 16_384];
     let mut ask = |datagram: String| {
         ng.0.send(datagram.as_bytes()).expect("sent");
-        let length = ng.0.recv(&mut buffer).expect("a reply");
+        let length = uninterrupted(|| ng.0.recv(&mut buffer)).expect("a reply");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
     let first = ask(format!("again {request}"));
@@ -361,12 +362,16 @@ fn requests_come_over_tcp_too_and_large_ones_with_them() {
         ["t2 d6:result4:ponge", "a=x-line:00000000000000001499"].iter().all(|it| read.contains(it))
     };
     while !whole(&read) {
-        let length = stream.read(&mut buffer).expect("a reply");
+        let length = uninterrupted(|| stream.read(&mut buffer)).expect("a reply");
         assert!(length > 0, "closed: {read}");
         read.push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
     stream.write_all(b"nonsense that is no request\n").expect("sent");
-    assert_eq!(stream.read(&mut buffer).ok(), Some(0), "a stream that cannot be understood is closed");
+    assert_eq!(
+        uninterrupted(|| stream.read(&mut buffer)).ok(),
+        Some(0),
+        "a stream that cannot be understood is closed"
+    );
     let mut brief = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     brief.write_all(b"t3 d7:command4:pinge").expect("sent");
     brief.shutdown(std::net::Shutdown::Write).expect("shut");

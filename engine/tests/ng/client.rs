@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use offhook_ng::{Dict, Value, parse_bencode, write_bencode};
-use offhook_proto::frame;
+use offhook_proto::{frame, uninterrupted};
 
 use crate::support::PATIENCE;
 
@@ -27,7 +27,7 @@ impl NgClient {
         self.0.send(&datagram).expect("sent");
         let mut buffer = vec![0; 65_536];
         loop {
-            let length = self.0.recv(&mut buffer).expect("a reply");
+            let length = uninterrupted(|| self.0.recv(&mut buffer)).expect("a reply");
             let (answered, body) = frame::split(&buffer[..length]).expect("a cookie");
             if answered == cookie {
                 return parse_bencode(body).expect("a dictionary");

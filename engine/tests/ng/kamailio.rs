@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use offhook_ng::{Dict, Value};
+use offhook_proto::uninterrupted;
 
 use crate::client::{NgClient, audio_of, command, local_of, sdp_at};
 use crate::installed;
@@ -196,7 +197,7 @@ impl Callee {
         self.0.set_read_timeout(Some(PATIENCE)).expect("set");
         let mut buffer = [0; 8_192];
         loop {
-            let (length, from) = self.0.recv_from(&mut buffer).expect("a request");
+            let (length, from) = uninterrupted(|| self.0.recv_from(&mut buffer)).expect("a request");
             let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if request.starts_with(method) {
                 return (request, from);
@@ -400,7 +401,7 @@ impl Line {
             if !provisional {
                 let _ = self.socket.send(message.as_bytes());
             }
-            while let Ok(length) = self.socket.recv(&mut buffer) {
+            while let Ok(length) = uninterrupted(|| self.socket.recv(&mut buffer)) {
                 let reply = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 if !reply.contains(&format!("CSeq: {cseq} {method}")) {
                     continue;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use offhook_ng::{Dict, Value};
-use offhook_proto::{Crypto, SdesKeys, Srtp, SrtpSuite};
+use offhook_proto::{Crypto, SdesKeys, Srtp, SrtpSuite, uninterrupted};
 use offhook_srtp::{OVERHEAD_BYTES, Protector, Unprotector};
 
 use crate::client::{NgClient, answer, audio_of, command, offer, sdp_at};
@@ -75,7 +75,7 @@ impl SecurePhone {
     fn hear_within(&mut self, limit: Duration) -> Option<Packet> {
         self.phone.rtp.set_read_timeout(Some(limit)).expect("set");
         let mut buffer = [0; 2_048];
-        let len = self.phone.rtp.recv(&mut buffer).ok()?;
+        let len = uninterrupted(|| self.phone.rtp.recv(&mut buffer)).ok()?;
         let (unprotector, _) = self.contexts.as_mut().expect("agreed");
         let len = unprotector.rtp(&mut buffer[..len]).expect("it is authentic");
         Some(Packet::parse(&buffer[..len]))

@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use offhook_proto::uninterrupted;
 use offhook_uring::{Completion, ReceiveEnd, Ring, RingConfig, SendError};
 use std::os::unix::net::UnixDatagram;
 
@@ -32,7 +33,7 @@ fn thousands_of_datagrams_are_echoed_in_order_from_the_buffers_they_came_in() {
             }
             ring.submit().unwrap();
             for n in 0..40 {
-                let len = phone.recv(&mut heard).unwrap();
+                let len = uninterrupted(|| phone.recv(&mut heard)).unwrap();
                 assert_eq!(number(&heard), burst * 40 + n);
                 assert_eq!(len, 12 + (burst * 40 + n) as usize % 400);
                 assert_eq!(heard[4], n as u8 ^ 0xff);
@@ -65,7 +66,7 @@ fn a_buffer_may_be_reused_the_moment_the_submission_returns() {
     }
     let mut heard = [0; 512];
     for round in 0..2000 {
-        assert_eq!(phone.recv(&mut heard).unwrap(), 400);
+        assert_eq!(uninterrupted(|| phone.recv(&mut heard)).unwrap(), 400);
         assert_eq!(number(&heard), round);
         assert!(heard[4..400].iter().all(|&byte| byte == 0xaa), "round {round}");
     }
@@ -86,7 +87,7 @@ fn more_sends_than_the_queue_and_the_arena_hold_all_leave() {
     ring.submit().unwrap();
     let mut heard = [0; 16];
     for n in 0..1000 {
-        phone.recv(&mut heard).unwrap();
+        uninterrupted(|| phone.recv(&mut heard)).unwrap();
         assert_eq!(number(&heard), n);
     }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use offhook_proto::uninterrupted;
 use offhook_uring::clock::monotonic_ns;
 use offhook_uring::kernel::{Forwarder, Netlink, Progress, Route, Rule};
 use std::collections::HashMap;
@@ -104,7 +105,7 @@ fn rtp(number: u32) -> [u8; 172] {
 /// SSRC and number of what a socket is given next, and who sent it.
 fn heard(socket: &UdpSocket) -> (u32, u32, SocketAddr) {
     let mut packet = [0; 200];
-    let (length, source) = socket.recv_from(&mut packet).unwrap();
+    let (length, source) = uninterrupted(|| socket.recv_from(&mut packet)).unwrap();
     assert_eq!(length, 172);
     (number(&packet[8..]), number(&packet[12..]), source)
 }
@@ -148,7 +149,7 @@ fn strangers_and_what_is_no_plain_rtp_come_to_the_socket() {
         packet[at] = byte;
         way.speaker.0.send_to(&packet, way.at.1).unwrap();
         let mut got = [0; 200];
-        let length = way.at.0.recv(&mut got).unwrap();
+        let length = uninterrupted(|| way.at.0.recv(&mut got)).unwrap();
         assert_eq!(got[..length], packet);
     }
     // More than the loopback takes at once: it comes in fragments.
@@ -157,7 +158,7 @@ fn strangers_and_what_is_no_plain_rtp_come_to_the_socket() {
     offhook_uring::socket::set_receive_buffer(&way.at.0, 1 << 20).unwrap();
     way.speaker.0.send_to(&long, way.at.1).unwrap();
     let mut got = vec![0; 66_000];
-    assert_eq!(way.at.0.recv(&mut got).unwrap(), long.len());
+    assert_eq!(uninterrupted(|| way.at.0.recv(&mut got)).unwrap(), long.len());
     assert_nothing_waits(&way.hearer.0);
     way.say(2);
     assert_eq!(heard(&way.hearer.0), (5, 2, way.from.1));

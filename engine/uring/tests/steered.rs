@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use offhook_proto::uninterrupted;
 use offhook_uring::{ReceiveEnd, Steering, raw};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
@@ -58,7 +59,7 @@ fn datagrams_of_many_ports_come_through_one_socket_and_leave_from_their_own_port
         ring.submit().unwrap();
         let mut heard = [0; 512];
         for (n, leg) in legs.iter().enumerate() {
-            let (len, source) = phone.recv_from(&mut heard).unwrap();
+            let (len, source) = uninterrupted(|| phone.recv_from(&mut heard)).unwrap();
             assert_eq!(source, leg.local_addr().unwrap());
             assert_eq!(len, 8 + (round as usize * 7 + n) % 400);
             assert_eq!((number(&heard), heard[7]), (round, n as u8));
@@ -80,6 +81,6 @@ fn a_made_packet_leaves_through_the_raw_socket_from_the_port_named() {
     ring.send_raw(raw, 0, made, from, v4(phone_address), 0xB8).unwrap();
     ring.submit().unwrap();
     let mut heard = [0; 64];
-    assert_eq!(phone.recv_from(&mut heard).unwrap(), (9, SocketAddr::V4(from)));
+    assert_eq!(uninterrupted(|| phone.recv_from(&mut heard)).unwrap(), (9, SocketAddr::V4(from)));
     assert_eq!(&heard[..9], b"made here");
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
+use offhook_proto::uninterrupted;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -179,7 +180,7 @@ impl House {
         let mut buffer = vec![0; 65_536];
         eventually("the engine answers", || {
             socket.send_to(format!("{cookie} {request}").as_bytes(), self.engines[number].0).ok()?;
-            let length = socket.recv(&mut buffer).ok()?;
+            let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
             let text = std::str::from_utf8(&buffer[..length]).ok()?;
             serde_json::from_str(text.strip_prefix(&cookie)?).ok()
         })

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use offhook_proto::uninterrupted;
 use offhook_tests::e2e::{House, Phone, Settings, binary, until};
 use serde_json::{Value, json};
 
@@ -88,7 +89,7 @@ fn a_call_with_an_unreadable_offer_is_refused_with_a_status() {
     let status = offhook_tests::e2e::eventually("a final answer", || {
         udp.send_to(invite.as_bytes(), house.sip).ok()?;
         loop {
-            let length = udp.recv(&mut buffer).ok()?;
+            let length = uninterrupted(|| udp.recv(&mut buffer)).ok()?;
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let status: u16 = text.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
             if status >= 300 {
@@ -174,7 +175,7 @@ fn ask(socket: &UdpSocket, to: SocketAddr, cookie: &str, request: &str) -> Value
     let mut buffer = vec![0; 65_536];
     offhook_tests::e2e::eventually(&format!("an answer to {request:.60}"), || {
         socket.send_to(format!("{cookie} {request}").as_bytes(), to).ok()?;
-        let length = socket.recv(&mut buffer).ok()?;
+        let length = uninterrupted(|| socket.recv(&mut buffer)).ok()?;
         let text = std::str::from_utf8(&buffer[..length]).ok()?;
         serde_json::from_str(text.strip_prefix(cookie)?).ok()
     })
@@ -229,7 +230,7 @@ fn raw_http(to: SocketAddr, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes);
     let mut buffer = [0; 4_096];
     // Closed without a word, or reset: nothing came back.
-    let length = stream.read(&mut buffer).unwrap_or_default();
+    let length = uninterrupted(|| stream.read(&mut buffer)).unwrap_or_default();
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 

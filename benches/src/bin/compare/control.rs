@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use offhook_loadtest::wire::bind;
+use offhook_proto::uninterrupted;
 
 use crate::clock::unix_ns;
 
@@ -110,7 +111,7 @@ impl ControlSocket {
     fn receive(&mut self) -> Result<Option<(u64, Vec<u8>)>> {
         self.socket.set_read_timeout(Some(PATIENCE))?;
         loop {
-            match self.socket.recv(&mut self.buffer) {
+            match uninterrupted(|| self.socket.recv(&mut self.buffer)) {
                 Ok(len) => {
                     let datagram = &self.buffer[..len];
                     let space = datagram.iter().position(|&byte| byte == b' ').unwrap_or(len);
