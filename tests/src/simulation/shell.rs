@@ -226,6 +226,9 @@ impl World {
             if let Output::Notify(Notification::Call(view)) = &output {
                 self.judge_call_view(view);
             }
+            if let Output::Reply { reply, .. } = &output {
+                self.judge_refusal(reply);
+            }
             let key = output.key();
             let waits = |key: &Key| *key != Key::None && self.shell.pending_keys.contains_key(key);
             let behind = waits(&key) || output.after().as_ref().is_some_and(waits);

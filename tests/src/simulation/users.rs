@@ -137,9 +137,6 @@ impl World {
                 self.users.callbacks.insert(id.clone());
             }
             (_, ApiReply::Operation(reply)) => self.note_operation(reply),
-            (_, ApiReply::Error(error)) if error.code == "taking_up" && !self.is_taking_up() => {
-                self.violate("a request is told to come again, and all calls are taken up".to_owned());
-            }
             (Some(_), ApiReply::ContactStored(id)) => {
                 self.users.contacts.insert(id.clone());
             }
@@ -147,8 +144,13 @@ impl World {
         }
     }
 
-    fn is_taking_up(&self) -> bool {
-        self.shell.core.as_ref().is_some_and(Core::is_taking_up)
+    /// Control refuses a request: only while calls are still to be taken up is it told to come again. When that is told, they may
+    /// all be.
+    pub(super) fn judge_refusal(&mut self, reply: &ApiReply) {
+        let is_taking_up = self.shell.core.as_ref().is_some_and(Core::is_taking_up);
+        if matches!(reply, ApiReply::Error(error) if error.code == "taking_up" && !is_taking_up) {
+            self.violate("a request is told to come again, and all calls are taken up".to_owned());
+        }
     }
 
     pub(super) fn on_notification(&mut self, notification: Notification) {
