@@ -380,7 +380,7 @@ impl Core {
             Timer::Told(agent) => self.on_told(&agent),
             Timer::WrapUp(agent) => self.on_wrap_up_over(&agent),
             Timer::Idle(agent) => self.on_idle(&agent),
-            Timer::Silent(agent) => self.on_silence_over(&agent),
+            Timer::Silent(agent) => self.on_silence_over(&agent, false),
             Timer::Unheard(call) => self.on_silent(call),
             Timer::Setup(call) => self.on_setup_timeout(call),
             Timer::Proof(interaction) => self.on_proof_due(interaction),

@@ -204,6 +204,13 @@ impl Leg {
         self.silent
     }
 
+    /// The engine was asked whether it still hears nothing of the peer. Returns whether that is so.
+    pub(crate) fn on_silence_looked_at(&mut self, info: &LegInfo) -> bool {
+        self.silent = self.reported_silent(info);
+        self.heard |= !self.silent && info.last_packet_ms.is_some();
+        self.silent
+    }
+
     /// Whether the engine has reported the silence that it describes: it does so once, and maybe to a run that died.
     fn reported_silent(&self, info: &LegInfo) -> bool {
         let after_ms = u64::from(self.create.silent_after_ms);

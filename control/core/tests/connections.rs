@@ -102,12 +102,14 @@ fn pc_05_a_lost_leg_is_called_again_before_the_next_customer() {
     let mut bench = available_agent(true);
     let call = bench.last_dial();
     bench.pass_ms(3_000);
+    bench.packet_age_ms = 3_000;
     bench.event(EventBody::LegSilent { leg: format!("a-ann-{call}"), silent_ms: 3_000 });
     bench.callback("+31201");
     bench.pass_ms(5_000);
     assert_eq!(bench.dials_to_trunk(), 0);
     let again = bench.dialled("ann");
     assert_ne!(again, call);
+    bench.packet_age_ms = 20;
     bench.answer(again);
     bench.pass_ms(20_000);
     assert_eq!(bench.dials_to_trunk(), 1);

@@ -4,6 +4,7 @@
 mod bench;
 
 use bench::flow::{Caller, announce, arrive, flow, request, step, with};
+use bench::news::{alive, calling, says, silent};
 use bench::{Bench, available_agent, conversation};
 use offhook_control_core::api::{ApiRequest, LoginBody, StatusBody, WantedStatus};
 use offhook_control_core::config::Config;
@@ -11,18 +12,6 @@ use offhook_control_core::sip::{SipCommand, SipEvent};
 use offhook_control_core::view::{AgentStatus, ConnectionStatus};
 use offhook_control_core::{CallId, EngineId, Input};
 use offhook_proto::{Command, ErrorCode, EventBody, PlayEnd};
-
-fn says(bench: &mut Bench, event: EventBody) {
-    bench.take(Input::EngineEvent { engine: EngineId(0), event });
-}
-
-fn silent(leg: &str) -> EventBody {
-    EventBody::LegSilent { leg: leg.to_owned(), silent_ms: 3_000 }
-}
-
-fn alive(leg: &str) -> EventBody {
-    EventBody::LegAlive { leg: leg.to_owned() }
-}
 
 fn is_told_again(bench: &Bench, call: CallId) -> bool {
     let told =
@@ -70,15 +59,13 @@ fn by_02_by_10_a_phone_that_is_told_again_after_a_restart_is_believed_by_sip_onc
 
 #[test]
 fn by_02_a_phone_is_silent_for_as_long_as_the_engine_knows_it_and_no_longer() {
-    let mut bench = Bench::new();
-    bench.ask(ApiRequest::PutAgent("ann".into(), bench::agent(false, true)));
-    bench.ask(ApiRequest::Login("ann".into(), LoginBody { initiate: true }));
-    let ann = bench.dialled("ann");
+    let (mut bench, ann) = calling();
     // The engine is told late where the phone is, and takes nothing from it until then.
     for _ in 0..2 {
         bench.refuse_next(|command| matches!(command, Command::LegUpdate(_)), ErrorCode::Timeout);
     }
-    bench.sip(ann, SipEvent::Answered { remote: bench::remote(), at_mono_us: 0 });
+    bench.packet_age_ms = 60_000;
+    bench.answer(ann);
     says(&mut bench, silent(&format!("a-ann-{ann}")));
     bench.pass_ms(3_050);
     assert!(!bench.is_hung_up(ann), "it was told 100 ms after the answer");
@@ -165,6 +152,8 @@ fn by_10_a_silence_that_is_told_while_another_engine_is_waited_for_is_not_lost()
         says(&mut bench, silent(&leg));
         if speaks_again {
             says(&mut bench, alive(&leg));
+        } else {
+            bench.packet_age_ms = 3_000;
         }
         bench.pass_ms(3_000);
         bench.restored([ann]);
@@ -329,6 +318,7 @@ fn by_03_an_agent_who_mutes_the_phone_in_mid_call_keeps_the_customer() {
     let leg = bench.agent_leg("ann");
     says(&mut bench, EventBody::LegLatched { leg: leg.clone(), source: ([127, 0, 0, 2], 4_000).into() });
     bench.pass_ms(10_000);
+    bench.packet_age_ms = 3_000;
     says(&mut bench, silent(&leg));
     for _ in 0..10 {
         bench.pass_ms(1_000);

@@ -35,6 +35,10 @@ pub(crate) enum Pending {
     Query {
         leg: String,
     },
+    /// Whether the peer of a call is still not heard.
+    Silence {
+        call: CallId,
+    },
     Orphan {
         leg: String,
     },
@@ -127,6 +131,10 @@ impl Core {
             Pending::List => self.on_listed(engine, result),
             Pending::Sweep => self.on_swept(engine, result),
             Pending::Query { leg } => self.on_queried(engine, leg, result),
+            Pending::Silence { call } => {
+                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
+                self.on_silence_looked_at(call, engine, info);
+            }
             Pending::Left { leg } => {
                 if unanswered(&result) || matches!(result, Ok(offhook_proto::Reply::Ok(_))) {
                     self.on_old_leg(engine, leg);
@@ -207,6 +215,7 @@ impl Core {
                 | Pending::List
                 | Pending::Sweep
                 | Pending::Query { .. }
+                | Pending::Silence { .. }
                 | Pending::Orphan { .. }
                 | Pending::Detect { .. } => return false,
             };

@@ -7,10 +7,10 @@ use crate::call::{Call, Role, State};
 use crate::core::Core;
 use crate::engines;
 use crate::flow::proof::FIRST_PACKET_MS;
-use crate::interaction::{Outcome, Stage};
+use crate::interaction::Stage;
 use crate::record::Fact;
 use crate::timer::Timer;
-use crate::{AgentId, CallId, EngineId};
+use crate::{CallId, EngineId};
 
 impl Core {
     pub(crate) fn on_engine_event(&mut self, engine: EngineId, event: EventBody) {
@@ -139,7 +139,7 @@ impl Core {
                 let is_up = found.is_some_and(Agent::is_up);
                 let in_call_ms = if talks { u64::from(self.config.agents.silent_in_call_ms) } else { 0 };
                 match in_call_ms.max(left_ms) {
-                    0 if is_up => self.doubt(&agent),
+                    0 if is_up => self.doubt(&agent, false),
                     0 => {}
                     patience_ms => {
                         // What it answers is known by then.
@@ -148,13 +148,7 @@ impl Core {
                     }
                 }
             }
-            Role::Customer(interaction) => {
-                let patience_ms = u64::from(self.config.customer_silent_after_ms).max(FIRST_PACKET_MS);
-                match self.left_ms(since_us, patience_ms) {
-                    0 => self.give_up(interaction, Outcome::Talked),
-                    left_ms => self.arm(Timer::Unheard(id), left_ms),
-                }
-            }
+            Role::Customer(_) => self.on_unheard(id, false),
             Role::Orphan => {}
         }
     }
@@ -172,16 +166,6 @@ impl Core {
     pub(super) fn left_ms(&self, since_us: Option<u64>, patience_ms: u64) -> u64 {
         let due_us = since_us.map_or(0, |since_us| since_us + patience_ms * 1_000);
         due_us.saturating_sub(self.now.mono_us).div_ceil(1_000)
-    }
-
-    /// The agent's leg has been silent for as long as it may be.
-    pub(crate) fn on_silence_over(&mut self, agent: &AgentId) {
-        let call = self.agents.get(agent).and_then(|agent| self.calls.get(&agent.call?));
-        let Some(call) = call.filter(|call| call.leg.is_silent()) else { return };
-        match self.left_ms(self.told_us(call.id), FIRST_PACKET_MS) {
-            0 => self.doubt(agent),
-            left_ms => self.arm(Timer::Silent(agent.clone()), left_ms),
-        }
     }
 
     /// The engine has opened both gates: how long that took since the answer, with all that was in between (BY-01).

@@ -82,6 +82,14 @@ impl Core {
         self.drive(id);
     }
 
+    /// The engine lost the leg, not the peer the phone: it is opened again under the open call.
+    pub(super) fn reopen_leg(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.leg.on_gone();
+        }
+        self.on_leg_gone(id);
+    }
+
     /// The engine will not do what a leg needs.
     pub(super) fn on_leg_refused(&mut self, id: CallId, aspect: Aspect, code: offhook_proto::ErrorCode) {
         let Some(call) = self.calls.get(&id) else { return };

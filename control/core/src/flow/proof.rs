@@ -78,12 +78,8 @@ impl Core {
                 }
             }
             Err(error) if error.code == ErrorCode::LegNotFound => {
-                // The engine lost the leg, not the agent the phone: it is opened again under the open call.
                 if let Some(call) = self.agent_call_of(id) {
-                    if let Some(call) = self.calls.get_mut(&call) {
-                        call.leg.on_gone();
-                    }
-                    self.drive(call);
+                    self.reopen_leg(call);
                 }
                 self.step_back(id, 1_000);
             }

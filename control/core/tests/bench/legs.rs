@@ -2,8 +2,8 @@
 
 use offhook_control_core::config::Config;
 use offhook_control_core::sip::SipEvent;
-use offhook_control_core::{CallId, EngineId, Input};
-use offhook_proto::{Codec, LegInfo, LegState, Media};
+use offhook_control_core::{CallId, EngineId, Input, RequestId};
+use offhook_proto::{Codec, Command, LegInfo, LegState, Media, Reply};
 
 use super::{Bench, addresses, remote};
 
@@ -20,7 +20,20 @@ pub(super) struct Legs {
     /// It was told of no leg where the peer is.
     untold: bool,
     /// What it says of this one gets lost.
-    pub(super) unheard: Option<String>,
+    unheard: Option<String>,
+    /// What it says of any leg is on its way: requests and their replies.
+    late: Option<Vec<(RequestId, Reply)>>,
+}
+
+impl Legs {
+    /// Whether a reply does not come, or not yet.
+    pub(super) fn withhold(&mut self, request: RequestId, command: &Command, reply: &Reply) -> bool {
+        let Command::LegQuery(query) = command else { return false };
+        if let Some(late) = &mut self.late {
+            late.push((request, reply.clone()));
+        }
+        self.late.is_some() || self.unheard.as_ref() == Some(&query.leg)
+    }
 }
 
 impl Bench {
@@ -99,6 +112,18 @@ impl Bench {
     pub(crate) fn unheard_of(mut self, leg: &str) -> Self {
         self.legs.unheard = Some(leg.to_owned());
         self
+    }
+
+    /// What the engine says of legs from now on is long on its way.
+    pub(crate) fn delay_answers(&mut self) {
+        self.legs.late = Some(Vec::new());
+    }
+
+    /// What it has said arrives, as will what it says from now on.
+    pub(crate) fn answers_arrive(&mut self) {
+        for (request, reply) in self.legs.late.take().unwrap_or_default() {
+            self.take(Input::EngineReply { request, result: Ok(reply) });
+        }
     }
 
     /// Another run of an engine, with none of the legs.

@@ -2,6 +2,7 @@
 
 pub(crate) mod flow;
 mod legs;
+pub(crate) mod news;
 pub(crate) mod reports;
 
 use std::collections::BTreeMap;
@@ -169,11 +170,11 @@ impl Bench {
                     self.sip.push((call, command));
                 }
                 Output::Engine { engine, request, command, .. } => {
-                    let unheard = matches!(&command, Command::LegQuery(query) if self.legs.unheard.as_ref() == Some(&query.leg));
                     let reply = self.execute(engine, &command);
+                    let is_withheld = self.legs.withhold(request, &command, &reply);
                     self.engine.push(command);
                     self.engine_of.push(engine);
-                    if unheard {
+                    if is_withheld {
                         continue;
                     }
                     self.core.handle(self.now(), Input::EngineReply { request, result: Ok(reply) });
