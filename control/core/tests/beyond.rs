@@ -122,6 +122,21 @@ fn by_02_a_phone_that_was_just_picked_up_is_waited_for_and_one_that_stays_dumb_i
 }
 
 #[test]
+fn by_02_what_an_engine_said_before_it_heard_a_phone_and_what_came_late_does_not_end_the_leg() {
+    let mut bench = available_agent(true);
+    let leg = bench.last_agent_dial("ann");
+    bench.packet_age_ms = u64::MAX;
+    bench.pass_ms(1_500);
+    bench.delay_answers();
+    bench.callback("+31201");
+    bench.packet_age_ms = 20;
+    bench.pass_ms(1_900);
+    bench.answers_arrive();
+    bench.pass_ms(100);
+    assert_eq!((bench.dials_to_trunk(), bench.last_agent_dial("ann")), (1, leg));
+}
+
+#[test]
 fn by_03_the_customer_of_a_lost_leg_is_held_and_joined_again() {
     let (mut bench, customer) = bench::conversation();
     let old = bench.last_agent_dial("ann");

@@ -71,7 +71,8 @@ impl Core {
                     self.prove(id);
                 } else if age_ms <= PROOF_AGE_MS {
                     self.step_back(id, 1_000);
-                } else if self.may_still_answer(call) || self.may_still_speak(id, info.last_packet_ms) {
+                } else if self.may_still_answer(call) || self.may_still_speak(id, info.last_packet_ms, way_ms)
+                {
                     self.arm(Timer::Proof(id), PROOF_STEP_MS);
                 } else if let Some(agent) = agent {
                     self.lose_leg(&agent, "lost");
@@ -116,8 +117,9 @@ impl Core {
     }
 
     /// Whether a leg without a recent packet may be alive all the same: it was parked until now and one of the few packets
-    /// that were let through got lost, or its phone was picked up so recently that the first is still on the way.
-    fn may_still_speak(&self, id: u64, last_packet_ms: Option<u64>) -> bool {
+    /// that were let through got lost, or its phone was picked up so recently that the first is still on the way. `way_ms`: how
+    /// old what the engine says of it may be.
+    fn may_still_speak(&self, id: u64, last_packet_ms: Option<u64>, way_ms: u64) -> bool {
         if let Some(age_ms) = last_packet_ms {
             // A phone that leaves its silence out may be heard by its RTCP only, every 5 s: who expects such says so there.
             return age_ms < FIRST_PACKET_MS.max(u64::from(self.config.agents.silent_after_ms));
@@ -125,7 +127,7 @@ impl Core {
         let call = self.agent_call_of(id).and_then(|call| self.calls.get(&call));
         // A leg that was opened again elsewhere waits for its phone to follow.
         let since_us = call.and_then(|call| call.answered_us.max(self.told_us(call.id)));
-        self.left_ms(since_us, FIRST_PACKET_MS) > 0
+        self.left_ms(since_us, FIRST_PACKET_MS + way_ms) > 0
     }
 
     /// Whether somebody is to be dialled for an agent of whom the engine has not confirmed that nobody else hears them: the
