@@ -4,6 +4,7 @@
 mod bench;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use bench::flow::summary;
 use bench::{Bench, available_agent, conversation};
@@ -152,4 +153,19 @@ fn by_02_nothing_is_missed_of_a_peer_who_holds() {
     assert_eq!(limit_ms(&bench, &leg), Some(5_000));
     lost(&mut bench, &leg, FromPeer);
     assert_eq!(counted(&mut bench), [("from_customer".to_owned(), 2)]);
+}
+
+#[test]
+fn by_02_who_holds_by_an_address_of_zeros_keeps_the_call() {
+    let (mut bench, customer) = conversation();
+    let (ann, mut held) = (bench.dialled("ann"), bench::remote());
+    held.remote.rtp.set_ip(Ipv4Addr::UNSPECIFIED.into());
+    held.direction = Direction::SendOnly;
+    for (call, leg) in [(customer, format!("c-{customer}")), (ann, bench.agent_leg("ann"))] {
+        bench.sip(call, SipEvent::Updated(held.clone()));
+        assert_eq!(limit_ms(&bench, &leg), Some(0));
+        bench.sip(call, SipEvent::Updated(bench::remote()));
+        assert_eq!(limit_ms(&bench, &leg), Some(5_000));
+    }
+    assert_eq!(told(&mut bench, customer).map(|view| view.state), Some("spliced".to_owned()));
 }

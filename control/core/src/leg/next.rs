@@ -1,8 +1,11 @@
 //! The command that closes the difference between what is wanted of a leg and what it is known to be.
 
-use offhook_proto::{Command, LegDelete, LegPark, LegQuery, LegUpdate, Play, PlayStop, Splice, Unsplice};
+use offhook_proto::{
+    Command, LegDelete, LegPark, LegQuery, LegUpdate, Play, PlayStop, Remote, Splice, Unsplice,
+};
 
 use super::{Aspect, Leg, Link};
+use crate::sip::RemoteMedia;
 
 impl Leg {
     /// The next command for an aspect; the caller sends it and brings back its reply.
@@ -36,7 +39,7 @@ impl Leg {
             }
             let mut create = self.create.clone();
             if let Some(remote) = &self.remote_wanted {
-                create.remote = Some(remote.remote);
+                create.remote = place(remote);
                 create.media = remote.media.clone();
                 create.srtp = remote.srtp.clone();
                 create.rtcp_mux = remote.rtcp_mux;
@@ -60,14 +63,14 @@ impl Leg {
         update.dtmf = Some(self.keys_wanted).filter(|_| self.keys_known != Some(self.keys_wanted));
         if let Some(wanted) = self.remote_wanted.as_ref().filter(|_| self.remote_known != self.remote_wanted)
         {
-            update.remote = Some(wanted.remote);
+            update.remote = place(wanted);
             update.media = Some(wanted.media.clone());
             update.srtp = Some(wanted.srtp.clone());
             update.rtcp_mux = Some(wanted.rtcp_mux);
             update.one_way_after_ms = Some(self.one_way_limit_ms(wanted));
             self.remote_known.clone_from(&self.remote_wanted);
         }
-        (update.dtmf.is_some() || update.remote.is_some()).then_some(Command::LegUpdate(update))
+        (update.dtmf.is_some() || update.media.is_some()).then_some(Command::LegUpdate(update))
     }
 
     fn next_link(&self, partner_open: bool, now_us: u64) -> Option<Command> {
@@ -104,4 +107,9 @@ impl Leg {
             (Some(_), _) | (None, None) => None,
         }
     }
+}
+
+/// Where the peer receives. Zeros are a hold and no place (RFC 3264 section 8.4): then the engine keeps to what it knows.
+fn place(remote: &RemoteMedia) -> Option<Remote> {
+    Some(remote.remote).filter(|place| !place.rtp.ip().is_unspecified())
 }

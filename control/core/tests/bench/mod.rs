@@ -16,7 +16,7 @@ use offhook_control_core::view::{AgentView, Notification};
 use offhook_control_core::{CallId, CallbackId, Core, EngineId, Input, Now, OpId, Output};
 use offhook_proto::{
     Command, Error, ErrorCode, EventBody, LegCreated, LegList, Media, PlayEnd, PlaySource, PlayStarted,
-    Remote, Reply, Srtp,
+    Remote, Reply, Request, Srtp, validate,
 };
 use serde_json::Value;
 
@@ -191,6 +191,10 @@ impl Bench {
     fn execute(&mut self, engine: EngineId, command: &Command) -> Reply {
         if let Some(at) = self.refused.iter().position(|(which, _)| which(command)) {
             return Reply::Error(Error::new(self.refused.remove(at).1, "refused"));
+        }
+        let request = Request { controller: None, command: command.clone() };
+        if let Err(error) = validate::request(&request) {
+            return Reply::Error(error);
         }
         match command {
             Command::LegCreate(create) => {
