@@ -429,18 +429,6 @@ async fn pv_06_the_cause_that_the_carrier_tells_is_passed_on() {
     sipp.succeeds().await;
 }
 
-/// The stack returns an error and sends neither ACK nor BYE.
-#[tokio::test]
-async fn an_answer_without_contact_is_a_failure_with_a_reason() {
-    let sipp = Sipp::server("uas_no_contact.xml").await;
-    let mut port = Port::start(config()).await;
-    let call = port.dial(sipp.uri());
-    let events = port.until_over(call).await;
-    assert!(matches!(events.last(), Some(SipEvent::Failed { status: 500, .. })), "{events:?}");
-    port.idle().await;
-    drop(sipp);
-}
-
 /// Both sides of the moment: while our own offer is open, and when the dialog is quiet.
 #[tokio::test]
 async fn a_refer_at_a_bad_moment_is_declined_and_the_call_goes_on() {

@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use offhook_control::sip::SipConfig;
+use offhook_control::sip::{SipConfig, TrunkConfig};
 use offhook_control_core::Now;
-use support::peer::Peer;
+use offhook_control_core::sip::{SipCommand, SipEvent};
+use support::peer::{Heard, Peer};
 use support::phone::{Phone, nonce};
-use support::{PATIENCE, Port, config, now};
+use support::{PATIENCE, Port, config, free_port, now};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::Id;
@@ -127,6 +128,113 @@ async fn what_is_wrong_with_a_request_is_said_by_its_status() {
         assert_eq!(answer.header("Accept") == "application/sdp", answer.is("SIP/2.0 415"), "{}", answer.text);
     }
     is_served(port.address()).await;
+}
+
+/// Requests that nobody takes, as line, what is changed of their headers, and the status that they get.
+const UNTAKEN: [(&str, (&str, &str), &str); 16] = [
+    ("FOO sip:100@127.0.0.1 SIP/2.0", ("", ""), "501"),
+    ("foo sip:100@127.0.0.1 SIP/2.0", ("", ""), "501"),
+    ("FOO sip:100@127.0.0.1 SIP/2.0", ("127.0.0.1>\r\nCall", "127.0.0.1>;tag=none\r\nCall"), "501"),
+    ("FOO sip:100@127.0.0.1 SIP/3.0", ("", ""), "505"),
+    ("FOO sip:100@127.0.0.1 SIP/2.0", ("CSeq: 1 FOO", "CSeq: 1 BAR"), "400"),
+    ("FOO{} sip:100@127.0.0.1 SIP/2.0", ("", ""), "400"),
+    ("INVITE sip: SIP/2.0", ("", ""), "400"),
+    ("INVITE sip:100@127.0.0.1 SIP/2.0", (";tag=f", ""), "400"),
+    ("CANCEL sip:100@127.0.0.1 SIP/2.0", (";tag=f", ""), "400"),
+    ("INVITE sip:100@127.0.0.1 SIP/2.0", ("Content-Length: 0\r\n\r\n", "e: gzip\r\nl: 3\r\n\r\n123"), "415"),
+    ("PUBLISH sip:100@127.0.0.1 SIP/2.0", ("", ""), "405"),
+    ("SUBSCRIBE sip:100@127.0.0.1 SIP/2.0", ("", ""), "405"),
+    ("MESSAGE sip:100@127.0.0.1 SIP/2.0", ("127.0.0.1>\r\nCall", "127.0.0.1>;tag=none\r\nCall"), "481"),
+    ("REFER sip:100@127.0.0.1 SIP/2.0", ("", ""), "405"),
+    ("INFO sip:100@127.0.0.1 SIP/2.0", ("", ""), "481"),
+    ("PRACK sip:100@127.0.0.1 SIP/2.0", ("127.0.0.1>\r\nCall", "127.0.0.1>;tag=none\r\nCall"), "481"),
+];
+
+fn untaken(number: usize, via: &str) -> (String, &'static str) {
+    let (line, (right, wrong), status) = UNTAKEN[number];
+    let method = line.split(' ').next().expect("a method");
+    let whole = request(method, number, "untaken", via);
+    let (_, headers) = whole.split_once("\r\n").expect("a line");
+    (format!("{line}\r\n{headers}").replacen(right, wrong, 1), status)
+}
+
+fn assert_refused(asked: &str, answer: &Heard, status: &str) {
+    assert!(answer.is(&format!("SIP/2.0 {status} ")), "{asked}{}", answer.text);
+    for name in ["CSeq", "Call-ID", "From"] {
+        assert!(asked.contains(&format!("{name}: {}\r\n", answer.header(name))), "{asked}{}", answer.text);
+    }
+    assert!(answer.header("To").contains("tag="), "{}", answer.text);
+    let names_methods = answer.header("Allow").starts_with("INVITE, ACK, CANCEL, BYE");
+    assert_eq!(names_methods, ["405", "501"].contains(&status), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_told_so_over_udp_and_the_same_again() {
+    let port = Port::start(config()).await;
+    let peer = Peer::new().await;
+    let via = format!("SIP/2.0/UDP {}", peer.address());
+    for number in 0..UNTAKEN.len() {
+        let (text, status) = untaken(number, &via);
+        peer.send(port.address(), &text).await;
+        let answer = peer.hear("SIP/").await;
+        assert_refused(&text, &answer, status);
+        peer.send(port.address(), &text).await;
+        assert_eq!(peer.hear("SIP/").await.text, answer.text);
+    }
+    // The first that is answered then is what was sent last.
+    for ack in ["ACK sip:100@127.0.0.1 SIP/2.0", "ACK sip: SIP/2.0", "ACK  SIP/2.0"] {
+        let text = request("ACK", 99, "untaken", &via).replacen("ACK sip:100@127.0.0.1 SIP/2.0", ack, 1);
+        peer.send(port.address(), &text).await;
+    }
+    peer.send(port.address(), &request("OPTIONS", 1, "last", &via)).await;
+    assert_eq!(peer.hear("SIP/").await.header("Call-ID"), "last1");
+    let counts = port.port.counts();
+    assert_eq!((counts.transactions, counts.finished_transactions), (0, 0), "{counts:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_told_so_over_tcp_and_the_connection_goes_on() {
+    let port = Port::start(config()).await;
+    let mut stranger = Phone::connect(port.address()).await;
+    let via = "SIP/2.0/TCP 127.0.0.1:9";
+    let ack = request("ACK", 99, "untaken", via).replacen("sip:100@127.0.0.1", "sip:", 1);
+    for number in 0..UNTAKEN.len() {
+        let (text, status) = untaken(number, via);
+        stranger.send(&format!("{ack}{text}")).await;
+        assert_refused(&text, &stranger.hear("SIP/").await, status);
+    }
+}
+
+#[tokio::test]
+async fn a_datagram_that_is_cut_off_is_refused_and_one_without_a_length_is_whole() {
+    let trunk = Some(TrunkConfig::new("127.0.0.1", free_port()));
+    let mut port = Port::start(SipConfig { trunk, ..config() }).await;
+    let peer = Peer::new().await;
+    let via = format!("SIP/2.0/UDP {}", peer.address());
+    let contact = format!("Contact: <sip:s@{}>\r\n", peer.address());
+    let body = peer.sdp();
+    for (length, body, status) in [
+        (format!("Content-Length: {}\r\n", body.len() + 1), body.clone(), "400"),
+        ("Content-Length: long\r\n".to_owned(), body.clone(), "400"),
+        (String::new(), "x".repeat(9_000), "513"),
+        (String::new(), "x".repeat(60_000), "513"),
+    ] {
+        let bare = with_more("INVITE", body.len(), "cut", &via, &contact);
+        let text = bare.replacen("Content-Length: 0\r\n", &length, 1) + &body;
+        peer.send(port.address(), &text).await;
+        let answer = peer.hear("SIP/").await;
+        assert!(answer.is(&format!("SIP/2.0 {status} ")), "{}", answer.text);
+    }
+    let latin = contact.clone() + "Subject: Jos\u{e9}\r\n";
+    let text = with_more("INVITE", 1, "whole", &via, &latin).replacen("Content-Length: 0\r\n", "", 1) + &body;
+    // As one byte, which is no UTF-8; what is behind it counts all the same.
+    let bytes: Vec<u8> = text.chars().map(|letter| u8::try_from(letter).expect("Latin-1")).collect();
+    peer.send_bytes(port.address(), &bytes).await;
+    let (call, event) = port.incoming().await;
+    let SipEvent::Incoming { remote: Some(remote), .. } = event else { panic!("no offer: {event:?}") };
+    assert_eq!(remote.remote.rtp.port(), 40_000);
+    port.port.command(call, SipCommand::Reject { status: 480, reason: "test".to_owned() });
+    peer.hear("SIP/2.0 480").await;
 }
 
 /// A clock that keeps whoever looks at it for the first time waiting, once it is told to.

@@ -35,7 +35,7 @@ impl Answer<'_> {
     /// The call in the dialog that the answer opens. Errors: it is not wanted any more, or not understood; then the peer is sent
     /// a BYE.
     pub(crate) fn take(self, mut dialog: Dialog, response: &Response) -> Result<Established, Failure> {
-        let remote = match (sdp::accept(&response.body, &self.local.media, self.secrets), self.early) {
+        let remote = match (sdp::accept(&response.body, &self.local, self.secrets), self.early) {
             (Ok(remote), _) => Ok(remote),
             // The answer came in an earlier response already.
             (Err(_), Some(early)) if response.body.is_empty() => Ok(early),

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::dialog::listener;
 use super::door;
 use super::flow::Flow;
+use super::legible::{self, Legible};
 use super::limits::{CONNECT_MS, UNREAD_MS};
 use super::pieces::{Piece, Pieces};
 use super::shared::{Shared, lock};
@@ -112,11 +113,19 @@ async fn read(
             yield_now().await;
             match piece {
                 Piece::Ping => connection.inner.send_raw(PONG).await?,
-                Piece::Message(bytes) => match message(&bytes, flow) {
-                    Ok(message) => door::receive(shared, message, sender.clone(), flow.sip_addr()).await,
-                    Err(error) => {
-                        tracing::debug!(peer = %flow.address, %error, "what is no message is left out");
+                Piece::Message(mut bytes) => match legible::message(&mut bytes) {
+                    Legible::Message(_) => match message(&bytes, flow) {
+                        Ok(message) => door::receive(shared, message, sender.clone(), flow.sip_addr()).await,
+                        Err(error) => {
+                            tracing::debug!(peer = %flow.address, %error, "what is no message is left out");
+                        }
+                    },
+                    Legible::Refused(refused) => {
+                        if let Some(response) = refused.response(shared, flow) {
+                            shared.unread.send(sender, response).await;
+                        }
                     }
+                    Legible::Nothing => {}
                 },
             }
         }

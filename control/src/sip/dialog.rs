@@ -6,7 +6,7 @@
 
 use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::typed::CSeq;
-use rsipstack::sip::{Header, Method, Param, Request, Response, Transport, Uri, Version};
+use rsipstack::sip::{Header, Host, Method, Param, Request, Response, Scheme, Transport, Uri, Version};
 use rsipstack::transaction::endpoint::EndpointInner;
 use rsipstack::transport::SipAddr;
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,11 @@ impl Dialog {
         Self {
             remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
             remote,
-            target: address_uri(ok.contact_header()?.value()).to_owned(),
+            // Who names no place is where it was called.
+            target: contact_value(&ok.headers)
+                .map(address_uri)
+                .filter(|uri| is_target(uri))
+                .map_or_else(|| self.target.clone(), str::to_owned),
             routes,
             remote_cseq: 0,
             ..self.clone()
@@ -122,13 +126,17 @@ impl Dialog {
         trunk: bool,
     ) -> Result<Self, BadDialog> {
         let remote = invite.from_header()?.value().to_owned();
+        let target = address_uri(invite.contact_header()?.value()).to_owned();
+        if !is_target(&target) {
+            return Err(BadDialog("a Contact to which no request can be sent".into()));
+        }
         Self {
             call_id: invite.call_id_header()?.value().to_owned(),
             local_tag: local_tag.to_owned(),
             remote_tag: parameter(&remote, "tag").unwrap_or_default().to_owned(),
             local: format!("{};tag={local_tag}", without_tag(invite.to_header()?.value())),
             remote,
-            target: address_uri(invite.contact_header()?.value()).to_owned(),
+            target,
             routes: record_routes(&invite.headers),
             contact: contact.to_owned(),
             local_cseq: 0,
@@ -172,7 +180,7 @@ impl Dialog {
     /// Takes the peer's new Contact from a request or response that refreshes the target (RFC 3261 section 12.2.1.2).
     pub(crate) fn refresh_target(&mut self, contact: &str) {
         let uri = address_uri(contact);
-        if Uri::try_from(uri).is_ok() && !uri.is_empty() && is_one_line(uri) {
+        if is_target(uri) {
             uri.clone_into(&mut self.target);
         }
     }
@@ -302,6 +310,19 @@ impl Dialog {
             None => Ok(SipAddr::try_from(target)?),
         }
     }
+}
+
+/// Whether a request of SIP can be sent to `uri`: to what else is named, we could not even send a BYE.
+fn is_target(uri: &str) -> bool {
+    let is_in_name = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+    let is_sip = |uri: Uri| {
+        let is_host = match &uri.host_with_port.host {
+            Host::IpAddr(_) => true,
+            Host::Domain(name) => name.to_string().chars().all(is_in_name),
+        };
+        is_host && matches!(uri.scheme, Some(Scheme::Sip | Scheme::Sips))
+    };
+    is_one_line(uri) && Uri::try_from(uri).is_ok_and(is_sip)
 }
 
 /// Whether `text` can stand in a header: horizontal tabs are the only control characters there (RFC 3261 section 25.1).

@@ -2,7 +2,7 @@
 //! no memory; new work is refused while there is too much of it (section 21.5.4); responses that an earlier run asked for
 //! find the call that goes on with them; and requests in dialogs of that run wait until these are taken up.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use rsipstack::sip::prelude::HeadersExt as _;
 use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode, Version};
@@ -15,18 +15,17 @@ use super::flow::Flow;
 use super::inspect::trace;
 use super::limits::{FINISHED_TRANSACTIONS, RETRY_AFTER_S};
 use super::request::allow;
-use super::shared::{Message, Shared, key_of, key_of_response};
+use super::shared::{Message, Shared, Slot, key_of, key_of_response};
 use super::taking_up::Hold;
 use super::text::one_line;
 use super::{incoming, registration, reliable};
 
 /// Stands between the transports and the transactions, for what the stack reads itself.
 pub(crate) struct Door {
-    /// Set before the stack begins to serve.
-    pub(crate) shared: Arc<OnceLock<Weak<Shared>>>,
+    pub(crate) shared: Slot,
 }
 
-type Answer = (StatusCode, Vec<Header>);
+pub(crate) type Answer = (StatusCode, Vec<Header>);
 
 #[async_trait::async_trait]
 impl TransportEventInspector for Door {
@@ -96,7 +95,15 @@ async fn is_let_in(
         }
     }
     trace("received", message, Some(from));
-    let mut response = shared.endpoint.make_response(request, status, None);
+    let response = response(&shared.endpoint, request, (status, headers));
+    trace("sent", &response, Some(from));
+    shared.unread.send(connection, response).await;
+    false
+}
+
+/// The response that is an answer of the door.
+pub(crate) fn response(endpoint: &EndpointInner, request: &Request, (status, headers): Answer) -> SipMessage {
+    let mut response = endpoint.make_response(request, status, None);
     response.version = Version::V2;
     if let Ok(to) = response.to_header().cloned()
         && to.tag().is_ok_and(|tag| tag.is_none())
@@ -105,10 +112,7 @@ async fn is_let_in(
         response.headers.unique_push(to.with_tag("door".into()).into());
     }
     response.headers.extend(headers);
-    let response = SipMessage::Response(response);
-    trace("sent", &response, Some(from));
-    shared.unread.send(connection, response).await;
-    false
+    SipMessage::Response(response)
 }
 
 /// Lets in what waited for the dialogs of the run before.
@@ -160,13 +164,15 @@ fn settled(endpoint: &EndpointInner, request: &Request) -> Option<SipMessage> {
 
 /// The answer to a request that no transaction is made for; none lets it in.
 fn answer(shared: &Shared, request: &Request, connection: &SipConnection) -> Option<Answer> {
-    // What ends work always gets in, and what has been answered once is answered the same again.
-    if matches!(request.method, Method::Ack | Method::Cancel) || is_retransmission(&shared.endpoint, request)
-    {
+    if request.method == Method::Ack {
         return None;
     }
     if let Some(refusal) = unfit(request) {
         return Some(refusal);
+    }
+    // What ends work always gets in, and what has been answered once is answered the same again.
+    if request.method == Method::Cancel || is_retransmission(&shared.endpoint, request) {
+        return None;
     }
     if let Some(key) = key_of(request) {
         return shared.dialog(&key).is_none().then(no_such_call);
@@ -196,16 +202,39 @@ pub(crate) fn unfit(request: &Request) -> Option<Answer> {
     if request.version != Version::V2 {
         return Some((StatusCode::VersionNotSupported, Vec::new()));
     }
-    let cseq = request.cseq_header().ok();
-    let is_numbered = cseq
-        .is_some_and(|cseq| cseq.seq().is_ok() && cseq.method().is_ok_and(|method| method == request.method));
-    let is_named = request.call_id_header().is_ok_and(|call_id| !call_id.value().is_empty());
-    if !is_numbered || !is_named || request.from_header().is_err() || request.to_header().is_err() {
+    if !is_whole(request, &request.method.to_string()) {
         return Some((StatusCode::BadRequest, Vec::new()));
     }
     let describes = matches!(request.method, Method::Invite | Method::Update);
-    let foreign = describes && !request.body.trim_ascii().is_empty() && !is_description(request);
-    foreign.then(|| (StatusCode::UnsupportedMediaType, vec![Header::Accept("application/sdp".into())]))
+    if !describes || request.body.trim_ascii().is_empty() {
+        return None;
+    }
+    let takes = if is_encoded(request) {
+        Header::AcceptEncoding("identity".into())
+    } else if is_description(request) {
+        return None;
+    } else {
+        Header::Accept("application/sdp".into())
+    };
+    Some((StatusCode::UnsupportedMediaType, vec![takes]))
+}
+
+/// Whether a request has the headers that each must have, with a From tag, and a CSeq of its method.
+pub(crate) fn is_whole(request: &Request, method: &str) -> bool {
+    let is_numbered = request.cseq_header().is_ok_and(|cseq| {
+        let mut words = cseq.value().split_whitespace();
+        let is_number = words.next().is_some_and(|number| number.parse::<u32>().is_ok());
+        is_number && words.next().is_some_and(|of| of.eq_ignore_ascii_case(method)) && words.next().is_none()
+    });
+    let is_named = request.call_id_header().is_ok_and(|call_id| !call_id.value().is_empty());
+    let is_signed = request.from_header().is_ok_and(|from| from.tag().is_ok_and(|tag| tag.is_some()));
+    is_numbered && is_named && is_signed && request.to_header().is_ok()
+}
+
+/// Whether a body is compressed, or the like.
+fn is_encoded(request: &Request) -> bool {
+    let said = request.header_value("Content-Encoding");
+    said.is_some_and(|said| !said.trim().eq_ignore_ascii_case("identity"))
 }
 
 /// Whether a body is one of SDP, or has parts of which one may be; who says nothing is believed.

@@ -15,7 +15,7 @@ use super::dialog::Dialog;
 use super::limits::RESTORED_CSEQ_GAP;
 use super::negotiate::Again;
 use super::request::{reply, send_once};
-use super::sdp;
+use super::sdp::{self, SdpError};
 use super::secrets::Secrets;
 use super::session_timer::SessionTimer;
 use super::shared::{DialogKey, Inbox, Message, Received, Shared};
@@ -245,8 +245,8 @@ impl Established {
         self.unacked = None;
         if self.answer_in_ack {
             self.answer_in_ack = false;
-            let ours = self.local.as_ref().map(|local| local.media.clone()).unwrap_or_default();
-            match sdp::accept(body, &ours, &self.secrets) {
+            let ours = self.local.as_ref().ok_or(SdpError::NoAudio);
+            match ours.and_then(|local| sdp::accept(body, local, &self.secrets)) {
                 Ok(remote) => self.on_remote(remote).await,
                 Err(error) => {
                     self.send_bye(&error.to_string());

@@ -16,8 +16,8 @@ use super::flow::Flow;
 use super::limits::CALL_INBOX;
 use super::outgoing::{Failure, allows};
 use super::reliable::{Due, Reliable};
-use super::request::{full_response, reply};
-use super::sdp::{self, Description};
+use super::request::{full_response, reply, warning};
+use super::sdp::{self, Description, SdpError};
 use super::secrets::{Secrets, Security};
 use super::session_timer::SessionTimer;
 use super::shared::{Inbox, Message, Shared, lock};
@@ -51,10 +51,9 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
     let secrets = Secrets::new(shared.config.security(true));
     let offer = match offer_of(&transaction.original, secrets.security) {
         Ok(offer) => offer,
-        Err(reason) => {
-            tracing::info!(source = %flow.address, %reason, "a call without usable SDP is refused");
-            let warning = Header::Warning(format!("305 offhook \"{}\"", one_line(&reason)).into());
-            return reply(transaction, StatusCode::NotAcceptableHere, vec![warning]);
+        Err(error) => {
+            tracing::info!(source = %flow.address, %error, "a call without usable SDP is refused");
+            return reply(transaction, StatusCode::NotAcceptableHere, vec![warning(&error)]);
         }
     };
     let local_tag = format!("{:016x}", rand::random::<u64>());
@@ -149,7 +148,7 @@ impl Incoming {
             Some(offer) => match offer.remote_media(&self.shared.config.media, &self.secrets) {
                 Ok(remote) => Some(remote),
                 Err(error) => {
-                    self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
+                    self.refuse_offer(&error);
                     return self.close();
                 }
             },
@@ -277,7 +276,7 @@ impl Incoming {
             Some(offer) => match sdp::answer(offer, &local, &self.secrets) {
                 Ok((text, remote)) => (text, Some(remote)),
                 Err(error) => {
-                    self.refuse(StatusCode::NotAcceptableHere, &error.to_string());
+                    self.refuse_offer(&error);
                     self.close();
                     let failure = Failure::new(488, error.to_string());
                     return self.shared.emit(self.call, failure.event()).await;
@@ -319,10 +318,17 @@ impl Incoming {
     }
 
     fn refuse(&self, status: StatusCode, reason: &str) {
+        let why = format!("399 offhook \"{}\"", one_line(reason));
+        self.refuse_with(status, (!reason.is_empty()).then(|| Header::Warning(why.into())));
+    }
+
+    fn refuse_offer(&self, error: &SdpError) {
+        self.refuse_with(StatusCode::NotAcceptableHere, Some(warning(error)));
+    }
+
+    fn refuse_with(&self, status: StatusCode, more: Option<Header>) {
         let mut response = self.shared.endpoint.make_response(&self.invite, status, None);
-        if !reason.is_empty() {
-            response.headers.push(Header::Warning(format!("399 offhook \"{}\"", one_line(reason)).into()));
-        }
+        response.headers.extend(more.into_iter().collect());
         self.send(response);
     }
 
@@ -342,11 +348,11 @@ pub(crate) fn is_of_trunk(shared: &Shared, flow: Flow) -> bool {
     lock(&shared.trunk_sources).contains(&flow.address.ip())
 }
 
-fn offer_of(invite: &Request, security: Security) -> Result<Option<Description>, String> {
-    if invite.body.iter().all(u8::is_ascii_whitespace) {
+fn offer_of(invite: &Request, security: Security) -> Result<Option<Description>, SdpError> {
+    if invite.body.trim_ascii().is_empty() {
         return Ok(None);
     }
-    Description::parse(&invite.body, security).map(Some).map_err(|error| error.to_string())
+    Description::parse(&invite.body, security).map(Some)
 }
 
 /// The caller's number: what the trunk asserts, else the From header.

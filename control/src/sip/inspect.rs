@@ -1,8 +1,8 @@
 //! What happens to every message between the stack and the wire: a trace without secrets, the digest algorithm's name, the
 //! time of arrival.
 
-use rsipstack::sip::prelude::HasHeaders as _;
-use rsipstack::sip::{Header, SipMessage};
+use rsipstack::sip::prelude::{HasHeaders as _, HeadersExt as _};
+use rsipstack::sip::{Header, Method, Response, SipMessage, StatusCodeKind, Uri};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
@@ -34,6 +34,9 @@ impl MessageInspector for Inspector {
 
     fn after_received(&self, mut msg: SipMessage, from: Option<&SipAddr>) -> SipMessage {
         trace("received", &msg, from);
+        if let (SipMessage::Response(answer), Some(from)) = (&mut msg, from) {
+            name_contact(answer, from);
+        }
         if msg.is_response() {
             for header in msg.headers_mut().iter_mut() {
                 match header {
@@ -51,6 +54,16 @@ impl MessageInspector for Inspector {
             msg.headers_mut().push(Header::Other(ARRIVAL.to_owned(), arrival));
         }
         msg
+    }
+}
+
+/// The stack takes no answer to an INVITE without a Contact, and leaves its peer in a call of its own. It is had where it answered from.
+fn name_contact(answer: &mut Response, from: &SipAddr) {
+    let opens =
+        answer.cseq_header().is_ok_and(|cseq| cseq.method().is_ok_and(|method| method == Method::Invite));
+    if opens && answer.status_code.kind() == StatusCodeKind::Successful && answer.contact_header().is_err() {
+        let uri = Uri::from(from);
+        answer.headers.push(Header::Contact(format!("<{uri}>").into()));
     }
 }
 

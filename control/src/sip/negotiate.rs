@@ -9,17 +9,17 @@ use rsipstack::transaction::transaction::Transaction;
 use tokio::time::Instant;
 
 use super::dialog::contact_value;
-use super::door::required;
+use super::door::{Answer, required};
 use super::established::{End, Established};
 use super::flow::Flow;
 use super::incoming::{drive, value};
 use super::limits::{OFFER_AGAIN_MOST_MS, OFFER_AGAIN_MS, OFFER_ATTEMPTS};
 use super::outgoing::{header, min_se};
-use super::request::{allow, full_response, reply};
+use super::request::{allow, full_response, reply, warning};
 use super::sdp::{self, Description, SdpError};
 use super::session_timer::SessionTimer;
 use super::shared::{Message, lock};
-use super::text::{one_line, parameter};
+use super::text::parameter;
 
 impl Established {
     /// A request of the peer in the dialog.
@@ -50,7 +50,11 @@ impl Established {
                 return Some(End::by_peer(reason));
             }
             Method::Invite | Method::Update => self.on_offer(transaction).await,
-            Method::Info | Method::Options => reply(transaction, StatusCode::OK, vec![allow()]),
+            Method::Info => {
+                let (status, headers) = informed(request);
+                reply(transaction, status, headers);
+            }
+            Method::Options => reply(transaction, StatusCode::OK, vec![allow()]),
             Method::Refer => reply(transaction, StatusCode::Decline, Vec::new()),
             Method::Notify | Method::PRack => {
                 reply(transaction, StatusCode::CallTransactionDoesNotExist, Vec::new());
@@ -66,8 +70,10 @@ impl Established {
     /// A re-INVITE or UPDATE.
     async fn on_offer(&mut self, transaction: Transaction) {
         let request = transaction.original.clone();
-        // One exchange at a time (RFC 3261 section 14.2, RFC 3311 section 5.2).
-        if self.offering.is_some() || self.unacked.is_some() {
+        let is_invite = request.method == Method::Invite;
+        // One exchange at a time (RFC 3261 section 14.2, RFC 3311 section 5.2). An UPDATE without an offer is none.
+        let exchanges = is_invite || is_offer(&request);
+        if exchanges && (self.offering.is_some() || self.unacked.is_some()) {
             return reply(transaction, StatusCode::RequestPending, Vec::new());
         }
         let session = match SessionTimer::of_request(
@@ -80,14 +86,9 @@ impl Established {
                 return reply(transaction, StatusCode::SessionIntervalTooSmall, headers);
             }
         };
-        let is_invite = request.method == Method::Invite;
         let (sdp, remote) = match self.answer_to(&request) {
             Ok(answer) => answer,
-            Err(error) => {
-                let text = one_line(&error.to_string());
-                let warning = Header::Warning(format!("305 offhook \"{text}\"").into());
-                return reply(transaction, StatusCode::NotAcceptableHere, vec![warning]);
-            }
+            Err(error) => return reply(transaction, StatusCode::NotAcceptableHere, vec![warning(&error)]),
         };
         let mut response = full_response(&self.shared, &request, StatusCode::OK, self.dialog.contact(), sdp);
         if let Some(session) = session {
@@ -124,14 +125,20 @@ impl Established {
 
     fn answer_with(&mut self, request: &Request) -> Result<(Option<String>, Option<RemoteMedia>), SdpError> {
         let direction = self.direction();
-        if request.body.is_empty() {
+        if !is_offer(request) {
             let ours = (request.method == Method::Invite).then(|| self.next_local()).flatten();
             return Ok((ours.map(|local| sdp::offer(&local, &self.secrets, direction)), None));
         }
         let offer = Description::parse(&request.body, self.secrets.security)?;
+        let before = self.local.clone();
         let local = self.next_local().ok_or(SdpError::NoAudio)?;
-        let (text, remote) = sdp::answer(&offer, &local, &self.secrets)?;
-        Ok((Some(text), Some(remote)))
+        match sdp::answer(&offer, &local, &self.secrets) {
+            Ok((text, remote)) => Ok((Some(text), Some(remote))),
+            Err(error) => {
+                self.local = before;
+                Err(error)
+            }
+        }
     }
 
     /// Offers other media, now or when the present exchange is over.
@@ -256,7 +263,7 @@ impl Established {
             self.set_session(SessionTimer::of_response(agreed.as_deref(), self.shared.config.min_session_s));
         }
         if let Some(local) = offered {
-            match sdp::accept(&response.body, &local.media, &self.secrets) {
+            match sdp::accept(&response.body, &local, &self.secrets) {
                 Ok(remote) => {
                     self.local = Some(local);
                     self.on_remote(remote).await;
@@ -301,6 +308,26 @@ impl Established {
         tracing::info!(call = %self.call, status, wait_ms, "an offer of ours is refused, and made again");
         self.again = Some(Again { at: Instant::now() + Duration::from_millis(wait_ms), local });
     }
+}
+
+fn is_offer(request: &Request) -> bool {
+    !request.body.trim_ascii().is_empty()
+}
+
+/// The answer to an INFO. It tells that the peer is there; whatever is in it is for nobody (RFC 6086 section 4.2.2, RFC 3261 section
+/// 8.2.3).
+fn informed(info: &Request) -> Answer {
+    if value(info, "Info-Package").is_some() {
+        let none = Header::Other("Recv-Info".to_owned(), String::new());
+        return (StatusCode::Other(469, "Bad Info Package".to_owned()), vec![none]);
+    }
+    let disposition = value(info, "Content-Disposition").unwrap_or_default();
+    let is_optional =
+        parameter(&disposition, "handling").is_some_and(|it| it.eq_ignore_ascii_case("optional"));
+    if info.body.is_empty() || is_optional {
+        return (StatusCode::OK, vec![allow()]);
+    }
+    (StatusCode::UnsupportedMediaType, vec![Header::Accept(String::new().into())])
 }
 
 /// An offer that was refused for the moment.

@@ -252,7 +252,7 @@ impl Attempt {
             DialogState::Early(_, response) => {
                 self.heard = true;
                 self.begin_to_ring();
-                match sdp::accept(&response.body, &self.local.media, &self.secrets) {
+                match sdp::accept(&response.body, &self.local, &self.secrets) {
                     Ok(remote) if !response.body.is_empty() => {
                         self.early = Some(remote.clone());
                         self.shared.emit(self.call, SipEvent::EarlyMedia(remote)).await;

@@ -55,7 +55,7 @@ impl Pieces {
                 return if self.received.len() > MESSAGE_BYTES { Err(Broken::TooLong) } else { Ok(None) };
             };
             let head = self.looked + end + 4;
-            let whole = head.saturating_add(content_length(&self.received[..head])?);
+            let whole = head.saturating_add(content_length(&self.received[..head])?.unwrap_or(0));
             if whole > MESSAGE_BYTES {
                 return Err(Broken::TooLong);
             }
@@ -73,8 +73,8 @@ impl Pieces {
     }
 }
 
-/// What the headers say of the length of the body; nothing is said of none (section 20.14).
-fn content_length(head: &[u8]) -> Result<usize, Broken> {
+/// What the headers say of the length of the body, if anything; over a connection that means that there is none (section 20.14).
+pub(crate) fn content_length(head: &[u8]) -> Result<Option<usize>, Broken> {
     let mut said = None;
     for line in head.split(|&byte| byte == b'\n') {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
@@ -91,7 +91,7 @@ fn content_length(head: &[u8]) -> Result<usize, Broken> {
         }
         said = Some(length);
     }
-    Ok(said.unwrap_or(0))
+    Ok(said)
 }
 
 const PING: &[u8] = b"\r\n\r\n";

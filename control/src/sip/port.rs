@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,7 +27,7 @@ use super::config::SipConfig;
 use super::door::{self, Door};
 use super::inspect::Inspector;
 use super::limits::{CALL_INBOX, REGISTRATION_S};
-use super::shared::{Message, Shared};
+use super::shared::{Message, Shared, Slot};
 use super::socket::{self, Udp};
 use super::vital::{Vital, spawn_call};
 use super::{established, outgoing, registration, resumed, router, tcp, trunk, trunk_probe};
@@ -62,13 +62,13 @@ impl SipPort {
         let stopped = CancellationToken::new();
         let (unreachable, _) = broadcast::channel(256);
         let backlog = Arc::default();
-        let (udp, listener) = bind(config.listen, config.dscp, &backlog, &unreachable, &stopped)?;
+        let slot = Slot::default();
+        let (udp, listener) = bind(config.listen, config.dscp, &backlog, &slot, &unreachable, &stopped)?;
         let local = listener.local_addr()?;
         let transports = TransportLayer::new(stopped.clone());
         let udp = UdpConnection::from_socket(Arc::new(udp), config.advertise, Some(stopped.clone())).await?;
         transports.set_stream_idle_timeout(Duration::from_secs(u64::from(REGISTRATION_S.1) * 2));
         let tcp_listener = TcpListenerConnection::new(local, config.advertise).await?;
-        let slot = Arc::new(OnceLock::new());
         let endpoint = EndpointBuilder::new()
             .with_user_agent(&config.user_agent)
             .with_transport_layer(transports)
@@ -207,13 +207,15 @@ fn bind(
     listen: SocketAddr,
     dscp: Dscp,
     backlog: &Arc<Backlog>,
+    slot: &Slot,
     unreachable: &broadcast::Sender<SocketAddr>,
     stopped: &CancellationToken,
 ) -> anyhow::Result<(Udp, TcpListener)> {
     let attempts = if listen.port() == 0 { 16 } else { 1 };
     let mut last = None;
     for _ in 0..attempts {
-        let udp = Udp::bind(listen, dscp, Arc::clone(backlog), unreachable.clone(), stopped.clone())
+        let (backlog, slot) = (Arc::clone(backlog), Arc::clone(slot));
+        let udp = Udp::bind(listen, dscp, backlog, slot, unreachable.clone(), stopped.clone())
             .with_context(|| format!("SIP over UDP cannot listen on {listen} (sip.listen)"))?;
         match listen_at(rsipstack::platform::net::UdpSocket::local_addr(&udp)?) {
             Ok(listener) => return Ok((udp, listener)),

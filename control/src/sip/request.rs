@@ -10,7 +10,9 @@ use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipAddr;
 
 use super::inspect::trace;
+use super::sdp::SdpError;
 use super::shared::Shared;
+use super::text::one_line;
 
 /// Methods that we take.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, UPDATE, INFO, OPTIONS, REFER";
@@ -81,6 +83,12 @@ pub(crate) fn reply(mut transaction: Transaction, status: StatusCode, headers: V
             while transaction.receive().await.is_some() {}
         }
     });
+}
+
+/// Why a session description is refused, in the 488 to it.
+pub(crate) fn warning(error: &SdpError) -> Header {
+    let (code, text) = (error.warning_code(), one_line(&error.to_string()));
+    Header::Warning(format!("{code} offhook \"{text}\"").into())
 }
 
 pub(crate) fn allow() -> Header {

@@ -182,7 +182,7 @@ impl Resumed {
         match response.status_code.kind() {
             StatusCodeKind::Provisional => {
                 let begins = self.begin_to_ring(response);
-                let early = sdp::accept(&response.body, &self.set_up.local().media, &self.secrets);
+                let early = sdp::accept(&response.body, &self.set_up.local(), &self.secrets);
                 if let (Ok(remote), false) = (early, response.body.is_empty()) {
                     self.early = Some(remote.clone());
                     self.shared.emit(self.call, SipEvent::EarlyMedia(remote)).await;

@@ -11,30 +11,11 @@ use ezk_sdp_types::{
     Time, TransportProtocol,
 };
 use offhook_control_core::sip::{Direction, LocalMedia, RemoteMedia};
-use offhook_proto::{Codec, Crypto, Media, Opus, Ptime, Remote, Srtp};
+use offhook_proto::{Codec, Crypto, LegUpdate, Media, Opus, Ptime, Remote, Srtp, validate};
 
 use super::limits::SDP_BYTES;
+pub(crate) use super::sdp_error::SdpError;
 use super::secrets::{Secrets, Security};
-
-/// Why a session description cannot be used. Each means 488 to an offer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SdpError {
-    /// Not SDP, or longer than [`SDP_BYTES`].
-    #[error("the session description cannot be read: {0}")]
-    Malformed(String),
-    /// No audio stream with a port, secured as configured.
-    #[error("the session description has no audio stream that may be used")]
-    NoAudio,
-    /// An answer without a key to an offer that demanded one.
-    #[error("the answer is not encrypted as it was offered")]
-    NotSecure,
-    /// No encoding in common.
-    #[error("no audio encoding in common")]
-    NoCommonCodec,
-    /// No `c=` line, or a host name in it.
-    #[error("the session description names no IP address")]
-    NoAddress,
-}
 
 /// A peer's description, as far as we act on it.
 #[derive(Clone, Debug)]
@@ -85,10 +66,15 @@ impl Description {
             let ip = rtcp.address.as_ref().and_then(|address| ip_of(address).ok()).unwrap_or(ip);
             SocketAddr::new(ip, rtcp.port)
         });
+        let rtp = SocketAddr::new(ip, stream.media.port);
+        // Zeros are a hold.
+        if !ip.is_unspecified() && !is_remote(Remote { rtp, rtcp: None }) {
+            return Err(SdpError::NoAddress);
+        }
         Ok(Self {
             media_lines,
             audio,
-            remote: Remote { rtp: SocketAddr::new(ip, stream.media.port), rtcp },
+            remote: Remote { rtp, rtcp: rtcp.filter(|_| is_remote(Remote { rtp, rtcp })) },
             direction: held(direction_of(stream.direction), ip),
             encodings: stream.media.fmts.iter().filter_map(|&pt| encoding(stream, pt)).collect(),
             ptime: ptime(stream),
@@ -101,10 +87,13 @@ impl Description {
     /// What this peer and we would send each other: the first of `ours` that the peer lists, with the peer's payload
     /// types (RFC 3264 section 6.1). Order `ours` by preference, so that nobody has to transcode.
     pub(crate) fn choose(&self, ours: &[Media]) -> Result<Media, SdpError> {
-        let (media, pt) = ours
-            .iter()
-            .find_map(|media| self.payload_type(media.codec).map(|pt| (media, pt)))
-            .ok_or(SdpError::NoCommonCodec)?;
+        ours.iter().find_map(|media| self.agreed(media)).ok_or(SdpError::NoCommonCodec)
+    }
+
+    /// One of ours with the peer's payload types, if the peer lists it. What it gives a payload type that means something else is as if
+    /// it were not listed.
+    fn agreed(&self, media: &Media) -> Option<Media> {
+        let pt = self.payload_type(media.codec)?;
         let (_, clock_hz, _) = encoding_name(media.codec);
         let event =
             [clock_hz, 8_000].into_iter().find_map(|rate_hz| Some((self.named(EVENT, rate_hz)?, rate_hz)));
@@ -119,7 +108,13 @@ impl Description {
             ..media.clone()
         };
         self.ptime.apply(&mut agreed);
-        Ok(agreed)
+        let bare = Media {
+            telephone_event: None,
+            telephone_event_rate_hz: None,
+            comfort_noise: None,
+            ..agreed.clone()
+        };
+        [agreed, bare].into_iter().find(is_media)
     }
 
     /// What the peer asks for of Opus, where that is what it is sent.
@@ -178,6 +173,7 @@ pub(crate) fn answer(
     secrets: &Secrets,
 ) -> Result<(String, RemoteMedia), SdpError> {
     let agreed = offer.remote_media(&local.media, secrets)?;
+    of_version(&agreed, local)?;
     let crypto = secrets.answer(&offer.crypto).map(|(line, _)| line);
     let mut text = session(local);
     for (index, line) in offer.media_lines.iter().enumerate() {
@@ -195,8 +191,8 @@ pub(crate) fn answer(
     Ok((text, agreed))
 }
 
-/// The peer's answer to an offer of ours that listed `ours`: the first encoding of the answer that we offered.
-pub(crate) fn accept(answer: &[u8], ours: &[Media], secrets: &Secrets) -> Result<RemoteMedia, SdpError> {
+/// The peer's answer to the offer that says `local`: the first encoding of the answer that we offered.
+pub(crate) fn accept(answer: &[u8], local: &LocalMedia, secrets: &Secrets) -> Result<RemoteMedia, SdpError> {
     // An answer without a key is told from one that cannot be read.
     let lenient = if secrets.security == Security::Off { Security::Off } else { Security::Optional };
     let answer = Description::parse(answer, lenient)?;
@@ -204,14 +200,35 @@ pub(crate) fn accept(answer: &[u8], ours: &[Media], secrets: &Secrets) -> Result
     if srtp.is_none() && (secrets.security == Security::Required || !answer.crypto.is_empty()) {
         return Err(SdpError::NotSecure);
     }
-    let mut by_answer: Vec<Media> = ours.to_vec();
+    let mut by_answer = local.media.clone();
     by_answer.sort_by_key(|media| {
         answer
             .payload_type(media.codec)
             .and_then(|pt| answer.encodings.iter().position(|encoding| encoding.payload_type == pt))
             .unwrap_or(usize::MAX)
     });
-    answer.with(srtp.unwrap_or_default(), &by_answer)
+    let agreed = answer.with(srtp.unwrap_or_default(), &by_answer)?;
+    of_version(&agreed, local)?;
+    Ok(agreed)
+}
+
+fn of_version(agreed: &RemoteMedia, local: &LocalMedia) -> Result<(), SdpError> {
+    let is_ours = agreed.remote.rtp.is_ipv4() == local.rtp.is_ipv4();
+    is_ours.then_some(()).ok_or(SdpError::OtherVersion)
+}
+
+/// Whether the engine sends there. What it does not take is found here, where only the offer is refused for it.
+fn is_remote(remote: Remote) -> bool {
+    is_taken(LegUpdate { remote: Some(remote), ..LegUpdate::default() })
+}
+
+/// Whether the engine takes this for a leg's encoding.
+fn is_media(media: &Media) -> bool {
+    is_taken(LegUpdate { media: Some(media.clone()), ..LegUpdate::default() })
+}
+
+fn is_taken(update: LegUpdate) -> bool {
+    validate::leg_update(&LegUpdate { leg: "leg".to_owned(), ..update }).is_ok()
 }
 
 /// What we do when the peer does `direction` (RFC 3264 section 6.1).

@@ -106,12 +106,13 @@ fn the_answers_first_encoding_counts() {
         t=0 0
         m=audio 4000 RTP/AVP 8 0
         c=IN IP6 2001:db8::7
-        a=rtcp:4011 IN IP4 10.0.0.2
+        a=rtcp:4011 IN IP6 2001:db8::8
         a=inactive";
-    let remote = accept(&crlf(text), &local().media, &plain()).expect("an answer");
+    let ours = LocalMedia { rtp: "[2001:db8::1]:30000".parse().expect("an address"), ..local() };
+    let remote = accept(&crlf(text), &ours, &plain()).expect("an answer");
     assert_eq!(remote.media.codec, Codec::Pcma);
     assert_eq!(remote.remote.rtp, "[2001:db8::7]:4000".parse().expect("an address"));
-    assert_eq!(remote.remote.rtcp, Some("10.0.0.2:4011".parse().expect("an address")));
+    assert_eq!(remote.remote.rtcp, Some("[2001:db8::8]:4011".parse().expect("an address")));
     assert_eq!(remote.direction, Direction::Inactive);
 }
 
@@ -164,6 +165,36 @@ fn what_cannot_be_used_says_why() {
     )
     .expect("read");
     assert_eq!(answer(&offer, &local(), &plain()).expect_err("an error"), SdpError::NoCommonCodec);
+    for nobody in ["224.0.0.1", "255.255.255.255"] {
+        let text = format!("{head}c=IN IP4 {nobody}\nm=audio 4000 RTP/AVP 0");
+        assert_eq!(parse(&text), SdpError::NoAddress, "{nobody}");
+    }
+    let text = crlf(&format!("{head}c=IN IP6 2001:db8::1\nm=audio 4000 RTP/AVP 0"));
+    let offer = Description::parse(&text, Security::Off).expect("read");
+    assert_eq!(answer(&offer, &local(), &plain()).expect_err("an error"), SdpError::OtherVersion);
+    assert_eq!(accept(&text, &local(), &plain()).expect_err("an error"), SdpError::OtherVersion);
+}
+
+#[test]
+fn what_the_engine_would_not_take_is_as_if_it_were_not_there() {
+    let read = |lines: &str| {
+        let text = format!("v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\n{lines}");
+        let offer = Description::parse(&crlf(&text), Security::Off).expect("an offer");
+        answer(&offer, &local(), &plain()).map(|(_, remote)| remote)
+    };
+    for rtcp in ["0", "4001 IN IP6 2001:db8::1", "4001 IN IP4 224.0.0.1", "4001 IN IP4 0.0.0.0"] {
+        let remote = read(&format!("m=audio 4000 RTP/AVP 0\na=rtcp:{rtcp}")).expect("an answer");
+        assert_eq!(remote.remote.rtcp, None, "{rtcp}");
+    }
+    let event = |pt: u8| {
+        let lines = format!("m=audio 4000 RTP/AVP 0 {pt}\na=rtpmap:{pt} telephone-event/8000");
+        read(&lines).expect("an answer").media.telephone_event
+    };
+    assert_eq!([101, 20, 8].map(event), [Some(101), None, None]);
+    // PCMU under the number of another encoding, and then PCMA.
+    let pcma = read("m=audio 4000 RTP/AVP 20 8\na=rtpmap:20 PCMU/8000").expect("an answer");
+    assert_eq!(pcma.media.codec, Codec::Pcma);
+    assert_eq!(read("m=audio 4000 RTP/AVP 20\na=rtpmap:20 PCMU/8000"), Err(SdpError::NoCommonCodec));
 }
 
 #[test]
@@ -230,7 +261,7 @@ fn an_offer_and_its_answer_agree_on_each_others_keys() {
         assert_eq!(text, offer(&local(), &ours, Direction::SendRecv), "a call keeps its keys");
         let read = Description::parse(text.as_bytes(), Security::Optional).expect("an offer");
         let (text, at_the_peer) = answer(&read, &local(), &theirs).expect("an answer");
-        let here = accept(text.as_bytes(), &local().media, &ours).expect("an answer");
+        let here = accept(text.as_bytes(), &local(), &ours).expect("an answer");
         let (Srtp::On(at_the_peer), Srtp::On(here)) = (at_the_peer.srtp, here.srtp) else { panic!("{text}") };
         assert_eq!((&here.receive, &here.send), (&at_the_peer.send, &at_the_peer.receive));
         assert_ne!(here.receive, here.send);
@@ -240,12 +271,11 @@ fn an_offer_and_its_answer_agree_on_each_others_keys() {
 #[test]
 fn an_answer_may_decline_encryption_only_where_it_is_optional() {
     let plain_answer = audio_offer("RTP/AVP", "");
-    let accepted = |security| accept(&plain_answer, &local().media, &Secrets::new(security));
+    let accepted = |security| accept(&plain_answer, &local(), &Secrets::new(security));
     assert!(accepted(Security::Optional).expect("an answer").srtp.is_off());
     assert_eq!(accepted(Security::Required).expect_err("not encrypted"), SdpError::NotSecure);
     let other_tag = audio_offer("RTP/AVP", &format!("a=crypto:9 AES_CM_128_HMAC_SHA1_80 inline:{KEY}"));
-    let error =
-        accept(&other_tag, &local().media, &Secrets::new(Security::Optional)).expect_err("no such line");
+    let error = accept(&other_tag, &local(), &Secrets::new(Security::Optional)).expect_err("no such line");
     assert_eq!(error, SdpError::NotSecure);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use offhook_control_core::sip::{SipCommand, SipEvent};
@@ -42,6 +42,9 @@ pub(crate) enum Message {
     /// The answer to an OPTIONS of ours, that the core asked for or not; none when there was none.
     Probed { asked: bool, response: Option<Box<Response>> },
 }
+
+/// Where it is found by what is made before it, and set before anything is read.
+pub(crate) type Slot = Arc<OnceLock<Weak<Shared>>>;
 
 pub(crate) type Inbox = mpsc::Receiver<Message>;
 

@@ -4,15 +4,15 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd as _;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use offhook_proto::Dscp;
 use rsipstack::platform::CancellationToken;
-use rsipstack::transport::TransportEvent;
 use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipConnection, TransportEvent};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -20,7 +20,9 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::backlog::Backlog;
 use super::door;
-use super::shared::Shared;
+use super::flow::Flow;
+use super::legible::{self, Legible, Refused};
+use super::shared::{Shared, Slot};
 use super::vital::Vital;
 
 /// Receive buffer asked for, in bytes: a burst of some thousand messages waits here while the stack is busy.
@@ -32,6 +34,7 @@ pub(crate) struct Udp {
     socket: Arc<RwLock<Option<Arc<UdpSocket>>>>,
     local: SocketAddr,
     backlog: Arc<Backlog>,
+    shared: Slot,
 }
 
 impl Udp {
@@ -41,6 +44,7 @@ impl Udp {
         address: SocketAddr,
         dscp: Dscp,
         backlog: Arc<Backlog>,
+        shared: Slot,
         unreachable: broadcast::Sender<SocketAddr>,
         cancelled: CancellationToken,
     ) -> io::Result<Self> {
@@ -76,12 +80,23 @@ impl Udp {
             }
             open.write().unwrap_or_else(PoisonError::into_inner).take();
         });
-        Ok(Self { socket: slot, local, backlog })
+        Ok(Self { socket: slot, local, backlog, shared })
     }
 
     fn socket(&self) -> io::Result<Arc<UdpSocket>> {
         let slot = self.socket.read().unwrap_or_else(PoisonError::into_inner);
         slot.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Answers what the stack is not given.
+    async fn refuse(&self, socket: &UdpSocket, refused: Refused, from: SocketAddr) {
+        let Some(shared) = self.shared.get().and_then(Weak::upgrade) else { return };
+        let flow = Flow { tcp: false, address: from };
+        if let Some(response) = refused.response(&shared, flow)
+            && let Ok(to) = SipConnection::get_destination(&response)
+        {
+            let _ = socket.send_to(&response.to_bytes(), to).await;
+        }
     }
 }
 
@@ -92,10 +107,14 @@ impl rsipstack::platform::net::UdpSocket for Udp {
         self.backlog.room().await;
         loop {
             match socket.recv_from(buf).await {
-                Ok((length, from)) => {
-                    self.backlog.note_read(&buf[..length], from);
-                    return Ok((length, from));
-                }
+                Ok((length, from)) => match legible::datagram(buf, length) {
+                    Legible::Message(length) => {
+                        self.backlog.note_read(&buf[..length], from);
+                        return Ok((length, from));
+                    }
+                    Legible::Refused(refused) => self.refuse(&socket, refused, from).await,
+                    Legible::Nothing => {}
+                },
                 Err(error) if is_icmp(&error) => {}
                 Err(error) => {
                     // The stack would ask again at once.
@@ -201,8 +220,15 @@ mod tests {
             }
             let (unreachable, _) = broadcast::channel(1);
             let stopped = CancellationToken::new();
-            let udp =
-                Udp::bind(address.parse().unwrap(), dscp, Arc::default(), unreachable, stopped).unwrap();
+            let udp = Udp::bind(
+                address.parse().unwrap(),
+                dscp,
+                Arc::default(),
+                Arc::default(),
+                unreachable,
+                stopped,
+            )
+            .unwrap();
             udp.send_to(b"OPTIONS", peer.local_addr().unwrap()).await.unwrap();
             assert_eq!(class_of_next(&peer), Some(dscp.traffic_class()), "{address} {dscp}");
         }

@@ -1,6 +1,6 @@
 //! Everything that is read of a message before its sender is trusted, on bytes alone: for fuzzing.
 
-use offhook_control_core::sip::Direction;
+use offhook_control_core::sip::{Direction, LocalMedia};
 use offhook_proto::Media;
 use rsipstack::dialog::DialogId;
 use rsipstack::sip::{Request, Response, SipMessage, Transport};
@@ -10,19 +10,25 @@ use rsipstack::transport::SipConnection;
 use super::dialog::{Dialog, contact_value};
 use super::digest::{Algorithm, Credentials};
 use super::flow::Flow;
+use super::legible::Legible;
 use super::registrar::Registrar;
 use super::sdp;
 use super::secrets::{Secrets, Security};
 use super::session_timer::SessionTimer;
 use super::shared::key_of;
 use super::text::{address_uri, one_line, parameter, split_list};
-use super::{door, incoming, inspect, outgoing, registration};
+use super::{door, incoming, inspect, legible, outgoing, registration};
 
 /// Reads a datagram as each of our parts would. None when it is no SIP message.
 ///
 /// # Panics
 /// When a promise of ours does not hold, such as that nobody writes a line of their own into our requests.
 pub fn read(datagram: &[u8]) -> Option<()> {
+    let mut buffer = vec![0; datagram.len() + ROOM_BYTES];
+    buffer[..datagram.len()].copy_from_slice(datagram);
+    if let Legible::Message(length) = legible::datagram(&mut buffer, datagram.len()) {
+        let _ = legible::message(&mut buffer[..length]);
+    }
     let message = SipMessage::try_from(datagram).ok()?;
     on_message(&message);
     match message {
@@ -112,9 +118,14 @@ fn on_response(response: &Response) {
 fn on_body(body: &[u8]) {
     for security in [Security::Off, Security::Optional, Security::Required] {
         let secrets = Secrets::new(security);
-        let ours = [Media::default()];
+        let ours = LocalMedia {
+            rtp: flow().address,
+            rtcp: flow().address,
+            media: vec![Media::default()],
+            session_version: 1,
+        };
         if let Ok(offer) = sdp::Description::parse(body, security) {
-            let _ = offer.remote_media(&ours, &secrets).map(|remote| sdp::reversed(remote.direction));
+            let _ = offer.remote_media(&ours.media, &secrets).map(|remote| sdp::reversed(remote.direction));
         }
         let _ = sdp::accept(body, &ours, &secrets).map(|remote| remote.direction == Direction::SendRecv);
     }
@@ -149,6 +160,8 @@ fn flow() -> Flow {
     Flow { tcp: false, address: ([127, 0, 0, 9], 5_070).into() }
 }
 
+/// Behind a datagram, for a header.
+const ROOM_BYTES: usize = 64;
 const LEAST_S: u32 = 90;
 const NOW_MS: u64 = 1_800_000_000_000;
 /// The request that a response is taken to answer.

@@ -1,6 +1,7 @@
 //! A port under test, and SIPp as its peer.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod caller;
 pub mod peer;
 pub mod phone;
 
