@@ -17,10 +17,10 @@ use crate::args::DEFAULT_CONTROL;
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
     /// Control socket of the engine.
-    #[arg(long, default_value_t = DEFAULT_CONTROL)]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_CONTROL)]
     pub(crate) control: SocketAddr,
     /// File with the shared key, when the engine has one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// Print replies and events as JSON.
     #[arg(long, global = true)]

@@ -8,6 +8,8 @@ mod raw;
 mod record_args;
 mod secure_args;
 
+use std::fmt;
+use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,7 +25,9 @@ use crate::key;
 /// Does what was typed. The exit code is 0 when the engine did it.
 pub(crate) fn main(args: CtlArgs) -> ExitCode {
     match execute(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
+        // Whoever read this has read enough, as `head` does.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -31,22 +35,37 @@ pub(crate) fn main(args: CtlArgs) -> ExitCode {
     }
 }
 
-fn execute(args: CtlArgs) -> anyhow::Result<()> {
+fn execute(args: CtlArgs) -> anyhow::Result<ExitCode> {
     let key = args.key_file.as_deref().map(key::read).transpose()?;
     match args.verb {
-        Verb::Raw { dictionary } => println!("{}", raw::exchange(args.control, key, &dictionary)?),
+        Verb::Raw { dictionary } => {
+            let reply = raw::exchange(args.control, key, &dictionary)?;
+            say(&reply)?;
+            if raw::is_refusal(&reply) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Verb::Events { controller, count } => print_events(args.control, key, controller, count, args.json)?,
         verb => {
             let command = verb.command().context("a verb of one request")?;
             let mut client = BlockingClient::connect(args.control, key)?;
             let reply = client.call(command.clone()).map_err(|error| unheard(error, args.control))?;
             match (args.json, reply) {
-                (true, Reply::Ok(body)) => println!("{}", serde_json::to_string_pretty(&body)?),
-                (_, reply) => println!("{}", print::reply(&command, reply)?),
+                (true, Reply::Ok(body)) => say(serde_json::to_string_pretty(&body)?)?,
+                (_, reply) => say(print::reply(&command, reply)?)?,
             }
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line on standard output, which may be a pipe that is closed at any time.
+fn say(line: impl fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// What to look at when nobody answers.
@@ -75,19 +94,19 @@ fn print_events(
             Some(ClientEvent::Event(event)) => {
                 left -= 1;
                 if json {
-                    println!("{}", serde_json::to_string(&event)?);
+                    say(serde_json::to_string(&event)?)?;
                 } else {
-                    println!("{}", print::event(&event));
+                    say(print::event(&event))?;
                 }
             }
             Some(ClientEvent::SubscribeRefused(error)) => return Err(error.into()),
             Some(ClientEvent::EngineUp { instance }) => eprintln!("subscribed to {instance}"),
             Some(ClientEvent::EngineRestarted { .. }) => {
-                eprintln!("the engine has restarted: every leg is gone");
+                eprintln!("the engine has restarted: all legs are gone");
             }
-            Some(ClientEvent::EngineSilent) => eprintln!("the engine is silent"),
-            Some(ClientEvent::EngineBack) => eprintln!("the engine is back"),
-            Some(ClientEvent::EventsMissed) => eprintln!("events were missed"),
+            Some(ClientEvent::EngineSilent) => eprintln!("the engine does not answer"),
+            Some(ClientEvent::EngineBack) => eprintln!("the engine answers again"),
+            Some(ClientEvent::EventsMissed) => eprintln!("some events were missed"),
             Some(ClientEvent::Reply { .. }) => {}
         }
     }

@@ -6,6 +6,7 @@ use offhook_proto::{
     AudioDirection, Command, Detected, Drops, EngineInfo, Error, Event, EventBody, LegCreated, LegInfo,
     LegList, PlaySource, PlayStarted, PlayStopped, QualityScale, Reply, SrtpSuite, WorkerInfo,
 };
+use serde::Serialize;
 
 /// A successful reply to `command`, in lines; without the last line break.
 ///
@@ -34,7 +35,7 @@ pub(crate) fn reply(command: &Command, reply: Reply) -> Result<String, Error> {
         }
         Command::PlayStop(_) => match reply.parse::<PlayStopped>()?.position_ms {
             Some(ms) => format!("stopped {ms} ms into the list"),
-            None => "nothing played".to_owned(),
+            None => "nothing was playing".to_owned(),
         },
         Command::Statistics => engine(&reply.parse()?),
         Command::LegPark(_)
@@ -80,22 +81,27 @@ pub(crate) fn event(event: &Event) -> String {
         EventBody::Dtmf { leg, digit, duration_ms } => format!("{leg} pressed {digit} for {duration_ms} ms"),
         EventBody::Detected(found) => detected(found),
         EventBody::SpliceAudio(audio) => format!(
-            "{} is heard by {} after {} µs, {} packets dropped before",
-            audio.from, audio.to, audio.after_us, audio.dropped_packets
+            "{} is heard by {} after {} µs, {} dropped before",
+            audio.from,
+            audio.to,
+            audio.after_us,
+            counted(audio.dropped_packets, "packet")
         ),
         EventBody::PlayEnded { leg, play, end } => {
             let play = named(play).map(|play| format!(" {play}")).unwrap_or_default();
-            format!("{leg} play{play} ended: {end:?}")
+            format!("{leg} play{play} ended: {}", word(end))
         }
-        EventBody::SuperviseEnded { leg, of, end } => format!("{leg} supervises {of} no more: {end:?}"),
+        EventBody::SuperviseEnded { leg, of, end } => {
+            format!("{leg} no longer supervises {of}: {}", word(end))
+        }
         EventBody::RecordEnded { leg, file, end, duration_ms, reason } => {
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("{leg} recording {file:?} ended after {}: {end:?}{reason}", Span(*duration_ms))
+            format!("{leg} recording {file:?} ended after {}: {}{reason}", Span(*duration_ms), word(end))
         }
         EventBody::LeaseExpired { controller, legs } => {
-            format!("controller {controller} is silent; it owns {legs} legs")
+            format!("controller {controller} is silent; it owns {}", counted(*legs, "leg"))
         }
-        EventBody::EventsLost { count } => format!("{count} events were thrown away"),
+        EventBody::EventsLost { count } => format!("{} lost", counted(*count, "event")),
     };
     format!("{:>6} {:>12}  {body}", event.seq, Span(event.at_ms))
 }
@@ -108,12 +114,12 @@ fn way(direction: AudioDirection) -> &'static str {
 }
 
 fn detected(found: &Detected) -> String {
-    let mut text = format!("{} is {:?}", found.leg, found.kind);
+    let mut text = format!("{}: {}", found.leg, word(&found.kind));
     if let Some(cause) = found.cause {
-        let _ = write!(text, " ({cause:?})");
+        let _ = write!(text, " ({})", word(&cause));
     }
     if let (Some(hz), Some(ms)) = (found.frequency_hz, found.duration_ms) {
-        let _ = write!(text, " of {hz} Hz and {ms} ms");
+        let _ = write!(text, " of {hz} Hz, {ms} ms long");
     }
     let _ = write!(text, " after {} ms", found.after_ms);
     text
@@ -132,7 +138,7 @@ fn leg(leg: &LegInfo) -> String {
         let _ = writeln!(text, "{name:<10} {value}");
     };
     line("leg", format_args!("{} on worker {}, age {}", leg.leg, leg.worker, Span(leg.age_ms)));
-    let state = format!("{:?}", leg.state).to_lowercase();
+    let state = word(&leg.state);
     match &leg.spliced_to {
         Some(partner) if leg.hears => line("state", format_args!("{state} to {partner}")),
         Some(partner) => line("state", format_args!("{state} to {partner}, which it does not hear")),
@@ -140,7 +146,7 @@ fn leg(leg: &LegInfo) -> String {
     }
     if let Some(supervising) = &leg.supervises {
         let (of, with) = (&supervising.of, &supervising.with);
-        let mode = format!("{:?}", supervising.mode).to_lowercase();
+        let mode = word(&supervising.mode);
         line("supervises", format_args!("{of} in its call with {with}: {mode}"));
     }
     if let Some(supervisor) = &leg.supervised_by {
@@ -150,12 +156,13 @@ fn leg(leg: &LegInfo) -> String {
         line("listens", format_args!("to {heard}"));
     }
     if let Some(play) = &leg.playing {
-        line("playing", format_args!("{}", named(play).unwrap_or_else(|| "without a name".to_owned())));
+        line("playing", format_args!("{}", named(play).unwrap_or_else(|| "(no name)".to_owned())));
     }
+    line("codec", format_args!("{}", leg.codec));
     line("local", format_args!("RTP {} RTCP {}", leg.rtp, leg.rtcp));
     let remote = leg.remote.map_or("none".to_owned(), |remote| remote.rtp.to_string());
     let latched = leg.latched.map_or("not yet".to_owned(), |source| source.to_string());
-    line("remote", format_args!("signalled {remote}, latched {latched} ({:?})", leg.latch));
+    line("remote", format_args!("signalled {remote}, latched {latched} ({})", word(&leg.latch)));
     if let Some(srtp) = leg.srtp {
         let name = |suite: Option<SrtpSuite>| suite.map_or("no key yet", SrtpSuite::name);
         line("SRTP", format_args!("receives {}, sends {}", name(srtp.receive), name(srtp.send)));
@@ -165,8 +172,8 @@ fn leg(leg: &LegInfo) -> String {
     line(
         "received",
         format_args!(
-            "{} packets, {} bytes, {} lost, {} filtered, jitter {:.1} ms, last {last}",
-            counters.packets_received,
+            "{}, {} bytes, {} lost, {} filtered, jitter {:.1} ms, last {last}",
+            counted(counters.packets_received, "packet"),
             counters.bytes_received,
             counters.packets_lost,
             counters.packets_filtered,
@@ -176,14 +183,16 @@ fn leg(leg: &LegInfo) -> String {
     line(
         "sent",
         format_args!(
-            "{} packets, {} bytes, SSRC {:08x}",
-            counters.packets_sent, counters.bytes_sent, leg.ssrc
+            "{}, {} bytes, SSRC {:08x}",
+            counted(counters.packets_sent, "packet"),
+            counters.bytes_sent,
+            leg.ssrc
         ),
     );
-    line("forwarded", format_args!("{} packets", counters.packets_forwarded));
+    line("forwarded", format_args!("{}", counted(counters.packets_forwarded, "packet")));
     line("dropped", format_args!("{}", Dropped(&counters.drops)));
     if let Some(quality) = &leg.quality {
-        let recent = quality.recent_mos.map_or(String::new(), |mos| format!(", lately {mos:.2}"));
+        let recent = quality.recent_mos.map_or(String::new(), |mos| format!(", recently {mos:.2}"));
         let of = match quality.scale {
             QualityScale::Narrowband => 100,
             QualityScale::Wideband => 129,
@@ -195,7 +204,7 @@ fn leg(leg: &LegInfo) -> String {
         line(
             "peer",
             format_args!(
-                "lost {} ({:.1} % of late), jitter {:.1} ms, round trip {trip}",
+                "lost {} ({:.1} % recently), jitter {:.1} ms, round trip {trip}",
                 report.packets_lost,
                 report.fraction_lost * 100.0,
                 report.jitter_ms
@@ -211,19 +220,19 @@ fn list(list: &LegList) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    let more = if list.more { "; more after the last: --after" } else { "" };
-    let _ = write!(text, "{} of {} legs{more}", list.legs.len(), list.total);
+    let more = if list.more { "; for more: --after and the last of these" } else { "" };
+    let _ = write!(text, "{} of {}{more}", list.legs.len(), counted(list.total, "leg"));
     text
 }
 
 fn engine(info: &EngineInfo) -> String {
     let mut text = format!(
-        "{} (offhook-engine {}), up {}\n{} legs, {} port pairs free\nrequests: {} executed, {} repeated, {} refused",
+        "{} (offhook-engine {}), up {}\n{}, {} free\nrequests: {} executed, {} repeated, {} refused",
         info.instance,
         info.version,
         Span(info.uptime_ms),
-        info.legs,
-        info.ports_free,
+        counted(info.legs, "leg"),
+        counted(info.ports_free, "port pair"),
         info.requests,
         info.requests_repeated,
         info.requests_refused
@@ -236,23 +245,40 @@ fn engine(info: &EngineInfo) -> String {
 
 fn worker_line(worker: &WorkerInfo) -> String {
     let cpu = worker.cpu.map_or("not pinned".to_owned(), |cpu| format!("processor {cpu}"));
+    let kernel = match (worker.kernel_rules, worker.kernel_packets) {
+        (0, 0) => String::new(),
+        (rules, packets) => format!(" ({packets} by the kernel, which has {})", counted(rules, "rule")),
+    };
+    let exhausted = match worker.buffers_exhausted {
+        0 => String::new(),
+        times => format!("; out of buffers {}", counted(times, "time")),
+    };
     format!(
-        "worker {} ({cpu}): {} legs, {} splices, {} plays; CPU {:.3} s, {} wake-ups\n  packets: {} received, {} forwarded ({} by \
-         the kernel, which has {} rules), {} made; buffers ran out {} times; dropped: {}",
+        "worker {} ({cpu}): {}, {}, {}; CPU {:.3} s, {}\n  packets: {} received, {} forwarded{kernel}, {} generated{exhausted}; \
+         dropped: {}",
         worker.worker,
-        worker.legs,
-        worker.splices,
-        worker.plays,
+        counted(worker.legs, "leg"),
+        counted(worker.splices, "splice"),
+        counted(worker.plays, "play"),
         worker.cpu_us as f64 / 1e6,
-        worker.wakeups,
+        counted(worker.wakeups, "wake-up"),
         worker.packets_received,
         worker.packets_forwarded,
-        worker.kernel_packets,
-        worker.kernel_rules,
         worker.packets_generated,
-        worker.buffers_exhausted,
         Dropped(&worker.drops)
     )
+}
+
+/// `1 leg`, `2 legs`.
+fn counted(count: impl Into<u64>, one: &str) -> String {
+    let count = count.into();
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A value by the protocol's own word for it.
+fn word(value: &impl Serialize) -> String {
+    let word = serde_json::to_value(value).ok();
+    word.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned()
 }
 
 /// Milliseconds as hours, minutes and seconds.
@@ -295,9 +321,7 @@ fn sources(list: &[PlaySource]) -> String {
     let word = |source: &PlaySource| match source {
         PlaySource::File(name) => name.clone(),
         PlaySource::Tone { name, country } => {
-            let name = serde_json::to_value(name).ok();
-            let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned();
-            ["tone".to_owned(), name].into_iter().chain(country.clone()).collect::<Vec<_>>().join(":")
+            ["tone".to_owned(), word(name)].into_iter().chain(country.clone()).collect::<Vec<_>>().join(":")
         }
         PlaySource::Dtmf(digits) => format!("dtmf:{digits}"),
         PlaySource::Keys(keys) => format!("dtmf:{}", keys.keys),
@@ -336,8 +360,8 @@ mod tests {
             };
             event(&Event { instance: String::new(), seq: 1, at_ms: 0, body })
         };
-        assert!(ended("").ends_with("ann play ended: Finished"), "{}", ended(""));
-        assert!(ended("music").ends_with("ann play \"music\" ended: Finished"), "{}", ended("music"));
+        assert!(ended("").ends_with("ann play ended: finished"), "{}", ended(""));
+        assert!(ended("music").ends_with("ann play \"music\" ended: finished"), "{}", ended("music"));
     }
 
     #[test]

@@ -44,5 +44,10 @@ pub(crate) fn exchange(engine: SocketAddr, key: Option<Key>, dictionary: &str) -
     bail!("{engine} does not answer")
 }
 
+/// Whether the engine has refused the request.
+pub(crate) fn is_refusal(reply: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(reply).is_ok_and(|reply| reply["result"] == "error")
+}
+
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 6;

@@ -37,7 +37,7 @@ impl SecureArgs {
 }
 
 fn parse_key(text: &str) -> Result<SrtpKey, String> {
-    let (suite, key) = text.split_once(':').ok_or("takes SUITE:KEY")?;
+    let (suite, key) = text.split_once(':').ok_or("must be SUITE:KEY")?;
     let suite = suite.parse().map_err(|()| format!("there is no suite {suite:?}"))?;
     SrtpKey::from_inline(suite, key).ok_or_else(|| format!("the key is not base64 of {suite}'s length"))
 }

@@ -1,7 +1,7 @@
 //! Start and stop.
 
 use std::net::UdpSocket;
-use std::process::{Command as Process, Output};
+use std::process::{Command as Process, Output, Stdio};
 
 use offhook_proto::{Command, EngineInfo, uninterrupted};
 
@@ -148,6 +148,18 @@ fn check_says_what_this_machine_can_do() {
     assert!(text.contains(&format!("{taken} is in use")), "{text}");
 }
 
+/// As `ctl list | head -0`.
+#[test]
+fn whoever_reads_ctl_may_stop_at_any_time() {
+    let engine = Engine::start();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut ctl = Process::new(env!("CARGO_BIN_EXE_offhook-engine"));
+    ctl.args(["ctl", "--control", &engine.control.to_string(), "list"]).stdout(writer);
+    let output = ctl.stderr(Stdio::piped()).output().expect("it runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
 #[test]
 fn two_legs_are_spliced_by_hand() {
     let engine = Engine::start();
@@ -172,11 +184,15 @@ fn two_legs_are_spliced_by_hand() {
     ann.say(rtp, 5);
     assert_eq!(number(&bob.hear()), 5);
     let (_, text) = ctl("query ann");
-    assert!(text.contains("spliced to bob") && text.contains("1 packets"), "{text}");
+    assert!(text.contains("spliced to bob") && text.contains("1 packet,") && text.contains("PCMU"), "{text}");
     let (_, text) = ctl("list");
     assert_eq!(text, "ann\nbob\n2 of 2 legs\n");
     let (_, text) = ctl("raw {\"command\":\"ping\"}");
     assert!(text.contains("pong"), "{text}");
+    let (done, text) = ctl("raw {\"command\":\"nonsense\"}");
+    assert!(!done && text.contains("no such command"), "what the engine refuses is a failure: {text}");
+    let mut ping = Process::new(env!("CARGO_BIN_EXE_offhook-engine"));
+    assert!(ping.args(["ctl", "ping", "--control", &control]).status().expect("it runs").success());
     let (done, text) = ctl("--json query bob");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert!(done && json["spliced_to"] == "ann", "{text}");
@@ -184,7 +200,7 @@ fn two_legs_are_spliced_by_hand() {
     bob.hear();
     let (done, text) = ctl("stop bob");
     assert!(done && text.starts_with("stopped ") && text.ends_with(" ms into the list\n"), "{text}");
-    assert_eq!(ctl("stop bob"), (true, "nothing played\n".into()));
+    assert_eq!(ctl("stop bob"), (true, "nothing was playing\n".into()));
     assert!(ctl("play bob tone:ringback:nl --from 500 --for 60").0);
     assert_eq!(ctl("unsplice ann --park ann --park bob"), (true, "ok\n".into()));
     assert!(ctl("stats").1.contains("2 legs"));
