@@ -88,19 +88,16 @@ fn open_files(args: &RunArgs, files: &Files, error: Option<&LimitError>) -> Find
     }
     let each = files.legs_per_worker;
     good(format!(
-        "open files: {wanted} not allowed for {asked} legs; rings hold the sockets alone, {each} legs a worker"
+        "open files: the limit is below {wanted}, so the rings alone hold the sockets of {asked} legs: at most {each} on a worker"
     ))
 }
 
 fn ports(args: &RunArgs) -> Finding {
     let (first, last) = (u32::from(*args.ports.start()), u32::from(*args.ports.end()));
     let pairs = (last + 1 - first.next_multiple_of(2)) / 2 * args.media_addresses.len() as u32;
-    let text = format!("ports: {pairs} pairs in {first}-{last} on {} addresses", args.media_addresses.len());
+    let text = format!("ports: {pairs} pairs in {first}-{last} on {}", addresses(args.media_addresses.len()));
     if pairs < args.max_legs {
-        return advice(format!(
-            "{text}, fewer than --max-legs {}: legs will run out of ports first",
-            args.max_legs
-        ));
+        return advice(format!("{text}, fewer than --max-legs {}: ports will run out first", args.max_legs));
     }
     good(text)
 }
@@ -112,11 +109,11 @@ fn port_clash(args: &RunArgs) -> Finding {
     let (first, last) = (*args.ports.start(), *args.ports.end());
     let reserved = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap_or_default();
     if last < low || high < first || reserved.trim() == format!("{first}-{last}") {
-        return good(format!("ports {first}-{last} are no one else's"));
+        return good(format!("ports {first}-{last} are not given to other programs"));
     }
     advice(format!(
-        "ports {first}-{last} meet net.ipv4.ip_local_port_range {low}-{high}: other programs may be given one of them; a taken \
-         pair is passed over, but better: sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"
+        "ports {first}-{last} overlap net.ipv4.ip_local_port_range {low}-{high}: other programs may be given some of them, which the \
+         engine then skips; to reserve them: sysctl -w net.ipv4.ip_local_reserved_ports={first}-{last}"
     ))
 }
 
@@ -127,7 +124,7 @@ fn queue_bytes() -> Finding {
     match read {
         Some(bytes) if bytes >= CONTROL_QUEUE_BYTES => good(format!("net.core.rmem_max is {bytes}")),
         Some(bytes) => advice(format!(
-            "net.core.rmem_max is {bytes}: bursts of control requests are held better with sysctl net.core.rmem_max={CONTROL_QUEUE_BYTES}"
+            "net.core.rmem_max is {bytes}: a burst of control requests may overflow; to raise it: sysctl -w net.core.rmem_max={CONTROL_QUEUE_BYTES}"
         )),
         None => advice("net.core.rmem_max cannot be read"),
     }
@@ -139,14 +136,14 @@ fn media_addresses(args: &RunArgs) -> Finding {
             return bad(format!("media address {address}: {error}; it must be an address of this machine"));
         }
     }
-    good(format!("media addresses can be bound: {}", args.media_addresses.len()))
+    good(format!("media: {} can be bound", addresses(args.media_addresses.len())))
 }
 
 fn control_address(args: &RunArgs) -> Finding {
     match UdpSocket::bind(args.control) {
         Ok(_) => good(format!("control socket {} is free", args.control)),
         Err(error) if error.kind() == ErrorKind::AddrInUse => advice(format!(
-            "control socket {} is in use: by an engine that runs there already, or another --control is needed",
+            "control socket {} is in use: an engine is running there already, or another --control is needed",
             args.control
         )),
         Err(error) => bad(format!("control socket {}: {error}", args.control)),
@@ -155,7 +152,7 @@ fn control_address(args: &RunArgs) -> Finding {
 
 fn prompts(args: &RunArgs) -> Finding {
     let Some(directory) = &args.prompts else {
-        return good("no prompt directory: tones only");
+        return good("prompts: no directory, only tones can be played");
     };
     match fs::read_dir(directory) {
         Ok(entries) => {
@@ -173,7 +170,7 @@ fn prompts(args: &RunArgs) -> Finding {
 
 fn options(args: &RunArgs) -> Finding {
     match run::check(args) {
-        Ok(()) => good("the options go together"),
+        Ok(()) => good("the options are consistent"),
         Err(error) => bad(format!("{error:#}")),
     }
 }
@@ -182,20 +179,25 @@ fn steer(args: &RunArgs) -> Finding {
     match steering::start(args, 1).and_then(|started| {
         started.map(|started| steering::open(&started, 0, args.dscp.traffic_class())).transpose()
     }) {
-        Ok(Some(_)) => good("ports can be steered"),
-        Ok(None) => good("no steering asked for"),
+        Ok(Some(_)) => good("--steer: ports can be steered"),
+        Ok(None) => good("--steer: not used"),
         Err(error) => bad(format!("{error:#}")),
     }
 }
 
 fn kernel(args: &RunArgs, legs: u32) -> Finding {
     match kernel::start(args, 1, legs, Clock::start()) {
-        Ok(Some(started)) => {
-            good(format!("the kernel can forward what comes in by {}", started.interfaces.join(", ")))
-        }
-        Ok(None) => good("no forwarding in the kernel asked for"),
+        Ok(Some(started)) => good(format!(
+            "--kernel: the kernel can forward what comes in on {}",
+            started.interfaces.join(", ")
+        )),
+        Ok(None) => good("--kernel: not used"),
         Err(error) => bad(format!("{error:#}")),
     }
+}
+
+fn addresses(count: usize) -> String {
+    if count == 1 { "1 address".to_owned() } else { format!("{count} addresses") }
 }
 
 fn ip_local_port_range() -> Option<(u16, u16)> {

@@ -28,7 +28,7 @@ pub(crate) fn start(
         return Ok(None);
     }
     if !args.media_addresses.iter().any(IpAddr::is_ipv4) {
-        bail!("--kernel: it takes a --media-address of IPv4");
+        bail!("--kernel needs a --media-address of IPv4");
     }
     let forwarder = Forwarder::new(u32::try_from(workers)?, legs, clock.start_ns()).context(
         "--kernel: the kernel takes no program or no rules (it takes CAP_BPF and CAP_NET_ADMIN, in a container too, and Linux \

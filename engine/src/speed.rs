@@ -14,13 +14,13 @@ pub(crate) fn parts(ring: &Ring) -> [Part; 2] {
     [
         part(
             ring.gathers(),
-            "waits gather packets under load",
-            "waits cannot gather packets under load before Linux 6.12: each packet costs more, and --min-wait-us is without effect",
+            "packets are gathered under load",
+            "packets are not gathered under load before Linux 6.12: each costs more, and --min-wait-us has no effect",
         ),
         part(
             ring.defers(),
-            "task work of the rings is deferred until it is asked for",
-            "task work of the rings is not deferred before Linux 6.1: each packet costs more",
+            "the rings' task work is deferred until it is due",
+            "the rings' task work is not deferred before Linux 6.1: each packet costs more",
         ),
     ]
 }

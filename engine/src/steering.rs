@@ -18,7 +18,7 @@ pub(crate) fn start(args: &RunArgs, workers: usize) -> anyhow::Result<Option<Arc
         return Ok(None);
     }
     let [IpAddr::V4(address)] = args.media_addresses[..] else {
-        bail!("--steer: it takes one --media-address of IPv4");
+        bail!("--steer needs exactly one --media-address, of IPv4");
     };
     let steering = Steering::new(address, u32::try_from(workers)?)
         .context(
@@ -36,6 +36,6 @@ pub(crate) fn open(steering: &Arc<Steering>, worker: usize, traffic_class: u8) -
     let socket =
         steering.open(u32::try_from(worker)?, RECEIVE_BYTES).context("--steer: a worker's socket")?;
     let raw = raw::open(steering.address(), SEND_BYTES, traffic_class)
-        .context("--steer: a raw socket (it takes CAP_NET_RAW); without --steer the engine needs none")?;
+        .context("--steer: a raw socket (needs CAP_NET_RAW); without --steer the engine needs none")?;
     Ok(SteerSetup { steering: Arc::clone(steering), socket, raw, traffic_class })
 }

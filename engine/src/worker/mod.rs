@@ -192,7 +192,7 @@ impl WorkerThread {
         if !self.rearm.is_empty() {
             // Buffers of packets that were sent come back with the submission.
             if let Err(error) = self.ring.submit() {
-                warn!(worker = self.control.worker, %error, "the ring takes nothing");
+                warn!(worker = self.control.worker, %error, "the ring accepts nothing");
             }
             for token in std::mem::take(&mut self.rearm) {
                 self.arm(token);

@@ -235,7 +235,7 @@ impl WorkerThread {
         let attached =
             self.ring.socket(slot).map_err(Error::other).and_then(|fd| attach_filter(fd, &program));
         if let Err(error) = attached {
-            warn!(worker = self.control.worker, %error, "the kernel takes no park filter");
+            warn!(worker = self.control.worker, %error, "the kernel refuses the park filter");
         }
         if self.is_steered(leg, Socket::Rtp) {
             self.shut_off(leg);

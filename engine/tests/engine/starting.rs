@@ -132,7 +132,7 @@ fn an_engine_that_may_not_have_what_it_is_asked_for_says_what_it_takes_and_what_
 fn check_says_what_this_machine_can_do() {
     let (code, text) = output(&["--check"]);
     assert_eq!(code, Some(0), "{text}");
-    for word in ["io_uring", "gather packets", "task work", "open files", "ports", "rmem_max", "prompts: "] {
+    for word in ["io_uring", "gathered", "task work", "open files", "ports", "rmem_max", "prompts: "] {
         assert!(text.contains(word), "{word} in {text}");
     }
     let (code, text) = output(&["--check", "--recordings", "/nowhere"]);
