@@ -1,5 +1,6 @@
 //! The process: sockets, signals, the ready line.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -57,7 +58,8 @@ async fn announce(doors: Doors, line: String) {
         return;
     }
     if let Ok(ApiReply::Statistics(statistics)) = answered.await {
-        println!("{line} agents={}", statistics.agents.values().sum::<u64>());
+        // Whoever waited for the line may be gone.
+        let _ = writeln!(io::stdout(), "{line} agents={}", statistics.agents.values().sum::<u64>());
     }
 }
 
