@@ -62,6 +62,7 @@ fn stop(name: &str, child: &mut Child) {
 ///
 /// Errors: a binary cannot be started or does not become healthy; the end of its log is in the message.
 pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<bool> {
+    args.load.check()?;
     let directory = std::env::temp_dir().join(format!("offhook-demo-{}", std::process::id()));
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let outcome = demo_in(args, &directory);
@@ -78,7 +79,7 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     load.phones_listen = free_or_other(load.phones_listen, load.phones_transport)?;
     load.trunk_listen = free_or_other(load.trunk_listen, load.trunk_transport)?;
     load.crashes = args.kill_control_at.is_some() || args.kill_engine_at.is_some();
-    let engines = (0..args.engines.max(1)).map(|_| free_udp()).collect::<anyhow::Result<_>>()?;
+    let engines = (0..args.engines).map(|_| free_udp()).collect::<anyhow::Result<_>>()?;
     let addresses = Addresses { sip: free_sip()?, http: free_tcp()?, engines };
     let prompts = args.load.prompts.clone().map(fs::canonicalize).transpose().context("--prompts")?;
     let config = directory.join("control.toml");
@@ -93,7 +94,7 @@ fn demo_in(args: &DemoArgs, directory: &Path) -> anyhow::Result<bool> {
     let (engine_pid, control_pid) = (victims[0].child.id(), victims[victims.len() - 1].child.id());
     let victims: Victims = Arc::new(Mutex::new(victims));
     let processes = Processes(Arc::clone(&victims));
-    stop_on_signal(&victims)?;
+    stop_on_signal(&victims, (!args.keep).then(|| directory.to_owned()))?;
     wait_until_healthy(&format!("http://{}/healthz", addresses.http), &victims, directory)?;
     eprintln!("console  http://{}/ (while it runs)", addresses.http);
     let setup = Setup {
@@ -315,7 +316,7 @@ fn free_or_other(wanted: SocketAddr, transport: Transport) -> anyhow::Result<Soc
 }
 
 /// Lets no child outlive us when we are interrupted. Called after they have been started, who would inherit the mask.
-fn stop_on_signal(victims: &Victims) -> anyhow::Result<()> {
+fn stop_on_signal(victims: &Victims, scratch: Option<PathBuf>) -> anyhow::Result<()> {
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     let victims = Arc::clone(victims);
@@ -323,6 +324,10 @@ fn stop_on_signal(victims: &Victims) -> anyhow::Result<()> {
         if signals.wait().is_ok() {
             for victim in lock(&victims).iter() {
                 let _ = kill(Pid::from_raw(victim.child.id().cast_signed()), Signal::SIGTERM);
+            }
+            // They may still write to it: what they do then stays behind.
+            if let Some(directory) = scratch {
+                let _ = fs::remove_dir_all(directory);
             }
             std::process::exit(130);
         }

@@ -122,7 +122,7 @@ fn proof(report: &Report) -> String {
     });
     section(
         "Proof",
-        "Every packet bears its speaker, its number, its time and a checksum. Each one that arrived was judged: by whom it \
+        "Every packet carries its speaker, its number, its time and a checksum. Each one that arrived was judged: by whom it \
          was spoken, who heard it, and whether the two were in a call with each other at that moment.",
         &format!("<table>{}</table>", rows.collect::<String>()),
     )

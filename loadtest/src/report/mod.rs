@@ -25,7 +25,7 @@ use crate::run::state::{Outcome, Sample};
 use crate::sip::SipCounters;
 
 pub(crate) use build::build;
-pub(crate) use summary::print;
+pub(crate) use summary::summary;
 
 /// Version of the JSON's shape; grows when a field changes its meaning.
 const SCHEMA: u32 = 1;

@@ -3,12 +3,8 @@
 use super::checks::grouped;
 use super::{Quantiles, Report};
 
-/// Prints it to standard output.
-pub(crate) fn print(report: &Report) {
-    println!("{}", text(report));
-}
-
-fn text(report: &Report) -> String {
+/// The verdict, its checks and the figures, in lines.
+pub(crate) fn summary(report: &Report) -> String {
     let mut lines =
         vec![String::new(), format!("{}  {}", verdict(report.passed), report.headline), String::new()];
     for check in &report.checks {
@@ -24,14 +20,14 @@ fn text(report: &Report) -> String {
     lines.push(row("answer to two-way audio", &audio.two_way_ms));
     lines.push(row("  customer heard by agent", &audio.to_agent_ms));
     lines.push(row("  agent heard by customer", &audio.to_customer_ms));
-    lines.push(row("    but for its pacing", &audio.inside_to_customer_ms));
-    lines.push(row("  inside, heard outside", &audio.inside_ms));
-    lines.push(row("  inside, on record", &report.record.answer_to_open_ms));
+    lines.push(row("    less wait for packet", &audio.inside_to_customer_ms));
+    lines.push(row("  in Offhook, heard", &audio.inside_ms));
+    lines.push(row("  in Offhook, recorded", &report.record.answer_to_open_ms));
     lines.push(row("  inbound, queue included", &audio.inbound_to_agent_ms));
     lines.push(row("delay to agents", &report.delay.to_agent_ms));
     lines.push(row("delay to customers", &report.delay.to_customer_ms));
     lines.push(row("RTCP round trip", &report.rtcp.round_trip_ms));
-    lines.push(row("pacing of the generator", &report.generator.lateness_ms));
+    lines.push(row("lateness of generator", &report.generator.lateness_ms));
     lines.push(String::new());
     for (kind, outcomes) in &report.outcomes {
         let counts = outcomes.iter().map(|(outcome, count)| format!("{count} {}", label(outcome)));
@@ -57,7 +53,7 @@ fn text(report: &Report) -> String {
         ));
     }
     lines.push(format!(
-        "  {} packets sent; {} RTCP reports sent, {} received, which tell of {} packets lost",
+        "  {} packets sent; {} RTCP reports sent, {} received, which report {} packets lost",
         grouped(report.generator.sent),
         grouped(report.rtcp.sent),
         grouped(report.rtcp.received),

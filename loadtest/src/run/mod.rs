@@ -61,9 +61,6 @@ pub(crate) fn run(setup: Setup) -> anyhow::Result<Finished> {
     let endpoints = load.agents as u64 + load.concurrent as u64 + expected_calls as u64 + RESTING_CALLS;
     sockets::raise_file_limit(endpoints * 2 + OTHER_FILES)?;
     let book = load.prompts.as_deref().map(DigitBook::load).transpose().map_err(anyhow::Error::msg)?;
-    if load.pin.0 > 0.0 && book.is_none() {
-        anyhow::bail!("agents with a PIN need --prompts, the directory with the engine's digit recordings");
-    }
     let (sender, inputs) = channel();
     let phones_wire = open(Line::Phones, load.phones_listen, load.phones_transport, &sender)
         .with_context(|| format!("cannot listen on {} (--phones-listen)", load.phones_listen))?;

@@ -259,7 +259,7 @@ impl Director {
         };
         let sample = self.samples.last().copied().unwrap_or_default();
         let message = format!(
-            "{off_hook} off hook · {} ringing or answered · {} talking · {} asked for · {:.0} packets/s · {} misrouted",
+            "{off_hook} off hook · {} ringing or answered · {} talking · {} requested · {:.0} packets/s · {} misrouted",
             sample.customers,
             sample.conversations,
             self.orders.len(),
