@@ -18,7 +18,7 @@ mod end;
 mod failure;
 mod flags;
 pub mod frame;
-mod heed;
+mod ignored;
 mod json;
 pub mod limits;
 mod look;

@@ -55,7 +55,7 @@ pub(crate) struct Transaction {
     pub(crate) asker: Option<Asker>,
     pub(crate) encoding: Encoding,
     pub(crate) supports_load_limit: bool,
-    /// What of the request is not heeded.
+    /// What of the request is ignored.
     pub(crate) warning: Option<String>,
     pub(crate) then: Then,
     pub(crate) results: Vec<Option<Result<Body, Error>>>,

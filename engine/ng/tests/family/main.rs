@@ -3,7 +3,7 @@
 mod any;
 mod calls;
 mod descriptions;
-mod heeding;
+mod ignoring;
 mod muting;
 mod parties;
 mod playing;

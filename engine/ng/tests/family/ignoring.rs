@@ -1,4 +1,4 @@
-//! What is not heeded of a request is refused or named.
+//! What is ignored of a request is refused or named.
 
 use offhook_ng::{Dict, Value};
 
@@ -16,14 +16,14 @@ fn what_nothing_is_made_of_is_named_and_the_rest_is_done() {
     let moh = Dict::default().with("file", "x.wav");
     let request = offer().with("moh", moh).with("TOS", 184_u64);
     let reply = world.ask(&request.with("flags", flags(&["loop protests", "symmetric", "single codek"])));
-    assert_eq!(reply.text("warning"), Some("Not heeded: moh, TOS, loopprotests, singlecodek"));
+    assert_eq!(reply.text("warning"), Some("Ignored: moh, TOS, loopprotests, singlecodek"));
     assert!(reply.text("result") == Some("ok") && reply.text("sdp").is_some(), "{reply:?}");
     let request =
         offer().with("replace", flags(&["origin", "username"])).with("SDES", flags(&["no-x", "pad"]));
     let codec = Dict::default().with("strip", flags(&["G729"])).with("set", flags(&["opus/48000/1/16000"]));
     let reply =
         world.ask(&request.with("codec", codec).with("flags", flags(&["codec-set-opus/48000/1/16000"])));
-    let named = "Not heeded: codec-set-opus/48000/1/16000, replace=username, SDES=pad, codec-set";
+    let named = "Ignored: codec-set-opus/48000/1/16000, replace=username, SDES=pad, codec-set";
     assert_eq!(reply.text("warning"), Some(named));
     let unknown = world.ask(&command("delete").with("call-id", "none").with("metadata", "x"));
     assert_eq!(unknown.find("error-reason"), None, "its own warning comes first: {unknown:?}");

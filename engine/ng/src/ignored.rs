@@ -1,4 +1,4 @@
-//! What is not heeded of a request: refused where the call would not be what was asked for, else named in the reply.
+//! What is ignored of a request: refused where the call would not be what was asked for, else named in the reply.
 
 use crate::failure::Failure;
 use crate::flags::{Flags, shown};
@@ -40,13 +40,13 @@ impl Flags<'_> {
         };
         let mut names: Vec<String> =
             keys.chain(self.flags.iter().copied()).filter(unknown).map(shown).collect();
-        names.extend(self.unheeded_words());
+        names.extend(self.ignored_words());
         names.truncate(NAMED);
-        (!names.is_empty()).then(|| format!("Not heeded: {}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("Ignored: {}", names.join(", ")))
     }
 
     /// Words of lists, and wishes for codecs, that nothing is made of.
-    fn unheeded_words(&self) -> impl Iterator<Item = String> {
+    fn ignored_words(&self) -> impl Iterator<Item = String> {
         let is_replaced = |word: &&str| {
             ["origin", "session-connection"].iter().any(|known| same_key(known.as_bytes(), word.as_bytes()))
         };
@@ -66,7 +66,7 @@ impl Flags<'_> {
     }
 }
 
-/// Keys and flags that are heeded, or ask for what is so anyway.
+/// Keys and flags that are read, or ask for what is so anyway.
 const KNOWN: [&str; 85] = [
     "address",
     "address-family",
