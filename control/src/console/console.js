@@ -14,7 +14,7 @@ const results = { k: "answered", b: "busy or rejected", t: "no answer", h: "agen
 
 function el(tag, text, tone) { const node = document.createElement(tag); if (text !== undefined) node.textContent = text; if (tone) node.className = tone; return node; }
 // What people who have read no protocol call it.
-const plain = { spliced: "talking", up: "off hook", down: "on hook", dialling: "calling", validating: "asking for the PIN" };
+const plain = { spliced: "talking", up: "off hook", down: "on hook", dialling: "calling", validating: "asking for the PIN", wrap_up: "wrap-up" };
 const words = text => plain[text] ?? (text ?? "").toLowerCase().replaceAll("_", " ");
 const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const badge = (node, name) => { put(node, words(name)); node.className = "state " + (tones[name] ?? "soft"); };
@@ -96,9 +96,9 @@ function showHealth(health) { pill("engine", health.engine === "up", "engine " +
 function showLive(good, text) { pill("live", good, text); }
 function showTrunk(trunk) {
   state.trunk = trunk;
-  const held = state.statistics?.held_back, waits = held ? `, ${held} not called` : "";
+  const held = state.statistics?.held_back, waits = held ? `, ${held} held back` : "";
   $("trunk").hidden = trunk.state === "unwatched";
-  pill("trunk", trunk.state === "up", "trunk " + (trunk.reason ? "away: " + trunk.reason : trunk.state) + waits);
+  pill("trunk", trunk.state === "up", "trunk " + (trunk.reason ? "down: " + trunk.reason : trunk.state) + waits);
 }
 
 const takes = {
@@ -167,7 +167,7 @@ function render() {
   if (!s) return;
   tiles([["Off hook", s.legs_up], ["Ready", s.agents.available ?? 0], ["Talking", s.spliced], ["Waiting", s.waiting], ["Dialled", s.dialled],
     ["Answered", s.answered], ["Connected", s.connected], ["Abandoned", s.abandoned],
-    ["Audio, median", s.answer_to_audio_p50_ms, "ms"], ["Audio, 99 %", s.answer_to_audio_p99_ms, "ms"]]);
+    ["To audio, p50", s.answer_to_audio_p50_ms, "ms"], ["To audio, p99", s.answer_to_audio_p99_ms, "ms"]]);
   const wanted = $("find").value.trim().toLowerCase();
   const all = [...state.agents.values()].filter(agent => !wanted || [agent.name, agent.id, words(agent.status), customer(agent)].join("\n").toLowerCase().includes(wanted));
   const counts = new Map();
@@ -178,7 +178,7 @@ function render() {
   const list = all.slice(0, shown);
   rows($("agents"), list, agentRow, agentCells, "No agents yet: add them to the configuration or PUT /api/v1/agents/{id}.");
   $("agents-note").hidden = all.length <= list.length;
-  put($("agents-note"), all.length > list.length ? `${all.length - list.length} more; narrow the search.` : "");
+  put($("agents-note"), all.length > list.length ? `${all.length - list.length} more: narrow the search.` : "");
   rows($("queues"), state.queues, () => { const row = cells(4)(); [...row.children].slice(1).forEach(cell => cell.className = "number"); return row; }, (row, queue) =>
     [queue.name, queue.waiting, queue.waiting ? lasting(queue.oldest_ms) : "–", queue.agents_ready].forEach((text, n) => put(row.children[n], String(text))), "No queues.");
   const calls = [...state.calls.values()].filter(call => call.kind !== "agent_leg").reverse()
@@ -264,7 +264,7 @@ function renderDesk() {
   const contact = lastContact(agent);
   $("outcome").hidden = !contact;
   if (contact) { put($("outcome-number"), contact.number); $("outcome-text").placeholder = contact.disposition ?? ""; }
-  if (call) put($("keys"), { blocking: "Blocking keys …", blocked: "Let keys be heard" }[call.keys] ?? "Block keys");
+  if (call) put($("keys"), { blocking: "Blocking keys …", blocked: "Unblock keys" }[call.keys] ?? "Block keys");
   const offer = agent.offer, waits = offer && ["offered", undefined].includes(offer.state);
   $("offer").hidden = !offer; $("offer").classList.toggle("waits", !!waits);
   if (offer) {
@@ -290,12 +290,12 @@ function lastContact(agent) {
   const call = mine(state.calls), contact = mine(state.contacts);
   return call?.kind === "preview" && call.number === contact?.number ? contact : undefined;
 }
-const modeWords = mode => `${mode.persistent ? "persistent" : "on demand"}, ${mode.auto_accept ? "offers accepted automatically" : "offers accepted by a click"}`;
+const modeWords = mode => `${mode.persistent ? "persistent" : "on demand"}, ${mode.auto_accept ? "offers accepted automatically" : "offers accepted by click"}`;
 function renderMode(agent) {
   const next = agent.next_mode ?? agent, may = agent.may_change ?? {}, offline = agent.status === "working_offline";
-  put($("mode-now"), `Mode: ${modeWords(agent)}` + (agent.next_mode ? `; from the next available on: ${modeWords(next)}` : ""));
-  put($("mode-persistent"), next.persistent ? "Change to on demand" : "Change to persistent");
-  put($("mode-auto"), next.auto_accept ? "Accept offers by a click" : "Accept offers automatically");
+  put($("mode-now"), `Mode: ${modeWords(agent)}` + (agent.next_mode ? `; from the next “available”: ${modeWords(next)}` : ""));
+  put($("mode-persistent"), next.persistent ? "Switch to on demand" : "Switch to persistent");
+  put($("mode-auto"), next.auto_accept ? "Accept offers by click" : "Accept offers automatically");
   $("mode-persistent").hidden = !may.persistent; $("mode-auto").hidden = !may.auto_accept;
   $("mode-persistent").disabled = $("mode-auto").disabled = !offline;
   $("mode-persistent").onclick = () => changeMode({ persistent: !next.persistent });
@@ -336,7 +336,7 @@ $("transfer-kind").onchange = $("transfer-to").onfocus = () => {
   const names = { agent: ready.slice(0, 50).map(agent => agent.id), queue: state.queues.map(queue => queue.name), number: [] }[kind];
   $("transfer-names").replaceChildren(...names.map(name => { const option = el("option"); option.value = name; return option; }));
   $("transfer-ask").disabled = kind === "queue";
-  $("transfer-to").placeholder = { agent: "id of an agent", number: "+1555…", queue: "name of a queue" }[kind];
+  $("transfer-to").placeholder = { agent: "agent id", number: "+1555…", queue: "queue name" }[kind];
 };
 $("outcome").onsubmit = async event => {
   event.preventDefault();
@@ -354,16 +354,23 @@ async function showReport() {
     if (page.next === undefined) break;
     more = "&after=" + page.next;
   }
-  const columns = Object.keys(rows[0] ?? {}), text = value => typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");
+  const columns = rows.length ? await reportColumns() : [], text = value => typeof value === "object" && value !== null ? JSON.stringify(value) : reportTime(String(value ?? ""));
   $("report-head").replaceChildren(...columns.map(column => { const cell = el("th", words(column).trim()); cell.scope = "col"; return cell; }));
   $("report-rows").replaceChildren(...rows.reverse().map(row => { const line = el("tr"); line.append(...columns.map(column => el("td", text(row[column])))); return line; }));
-  return rows.length === shown ? `The newest ${shown} rows; all of them are in the CSV.` : rows.length ? "" : "Nothing in this time.";
+  return rows.length === shown ? `Only the newest ${shown} rows are shown; the CSV has all of them.` : rows.length ? "" : "Nothing in this period.";
 }
+// In the order of the CSV, whose first line names them.
+async function reportColumns() {
+  const text = await (await send(`${api}/${$("report").value}?limit=1&format=csv`)).text();
+  return text.split(/\r?\n/, 1)[0].split(",");
+}
+// Times by the reader's clock; the CSV has them in UTC.
+const reportTime = text => /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) ? new Date(text).toLocaleString("sv") : text;
 async function saveReport() {
   const parts = [];
   for (let more = reportFrom(); ;) {
     const response = await send(reportPath(more + "&format=csv")), text = await response.text();
-    if (!response.ok) throw new Error("the report is refused with " + response.status);
+    if (!response.ok) throw new Error("the report was refused with " + response.status);
     parts.push(parts.length ? text.slice(text.indexOf("\n") + 1) : text);
     const next = response.headers.get("x-next");
     if (!next) break;

@@ -53,7 +53,7 @@ fn pm_10_in_the_console_a_caller_blinks_and_a_click_connects_without_any_ringing
     console.awaits("#calls", "talking");
     console.awaits_sight("#offer", false);
     console.clicks("[data-act=hangup]");
-    console.awaits("#desk-status", "wrap up");
+    console.awaits("#desk-status", "wrap-up");
     console.clicks("[data-act=wrapped]");
     console.awaits("#desk-status", "available");
     assert_eq!(ann.sipp.invites().len(), 1, "the phone rang once, for the connection");
@@ -150,10 +150,12 @@ fn what_is_refused_is_said_where_it_was_asked_for() {
     console.awaits("#contacts", "+31201");
     console.awaits_sight("#contacts-said", false);
     console.clicks("#reports [value=show]");
-    console.awaits("#reports-said", "Nothing in this time");
+    console.awaits("#reports-said", "Nothing in this period");
     console.value_of("document.querySelector('#report').value = 'queue_events'");
     console.clicks("#reports [value=show]");
     console.awaits("#report-rows", "+31201");
+    let second = console.value_of("document.querySelector('#report-head').children[1].textContent");
+    assert_eq!(second, "internal iq session id", "columns come in the order of the CSV");
     assert_eq!(console.complaints(), Vec::<String>::new());
 }
 
