@@ -340,7 +340,7 @@ mod tests {
         for names in ["[]", "[\"SHA\"]", "[\"MD5\", \"MD5\"]"] {
             let mistakes = read(&format!("digests = {names}")).expect_err("it is wrong");
             assert!(
-                mistakes.iter().any(|mistake| mistake.message.contains("digests takes")),
+                mistakes.iter().any(|mistake| mistake.message.contains("digests must be")),
                 "{mistakes:#?}"
             );
         }

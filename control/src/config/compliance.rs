@@ -17,7 +17,7 @@ pub(super) fn compliance(mut table: Table<'_, '_>) -> ComplianceConfig {
         let found: BTreeSet<Rule> = names.iter().filter_map(rule).collect();
         if names.iter().any(|name| rule(name).is_none()) {
             let known: Vec<&str> = Rule::NAMES.iter().map(|(name, _)| *name).collect();
-            table.refuse(field, &format!("takes some of {}", known.join(", ")));
+            table.refuse(field, &format!("may list only {}", known.join(", ")));
         }
         *enforced = found;
     }
@@ -27,7 +27,7 @@ pub(super) fn compliance(mut table: Table<'_, '_>) -> ComplianceConfig {
                 rules.calling_hours_min =
                     spans.first().map_or((0, 0), |Span { from_min, to_min, .. }| (*from_min, *to_min));
             }
-            Ok(_) | Err(_) => table.refuse("calling_hours", "takes a span such as 08:00-21:00"),
+            Ok(_) | Err(_) => table.refuse("calling_hours", "must be a span such as 08:00-21:00"),
         }
     }
     if let Some(zone) = table.text("default_time_zone") {
@@ -46,9 +46,9 @@ pub(super) fn compliance(mut table: Table<'_, '_>) -> ComplianceConfig {
     for (beginning, names) in zones.pairs() {
         let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
         if beginning.is_empty() || !beginning.bytes().all(|byte| byte.is_ascii_digit()) {
-            zones.refuse_key(&beginning, "takes the digits that a number begins with");
+            zones.refuse_key(&beginning, "must be the digits that a number begins with");
         } else if names.is_empty() || names.iter().any(|zone| !OfficeHours::is_zone(zone)) {
-            zones.refuse_key(&beginning, "takes time zones with spaces between them");
+            zones.refuse_key(&beginning, "must be time zones with spaces between them");
         }
         rules.time_zones.insert(beginning, names);
     }

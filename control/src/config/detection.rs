@@ -98,22 +98,19 @@ mod tests {
         for (line, words) in [
             (
                 "min_level_dbm0 = 3",
-                "service[1].tones.min_level_dbm0 takes a whole number from -55 to 0; this is 3",
+                "service[1].tones.min_level_dbm0 must be a whole number from -55 to 0, not 3",
             ),
             (
                 "beep_max_hz = 4000",
-                "service[1].tones.beep_max_hz takes a whole number from 200 to 3800; this is 4000",
+                "service[1].tones.beep_max_hz must be a whole number from 200 to 3800, not 4000",
             ),
             (
                 "beep_min_ms = 6000",
-                "service[1].tones.beep_min_ms takes at most beep_max_ms, 5000; this is 6000",
+                "service[1].tones.beep_min_ms must be at most beep_max_ms, 5000, not 6000",
             ),
-            (
-                "reorder_max_ms = 400",
-                "service[1].tones.reorder_min_ms takes times that are not those of busy, 310..=600",
-            ),
+            ("reorder_max_ms = 400", "service[1].tones.reorder_min_ms must not overlap busy, 310..=600"),
             ("busy_ms = 400", "service[1].tones.busy_ms is not known"),
-            ("sit = 1", "service[1].tones.sit takes true or false"),
+            ("sit = 1", "service[1].tones.sit must be true or false"),
         ] {
             let text = format!("{HEAD}[service.tones]\n{line}\n");
             let found = Config::parse(&text, Path::new(".")).expect_err("a mistake");

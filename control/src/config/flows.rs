@@ -97,7 +97,7 @@ fn action(step: &mut Table<'_, '_>) -> Option<Action> {
             value: step.text("value").unwrap_or_default(),
         },
         other => {
-            step.refuse("action", &format!("takes one of {ACTIONS}; this is \"{other}\""));
+            step.refuse("action", &format!("must be one of {ACTIONS}, not \"{other}\""));
             return None;
         }
     };
@@ -175,7 +175,7 @@ branch = { Default = "menu" }
             (16, "flow[1].step[2].branch.x is no result of menu"),
             (16, "flow[1].step[2].branch.Default leads to \"nowhere\""),
             (21, "flow[1].step[3].caller_id holds {NOBODY}, which nothing sets"),
-            (22, "flow[1].step[3].call_delay_s takes 0 to 59 seconds"),
+            (22, "flow[1].step[3].call_delay_s must be 0 to 59 seconds"),
             (15, "flow[1].step[2].action is menu, and the call has been ended by a callback before it"),
             (25, "flow[1].step[4].caption \"menu\" is that of another step"),
             (27, "flow[1].step[4].branch.Default is no result of hang_up"),

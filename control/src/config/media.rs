@@ -8,14 +8,14 @@ use super::table::Table;
 pub(super) fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Media> {
     let ptime_ms = table.number("ptime_ms", 10_u8..=60).unwrap_or(20);
     if !ptime_ms.is_multiple_of(10) {
-        table.refuse("ptime_ms", "takes 10, 20, 30, 40, 50 or 60");
+        table.refuse("ptime_ms", "must be 10, 20, 30, 40, 50 or 60");
     }
     let names = table.texts("codecs").unwrap_or_else(|| vec!["PCMU".into(), "PCMA".into()]);
     let mut media = Vec::new();
     for name in &names {
         let Some(one) = offered(name, ptime_ms) else {
             let takes =
-                "takes \"PCMU\", \"PCMA\", \"G722\", \"opus\", \"L16\" and \"L16/16000\" to \"L16/48000\"";
+                "must be \"PCMU\", \"PCMA\", \"G722\", \"opus\", \"L16\" and \"L16/16000\" to \"L16/48000\"";
             table.refuse("codecs", &format!("{takes}; this holds \"{name}\""));
             continue;
         };

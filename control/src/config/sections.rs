@@ -59,7 +59,7 @@ fn sip(mut table: Table<'_, '_>, folder: &Path) -> Sip {
             Some(seconds @ 1..90) => {
                 table.refuse(
                     "session_expires_s",
-                    &format!("takes 0 or at least 90 (RFC 4028); this is {seconds}"),
+                    &format!("must be 0 or at least 90 (RFC 4028), not {seconds}"),
                 );
                 None
             }
@@ -83,7 +83,7 @@ fn digests(table: &mut Table<'_, '_>) -> Vec<Algorithm> {
     let mut known = known.unwrap_or_default();
     known.dedup();
     if known.is_empty() || known.len() != names.len() {
-        table.refuse("digests", "takes \"MD5\", \"SHA-256\" or both, each once");
+        table.refuse("digests", "must be \"MD5\", \"SHA-256\" or both, each once");
     }
     known
 }
@@ -92,7 +92,7 @@ fn digests(table: &mut Table<'_, '_>) -> Vec<Algorithm> {
 fn dscp(table: &mut Table<'_, '_>) -> Dscp {
     let Some(text) = table.text_or_number("dscp") else { return Dscp::CS3 };
     text.parse().unwrap_or_else(|error| {
-        table.refuse("dscp", &format!("takes {error}; this is \"{text}\""));
+        table.refuse("dscp", &format!("must be {error}, not \"{text}\""));
         Dscp::CS3
     })
 }
@@ -129,7 +129,7 @@ fn trunk(mut table: Table<'_, '_>) -> Option<TrunkConfig> {
     let sources = table.texts("sources").unwrap_or_default();
     trunk.sources = sources.iter().filter_map(|source| source.parse::<IpAddr>().ok()).collect();
     if trunk.sources.len() != sources.len() {
-        table.refuse("sources", "takes IP addresses");
+        table.refuse("sources", "must be a list of IP addresses");
     }
     table.finish();
     Some(trunk)
@@ -160,7 +160,7 @@ fn engines(tables: Vec<Table<'_, '_>>, folder: &Path) -> (Vec<Engine>, String) {
         }
         let name = table.text("controller").unwrap_or_else(|| "control".into());
         if offhook_proto::validate::name("controller", &name).is_err() {
-            table.refuse("controller", "takes 1 to 64 of A-Z a-z 0-9 . _ -");
+            table.refuse("controller", "must be 1 to 64 of A-Z a-z 0-9 . _ -");
         }
         if *controller.get_or_insert_with(|| name.clone()) != name {
             table.refuse("controller", "has to be the same at all engines");
@@ -214,12 +214,12 @@ fn agents(mut table: Table<'_, '_>) -> AgentConfig {
     set(&mut agents.silent_after_ms, table.number("silent_after_ms", 0..=600_000));
     set(&mut agents.one_way_after_ms, table.number("one_way_after_ms", 0..=600_000));
     if (1..1_000).contains(&agents.one_way_after_ms) {
-        table.refuse("one_way_after_ms", "takes 0, or 1000 to 600000");
+        table.refuse("one_way_after_ms", "must be 0, or 1000 to 600000");
     }
     set(&mut agents.media_timeout_s, table.number("media_timeout_s", 0..=86_400));
     set(&mut agents.park_keep_one_in, table.number("park_keep_one_in", 1..=1_024));
     if !agents.park_keep_one_in.is_power_of_two() {
-        table.refuse("park_keep_one_in", "takes a power of two");
+        table.refuse("park_keep_one_in", "must be a power of two");
     }
     set(&mut agents.resume_grace_s, table.number("resume_grace_s", 0..=600));
     set(&mut agents.hold_timeout_s, table.number("hold_timeout_s", 5..=3_600));
@@ -332,7 +332,7 @@ fn webhooks(mut table: Table<'_, '_>) -> WebhookConfig {
     let allowed_hosts = table.texts("allowed_hosts").unwrap_or_default();
     if let Some(wrong) = allowed_hosts.iter().find(|text| !WebhookConfig::is_entry(text)) {
         let what = format!(
-            "takes hosts such as \"crm.example\", \"*.example.com\" or \"10.0.0.5:8443\"; this is \"{wrong}\""
+            "must be hosts such as \"crm.example\", \"*.example.com\" or \"10.0.0.5:8443\", not \"{wrong}\""
         );
         table.refuse("allowed_hosts", &what);
     }
@@ -360,7 +360,7 @@ fn service(mut table: Table<'_, '_>, names: &mut BTreeSet<String>, core: &CoreCo
     set(&mut service.wait_for_agent, table.flag("wait_for_agent"));
     set(&mut service.request_time_bucket_min, table.number("request_time_bucket_min", 5..=120));
     if ![5, 10, 15, 20, 30, 60, 120].contains(&service.request_time_bucket_min) {
-        table.refuse("request_time_bucket_min", "takes 5, 10, 15, 20, 30, 60 or 120");
+        table.refuse("request_time_bucket_min", "must be 5, 10, 15, 20, 30, 60 or 120");
     }
     let most = table.number("max_request_by_time_bucket", 1..=1_000_000);
     set(&mut service.max_request_by_time_bucket, most);
@@ -395,7 +395,7 @@ fn confirmation(table: &mut Table<'_, '_>, service: &mut ServiceConfig, webhooks
     if !service.push_url.is_empty()
         && !["http://", "https://"].iter().any(|scheme| service.push_url.starts_with(scheme))
     {
-        table.refuse("push_url", "takes an http or https URL");
+        table.refuse("push_url", "must be an http or https URL");
     }
     if !service.push_url.is_empty() && !webhooks.allows(&service.push_url) {
         table.refuse("push_url", "names a host that is not among webhooks.allowed_hosts");
@@ -425,7 +425,7 @@ fn agent(mut table: Table<'_, '_>, modes: &ModesConfig) -> (AgentId, AgentBody) 
     let id = table.needed_text("id");
     let long = id.len() > offhook_control_core::limits::AGENT_ID_BYTES;
     if !id.is_empty() && (long || offhook_proto::validate::name("id", &id).is_err()) {
-        table.refuse("id", "takes 1 to 40 of A-Z a-z 0-9 . _ -");
+        table.refuse("id", "must be 1 to 40 of A-Z a-z 0-9 . _ -");
     }
     let station = match (table.text("uri"), table.text("number")) {
         (Some(uri), None) => Station::Sip { uri },

@@ -165,7 +165,7 @@ impl<'t, 's> Table<'t, 's> {
         let text = self.text(key)?;
         let parsed = text.parse().ok();
         if parsed.is_none() {
-            self.refuse(key, &format!("takes {what}; this is \"{text}\""));
+            self.refuse(key, &format!("must be {what}, not \"{text}\""));
         }
         parsed
     }
@@ -196,7 +196,7 @@ impl<'t, 's> Table<'t, 's> {
                 DeValue::String(text) => pairs.push((name.to_owned(), text.to_string())),
                 other => {
                     let kind = other.type_str();
-                    let message = format!("{} takes a string; this is {kind}", self.name(name));
+                    let message = format!("{} must be a string, not {kind}", self.name(name));
                     self.mistakes.add(value.span().start, message);
                 }
             }
@@ -233,7 +233,7 @@ impl<'t, 's> Table<'t, 's> {
             .and_then(|number| T::try_from(number).ok())
             .filter(|number| range.contains(number));
         if fits.is_none() {
-            self.refuse(key, &format!("takes a whole number from {least} to {most}; this is {number}"));
+            self.refuse(key, &format!("must be a whole number from {least} to {most}, not {number}"));
         }
         fits
     }
@@ -244,7 +244,7 @@ impl<'t, 's> Table<'t, 's> {
         let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         if chosen.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            self.refuse(key, &format!("takes one of {}; this is \"{text}\"", names.join(", ")));
+            self.refuse(key, &format!("must be one of {}, not \"{text}\"", names.join(", ")));
         }
         chosen
     }
@@ -301,7 +301,7 @@ impl<'t, 's> Table<'t, 's> {
         wanted: &str,
     ) -> Option<T> {
         let kind = found.type_str();
-        self.mistakes.add(value.span().start, format!("{} takes {wanted}; this is {kind}", self.name(key)));
+        self.mistakes.add(value.span().start, format!("{} must be {wanted}, not {kind}", self.name(key)));
         None
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn page_wish(fields: Vec<(String, String)>) -> Result<PageWish, Probl
 }
 
 pub(crate) fn limit_of(value: &str) -> Result<usize, Problem> {
-    value.parse().map_err(|_| Problem::bad("limit takes a number"))
+    value.parse().map_err(|_| Problem::bad("limit must be a number"))
 }
 
 /// The limit of [`BODY_BYTES`] as a layer.
@@ -133,7 +133,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     // An array would be read as the fields in their order.
     if bytes[0] != b'{' {
-        return Err(Problem::bad("the body takes a JSON object"));
+        return Err(Problem::bad("the body must be a JSON object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -154,7 +154,7 @@ fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
 fn checked(name: String) -> Result<String, Problem> {
     let fits = !name.is_empty() && name.len() <= NAME_BYTES && !name.chars().any(char::is_control);
     fits.then_some(name)
-        .ok_or_else(|| Problem::bad(format!("a name in the path takes 1 to {NAME_BYTES} bytes")))
+        .ok_or_else(|| Problem::bad(format!("a name in the path must be 1 to {NAME_BYTES} bytes long")))
 }
 
 /// Largest body.

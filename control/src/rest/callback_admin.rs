@@ -58,7 +58,7 @@ async fn queues(State(api): State<Api>, Query(fields): Fields) -> Response {
             "max" => set(&mut wish.max, number(&name, &value, LISTING)),
             "states" | "_callback_state" => value.split(',').try_for_each(|state| {
                 if !STATES.contains(&state) {
-                    return Err(Problem::bad(format!("{name} takes {}", STATES.join(", "))));
+                    return Err(Problem::bad(format!("{name} must be one of {}", STATES.join(", "))));
                 }
                 wish.states.push(state.to_owned());
                 Ok(())
@@ -87,7 +87,7 @@ async fn watermarks(State(api): State<Api>, Query(fields): Fields) -> Response {
 
 async fn cancel(State(api): State<Api>, Body(wish): Body<BulkCancel>) -> Response {
     if wish.ids.len() > LISTING {
-        return Problem::bad(format!("ids takes at most {LISTING}")).into_response();
+        return Problem::bad(format!("ids must be at most {LISTING}")).into_response();
     }
     api.ask(ApiRequest::CancelCallbacks(wish)).await
 }
@@ -95,7 +95,7 @@ async fn cancel(State(api): State<Api>, Body(wish): Body<BulkCancel>) -> Respons
 /// As CSV: what is always told of a callback, and the properties that are asked for; empty where it has none of that name.
 async fn report_cancelled(State(api): State<Api>, Body(wish): Body<CancelledReport>) -> Response {
     if wish.exported_properties.len() > COLUMNS {
-        return Problem::bad(format!("exported_properties takes at most {COLUMNS}")).into_response();
+        return Problem::bad(format!("exported_properties must be at most {COLUMNS}")).into_response();
     }
     match api.reply(ApiRequest::CancelledCallbacks(wish.callback_reason)).await {
         Ok(reply @ ApiReply::Callbacks(_)) => {
@@ -124,7 +124,7 @@ fn number<T: std::str::FromStr + TryInto<usize> + Copy>(
     most: usize,
 ) -> Result<T, Problem> {
     let fits = |number: &T| (*number).try_into().is_ok_and(|number| (1..=most).contains(&number));
-    let wrong = || Problem::bad(format!("{name} takes a number from 1 to {most}"));
+    let wrong = || Problem::bad(format!("{name} must be a number from 1 to {most}"));
     value.parse().ok().filter(fits).ok_or_else(wrong)
 }
 

@@ -83,7 +83,7 @@ fn filter(fields: Vec<(String, String)>) -> Result<CallbackFilter, Problem> {
             "_customer_number" => filter.customer_number = Some(value),
             "_callback_state" if STATES.contains(&value.as_str()) => filter.state = Some(value),
             "_callback_state" => {
-                return Err(Problem::bad(format!("_callback_state takes one of {}", STATES.join(", "))));
+                return Err(Problem::bad(format!("_callback_state must be one of {}", STATES.join(", "))));
             }
             "after" => filter.after = Some(CallbackId(value)),
             "limit" => filter.limit = Some(limit_of(&value)?),

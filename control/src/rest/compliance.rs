@@ -32,11 +32,11 @@ async fn list(State(api): State<Api>, Query(fields): Query<Vec<(String, String)>
             ("after", number) => after = Some(number.to_owned()),
             ("limit", number) => match number.parse() {
                 Ok(number) => limit = number,
-                Err(_) => return Problem::bad("limit takes a number").into_response(),
+                Err(_) => return Problem::bad("limit must be a number").into_response(),
             },
             ("format", "csv") => csv = true,
             ("format", "json") => csv = false,
-            ("format", _) => return Problem::bad("format takes csv or json").into_response(),
+            ("format", _) => return Problem::bad("format must be csv or json").into_response(),
             (other, _) => {
                 let message = format!("{other} is not known here; known are after, limit and format");
                 return Problem::bad(message).into_response();

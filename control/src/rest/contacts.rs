@@ -70,7 +70,7 @@ fn filter(fields: Vec<(String, String)>) -> Result<ContactFilter, Problem> {
         match name.as_str() {
             "list" => filter.list = Some(value),
             "state" if STATES.contains(&value.as_str()) => filter.state = Some(value),
-            "state" => return Err(Problem::bad(format!("state takes one of {}", STATES.join(", ")))),
+            "state" => return Err(Problem::bad(format!("state must be one of {}", STATES.join(", ")))),
             "after" => filter.after = Some(ContactId(value)),
             "limit" => filter.limit = Some(limit_of(&value)?),
             other => {

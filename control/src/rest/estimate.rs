@@ -27,7 +27,7 @@ fn read(fields: Vec<(String, String)>) -> Result<ApiRequest, Problem> {
             "name" => queue = Some(value),
             "position" => {
                 let place = value.parse().ok().filter(|place| (1..=1_000_000).contains(place));
-                let wrong = || Problem::bad("position takes a number from 1 to 1000000");
+                let wrong = || Problem::bad("position must be a number from 1 to 1000000");
                 position = Some(place.ok_or_else(wrong)?);
             }
             // The way of estimating that a GMS client asks for; there is one here.

@@ -44,7 +44,7 @@ async fn listen(State(api): State<Api>, headers: HeaderMap) -> Response {
 fn last_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let id = value.to_str().ok().map(str::trim).and_then(|id| id.parse().ok());
-    id.map(Some).ok_or_else(|| Problem::bad("Last-Event-ID takes the id of an event: a whole number"))
+    id.map(Some).ok_or_else(|| Problem::bad("Last-Event-ID must be the id of an event: a whole number"))
 }
 
 struct Reader {

@@ -55,23 +55,23 @@ impl Wish {
                 ("after", number) => {
                     let row: u64 = number
                         .parse()
-                        .map_err(|_| Problem::bad("after takes the number of a row".to_owned()))?;
+                        .map_err(|_| Problem::bad("after must be the number of a row".to_owned()))?;
                     wish.after = wish.after.max(row);
                 }
                 ("from", time) => {
                     let row = before(time).ok_or_else(|| {
-                        Problem::bad("from takes a time such as 2026-11-20T09:30:00Z".to_owned())
+                        Problem::bad("from must be a time such as 2026-11-20T09:30:00Z".to_owned())
                     })?;
                     wish.after = wish.after.max(row);
                 }
                 ("limit", number) => {
                     let limit = number.parse().ok().filter(|limit| (1..=REPORT_PAGE).contains(limit));
                     wish.limit =
-                        limit.ok_or_else(|| Problem::bad(format!("limit takes 1 to {REPORT_PAGE}")))?;
+                        limit.ok_or_else(|| Problem::bad(format!("limit must be 1 to {REPORT_PAGE}")))?;
                 }
                 ("format", "csv") => wish.csv = true,
                 ("format", "json") => wish.csv = false,
-                ("format", _) => return Err(Problem::bad("format takes csv or json".to_owned())),
+                ("format", _) => return Err(Problem::bad("format must be csv or json".to_owned())),
                 (other, _) => {
                     let known = "from, after, limit and format";
                     return Err(Problem::bad(format!("{other} is not known here; known are {known}")));

@@ -147,14 +147,16 @@ fn wishes(dict: &Dict, ptime_ms: Option<u16>) -> Result<Vec<Wish>, Failure> {
         return Err(Failure::error("No media in message"));
     };
     if list.is_empty() || list.len() > SECTIONS {
-        return Err(Failure::error(format!("media: takes 1 to {SECTIONS} entries")));
+        return Err(Failure::error(format!("media: must have 1 to {SECTIONS} entries")));
     }
     list.iter().map(|media| Wish::of(media, ptime_ms)).collect()
 }
 
 impl Wish {
     fn of(media: &Value, ptime_ms: Option<u16>) -> Result<Self, Failure> {
-        let Value::Dict(media) = media else { return Err(Failure::error("media: takes dictionaries")) };
+        let Value::Dict(media) = media else {
+            return Err(Failure::error("media: must be a list of dictionaries"));
+        };
         if media.text("type").is_some_and(|kind| kind != "audio") {
             return Err(Failure::error("Only audio is transformed"));
         }

@@ -42,7 +42,7 @@ impl Key {
     pub fn new(secret: &[u8]) -> Result<Self, Error> {
         let secret = secret.trim_ascii();
         if secret.len() < KEY_BYTES_MIN {
-            let reason = format!("key: takes {KEY_BYTES_MIN} bytes or more; this has {}", secret.len());
+            let reason = format!("key: must be {KEY_BYTES_MIN} bytes or more, not {}", secret.len());
             return Err(Error::new(ErrorCode::BadValue, reason));
         }
         Ok(Self(secret.to_vec()))

@@ -59,7 +59,7 @@ impl TryFrom<Fields> for Mki {
     type Error = &'static str;
 
     fn try_from(Fields { value, bytes }: Fields) -> Result<Self, Self::Error> {
-        Self::new(value, bytes).ok_or("an MKI takes 1 to 128 bytes, and its value fits in them")
+        Self::new(value, bytes).ok_or("an MKI must be 1 to 128 bytes, and its value must fit in them")
     }
 }
 

@@ -246,7 +246,7 @@ fn to_base64<S: Serializer>(key: &[u8], serializer: S) -> Result<S::Ok, S::Error
 /// The error does not repeat what it was given.
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let key = BASE64.decode(text).map_err(|_| de::Error::custom("takes base64"))?;
+    let key = BASE64.decode(text).map_err(|_| de::Error::custom("must be base64"))?;
     Ok(key.into_boxed_slice())
 }
 

@@ -20,7 +20,7 @@ use crate::{
 /// Checks a whole request.
 ///
 /// # Errors
-/// `bad_value` with a sentence that names the field, what it takes and what it was; `same_leg` for a splice of a leg to
+/// `bad_value` with a sentence that names the field, what it must be and what it was; `same_leg` for a splice of a leg to
 /// itself.
 pub fn request(request: &Request) -> Result<(), Error> {
     if let Some(controller) = &request.controller {
@@ -160,8 +160,8 @@ pub fn detect_start(body: &DetectStart) -> Result<(), Error> {
 
 fn tone_parameters(mut tones: ToneParameters) -> Result<(), Error> {
     range("tones.min_level_dbm0", tones.min_level_dbm0, &DETECT_LEVEL_DBM0)?;
-    for (field, number, takes) in tones.numbers() {
-        range(&format!("tones.{field}"), *number, &takes)?;
+    for (field, number, allowed) in tones.numbers() {
+        range(&format!("tones.{field}"), *number, &allowed)?;
     }
     tones
         .contradiction()
@@ -339,8 +339,8 @@ fn srtp(srtp: &Srtp) -> Result<(), Error> {
     for (field, key) in [("srtp.receive.key", &keys.receive), ("srtp.send.key", &keys.send)] {
         if let Some(key) = key.as_ref().filter(|key| !key.has_its_length()) {
             let (key_bytes, salt_bytes) = (key.suite.key_bytes(), key.suite.salt_bytes());
-            let takes = format!("{key_bytes} bytes of key and {salt_bytes} of salt for {}", key.suite);
-            return Err(bad(field, &takes, format_args!("{} bytes", key.key.len())));
+            let must = format!("{key_bytes} bytes of key and {salt_bytes} of salt for {}", key.suite);
+            return Err(bad(field, &must, format_args!("{} bytes", key.key.len())));
         }
     }
     Ok(())
@@ -351,11 +351,11 @@ fn assigned(field: &str, value: u8, own: Option<u8>) -> Result<(), Error> {
     if value >= 35 || own == Some(value) {
         return Ok(());
     }
-    let takes = match own {
+    let must = match own {
         Some(own) => format!("{own} or 35 and above, because RFC 3551 gives the others another meaning"),
         None => "35 and above, because RFC 3551 gives those below another meaning".to_owned(),
     };
-    Err(bad(field, &takes, value))
+    Err(bad(field, &must, value))
 }
 
 fn remote(remote: &Remote) -> Result<(), Error> {
@@ -450,8 +450,8 @@ fn file(field: &str, path: &str) -> Result<(), Error> {
     if path.len() <= FILE_BYTES && path.split('/').all(plain) && path.bytes().all(sound) {
         return Ok(());
     }
-    let takes = format!("a name under its directory, 1 to {FILE_BYTES} bytes, relative and without ..");
-    Err(bad(field, &takes, shown(path)))
+    let must = format!("a name under its directory, 1 to {FILE_BYTES} bytes, relative and without ..");
+    Err(bad(field, &must, shown(path)))
 }
 
 fn range<T: Copy + PartialOrd + Display>(
@@ -469,9 +469,13 @@ fn zero_or(field: &str, value: u32, range: &RangeInclusive<u32>) -> Result<(), E
     if value == 0 || range.contains(&value) {
         return Ok(());
     }
-    Err(bad(field, &format!("0, or {} to {}", range.start(), range.end()), value))
+    let must = match (range.start(), range.end()) {
+        (0 | 1, last) => format!("0 to {last}"),
+        (first, last) => format!("0, or {first} to {last}"),
+    };
+    Err(bad(field, &must, value))
 }
 
-fn bad(field: &str, takes: &str, found: impl Display) -> Error {
-    Error::new(ErrorCode::BadValue, format!("{field}: takes {takes}; this is {found}"))
+fn bad(field: &str, must: &str, found: impl Display) -> Error {
+    Error::new(ErrorCode::BadValue, format!("{field}: must be {must}, not {found}"))
 }

@@ -44,7 +44,7 @@ fn a_datagram_without_signature_is_unauthorized_and_one_without_cookie_a_bad_req
 fn a_key_is_trimmed_has_sixteen_bytes_and_is_never_printed() {
     assert_eq!(Key::new(b" 0123456789abcdef\n"), Key::new(b"0123456789abcdef"));
     let error = Key::new(b"0123456789abcde\n\n\n").expect_err("too short");
-    assert_eq!(error.reason, "key: takes 16 bytes or more; this has 15");
+    assert_eq!(error.reason, "key: must be 16 bytes or more, not 15");
     assert_eq!(format!("{:?}", ours()), "Key(..)");
 }
 

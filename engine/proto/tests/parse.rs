@@ -148,7 +148,7 @@ const RANGES: &[(&str, &[&str])] = &[
     (r#""command":"ping","controller":"a b""#, &["controller", "1 to 64 of A-Z", "\"a b\""]),
     (r#""command":"ping","controller":"""#, &["controller"]),
     (r#""command":"leg.query","leg":"A-z.0_9""#, &[]),
-    (r#""command":"leg.query","leg":"é""#, &["leg: takes"]),
+    (r#""command":"leg.query","leg":"é""#, &["leg: must be"]),
     (r#""command":"leg.create","leg":"a","media":{"ptime_ms":25}"#, &["media.ptime_ms", "10, 20", "25"]),
     (r#""command":"leg.create","leg":"a","media":{"ptime_ms":0}"#, &["media.ptime_ms"]),
     (r#""command":"leg.create","leg":"a","media":{"ptime_ms":60}"#, &[]),
@@ -295,7 +295,7 @@ const RANGES: &[(&str, &[&str])] = &[
     ),
     (
         r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"reorder_max_ms":310}"#,
-        &["tones.reorder_min_ms", "not those of busy, 310..=600", "150..=310"],
+        &["tones.reorder_min_ms", "must not overlap busy, 310..=600", "150..=310"],
     ),
     (
         r#""command":"detect.start","leg":"a","what":["tones"],"tones":{"busy_min_ms":400,"reorder_max_ms":399}"#,

@@ -174,7 +174,7 @@ fn no_key_is_ever_logged() {
     let mut reply = [0; 2_048];
     let len = uninterrupted(|| socket.recv(&mut reply)).expect("a reply");
     let reply = String::from_utf8_lossy(&reply[..len]).into_owned();
-    assert!(reply.contains("srtp.send.key: takes 16 bytes of key and 12 of salt"), "{reply}");
+    assert!(reply.contains("srtp.send.key: must be 16 bytes of key and 12 of salt"), "{reply}");
     engine.signal("TERM");
     let (_, log) = engine.wait();
     for text in [&reply, &log] {

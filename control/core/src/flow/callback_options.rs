@@ -48,7 +48,7 @@ pub(super) fn read(
             "has to be USERTERMINATED: this service has no access_number that a customer could call",
         )),
         _ if ask && !wait_for_agent => {
-            Err(bad("_wait_for_user_confirm", "takes true only together with _wait_for_agent=true"))
+            Err(bad("_wait_for_user_confirm", "may be true only together with _wait_for_agent=true"))
         }
         _ if ask && service.push_url.is_empty() => Err(bad(
             "_wait_for_user_confirm",
@@ -76,7 +76,7 @@ pub(super) fn wants_code(
     match direction {
         CallDirection::UserOriginated => flag(params, "_provide_code", service.provide_code),
         CallDirection::UserTerminated if flag(params, "_provide_code", false)? => {
-            Err(bad("_provide_code", "takes true only together with USERORIGINATED: nobody else calls"))
+            Err(bad("_provide_code", "may be true only together with USERORIGINATED: nobody else calls"))
         }
         CallDirection::UserTerminated => Ok(false),
     }

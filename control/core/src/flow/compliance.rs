@@ -122,7 +122,7 @@ impl Core {
     /// `GET /do_not_call`, in the order of the digits.
     pub(super) fn show_do_not_call(&self, after: Option<&str>, limit: usize) -> Answer {
         if !(1..=LISTING).contains(&limit) {
-            return Err(bad("limit", "takes 1 to 10,000"));
+            return Err(bad("limit", "must be 1 to 10,000"));
         }
         let from = std::ops::Bound::Excluded(after.map(canonical).unwrap_or_default());
         let numbers = self.do_not_call.range((from, std::ops::Bound::Unbounded)).take(limit);
@@ -132,7 +132,7 @@ impl Core {
     /// `POST /do_not_call`: all of them, or none.
     pub(super) fn list_numbers(&mut self, numbers: &[String]) -> Answer {
         if numbers.is_empty() || numbers.len() > IMPORT {
-            return Err(bad("numbers", &format!("takes 1 to {IMPORT} at once")));
+            return Err(bad("numbers", &format!("must be 1 to {IMPORT} at once")));
         }
         for (row, number) in (1..).zip(numbers) {
             check_number(&format!("number {row}"), number)?;

@@ -159,7 +159,7 @@ impl Core {
 
 /// Milliseconds since 1970 UTC of a field of a request.
 pub(super) fn moment(field: &str, time: &str) -> Result<u64, ApiError> {
-    calendar::parse(time).ok_or_else(|| bad(field, "takes a time such as 2026-11-20T09:30:00Z"))
+    calendar::parse(time).ok_or_else(|| bad(field, "must be a time such as 2026-11-20T09:30:00Z"))
 }
 
 fn size(data: &Value) -> usize {

@@ -46,7 +46,7 @@ pub(super) fn page<T>(
 ) -> Result<(Vec<T>, bool), ApiError> {
     let limit = limit.unwrap_or(LISTING);
     if !(1..=LISTING).contains(&limit) {
-        return Err(bad("limit", "takes 1 to 10,000"));
+        return Err(bad("limit", "must be 1 to 10,000"));
     }
     let first = found.by_ref().take(limit).collect();
     Ok((first, found.next().is_some()))

@@ -112,7 +112,7 @@ impl Check<'_> {
                     self.add(
                         Some(index),
                         "variable",
-                        "takes 1 to 32 of A-Z a-z 0-9 _, no digit first".into(),
+                        "must be 1 to 32 of A-Z a-z 0-9 _, no digit first".into(),
                     );
                 } else if GIVEN.contains(&variable.as_str()) {
                     self.add(Some(index), "variable", format!("\"{variable}\" cannot be set: it is given"));
@@ -142,7 +142,7 @@ impl Check<'_> {
                 && used(&callback.call_delay_s).is_ok_and(|names| names.is_empty())
                 && !callback.call_delay_s.parse::<u32>().is_ok_and(|seconds| seconds < 60)
             {
-                let why = "takes 0 to 59 seconds: more would put the agents who accept in refused";
+                let why = "must be 0 to 59 seconds: more would put the agents who accept in refused";
                 self.add(Some(index), "call_delay_s", why.to_owned());
             }
         }

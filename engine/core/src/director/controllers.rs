@@ -43,10 +43,7 @@ impl Controllers {
         if address.ip() != source.ip() {
             return Err(Error::new(
                 ErrorCode::BadValue,
-                format!(
-                    "address: takes an address of the host that asks, {}; this is {address}",
-                    source.ip()
-                ),
+                format!("address: must be one of the requesting host, {}, not {address}", source.ip()),
             ));
         }
         if !self.subscribers.contains_key(controller) && self.subscribers.len() >= SUBSCRIBERS {

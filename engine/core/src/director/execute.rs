@@ -255,7 +255,7 @@ impl Director {
             Some(address) => {
                 let known =
                     self.config.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                let reason = format!("address: takes one of this engine's, {known}; this is {address}");
+                let reason = format!("address: must be one of this engine's, {known}, not {address}");
                 Err(Error::new(ErrorCode::BadValue, reason))
             }
             None => Err(Error::new(ErrorCode::OutOfPorts, "the engine has no media address")),
@@ -271,7 +271,7 @@ impl Director {
             Some(worker) if worker < self.config.workers => Ok(worker),
             Some(worker) => {
                 let last = self.config.workers - 1;
-                Err(Error::new(ErrorCode::BadValue, format!("worker: takes 0 to {last}; this is {worker}")))
+                Err(Error::new(ErrorCode::BadValue, format!("worker: must be 0 to {last}, not {worker}")))
             }
             None => Ok((0..self.config.workers)
                 .min_by_key(|worker| self.load[usize::from(*worker)])

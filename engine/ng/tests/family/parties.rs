@@ -344,8 +344,8 @@ fn a_transformation_says_where_it_receives_and_sends_on_in_another_encoding() {
     let none = "No pair of codecs that this engine carries";
     let address = "Failed to parse network address";
     for (media, wanted) in [
-        (vec![], "media: takes 1 to 16 entries"),
-        (vec![Value::from("x")], "media: takes dictionaries"),
+        (vec![], "media: must have 1 to 16 entries"),
+        (vec![Value::from("x")], "media: must be a list of dictionaries"),
         (vec![transformed("G729", "PCMA", "127.0.0.9")], none),
         (vec![transformed("PCMA", "telephone-event", "127.0.0.9")], none),
         (vec![transformed("PCMU", "PCMA", "::1")], address),

@@ -43,11 +43,11 @@ impl Config {
         }
         let bad = |reason: String| Err(Error::new(ErrorCode::BadValue, reason));
         if !(1..=CLIENT_TIMEOUT_US).contains(&self.timeout_us) {
-            return bad(format!("timeout_us: takes 1 to {CLIENT_TIMEOUT_US}; this is {}", self.timeout_us));
+            return bad(format!("timeout_us: must be 1 to {CLIENT_TIMEOUT_US}, not {}", self.timeout_us));
         }
         let Some(lease_ms) = self.lease_ms else { return Ok(()) };
         if lease_ms != 0 && !LEASE_MS.contains(&lease_ms) {
-            return bad(format!("lease_ms: takes 0, or {LEASE_MS:?}; this is {lease_ms}"));
+            return bad(format!("lease_ms: must be 0 or {LEASE_MS:?}, not {lease_ms}"));
         }
         if self.controller.is_none() {
             return bad("controller: a subscription needs the name of its controller".to_owned());

@@ -126,7 +126,7 @@ impl ToneParameters {
         ];
         for (name, value, most_name, most) in ordered {
             if value > most {
-                return Some((name, format!("takes at most {most_name}, {most}; this is {value}")));
+                return Some((name, format!("must be at most {most_name}, {most}, not {value}")));
             }
         }
         let (busy, reorder) =
@@ -134,7 +134,7 @@ impl ToneParameters {
         let apart = busy.end() < reorder.start() || reorder.end() < busy.start();
         let why = || {
             let (from, to) = (reorder.start(), reorder.end());
-            format!("takes times that are not those of busy, {busy:?}; these are {from}..={to}")
+            format!("must not overlap busy, {busy:?}, as {from}..={to} does")
         };
         (!apart).then(|| ("reorder_min_ms", why()))
     }
