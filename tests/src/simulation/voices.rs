@@ -6,7 +6,7 @@ use offhook_control_core::{CallId, EngineId};
 use offhook_proto::DtmfMode;
 use rand::RngExt as _;
 
-use super::engines::{address_of, call_of};
+use super::engines::{SimLeg, address_of, call_of};
 use super::network::PeerState;
 use super::oracle::agent_of;
 use super::switch::SILENCE;
@@ -107,15 +107,19 @@ impl World {
         }
     }
 
-    /// Whoever is spliced with an open ear, and is told nothing else, has to hear the other in the end.
+    /// Whoever is spliced with an open ear, and is told nothing else, has to hear the other in the end: once the engine knows where
+    /// the other is, or control could have told it.
     fn note_silence_between(&mut self, call: CallId) {
+        let is_controlled = self.shell.core.is_some();
         let talks = self.fed_leg(call).is_some_and(|(engine, name)| {
             let engine = &self.engines[usize::from(engine.0)];
             let leg = &engine.legs[&name];
+            let is_told = leg.has_remote || is_controlled && engine.is_reachable();
             // What is searched for keys is made anew: it does not name the speaker any more.
             let partner = leg.partner.as_ref().filter(|_| leg.dtmf != DtmfMode::Block);
             let partner = partner.and_then(|partner| engine.legs.get(partner));
-            partner.is_some_and(|partner| partner.hears && partner.has_remote && partner.play.is_none())
+            let hears = |partner: &SimLeg| partner.hears && partner.has_remote && partner.play.is_none();
+            is_told && partner.is_some_and(hears)
         });
         let now_us = self.now_us;
         let Some(peer) = self.network.peers.get_mut(&call) else { return };
