@@ -240,7 +240,8 @@ impl World {
         let legs = self.engines.iter().flat_map(|engine| engine.legs.keys().chain(engine.asked.keys()));
         let mut phones = legs.filter(|name| name.starts_with(&prefix)).filter_map(|name| call_of(name));
         let vouched = phones.any(|phone| self.has_vouched(phone, 1_150_000));
-        let proof = asked.map(|(_, asked)| *asked).max_by_key(|(at, _)| *at);
+        // What is asked of a former leg, to delete it, proves nothing of the one that is used.
+        let proof = asked.max_by_key(|(name, (at, _))| (call_of(name), *at)).map(|(_, asked)| *asked);
         match proof {
             Some((at, Some(age))) if self.now_us - at + age <= 1_150_000 => {}
             _ if vouched => {}

@@ -39,6 +39,10 @@ pub(crate) enum Pending {
     Silence {
         call: CallId,
     },
+    /// Whose a leg is that no call has.
+    Stray {
+        leg: String,
+    },
     Orphan {
         leg: String,
     },
@@ -135,6 +139,11 @@ impl Core {
                 let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
                 self.on_silence_looked_at(call, engine, info);
             }
+            Pending::Stray { leg } if unanswered(&result) => self.look_at_stray(engine, leg),
+            Pending::Stray { leg } => {
+                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
+                self.on_stray_looked_at(engine, leg, info);
+            }
             Pending::Left { leg } => {
                 if unanswered(&result) || matches!(result, Ok(offhook_proto::Reply::Ok(_))) {
                     self.on_old_leg(engine, leg);
@@ -216,6 +225,7 @@ impl Core {
                 | Pending::Sweep
                 | Pending::Query { .. }
                 | Pending::Silence { .. }
+                | Pending::Stray { .. }
                 | Pending::Orphan { .. }
                 | Pending::Detect { .. } => return false,
             };

@@ -32,7 +32,10 @@ impl Core {
             EventBody::SpliceAudio(audio) => Some(&audio.from),
             _ => None,
         };
-        if of_leg.is_some_and(|leg| !self.is_on(leg, engine)) {
+        if let Some(leg) = of_leg.filter(|leg| !self.is_on(leg, engine)) {
+            if matches!(event, EventBody::LegSilent { .. }) && !self.legs.contains_key(leg) {
+                self.look_at_stray(engine, leg.clone());
+            }
             return;
         }
         match event {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use offhook_proto::{Command, LegList, LegListRequest};
+use offhook_proto::{Command, Error, LegInfo, LegList, LegListRequest, LegQuery};
 
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
@@ -189,6 +189,21 @@ impl Core {
         let owner = Some(self.config.controller.clone());
         let request = LegListRequest { after, owner, limit: Some(offhook_proto::limits::LIST_PAGE) };
         self.ask(engine, Pending::Sweep, Command::LegList(request));
+    }
+
+    /// A leg that no call has is silent: if it is ours, a request that was long on its way has opened it after its call was over,
+    /// or our run that had sent it.
+    pub(crate) fn look_at_stray(&mut self, engine: EngineId, leg: String) {
+        if self.engines.state(engine) == State::Up {
+            self.ask(engine, Pending::Stray { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
+        }
+    }
+
+    pub(crate) fn on_stray_looked_at(&mut self, engine: EngineId, leg: String, info: Result<LegInfo, Error>) {
+        let is_ours = info.is_ok_and(|info| info.owner.as_ref() == Some(&self.config.controller));
+        if is_ours && !self.legs.contains_key(&leg) {
+            self.delete_orphan(engine, leg);
+        }
     }
 
     /// Engines that did not say what they hold are asked again.

@@ -151,6 +151,7 @@ impl Bench {
             hears: pair.is_some_and(|[first, _]| first == leg || !self.legs.ringing),
             heard: pair.is_some_and(|[first, _]| first != leg || !self.legs.ringing),
             last_packet_ms: (self.packet_age_ms != u64::MAX).then_some(self.packet_age_ms),
+            owner: Some(if leg.starts_with("foreign") { "another" } else { "control" }.to_owned()),
             remote: (!self.legs.untold).then(|| remote().remote),
             codec: self.legs.codec.unwrap_or(Media::default().codec),
             ..LegInfo::new(leg, rtp, rtcp)
