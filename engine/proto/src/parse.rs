@@ -140,7 +140,15 @@ fn field_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         ErrorCode::BadValue
     };
     let sentence = if path == "." { sentence } else { format!("{path}: {sentence}") };
-    Error::new(code, without_middle(sentence))
+    Error::new(code, without_middle(on_one_line(&sentence)))
+}
+
+/// A sentence that quotes a stranger, without what would make more than one line of it in a log or on a terminal.
+fn on_one_line(sentence: &str) -> String {
+    sentence
+        .chars()
+        .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
+        .collect()
 }
 
 /// A sentence that quotes a stranger at length, with only its start and end.

@@ -116,7 +116,7 @@ pub enum Command {
 pub struct LegCreate {
     /// Name, chosen by the controller: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub leg: String,
-    /// Local address to receive on; the engine's first media address when absent.
+    /// Local address to receive on; the engine's first media address, of the IP version of `remote`, when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// Where the peer receives, when it is known already.

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::support::{Engine, PATIENCE, Phone, leg_towards, number, own_address, splice};
 
 /// A controller without a library.
-struct Raw(UdpSocket);
+pub(crate) struct Raw(pub(crate) UdpSocket);
 
 impl Raw {
-    fn to(engine: &Engine) -> Self {
+    pub(crate) fn to(engine: &Engine) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.connect(engine.control).expect("connected");
         socket.set_read_timeout(Some(PATIENCE)).expect("set");
@@ -26,7 +26,7 @@ impl Raw {
     }
 
     /// Cookie and dictionary of the next datagram.
-    fn hear(&self) -> (String, Value) {
+    pub(crate) fn hear(&self) -> (String, Value) {
         let mut buffer = [0; 16_384];
         let length = uninterrupted(|| self.0.recv(&mut buffer)).expect("a datagram");
         let (cookie, body) = frame::split(&buffer[..length]).expect("a cookie");

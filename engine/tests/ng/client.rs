@@ -30,7 +30,8 @@ impl NgClient {
             let length = uninterrupted(|| self.0.recv(&mut buffer)).expect("a reply");
             let (answered, body) = frame::split(&buffer[..length]).expect("a cookie");
             if answered == cookie {
-                return parse_bencode(body).expect("a dictionary");
+                return parse_bencode(body)
+                    .unwrap_or_else(|| panic!("no dictionary: {}", String::from_utf8_lossy(body)));
             }
         }
     }

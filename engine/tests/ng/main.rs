@@ -6,8 +6,11 @@ mod bleed;
 mod calls;
 mod client;
 mod creating;
+mod hostile;
 mod kamailio;
 mod learning;
+#[path = "../engine/mangled.rs"]
+mod mangled;
 mod packet_times;
 mod perl;
 mod publishing;

@@ -14,7 +14,7 @@ pub struct DirectorConfig {
     pub instance: String,
     /// Version of the software.
     pub version: String,
-    /// Media addresses; the first is where legs go that name none.
+    /// Media addresses; the first, of the IP version of their peers, is where legs go that name none.
     pub addresses: Vec<IpAddr>,
     /// What peers are told in place of a media address, where this host is behind a NAT that keeps ports.
     pub advertised: HashMap<IpAddr, IpAddr>,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_proto::{Error, ErrorCode, LegCreate, Listen, Reply, Splice, Supervise, Unsplice};
+use offhook_proto::{Error, ErrorCode, LegCreate, LegUpdate, Listen, Reply, Splice, Supervise, Unsplice};
 use rand_chacha::rand_core::Rng as _;
 
 use super::op::{Op, Stage, Task};
@@ -38,6 +38,7 @@ impl Director {
         match &started.task {
             Task::Create(body) => return self.create(op, body).map(Some),
             Task::Update(body) => {
+                self.check_version(body)?;
                 let change = body.clone();
                 self.tell_leg(&body.leg, |leg| WorkerCommand::Update { op, leg, change })?;
             }
@@ -250,16 +251,40 @@ impl Director {
     }
 
     fn address_for(&self, body: &LegCreate) -> Result<IpAddr, Error> {
-        match body.address.or(self.ports.first_address()) {
-            Some(address) if self.ports.has_address(address) => Ok(address),
-            Some(address) => {
-                let known =
-                    self.config.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                let reason = format!("address: must be one of this engine's, {known}, not {address}");
-                Err(Error::new(ErrorCode::BadValue, reason))
+        let known = || self.config.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let of_version =
+            |address: &IpAddr| body.remote.is_none_or(|remote| remote.rtp.is_ipv4() == address.is_ipv4());
+        let first = self.config.addresses.iter().find(|address| of_version(address));
+        let reason = match (body.address, first, &body.remote) {
+            (Some(address), ..) if self.ports.has_address(address) => return Ok(address),
+            (Some(address), ..) => {
+                format!("address: must be one of this engine's, {}, not {address}", known())
             }
-            None => Err(Error::new(ErrorCode::OutOfPorts, "the engine has no media address")),
+            (None, Some(first), _) => return Ok(*first),
+            (None, None, Some(remote)) => format!(
+                "remote.rtp: must be of an IP version that this engine has, {}, not {}",
+                known(),
+                remote.rtp
+            ),
+            (None, None, None) => {
+                return Err(Error::new(ErrorCode::OutOfPorts, "the engine has no media address"));
+            }
+        };
+        Err(Error::new(ErrorCode::BadValue, reason))
+    }
+
+    /// A leg's socket is of one IP version.
+    fn check_version(&self, body: &LegUpdate) -> Result<(), Error> {
+        let Some((entry, remote)) = self.legs.find(&body.leg).zip(body.remote) else { return Ok(()) };
+        if entry.rtp.is_ipv4() == remote.rtp.is_ipv4() {
+            return Ok(());
         }
+        let reason = format!(
+            "remote.rtp: must be of the same IP version as the leg's, {}, not {}",
+            entry.rtp.ip(),
+            remote.rtp
+        );
+        Err(Error::new(ErrorCode::BadValue, reason))
     }
 
     /// Where a new leg lives: beside another, where asked, or where there are fewest.

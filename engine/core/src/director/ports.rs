@@ -28,11 +28,6 @@ impl Ports {
         Self { free: addresses.iter().map(|&address| (address, even.iter().copied().collect())).collect() }
     }
 
-    /// The address to use where none is named.
-    pub(crate) fn first_address(&self) -> Option<IpAddr> {
-        self.free.first().map(|(address, _)| *address)
-    }
-
     /// Whether legs can receive on an address.
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.free.iter().any(|(known, _)| *known == address)
