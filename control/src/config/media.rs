@@ -14,9 +14,8 @@ pub(super) fn media(mut table: Table<'_, '_>, core: &mut CoreConfig) -> Vec<Medi
     let mut media = Vec::new();
     for name in &names {
         let Some(one) = offered(name, ptime_ms) else {
-            let takes =
-                "must be \"PCMU\", \"PCMA\", \"G722\", \"opus\", \"L16\" and \"L16/16000\" to \"L16/48000\"";
-            table.refuse("codecs", &format!("{takes}; this holds \"{name}\""));
+            let known = "may list only \"PCMU\", \"PCMA\", \"G722\", \"opus\", \"L16\" and \"L16/16000\" to \"L16/48000\"";
+            table.refuse("codecs", &format!("{known}, not \"{name}\""));
             continue;
         };
         if media.iter().any(|known: &Media| known.codec == one.codec) {

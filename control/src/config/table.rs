@@ -195,8 +195,7 @@ impl<'t, 's> Table<'t, 's> {
             match value.get_ref() {
                 DeValue::String(text) => pairs.push((name.to_owned(), text.to_string())),
                 other => {
-                    let kind = other.type_str();
-                    let message = format!("{} must be a string, not {kind}", self.name(name));
+                    let message = format!("{} must be a string, not {}", self.name(name), kind(other));
                     self.mistakes.add(value.span().start, message);
                 }
             }
@@ -273,7 +272,9 @@ impl<'t, 's> Table<'t, 's> {
             }
             let near = self.asked.iter().min_by_key(|known| distance(known, name));
             let hint = match near {
-                Some(near) if distance(near, name) <= 3 => format!("; did you mean {near}?"),
+                Some(near) if distance(near, name) <= (name.chars().count() / 2).min(3) => {
+                    format!("; did you mean {near}?")
+                }
                 _ => format!("; known here: {}", self.asked.iter().copied().collect::<Vec<_>>().join(", ")),
             };
             self.mistakes.add(key.span().start, format!("{} is not known{hint}", self.name(name)));
@@ -300,10 +301,16 @@ impl<'t, 's> Table<'t, 's> {
         found: &DeValue<'s>,
         wanted: &str,
     ) -> Option<T> {
-        let kind = found.type_str();
-        self.mistakes.add(value.span().start, format!("{} must be {wanted}, not {kind}", self.name(key)));
+        let message = format!("{} must be {wanted}, not {}", self.name(key), kind(found));
+        self.mistakes.add(value.span().start, message);
         None
     }
+}
+
+/// `a string`, `an integer`.
+fn kind(value: &DeValue<'_>) -> String {
+    let kind = value.type_str();
+    format!("{} {kind}", if kind.starts_with(['a', 'i']) { "an" } else { "a" })
 }
 
 /// Edits that turn one word into the other (Levenshtein).

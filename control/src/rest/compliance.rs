@@ -24,7 +24,7 @@ async fn ledger(State(api): State<Api>) -> Response {
     api.ask(ApiRequest::Compliance).await
 }
 
-/// `?after=` goes on after a number, `?limit=` takes at most so many, `?format=csv` gives CSV with a heading line.
+/// `?after=` goes on after a number, `?limit=` takes at most so many, `?format=csv` gives CSV with a header line.
 async fn list(State(api): State<Api>, Query(fields): Query<Vec<(String, String)>>) -> Response {
     let (mut after, mut limit, mut csv) = (None, LISTING, false);
     for (name, value) in fields {
@@ -70,7 +70,7 @@ async fn add(State(api): State<Api>, Body(body): Body<NumbersBody>) -> Response 
     api.ask(ApiRequest::ListNumbers(body.numbers)).await
 }
 
-/// CSV with a heading line that has a column `number` (RFC 4180); other columns are not looked at.
+/// CSV with a header line that has a column `number` (RFC 4180); other columns are not looked at.
 async fn import(State(api): State<Api>, request: Request) -> Response {
     let numbers = match read(request, IMPORT_BYTES).await {
         Ok(bytes) => numbers(&bytes),
@@ -88,7 +88,7 @@ fn numbers(bytes: &[u8]) -> Result<Vec<String>, Problem> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let columns = reader.headers().map_err(|error| Problem::bad(error.to_string()))?;
     let column = columns.iter().position(|column| column == "number");
-    let column = column.ok_or_else(|| Problem::bad("the heading line has no column number"))?;
+    let column = column.ok_or_else(|| Problem::bad("the header line has no column `number`"))?;
     let field = |record: Result<csv::StringRecord, csv::Error>| {
         let record = record.map_err(|error| Problem::bad(error.to_string()))?;
         Ok(record.get(column).unwrap_or_default().to_owned())

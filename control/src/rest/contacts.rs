@@ -48,7 +48,7 @@ async fn dispose(State(api): State<Api>, Name(id): Name, Body(body): Body<Dispos
     api.ask(ApiRequest::Dispose(ContactId(id), body)).await
 }
 
-/// CSV with a heading line (RFC 4180). `?queue=` and `?list=` hold for all rows that have no such column.
+/// CSV with a header line (RFC 4180). `?queue=` and `?list=` hold for all rows that have no such column.
 async fn import(
     State(api): State<Api>,
     Query(fields): Query<Vec<(String, String)>>,
@@ -99,12 +99,12 @@ fn rows(fields: Vec<(String, String)>, bytes: &[u8]) -> Result<Vec<ContactBody>,
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let columns = reader.headers().map_err(|error| refused(&error))?.clone();
     if !columns.iter().any(|column| column == "number") {
-        return Err(Problem::bad("the heading line has no column number"));
+        return Err(Problem::bad("the header line has no column `number`"));
     }
     if let Some(twice) =
         columns.iter().enumerate().find(|(n, name)| columns.iter().take(*n).any(|c| c == *name))
     {
-        return Err(Problem::bad(format!("the heading line has the column {} twice", twice.1)));
+        return Err(Problem::bad(format!("the header line has the column {} twice", twice.1)));
     }
     let records = reader.records().map(|record| record.map_err(|error| refused(&error)));
     records.map(|record| Ok(contact(&every, &columns, &record?))).collect()
@@ -129,14 +129,14 @@ fn contact(every: &ContactBody, columns: &csv::StringRecord, record: &csv::Strin
     body
 }
 
-/// Rows are counted as in the core's refusals: the first after the heading line is row 1.
+/// Rows are counted as in the core's refusals: the first after the header line is row 1.
 fn refused(error: &csv::Error) -> Problem {
     let Some(row) = error.position().map(csv::Position::record) else {
         return Problem::bad(error.to_string());
     };
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            Problem::bad(format!("row {row}: has {len} fields, the heading line {expected_len}"))
+            Problem::bad(format!("row {row}: has {len} fields, the header line {expected_len}"))
         }
         csv::ErrorKind::Utf8 { err, .. } => Problem::bad(format!("row {row}: {err}")),
         _ => Problem::bad(format!("row {row}: {error}")),
@@ -175,7 +175,7 @@ mod tests {
             ("", "number"),
             ("name\r\nEve\r\n", "number"),
             ("number,number\r\n1,2\r\n", "twice"),
-            ("number,name\r\n+4420\r\n", "row 1: has 1 fields, the heading line 2"),
+            ("number,name\r\n+4420\r\n", "row 1: has 1 fields, the header line 2"),
             ("number,name\r\n1,2\r\n1,2,3\r\n", "row 2"),
         ] {
             let message = read(text).expect_err("it is refused");

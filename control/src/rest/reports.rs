@@ -1,7 +1,7 @@
 //! `/queue_events`, `/call_events`, `/archive`, `/callback_records`, `/refused_dials`: reports, page by page, as JSON or CSV (PV-08).
 //!
 //! `?from=2026-11-20T09:30:00Z` begins with the rows of that time, `?after=N` goes on after row N, `?limit=N` takes at most N
-//! rows, `?format=csv` gives CSV with a heading line. JSON says in `next` where the next page begins, CSV in the header
+//! rows, `?format=csv` gives CSV with a header line. JSON says in `next` where the next page begins, CSV in the header
 //! `x-next`; both are absent on an empty page.
 
 use axum::Router;
@@ -92,7 +92,7 @@ fn csv(page: &Page) -> Response {
     response
 }
 
-/// Rows as CSV (RFC 4180) under a heading line.
+/// Rows as CSV (RFC 4180) under a header line.
 pub(super) fn table(columns: &[&str], rows: &[Value]) -> Response {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     let mut write = |fields: &[String]| writer.write_record(fields).expect("memory takes every record");

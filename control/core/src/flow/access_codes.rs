@@ -13,8 +13,9 @@ use crate::limits::{ACCESS_CODES, WRONG_CODES};
 impl Core {
     /// A code that no open callback has.
     pub(super) fn new_access_code(&mut self) -> Result<String, ApiError> {
-        let full =
-            || ApiError::new(503, "no_access_code", "10,000 callbacks wait with an access code already");
+        let full = || {
+            ApiError::new(503, "no_access_code", "10,000 callbacks with an access code are waiting already")
+        };
         if self.index.with_code().len() >= ACCESS_CODES {
             return Err(full());
         }

@@ -292,7 +292,7 @@ impl Core {
     fn type_pin(&mut self, id: &AgentId, typed: &str) -> Answer {
         self.known(id)?;
         match self.on_pin(id, typed) {
-            None => Err(ApiError::new(409, "no_validation", "no PIN is awaited")),
+            None => Err(ApiError::new(409, "no_validation", "the agent is not being asked for a PIN")),
             Some(Ok(())) => self.show_agent(id),
             Some(Err(left)) => {
                 let tries = match left {

@@ -79,7 +79,11 @@ impl Core {
     fn has_room(&self, count: usize) -> Result<(), ApiError> {
         let waiting = self.contacts.len() - self.finished_contacts.len();
         if waiting + count > CONTACTS {
-            return Err(ApiError::new(503, "too_many_contacts", format!("{CONTACTS} contacts may wait")));
+            return Err(ApiError::new(
+                503,
+                "too_many_contacts",
+                format!("at most {CONTACTS} contacts may wait"),
+            ));
         }
         Ok(())
     }

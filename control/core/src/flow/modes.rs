@@ -106,7 +106,7 @@ impl Core {
         let agent = self.known(id)?;
         let asked = agent.mode.asked.as_ref().filter(|(change, _)| *change == body.change);
         let Some((_, wish)) = asked.cloned() else {
-            return Err(ApiError::new(409, "no_change", "no change of this name waits for a confirmation"));
+            return Err(ApiError::new(409, "no_change", "no such change is waiting to be confirmed"));
         };
         self.check_mode(agent, wish)?;
         let chosen = wish.or(agent.mode.chosen);

@@ -72,7 +72,7 @@ impl Core {
         let talking = found.filter(|found| found.stage == Stage::Connected);
         talking
             .and_then(|found| Some((found.id, found.call?)))
-            .ok_or_else(|| ApiError::new(409, "no_call", "the agent talks with no customer"))
+            .ok_or_else(|| ApiError::new(409, "no_call", "the agent is not talking to a customer"))
     }
 
     fn consultation_of(&self, by: &AgentId) -> Result<(u64, AgentId), ApiError> {
@@ -80,7 +80,7 @@ impl Core {
         let found = agent.interaction().and_then(|id| self.interactions.get(&id));
         let consults = found.filter(|found| found.passing.consult && found.passing.by.as_ref() == Some(by));
         consults.and_then(|found| Some((found.id, found.passing.to.clone()?))).ok_or_else(|| {
-            ApiError::new(409, "no_consultation", "the agent speaks with nobody about a transfer")
+            ApiError::new(409, "no_consultation", "the agent is not consulting anybody about a transfer")
         })
     }
 
