@@ -143,7 +143,7 @@ impl Runtime {
                 Some(input) = inbox.inputs.recv() => self.on_input(input),
                 Some(ask) = inbox.asks.recv() => drop(ask.answer.send(closing())),
                 () = &mut patience => {
-                    tracing::warn!(calls = self.calls.len(), "not everything has ended; ending all the same");
+                    tracing::warn!(calls = self.calls.len(), "not everything has ended; ending anyway");
                     break;
                 }
             }

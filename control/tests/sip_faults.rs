@@ -55,7 +55,7 @@ async fn a_call_whose_task_panics_has_an_end_for_the_core() {
     broken.store(true, Ordering::Relaxed);
     // Whether a phone's registration has run out is asked in the call's task.
     let call = port.dial(Target::Registered { aor: "agent1".to_owned() });
-    let lost = SipEvent::Ended { by_peer: false, reason: "an error of ours".to_owned() };
+    let lost = SipEvent::Ended { by_peer: false, reason: "internal error".to_owned() };
     assert_eq!(port.until_over(call).await, [lost]);
     port.idle().await;
 }

@@ -81,7 +81,7 @@ pub(crate) fn follow_network(
             let took = Duration::from_micros(clock.now().since(began));
             thread::sleep((took * 4).clamp(LEAST_REST, MOST_REST));
             if let Err(error) = watch.wait() {
-                return warn!(%error, "the network is followed no more");
+                return warn!(%error, "changes of the network are no longer followed");
             }
         }
     })?;
@@ -103,7 +103,7 @@ fn follow_interfaces(forwarder: &Forwarder, interfaces: &[Interface], refused: &
 }
 
 fn warn_of(interface: &str, error: &io::Error) {
-    warn!(interface, %error, "nothing is forwarded in the kernel that comes in here");
+    warn!(interface, %error, "packets that come in here are not forwarded in the kernel");
 }
 
 const LEAST_REST: Duration = Duration::from_millis(5);

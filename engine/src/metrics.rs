@@ -55,7 +55,7 @@ impl MetricsPage {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("metrics".into()).spawn(move || {
             if let Err(error) = runtime.block_on(serve(self.listener, reachable(control), key)) {
-                warn!(error = format!("{error:#}"), "figures are not shown any more");
+                warn!(error = format!("{error:#}"), "metrics are no longer served");
             }
         })?;
         Ok(())

@@ -191,7 +191,7 @@ fn allow_files(max_legs: u32, workers: usize) -> Files {
 fn warn_of_strange_addresses(addresses: &[IpAddr]) {
     for address in addresses {
         if let Err(error) = UdpSocket::bind((*address, 0)) {
-            warn!(%error, %address, "no leg can be made on this --media-address while it is none of this machine");
+            warn!(%error, %address, "this --media-address is not an address of this machine: no leg can be opened on it");
         }
     }
 }

@@ -58,7 +58,7 @@ impl Ask {
             let made = self.dialog.request(&self.shared.endpoint, self.method, headers, body);
             self.dialog.skip_cseq(CSEQS_PER_REQUEST);
             let (request, destination) = made
-                .inspect_err(|error| tracing::warn!(%error, "a request in a dialog could not be made"))
+                .inspect_err(|error| tracing::warn!(%error, "a request in a dialog could not be created"))
                 .ok()?;
             let response = request::send(&self.shared, request, destination, self.dialog.trunk).await;
             let is_answered = response.as_ref().is_some_and(|response| !is_local(&response.headers));

@@ -267,7 +267,7 @@ fn foreign_call(shared: &Shared, connection: &SipConnection) -> Option<Answer> {
     }
     if shared.is_to_mention(&shared.foreign_call_s) {
         let source = flow.map(|flow| flow.address);
-        tracing::info!(?source, "a call from elsewhere than the trunk is refused");
+        tracing::info!(?source, "a call that does not come from the trunk is refused");
     }
     Some((StatusCode::Forbidden, Vec::new()))
 }

@@ -295,7 +295,7 @@ impl Established {
             return;
         }
         if self.refusals >= OFFER_ATTEMPTS {
-            tracing::warn!(call = %self.call, status, "an offer was refused again and again; it is given up");
+            tracing::warn!(call = %self.call, status, "an offer was refused repeatedly; giving it up");
             self.refusals = 0;
             return;
         }

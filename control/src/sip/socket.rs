@@ -148,7 +148,7 @@ pub(crate) fn serve(vital: &Vital, shared: Arc<Shared>, udp: UdpConnection, back
     let lost = Arc::clone(&backlog);
     vital.spawn("reading datagrams", async move {
         while AssertUnwindSafe(udp.serve_loop(sender.clone())).catch_unwind().await.is_err() {
-            tracing::error!("a datagram is lost by an error of ours");
+            tracing::error!("a datagram is lost by an internal error");
             lost.note_handled();
         }
     });
@@ -158,7 +158,7 @@ pub(crate) fn serve(vital: &Vital, shared: Arc<Shared>, udp: UdpConnection, back
                 backlog.note_handled();
                 let handled = door::receive(&shared, message, connection, from);
                 if AssertUnwindSafe(handled).catch_unwind().await.is_err() {
-                    tracing::error!("a message is lost by an error of ours");
+                    tracing::error!("a message is lost by an internal error");
                 }
             }
         }

@@ -31,7 +31,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
                 Some(reason) => {
                     tracing::error!(
                         reason,
-                        "the trunk is away: no customer is dialled until it answers OPTIONS"
+                        "the trunk is down: no customer is dialled until it answers OPTIONS"
                     );
                 }
                 None => tracing::info!("the trunk answers OPTIONS: customers are dialled"),

@@ -69,10 +69,10 @@ pub(crate) fn spawn_call(
             () = shared.stopped.cancelled() => return,
         };
         if ended.is_err() {
-            tracing::error!(%call, "a call is lost by an error of ours");
+            tracing::error!(%call, "a call is lost by an internal error");
             shared.remove_call(call);
             shared.remove_closed_dialogs();
-            let reason = "an error of ours".to_owned();
+            let reason = "internal error".to_owned();
             shared.emit(call, SipEvent::Ended { by_peer: false, reason }).await;
         }
     });

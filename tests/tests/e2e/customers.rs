@@ -205,7 +205,7 @@ fn cb_15_while_the_trunk_is_away_no_attempt_is_made_and_the_customer_is_called_w
     let waits = house.rest.callback_of(&callback);
     assert_eq!((&waits["_callback_state"], &waits["_CB_DIAL_1_RESULT"]), (&json!("QUEUED"), &Value::Null));
     assert_eq!(house.rest.get("/api/v1/statistics")["held_back"], 1);
-    assert!(house.control_log().contains("the trunk is away"), "the log says so");
+    assert!(house.control_log().contains("the trunk is down"), "the log says so");
 
     let live = house.rest.live();
     let line = house.line(&carrier);
