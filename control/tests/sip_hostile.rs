@@ -367,3 +367,32 @@ async fn a_caller_to_whom_no_request_can_be_sent_is_refused() {
     }
     assert_eq!(port.port.counts().calls, 0);
 }
+
+#[tokio::test]
+async fn an_invite_that_comes_by_two_ways_is_one_call() {
+    let mut port = port().await;
+    let caller = Caller::of(&port).await;
+    caller.invite(1, "", "").await;
+    let (call, _) = port.incoming().await;
+    let other = caller
+        .message("INVITE", 1, "", SDP, &caller.peer.sdp())
+        .replace("branch=z9hG4bK", "branch=z9hG4bKother");
+    for _ in 0..2 {
+        caller.peer.send(caller.to, &other).await;
+        assert!(caller.response("1 INVITE").await.is("SIP/2.0 482"));
+    }
+    assert_eq!(port.port.counts().calls, 1);
+    answer(&port, call);
+    let ok = caller.peer.hear("SIP/2.0 200").await;
+    caller.send("ACK", 1, ok.header("To"), "", "").await;
+    port.answered(call).await;
+    caller.send("BYE", 2, ok.header("To"), "", "").await;
+    assert!(caller.response("2 BYE").await.is("SIP/2.0 200"));
+    ends(&mut port, call, true).await;
+    // The next of the same caller is another.
+    caller.invite(3, "", "").await;
+    let (next, _) = port.incoming().await;
+    port.port.command(next, SipCommand::Reject { status: 486, reason: "test".to_owned() });
+    assert!(caller.response("3 INVITE").await.is("SIP/2.0 486"));
+    port.idle().await;
+}

@@ -40,6 +40,9 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
     let Some(flow) = Flow::of(transaction.connection.as_ref()) else {
         return reply(transaction, StatusCode::ServerInternalError, Vec::new());
     };
+    let Some(begun) = shared.under_way.begin(&transaction.original) else {
+        return reply(transaction, StatusCode::LoopDetected, Vec::new());
+    };
     let asked = value(&transaction.original, "Session-Expires");
     let session = match SessionTimer::of_request(asked.as_deref(), shared.config.min_session_s) {
         Ok(session) => session,
@@ -86,6 +89,7 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         answer: None,
     };
     tokio::spawn(async move {
+        let _begun = begun;
         let _ = transaction.send_trying().await;
         drive(transaction, sender).await;
     });

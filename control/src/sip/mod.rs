@@ -23,6 +23,7 @@ mod incoming;
 mod inspect;
 mod legible;
 mod limits;
+mod merged;
 mod negotiate;
 mod outgoing;
 mod phone;

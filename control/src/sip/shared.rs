@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::config::SipConfig;
 use super::connections::Connections;
+use super::merged::UnderWay;
 use super::registrar::Registrar;
 use super::taking_up::TakingUp;
 use super::unread::Unread;
@@ -78,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) taking_up: Arc<TakingUp<Received>>,
     next_incoming: AtomicU64,
     pub(crate) connections: Connections,
+    /// INVITEs outside dialogs.
+    pub(crate) under_way: UnderWay,
     /// Set when the port is dropped.
     pub(crate) stopped: CancellationToken,
 }
@@ -113,6 +116,7 @@ impl Shared {
             dialogs: Mutex::default(),
             next_incoming: AtomicU64::new(first),
             connections: Connections::default(),
+            under_way: UnderWay::default(),
             stopped,
         }
     }
