@@ -2,7 +2,7 @@
 
 mod switchboard;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,30 +10,32 @@ use offhook_loadtest::sip::Transport;
 use serde_json::Value;
 use switchboard::{Fault, Switchboard, TOKEN};
 
-/// Each test has an address of its own on loopback, so that they can run side by side.
+/// An address on loopback by process and test, so that no two of them ever meet.
+fn own_address(host: u8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    // 127.0/16 is where everybody else is.
+    Ipv4Addr::new(127, high.max(1), low, host)
+}
+
 fn play(host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
     play_over(Transport::Udp, host, fault, extra)
 }
 
 fn play_over(transport: Transport, host: u8, fault: Fault, extra: &[&str]) -> (bool, Value) {
-    let trunk = SocketAddr::from(([127, 0, 7, host], 5080));
+    let trunk = SocketAddr::from((own_address(host), 5080));
     let board = Switchboard::start(trunk, transport, fault);
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{host}"));
     let control = format!("http://{}", board.http);
     let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
         .args(["run", "--control", &control, "--sip", &board.sip.to_string()])
-        .args(["--trunk-listen", &trunk.to_string(), "--phones-listen", &format!("127.0.7.{host}:5070")])
-        .args(["--phones-transport", transport.name(), "--trunk-transport", transport.name()])
         .args([
-            "--media-ip",
-            &format!("127.0.7.{host}"),
-            "--agents",
-            "6",
-            "--ramp",
-            "50/s",
-            "--parked",
-            "500ms",
+            "--trunk-listen",
+            &trunk.to_string(),
+            "--phones-listen",
+            &SocketAddr::new(trunk.ip(), 5070).to_string(),
         ])
+        .args(["--phones-transport", transport.name(), "--trunk-transport", transport.name()])
+        .args(["--media-ip", &trunk.ip().to_string(), "--agents", "6", "--ramp", "50/s", "--parked", "500ms"])
         .args([
             "--callbacks",
             "3/s",
@@ -223,7 +225,7 @@ fn a_control_that_is_not_there_or_lets_nobody_in_is_told_before_anything_is_play
     let told = refusal(&format!("http://{nobody}"), &[]);
     assert!(told.contains("cannot be reached") && told.contains(&nobody.to_string()), "{told}");
 
-    let board = Switchboard::start(SocketAddr::from(([127, 0, 7, 14], 5080)), Transport::Udp, Fault::Locked);
+    let board = Switchboard::start(SocketAddr::from((own_address(14), 5080)), Transport::Udp, Fault::Locked);
     let control = format!("http://{}", board.http);
     assert!(refusal(&control, &[]).contains("demands a token (--token-file)"));
     let wrong = token_file("wrong-token", "open-sesame-0124");
@@ -237,7 +239,7 @@ fn a_control_that_is_not_there_or_lets_nobody_in_is_told_before_anything_is_play
 
 #[test]
 fn a_place_where_no_report_can_be_left_is_told_before_anything_is_played() {
-    let board = Switchboard::start(SocketAddr::from(([127, 0, 7, 15], 5080)), Transport::Udp, Fault::None);
+    let board = Switchboard::start(SocketAddr::from((own_address(15), 5080)), Transport::Udp, Fault::None);
     let file = token_file("a-file", "");
     let told = refusal(&format!("http://{}", board.http), &["--report-dir", &file]);
     assert!(told.contains("cannot make") && told.contains("--report-dir"), "{told}");
