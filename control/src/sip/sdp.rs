@@ -1,7 +1,8 @@
 //! Session descriptions: our offers and answers, and what the peer's say (RFC 3264, RFC 8866).
 //!
-//! One audio stream is taken, over RTP/AVP or, with keys in `a=crypto`, RTP/SAVP, and their variants with feedback; every other stream of an offer is answered with port 0. Lines that we do not
-//! act on are left out before parsing, so that a peer's unusual attribute never costs the call.
+//! One audio stream is taken, over RTP/AVP or, with keys in `a=crypto`, RTP/SAVP, and their variants with feedback; every other stream of
+//! an offer is answered with port 0. Lines that we do not act on are left out before parsing, so that a peer's unusual attribute never
+//! costs the call.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};

@@ -6,6 +6,8 @@
 mod limits;
 #[path = "../../../control/src/sip/sdp.rs"]
 mod sdp;
+#[path = "../../../control/src/sip/sdp_error.rs"]
+mod sdp_error;
 #[path = "../../../control/src/sip/secrets.rs"]
 mod secrets;
 
