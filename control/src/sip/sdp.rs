@@ -52,6 +52,10 @@ impl Description {
         }
         let text = std::str::from_utf8(body).map_err(|_| SdpError::Malformed("not UTF-8".to_owned()))?;
         let (text, media_lines) = used_lines(text);
+        // Kind, port and protocol (RFC 8866 section 5.14): an answer repeats them.
+        if let Some(line) = media_lines.iter().find(|line| line.split_whitespace().count() < 3) {
+            return Err(SdpError::Malformed(format!("a stream without a port or a protocol: {line:.40}")));
+        }
         let session = SessionDescription::parse(&text.into())
             .map_err(|error| SdpError::Malformed(error.to_string()))?;
         let streams = session.media_descriptions.iter().enumerate();

@@ -159,6 +159,10 @@ fn what_cannot_be_used_says_why() {
     assert_eq!(parse(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/SAVP 0")), SdpError::NoAudio);
     assert_eq!(parse(&format!("{head}m=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
     assert_eq!(parse(&format!("{head}c=IN IP4 example.com\nm=audio 4000 RTP/AVP 0")), SdpError::NoAddress);
+    for stream in ["m=audio 4ma", "m=audio", "m=video", "m=audio 4000"] {
+        let text = format!("{head}c=IN IP4 10.0.0.1\n{stream}\nm=audio 4000 RTP/AVP 0");
+        assert!(matches!(parse(&text), SdpError::Malformed(_)), "{stream}");
+    }
     let offer = Description::parse(
         &crlf(&format!("{head}c=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP 18")),
         Security::Off,
