@@ -6,8 +6,18 @@ mod bench;
 
 use bench::news::{alive, calling, says, silent};
 use bench::{Bench, conversation};
+use offhook_control_core::CallId;
 use offhook_control_core::view::ConnectionStatus;
 use offhook_proto::{Command, ErrorCode};
+
+/// An agent's phone is picked up just when the engine says that it hears nothing; its call, and its leg.
+fn answered_unheard() -> (Bench, CallId, String) {
+    let (mut bench, ann) = calling();
+    let leg = format!("a-ann-{ann}");
+    says(&mut bench, silent(&leg));
+    bench.answer(ann);
+    (bench, ann, leg)
+}
 
 /// How often a leg was opened.
 fn opened(bench: &Bench, leg: &str) -> usize {
@@ -17,9 +27,7 @@ fn opened(bench: &Bench, leg: &str) -> usize {
 
 #[test]
 fn by_02_by_09_a_phone_that_the_engine_hears_is_kept_though_control_has_not_been_told_so() {
-    let (mut bench, ann) = calling();
-    says(&mut bench, silent(&format!("a-ann-{ann}")));
-    bench.answer(ann);
+    let (mut bench, ann, _) = answered_unheard();
     bench.end_play(ann);
     bench.packet_age_ms = 20;
     bench.pass_ms(60_000);
@@ -28,9 +36,7 @@ fn by_02_by_09_a_phone_that_the_engine_hears_is_kept_though_control_has_not_been
 
 #[test]
 fn by_02_by_09_a_phone_is_not_given_up_before_the_engine_has_said_that_it_does_not_hear_it() {
-    let (mut bench, ann) = calling();
-    says(&mut bench, silent(&format!("a-ann-{ann}")));
-    bench.answer(ann);
+    let (mut bench, ann, _) = answered_unheard();
     bench.packet_age_ms = 60_000;
     for _ in 0..5 {
         bench.refuse_next(|command| matches!(command, Command::LegQuery(_)), ErrorCode::Timeout);
@@ -43,10 +49,7 @@ fn by_02_by_09_a_phone_is_not_given_up_before_the_engine_has_said_that_it_does_n
 
 #[test]
 fn by_02_by_09_a_phone_that_is_heard_again_before_the_engine_has_said_that_it_was_not_is_kept() {
-    let (mut bench, ann) = calling();
-    let leg = format!("a-ann-{ann}");
-    says(&mut bench, silent(&leg));
-    bench.answer(ann);
+    let (mut bench, ann, leg) = answered_unheard();
     bench.end_play(ann);
     bench.packet_age_ms = 60_000;
     bench.delay_answers();
@@ -59,10 +62,7 @@ fn by_02_by_09_a_phone_that_is_heard_again_before_the_engine_has_said_that_it_wa
 
 #[test]
 fn by_02_by_09_a_phone_whose_leg_the_engine_has_lost_meanwhile_is_kept_and_the_leg_is_opened_again() {
-    let (mut bench, ann) = calling();
-    let leg = format!("a-ann-{ann}");
-    says(&mut bench, silent(&leg));
-    bench.answer(ann);
+    let (mut bench, ann, leg) = answered_unheard();
     bench.refuse_next(|command| matches!(command, Command::LegQuery(_)), ErrorCode::LegNotFound);
     bench.pass_ms(10_000);
     assert!(!bench.is_hung_up(ann));

@@ -1,7 +1,7 @@
 //! Between the legs and their engines: commands out, replies in. What replies lead to: [`super::leg_changes`]; what engines say
 //! by themselves: [`super::engine_events`]; and when they fall silent: [`super::outages`].
 
-use offhook_proto::{Command, LegDelete, LegInfo, LegQuery};
+use offhook_proto::{Command, LegDelete, LegQuery};
 
 use crate::core::Core;
 use crate::io::{EngineReply, Key, Output};
@@ -90,11 +90,16 @@ impl Core {
 
     /// Asks the engine about an agent's leg, so that a customer may be dialled for it (BY-02).
     pub(crate) fn ask_proof(&mut self, engine: EngineId, interaction: u64, leg: String) -> RequestId {
-        self.ask(engine, Pending::Proof { interaction }, Command::LegQuery(LegQuery { leg }))
+        self.ask_about(engine, Pending::Proof { interaction }, leg)
     }
 
     pub(crate) fn ask(&mut self, engine: EngineId, pending: Pending, command: Command) -> RequestId {
         self.ask_for(Key::None, engine, pending, command)
+    }
+
+    /// Asks for what the engine knows of a leg: a [`LegInfo`](offhook_proto::LegInfo).
+    pub(crate) fn ask_about(&mut self, engine: EngineId, pending: Pending, leg: String) -> RequestId {
+        self.ask(engine, pending, Command::LegQuery(LegQuery { leg }))
     }
 
     fn ask_for(&mut self, key: Key, engine: EngineId, pending: Pending, command: Command) -> RequestId {
@@ -124,8 +129,7 @@ impl Core {
                 self.on_leg_reply(call, aspect, &command, result);
             }
             Pending::Proof { interaction } => {
-                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
-                self.on_proof(interaction, request, info);
+                self.on_proof(interaction, request, result.and_then(offhook_proto::Reply::parse));
             }
             Pending::Detect { interaction } => {
                 if !unanswered(&result) && !matches!(result, Ok(offhook_proto::Reply::Ok(_))) {
@@ -136,13 +140,11 @@ impl Core {
             Pending::Sweep => self.on_swept(engine, result),
             Pending::Query { leg } => self.on_queried(engine, leg, result),
             Pending::Silence { call } => {
-                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
-                self.on_silence_looked_at(call, engine, info);
+                self.on_silence_looked_at(call, engine, result.and_then(offhook_proto::Reply::parse));
             }
             Pending::Stray { leg } if unanswered(&result) => self.look_at_stray(engine, leg),
             Pending::Stray { leg } => {
-                let info = result.and_then(offhook_proto::Reply::parse::<LegInfo>);
-                self.on_stray_looked_at(engine, leg, info);
+                self.on_stray_looked_at(engine, leg, result.and_then(offhook_proto::Reply::parse));
             }
             Pending::Left { leg } => {
                 if unanswered(&result) || matches!(result, Ok(offhook_proto::Reply::Ok(_))) {

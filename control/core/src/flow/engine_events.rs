@@ -123,17 +123,16 @@ impl Core {
     pub(crate) fn on_silent(&mut self, id: CallId) {
         let silent_us =
             self.now.mono_us.saturating_sub(u64::from(self.config.agents.silent_after_ms) * 1_000);
-        let told_us = self.told_us(id);
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.leg.is_silent()) else { return };
         if call.state != State::Up {
             return;
         }
         call.probe.silent_us.get_or_insert(silent_us);
-        // The first packet after an answer, or after a move, may be on its way.
-        let since_us = call.answered_us.max(told_us);
+        let answered_us = call.answered_us;
         match call.role.clone() {
             Role::Agent(agent) => {
-                let left_ms = self.left_ms(since_us, FIRST_PACKET_MS);
+                // The first packet after an answer, or after a move, may be on its way.
+                let left_ms = self.left_ms(answered_us.max(self.told_us(id)), FIRST_PACKET_MS);
                 let found = self.agents.get(&agent);
                 let interaction =
                     found.and_then(Agent::interaction).and_then(|found| self.interactions.get(&found));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use offhook_proto::{Command, Error, LegInfo, LegList, LegListRequest, LegQuery};
+use offhook_proto::{Command, Error, LegInfo, LegList, LegListRequest};
 
 use crate::call::{Role, State as CallState};
 use crate::core::Core;
@@ -195,7 +195,7 @@ impl Core {
     /// or our run that had sent it.
     pub(crate) fn look_at_stray(&mut self, engine: EngineId, leg: String) {
         if self.engines.state(engine) == State::Up {
-            self.ask(engine, Pending::Stray { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
+            self.ask_about(engine, Pending::Stray { leg: leg.clone() }, leg);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A new run asks the engines which of its legs they kept (BY-10).
 
-use offhook_proto::{Command, LegInfo, LegList, LegListRequest, LegQuery};
+use offhook_proto::{Command, LegInfo, LegList, LegListRequest};
 
 use crate::core::Core;
 use crate::engines::State;
@@ -57,11 +57,7 @@ impl Core {
         for leg in &list.legs {
             if self.replayed.is_wanted(leg) {
                 self.replayed.asked.insert((engine, leg.clone()));
-                self.ask(
-                    engine,
-                    Pending::Query { leg: leg.clone() },
-                    Command::LegQuery(LegQuery { leg: leg.clone() }),
-                );
+                self.ask_about(engine, Pending::Query { leg: leg.clone() }, leg.clone());
             } else if !self.legs.contains_key(leg) {
                 self.delete_orphan(engine, leg.clone());
             }
@@ -91,7 +87,7 @@ impl Core {
             }
             Err(_) => {
                 let leg = asked.1;
-                self.ask(engine, Pending::Query { leg: leg.clone() }, Command::LegQuery(LegQuery { leg }));
+                self.ask_about(engine, Pending::Query { leg: leg.clone() }, leg);
             }
         }
         self.decide_if_known();

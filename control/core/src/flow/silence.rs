@@ -2,7 +2,7 @@
 //! neither RTP nor RTCP. What answers for it is OPTIONS in its dialog (RFC 3261 section 11.2). And the engine is asked whether
 //! it still hears nothing: what it told while it was out of reach for a moment comes late.
 
-use offhook_proto::{Command, Error, ErrorCode, LegInfo, LegQuery};
+use offhook_proto::{Error, ErrorCode, LegInfo};
 
 use crate::agent::Agent;
 use crate::call::{Role, State};
@@ -69,10 +69,10 @@ impl Core {
     /// Asks the engine whether it still hears nothing of a peer.
     fn look_at_silence(&mut self, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
-        let query = Command::LegQuery(LegQuery { leg: call.leg.name.clone() });
+        let leg = call.leg.name.clone();
         match self.engine_of(id) {
             Some(engine) => {
-                self.ask(engine, Pending::Silence { call: id }, query);
+                self.ask_about(engine, Pending::Silence { call: id }, leg);
             }
             None => self.look_at_silence_later(id),
         }
