@@ -16,12 +16,12 @@ use super::flow::Flow;
 use super::limits::CALL_INBOX;
 use super::outgoing::{Failure, allows};
 use super::reliable::{Due, Reliable};
-use super::request::{full_response, reply, warning};
+use super::request::{full_response, reply, sdp_warning, warning};
 use super::sdp::{self, Description, SdpError};
 use super::secrets::{Secrets, Security};
 use super::session_timer::SessionTimer;
 use super::shared::{Inbox, Message, Shared, lock};
-use super::text::{address_uri, one_line, user_of};
+use super::text::{address_uri, user_of};
 use super::vital::spawn_call;
 
 /// Headers that the core is told.
@@ -56,7 +56,7 @@ pub(crate) fn take(shared: &Arc<Shared>, mut transaction: Transaction) {
         Ok(offer) => offer,
         Err(error) => {
             tracing::info!(source = %flow.address, %error, "a call without usable SDP is refused");
-            return reply(transaction, StatusCode::NotAcceptableHere, vec![warning(&error)]);
+            return reply(transaction, StatusCode::NotAcceptableHere, vec![sdp_warning(&error)]);
         }
     };
     let local_tag = format!("{:016x}", rand::random::<u64>());
@@ -322,12 +322,11 @@ impl Incoming {
     }
 
     fn refuse(&self, status: StatusCode, reason: &str) {
-        let why = format!("399 offhook \"{}\"", one_line(reason));
-        self.refuse_with(status, (!reason.is_empty()).then(|| Header::Warning(why.into())));
+        self.refuse_with(status, (!reason.is_empty()).then(|| warning(399, reason)));
     }
 
     fn refuse_offer(&self, error: &SdpError) {
-        self.refuse_with(StatusCode::NotAcceptableHere, Some(warning(error)));
+        self.refuse_with(StatusCode::NotAcceptableHere, Some(sdp_warning(error)));
     }
 
     fn refuse_with(&self, status: StatusCode, more: Option<Header>) {

@@ -15,7 +15,7 @@ use super::flow::Flow;
 use super::incoming::{drive, value};
 use super::limits::{OFFER_AGAIN_MOST_MS, OFFER_AGAIN_MS, OFFER_ATTEMPTS};
 use super::outgoing::{header, min_se};
-use super::request::{allow, full_response, reply, warning};
+use super::request::{allow, full_response, reply, sdp_warning};
 use super::sdp::{self, Description, SdpError};
 use super::session_timer::SessionTimer;
 use super::shared::{Message, lock};
@@ -88,7 +88,9 @@ impl Established {
         };
         let (sdp, remote) = match self.answer_to(&request) {
             Ok(answer) => answer,
-            Err(error) => return reply(transaction, StatusCode::NotAcceptableHere, vec![warning(&error)]),
+            Err(error) => {
+                return reply(transaction, StatusCode::NotAcceptableHere, vec![sdp_warning(&error)]);
+            }
         };
         let mut response = full_response(&self.shared, &request, StatusCode::OK, self.dialog.contact(), sdp);
         if let Some(session) = session {

@@ -12,7 +12,7 @@ use rsipstack::transport::SipConnection;
 use super::flow::Flow;
 use super::limits::AOR_BYTES;
 use super::registrar::{Binding, Change, Register, Verdict};
-use super::request::reply;
+use super::request::{reply, warning};
 use super::shared::{Shared, lock};
 use super::text::user_of;
 
@@ -67,7 +67,7 @@ fn told(verdict: Verdict) -> (StatusCode, Vec<Header>, Option<Change>) {
     match verdict {
         Verdict::Challenge(values) => (StatusCode::Unauthorized, challenges(values), None),
         Verdict::Refused(status, reason, wait_s) => {
-            let mut headers = vec![Header::Warning(format!("399 offhook \"{reason}\"").into())];
+            let mut headers = vec![warning(399, reason)];
             headers.extend(wait_s.map(|wait_s| Header::RetryAfter(wait_s.to_string().into())));
             (StatusCode::from(status), headers, None)
         }

@@ -85,10 +85,14 @@ pub(crate) fn reply(mut transaction: Transaction, status: StatusCode, headers: V
     });
 }
 
+/// Why a request is refused (RFC 3261 section 20.43); code 399 is of nothing in particular.
+pub(crate) fn warning(code: u16, reason: &str) -> Header {
+    Header::Warning(format!("{code} offhook \"{}\"", one_line(reason)).into())
+}
+
 /// Why a session description is refused, in the 488 to it.
-pub(crate) fn warning(error: &SdpError) -> Header {
-    let (code, text) = (error.warning_code(), one_line(&error.to_string()));
-    Header::Warning(format!("{code} offhook \"{text}\"").into())
+pub(crate) fn sdp_warning(error: &SdpError) -> Header {
+    warning(error.warning_code(), &error.to_string())
 }
 
 pub(crate) fn allow() -> Header {
